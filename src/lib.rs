@@ -1,1 +1,10 @@
-pub fn placeholder() {}
+//! AgentPod hosts one isolated AI agent per tenant and keeps Docker in line with what is declared in files.
+//!
+//! The line every round follows: a [`source`] yields files, [`core`] turns them into what should be and decides what to
+//! do about what was seen, [`reconcile`] carries it out through an [`engine`] and records it in the [`store`], and the
+//! [`dashboard`] reads the store. Decisions are pure and live in `core`; everything else is an edge.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod core;
+pub mod engine;

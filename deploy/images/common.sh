@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# Sourced by every image's build.sh: arguments, progress lines, caches, and the recipe label that tells
+# whether an image is up to date. What an image is made of stands in its own build.sh.
+#
+# A build.sh sets IMAGE (name:tag) and then calls `begin NAME "$@"` and `unless_current FILE-OR-TEXT...`.
+
+export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false          # the classic builder: needs no plugin
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+IMAGES_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+if [ "$(id -u)" = 0 ]; then default_cache=/var/cache/agentpod; else default_cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentpod; fi
+CACHE=${AGENTPOD_CACHE:-$default_cache}
+PULL_SECONDS=${AGENTPOD_PULL_SECONDS:-60}
+
+say() { echo "$name image: $*"; }
+die() { echo "$name image: $*" >&2; exit 1; }
+
+# begin NAME ARGUMENTS...: reads --force and --help, makes the cache folder and a scratch folder that is
+# removed on exit.
+begin() {
+  name=$1 force=no began=$SECONDS
+  shift
+  for argument; do
+    case $argument in
+      --force) force=yes ;;
+      -h | --help) echo "usage: $0 [--force]   builds $IMAGE unless it is there and up to date"; exit 0 ;;
+      *) echo "usage: $0 [--force]" >&2; exit 2 ;;
+    esac
+  done
+  need docker docker.io
+  docker version >/dev/null 2>&1 || die "the Docker daemon does not answer; try deploy/setup.sh engine"
+  mkdir -p "$CACHE" || die "cannot make $CACHE; set AGENTPOD_CACHE to a folder you can write"
+  SCRATCH=$(mktemp -d "$CACHE/$name.XXXXXX")
+  trap 'rm -rf "$SCRATCH"' EXIT
+  trap 'exit 130' INT TERM
+}
+
+# need COMMAND PACKAGE: the Debian package is named when the command is missing.
+need() { command -v "$1" >/dev/null || die "$1 is missing; Debian has it in the package $2 (or run deploy/setup.sh tools)"; }
+
+# unless_current FILE-OR-TEXT...: sets RECIPE to a hash of the files' contents (and of texts such as versions),
+# and ends the script when the image was built from that very recipe.
+unless_current() {
+  local part
+  RECIPE=$(for part; do if [ -f "$part" ]; then sha256sum <"$part"; else echo "$part"; fi; done | sha256sum | cut -d' ' -f1)
+  if [ $force = no ] && [ "$(label_of "$IMAGE")" = "$RECIPE" ]; then
+    say "$IMAGE is there already and up to date (--force builds it again)"
+    exit 0
+  fi
+}
+
+# label_of IMAGE: the recipe it was built from, nothing when there is none.
+label_of() { docker image inspect -f '{{index .Config.Labels "agentpod.recipe"}}' "$1" 2>/dev/null || true; }
+
+# quietly COMMAND...: shows the output only when the command fails.
+quietly() {
+  if ! "$@" >"$SCRATCH/log" 2>&1; then
+    tail -n 40 "$SCRATCH/log" >&2
+    die "this failed: $*"
+  fi
+}
+
+# can_pull IMAGE: pulls it, in PULL_SECONDS at most; 0 turns pulling off.
+can_pull() { [ "$PULL_SECONDS" != 0 ] && timeout "$PULL_SECONDS" docker pull -q "$1" >/dev/null 2>&1; }
+
+# pack FOLDER: docker build with the recipe label; --network host since only apt needs a network.
+pack() {
+  quietly docker build --network host --label "agentpod.recipe=$RECIPE" -t "$IMAGE" "$1"
+  say "$IMAGE is ready: $(docker image inspect -f '{{.Size}}' "$IMAGE" | numfmt --to=si)B, $((SECONDS - began)) s"
+}
+
+# cached FOLDER COMMAND...: runs the command with a new folder as its last argument and keeps the folder as
+# $CACHE/FOLDER once that worked; does nothing when it is there. An interrupted run leaves nothing half-made.
+cached() {
+  local folder=$CACHE/$1
+  shift
+  [ -d "$folder" ] && return
+  mkdir -p "$SCRATCH/new" "$(dirname "$folder")"
+  "$@" "$SCRATCH/new"
+  # somebody else may have been quicker
+  mv -T "$SCRATCH/new" "$folder" 2>/dev/null || rm -rf "$SCRATCH/new"
+}

@@ -1,0 +1,90 @@
+//! What was seen on the engine in one look. Not seeing is not the same as seeing nothing: [`Actual::Unknown`] holds
+//! every pod and never leads to a creation or a removal.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use time::OffsetDateTime;
+
+use super::{digest::Digest, names::PodId};
+
+/// The engine's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Actual {
+    /// It could not be asked; why.
+    Unknown(String),
+    /// Every container with our instance's label, by pod, in order of creation.
+    Seen(BTreeMap<PodId, Vec<Sighting>>),
+}
+
+/// One container as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// Its name.
+    pub name: String,
+    /// The engine's id for it.
+    pub id: String,
+    /// The pod it belongs to, from its label.
+    pub pod: PodId,
+    /// The digest it was made for, from its label.
+    pub digest: Digest,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// How often the engine restarted it since it was last started on purpose.
+    pub restarts: u32,
+    /// Its addresses by network.
+    pub addresses: BTreeMap<String, IpAddr>,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Running since then.
+    Running {
+        /// Since when.
+        since: Option<OffsetDateTime>,
+    },
+    /// It ended, and the engine is about to start it again.
+    Restarting(Exit),
+    /// Frozen by somebody.
+    Paused,
+    /// Not running.
+    Exited(Exit),
+    /// The engine could not say, or says something we do not know.
+    Unknown(String),
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exit {
+    /// Its exit code.
+    pub code: i64,
+    /// Whether it was killed for taking too much memory.
+    pub out_of_memory: bool,
+    /// What the engine says went wrong, if it never ran.
+    pub error: String,
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { code, out_of_memory, error } = self;
+        write!(f, "exit code {code}")?;
+        if *out_of_memory {
+            f.write_str(", out of memory")?;
+        }
+        if !error.is_empty() {
+            write!(f, ": {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Sighting {
+    /// Whether a process of it runs or is about to.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
+    }
+}

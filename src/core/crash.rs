@@ -1,0 +1,84 @@
+//! Crash loops. The engine's own restart policy hardly backs off, so restarts are counted here: five within ten
+//! minutes, and the container is stopped and started again by our own, slower clock.
+
+use std::collections::VecDeque;
+
+use time::{Duration, OffsetDateTime};
+
+/// How many restarts within [`WINDOW`] make a loop.
+pub const RESTARTS: u32 = 5;
+/// How far back restarts count.
+pub const WINDOW: Duration = Duration::minutes(10);
+
+/// Restart counts of one container over time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrashWatch {
+    container: String,
+    counts: VecDeque<(OffsetDateTime, u32)>,
+}
+
+impl CrashWatch {
+    /// Begins watching a container that has been restarted `restarts` times so far, however long ago.
+    pub fn new(container: impl Into<String>, restarts: u32, now: OffsetDateTime) -> Self {
+        Self { container: container.into(), counts: VecDeque::from([(now, restarts)]) }
+    }
+
+    /// The container it watches.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// Takes one more look into account.
+    pub fn saw(&mut self, restarts: u32, now: OffsetDateTime) {
+        if self.counts.back().is_some_and(|(_, last)| restarts < *last) {
+            // Started on purpose since: the engine counts from zero again.
+            self.counts.clear();
+        }
+        self.counts.push_back((now, restarts));
+        // Keep the newest count from before the window: what was added since then happened inside it.
+        while self.counts.len() > 2 && self.counts[1].0 <= now - WINDOW {
+            self.counts.pop_front();
+        }
+    }
+
+    /// Whether it restarts too often.
+    pub fn is_looping(&self) -> bool {
+        match (self.counts.front(), self.counts.back()) {
+            (Some((_, first)), Some((_, last))) => last - first >= RESTARTS,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::minutes(minutes)
+    }
+
+    #[test]
+    fn five_restarts_in_ten_minutes_are_a_loop_and_five_in_a_week_are_not() {
+        let mut fast = CrashWatch::new("a", 0, at(0));
+        let mut slow = fast.clone();
+        for restart in 1..=5 {
+            fast.saw(restart, at(restart.into()));
+            slow.saw(restart, at(i64::from(restart) * 1440));
+        }
+        assert!(fast.is_looping());
+        assert!(!slow.is_looping());
+    }
+
+    #[test]
+    fn restarts_from_before_we_looked_do_not_count_and_a_start_on_purpose_begins_anew() {
+        let mut watch = CrashWatch::new("a", 40, at(0));
+        watch.saw(44, at(1));
+        assert!(!watch.is_looping());
+        watch.saw(0, at(2));
+        watch.saw(4, at(3));
+        assert!(!watch.is_looping());
+        watch.saw(5, at(3));
+        assert!(watch.is_looping());
+    }
+}

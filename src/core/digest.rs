@@ -1,0 +1,45 @@
+//! Digests: a hash of everything that, when changed, must replace a container (or re-upload a file).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A SHA-256 in hex.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of a value's canonical JSON: maps in the core are sorted, so equal values give equal text.
+    pub fn of(value: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(value).expect("core types serialise: their map keys are strings");
+        Self::of_bytes(&text)
+    }
+
+    /// The digest of bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
+        Self(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// A digest as it was written into a label; any text, since a label can hold any.
+    pub fn from_label(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// All of it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first eight characters: enough to tell a pod's containers apart.
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}

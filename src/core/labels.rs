@@ -1,0 +1,117 @@
+//! Labels: who owns a container, and how the proxy routes to it. Pure text; nothing a tenant writes becomes a label key,
+//! and every value that reaches one was parsed into a name first.
+
+use std::collections::BTreeMap;
+
+use super::{
+    names::{AdapterName, InstanceName, PodId, Subdomain},
+    site::{Scheme, Site},
+};
+
+/// Marks everything AgentPod makes.
+pub const MANAGED: &str = "agentpod.managed";
+/// Which AgentPod it belongs to; only what carries ours is ever listed.
+pub const INSTANCE: &str = "agentpod.instance";
+/// The tenant's name.
+pub const TENANT: &str = "agentpod.tenant";
+/// [`PodId::key`].
+pub const POD_ID: &str = "agentpod.pod-id";
+/// The adapter's name.
+pub const ADAPTER: &str = "agentpod.adapter";
+/// The digest the container was made for.
+pub const DIGEST: &str = "agentpod.digest";
+/// On the shared network: the address kept free for the proxy.
+pub const PROXY_ADDRESS: &str = "agentpod.proxy-address";
+
+/// The labels of anything that belongs to an instance.
+pub fn owned(instance: &InstanceName) -> BTreeMap<String, String> {
+    BTreeMap::from([(MANAGED.to_owned(), "true".to_owned()), (INSTANCE.to_owned(), instance.to_string())])
+}
+
+/// The labels of anything that belongs to a pod.
+pub fn of_pod(site: &Site, id: &PodId) -> BTreeMap<String, String> {
+    let mut labels = owned(&site.instance);
+    labels.insert(TENANT.into(), id.tenant.to_string());
+    labels.insert(POD_ID.into(), id.key());
+    labels
+}
+
+/// The labels of a pod's container, all but its digest.
+///
+/// No compress, buffering or retry middleware is ever attached: each breaks WebSockets or streamed answers.
+pub fn of_container(site: &Site, id: &PodId, adapter: &AdapterName, subdomain: &Subdomain, port: u16) -> BTreeMap<String, String> {
+    let key = id.key();
+    let router = |name: &str| format!("traefik.http.routers.{key}.{name}");
+    let mut labels = of_pod(site, id);
+    labels.insert(ADAPTER.into(), adapter.to_string());
+    labels.insert("traefik.enable".into(), "true".into());
+    labels.insert("traefik.docker.network".into(), site.network_of(&id.tenant).into());
+    labels.insert(router("rule"), format!("Host(`{}`)", site.host(subdomain)));
+    labels.insert(router("entrypoints"), site.entry_point.clone());
+    match (site.scheme, &site.cert_resolver) {
+        (_, Some(resolver)) => {
+            labels.insert(router("tls.certresolver"), resolver.clone());
+        }
+        (Scheme::Https, None) => {
+            labels.insert(router("tls"), "true".into());
+        }
+        (Scheme::Http, None) => {}
+    }
+    labels.insert(format!("traefik.http.services.{key}.loadbalancer.server.port"), port.to_string());
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(scheme: Scheme, cert_resolver: Option<&str>) -> Site {
+        Site {
+            instance: "agentpod".parse().unwrap(),
+            domain: "example.com".into(),
+            scheme,
+            port: None,
+            entry_point: "websecure".into(),
+            cert_resolver: cert_resolver.map(Into::into),
+            network: "agentpod-net".into(),
+            proxy_address: "10.0.0.2".parse().unwrap(),
+        }
+    }
+
+    fn labels(site: &Site) -> Vec<String> {
+        let id: PodId = "alice/assistant".parse().unwrap();
+        let labels = of_container(site, &id, &"openclaw".parse().unwrap(), &"alice".parse().unwrap(), 18789);
+        labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    #[test]
+    fn a_container_says_who_owns_it_and_how_to_route_to_it() {
+        assert_eq!(
+            labels(&site(Scheme::Https, Some("letsencrypt"))),
+            [
+                "agentpod.adapter=openclaw",
+                "agentpod.instance=agentpod",
+                "agentpod.managed=true",
+                "agentpod.pod-id=alice_assistant",
+                "agentpod.tenant=alice",
+                "traefik.docker.network=agentpod-net",
+                "traefik.enable=true",
+                "traefik.http.routers.alice_assistant.entrypoints=websecure",
+                "traefik.http.routers.alice_assistant.rule=Host(`alice.example.com`)",
+                "traefik.http.routers.alice_assistant.tls.certresolver=letsencrypt",
+                "traefik.http.services.alice_assistant.loadbalancer.server.port=18789",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_site_with_a_wildcard_certificate_only_switches_tls_on() {
+        assert!(labels(&site(Scheme::Https, None)).contains(&"traefik.http.routers.alice_assistant.tls=true".to_owned()));
+        assert!(!labels(&site(Scheme::Http, None)).iter().any(|label| label.contains("tls")));
+    }
+
+    #[test]
+    fn no_middleware_is_ever_attached() {
+        assert!(!labels(&site(Scheme::Https, None)).iter().any(|label| label.contains("middleware")));
+    }
+}

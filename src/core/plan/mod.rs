@@ -1,0 +1,197 @@
+//! The plan: what to do about every pod, and why, or why not. `decide` is the one place where anything is decided; the
+//! executor follows without a choice of its own, and `agentpod plan` is a round that stops here.
+
+mod decide;
+mod text;
+
+use std::collections::BTreeMap;
+
+use time::{Duration, OffsetDateTime};
+
+pub use decide::plan;
+
+use super::{actual::Exit, digest::Digest, health::Health, names::PodId, retry::Retry};
+
+/// What is remembered or measured beside wish and sight. All of it comes in as an argument.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// The time of the round.
+    pub now: OffsetDateTime,
+    /// How long a removed pod's container is kept, stopped.
+    pub removal_grace: Duration,
+    /// By pod; a pod that is not in here has a blank record.
+    pub pods: BTreeMap<PodId, PodCircumstances>,
+}
+
+/// What is remembered of one pod.
+#[derive(Debug, Clone, Default)]
+pub struct PodCircumstances {
+    /// Steps of an earlier plan are still under way.
+    pub busy: bool,
+    /// Its last action failed.
+    pub retry: Option<Retry>,
+    /// A digest that never became ready while another container could go on in its place.
+    pub rejected: Option<Rejected>,
+    /// The hot files last uploaded, and into which container.
+    pub uploaded: Option<Uploaded>,
+    /// What its container's probe says.
+    pub health: Option<Health>,
+    /// Its container restarts too often; which.
+    pub looping: Option<String>,
+    /// Since when it is not declared any more.
+    pub undeclared_since: Option<OffsetDateTime>,
+}
+
+/// A digest that never became ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Which.
+    pub digest: Digest,
+    /// Why.
+    pub why: String,
+}
+
+/// Hot files that were uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The container's name.
+    pub container: String,
+    /// The files' digest.
+    pub digest: Digest,
+}
+
+/// What to do about every pod that is declared or was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// By pod.
+    pub pods: BTreeMap<PodId, Decision>,
+}
+
+/// What to do about one pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: it is as it should be.
+    Settled,
+    /// These steps.
+    Act(Action),
+    /// Nothing now, for this reason.
+    Hold(Hold),
+}
+
+/// Steps, in order, and why. A step that fails ends the action; the next round sees what is there then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// Why.
+    pub cause: Cause,
+    /// What is to be remembered before the first step, so that a crash in between changes nothing.
+    pub verdict: Option<Verdict>,
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+/// One engine call. Each counts as done when things already are as it would make them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Make sure the image is there, pulling it if not.
+    Image(String),
+    /// Make sure the network is there.
+    Network(String),
+    /// Make sure the volume is there, and ours.
+    Volume(String),
+    /// Make the container the pod needs.
+    Create(String),
+    /// Upload rendered files into a container.
+    Upload(String, Files),
+    /// Start a container.
+    Start(String),
+    /// Stop a container; it may take so many seconds.
+    Stop(String),
+    /// Remove a stopped container and its own anonymous volumes; named volumes stay.
+    Remove(String),
+}
+
+/// Which files to upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Every rendered file.
+    All,
+    /// Those that the agent re-reads by itself.
+    Hot,
+}
+
+/// Why a pod is acted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// It should run and has no container.
+    Missing,
+    /// What it should be has changed.
+    Changed {
+        /// The digest it runs with.
+        from: Digest,
+        /// The digest it should run with.
+        to: Digest,
+    },
+    /// A file its agent re-reads by itself has changed.
+    FilesChanged,
+    /// Its container was made and never started.
+    Unfinished,
+    /// Its container ended.
+    Exited(Exit),
+    /// It should be stopped.
+    StopWanted,
+    /// It is not declared any more.
+    Undeclared,
+    /// A container of it from before a change is not needed any more.
+    Superseded,
+    /// Two of its containers run.
+    Duplicate,
+    /// Its new container did not become ready; the one before goes on.
+    NotReady(String),
+    /// Its container restarts too often.
+    CrashLoop,
+}
+
+/// Why a pod that is not settled is left alone for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// The engine could not be asked, or did not say what a container is doing.
+    Unknown(String),
+    /// Steps of an earlier plan are still under way.
+    Busy,
+    /// It failed and is tried again at a time.
+    RetryAt(Retry),
+    /// Its secrets cannot be read.
+    SecretsMissing(Vec<String>),
+    /// Its new container is not ready yet; the one before is kept until it is.
+    AwaitingReady,
+    /// What it should be was tried and did not become ready; the container before it runs.
+    RolledBack(Rejected),
+    /// It was removed; its container is kept, stopped, until a time.
+    RemovalGrace(OffsetDateTime),
+    /// Somebody froze its container by hand.
+    PausedByHand,
+}
+
+/// What is to be remembered when an action begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This digest did not become ready.
+    Reject(Rejected),
+    /// Its container restarts too often: try again later.
+    CrashLoop(String),
+}
+
+impl Plan {
+    /// The pods that are acted on.
+    pub fn actions(&self) -> impl Iterator<Item = (&PodId, &Action)> {
+        self.pods.iter().filter_map(|(id, decision)| match decision {
+            Decision::Act(action) => Some((id, action)),
+            _ => None,
+        })
+    }
+
+    /// Whether nothing is done.
+    pub fn is_quiet(&self) -> bool {
+        self.actions().next().is_none()
+    }
+}

@@ -1,0 +1,141 @@
+//! A problem with something a person wrote: where it is, what is wrong, what to do. Problems are collected, never
+//! thrown: one bad line must not hide the next.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A place in a text file; both counted from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in the line.
+    pub column: usize,
+}
+
+/// One thing wrong with one file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Problem {
+    /// The file, as the source names it (relative to its root).
+    pub file: String,
+    /// Where in it, if it is about a place.
+    pub at: Option<Position>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The line itself, for showing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a file as a whole.
+    pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { file: file.into(), at: None, what: what.into(), hint: None, excerpt: None }
+    }
+
+    /// The same problem with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem at a place of `text`.
+    #[must_use]
+    pub fn at(mut self, at: Position, text: &str) -> Self {
+        self.at = Some(at);
+        self.excerpt = text.lines().nth(at.line.saturating_sub(1)).map(shorten);
+        self
+    }
+}
+
+/// Keeps a shown line on one line of a terminal.
+fn shorten(line: &str) -> String {
+    let mut short: String = line.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.chars().nth(160).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+/// How many characters from `column` on belong to the word there.
+fn word_width(line: &str, column: usize) -> usize {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']' | '#');
+    line.chars().skip(column - 1).position(is_end).unwrap_or_else(|| line.chars().count().saturating_sub(column - 1)).max(1)
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, at, what, hint, excerpt } = self;
+        match at {
+            Some(Position { line, column }) => write!(f, "{file}:{line}:{column}: {what}")?,
+            None => write!(f, "{file}: {what}")?,
+        }
+        if let (Some(at), Some(excerpt)) = (at, excerpt) {
+            let number = at.line.to_string();
+            let gutter = " ".repeat(number.len());
+            write!(f, "\n  {number} | {excerpt}")?;
+            if at.column <= excerpt.chars().count() {
+                let carets = "^".repeat(word_width(excerpt, at.column));
+                write!(f, "\n  {gutter} | {}{carets}", " ".repeat(at.column - 1))?;
+            }
+        }
+        if let Some(hint) = hint {
+            write!(f, "\n  help: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The name among `known` that was probably meant by `written`.
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Edit distance (Levenshtein); short words only, so the plain table will do.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_shows_the_line_with_a_caret_below_the_word() {
+        let text = "spec:\n  adaptr: openclaw\n";
+        let problem = Problem::of_file("a.yaml", "unknown field \"adaptr\"")
+            .at(Position { line: 2, column: 3 }, text)
+            .hint("did you mean \"adapter\"?");
+        assert_eq!(
+            problem.to_string(),
+            "a.yaml:2:3: unknown field \"adaptr\"\n  2 |   adaptr: openclaw\n    |   ^^^^^^\n  help: did you mean \"adapter\"?"
+        );
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_it_is_near() {
+        assert_eq!(nearest("adaptr", ["adapter", "subdomain"]), Some("adapter"));
+        assert_eq!(nearest("subDomain", ["adapter", "subdomain"]), Some("subdomain"));
+        assert_eq!(nearest("zebra", ["adapter", "subdomain"]), None);
+    }
+}

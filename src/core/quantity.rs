@@ -1,0 +1,192 @@
+//! Quantities as people write them (`2Gi`, `500m`, `30s`) parsed into exact numbers. Units are in the type's name.
+
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not a quantity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {expected}")]
+pub struct QuantityError {
+    text: String,
+    expected: &'static str,
+}
+
+/// Memory in bytes, written `512Mi`, `2Gi`, `1.5G` or a number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Memory(pub u64);
+
+/// Processor time in billionths of a core, written `2`, `0.5` or `500m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Cpus(pub u64);
+
+/// A length of time in milliseconds, written `500ms`, `30s`, `5m`, `2h` or a number of seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span(pub u64);
+
+const MEMORY_UNITS: [(&str, f64); 9] = [
+    ("Ki", 1024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("", 1.0),
+];
+const CPU_UNITS: [(&str, f64); 2] = [("m", 1e6), ("", 1e9)];
+const SPAN_UNITS: [(&str, f64); 5] = [("ms", 1.0), ("s", 1e3), ("m", 60e3), ("h", 3600e3), ("", 1e3)];
+
+fn parse_with(units: &[(&str, f64)], text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = units.iter().find(|(name, _)| *name == unit)?.1;
+    let value = number.parse::<f64>().ok()? * scale;
+    (value.is_finite() && (0.0..9e15).contains(&value)).then_some(value.round() as u64)
+}
+
+impl FromStr for Memory {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let expected = "an amount of memory like 512Mi, 2Gi or a number of bytes";
+        parse_with(&MEMORY_UNITS, text).map(Memory).ok_or(QuantityError { text: text.into(), expected })
+    }
+}
+
+impl FromStr for Cpus {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let expected = "a number of processors like 2, 0.5 or 500m";
+        parse_with(&CPU_UNITS, text).map(Cpus).ok_or(QuantityError { text: text.into(), expected })
+    }
+}
+
+impl FromStr for Span {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let expected = "a length of time like 30s, 5m, 500ms or a number of seconds";
+        parse_with(&SPAN_UNITS, text).map(Span).ok_or(QuantityError { text: text.into(), expected })
+    }
+}
+
+impl Span {
+    /// A span of whole seconds.
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(seconds * 1000)
+    }
+
+    /// The same as the standard library's type.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, scale) in [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1u64 << 10)] {
+            if self.0 >= scale && self.0.is_multiple_of(scale) {
+                return write!(f, "{}{unit}", self.0 / scale);
+            }
+        }
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0 as f64 / 1e9)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ms if ms % 3_600_000 == 0 && ms > 0 => write!(f, "{}h", ms / 3_600_000),
+            ms if ms % 60_000 == 0 && ms > 0 => write!(f, "{}m", ms / 60_000),
+            ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
+            ms => write!(f, "{ms}ms"),
+        }
+    }
+}
+
+macro_rules! quantity_serde {
+    ($name:ident, $pattern:literal, $description:literal) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                #[serde(untagged)]
+                enum Written {
+                    Text(String),
+                    Number(serde_json::Number),
+                }
+                let text = match Written::deserialize(deserializer)? {
+                    Written::Text(text) => text,
+                    Written::Number(number) => number.to_string(),
+                };
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": ["string", "number"],
+                    "pattern": $pattern,
+                    "minimum": 0,
+                    "maximum": 9000000000000000u64,
+                    "description": $description,
+                })
+            }
+        }
+    };
+}
+
+quantity_serde!(Memory, r"^[0-9]{1,15}(\.[0-9]{1,6})?([KMGT]i|[kMGT])?$", "An amount of memory: 512Mi, 2Gi, or bytes.");
+quantity_serde!(Cpus, r"^[0-9]{1,6}(\.[0-9]{1,6})?m?$", "A number of processors: 2, 0.5 or 500m.");
+quantity_serde!(Span, r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)?$", "A length of time: 500ms, 30s, 5m, or seconds.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_read_as_people_write_them() {
+        assert_eq!("2Gi".parse(), Ok(Memory(2 << 30)));
+        assert_eq!("1.5Gi".parse(), Ok(Memory(3 << 29)));
+        assert_eq!("1000".parse(), Ok(Memory(1000)));
+        assert_eq!("500m".parse(), Ok(Cpus(500_000_000)));
+        assert_eq!("0.5".parse(), Ok(Cpus(500_000_000)));
+        assert_eq!("90s".parse(), Ok(Span(90_000)));
+        assert_eq!("5m".parse(), Ok(Span(300_000)));
+        assert_eq!("500ms".parse(), Ok(Span(500)));
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_an_example_of_what_would_do() {
+        for bad in ["", "Gi", "-1", "2 Gi", "2gi", "1e9", "..", "99999999999999999999"] {
+            assert!(bad.parse::<Memory>().is_err(), "{bad}");
+        }
+        let error = "lots".parse::<Memory>().unwrap_err().to_string();
+        assert_eq!(error, r#""lots" is not an amount of memory like 512Mi, 2Gi or a number of bytes"#);
+    }
+
+    #[test]
+    fn quantities_print_as_they_are_best_read() {
+        assert_eq!(Memory(2 << 30).to_string(), "2Gi");
+        assert_eq!(Memory(1000).to_string(), "1000");
+        assert_eq!(Cpus(1_500_000_000).to_string(), "1.5");
+        assert_eq!(Span(90_000).to_string(), "90s");
+        assert_eq!(Span(0).to_string(), "0s");
+    }
+}

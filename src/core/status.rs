@@ -1,0 +1,112 @@
+//! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
+//! so that what the page says and what the planner does cannot disagree.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{
+    actual::{ContainerState, Sighting},
+    desired::DesiredPod,
+    plan::{Decision, Hold, PodCircumstances, Step},
+};
+
+/// What a pod is doing, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Declared, nothing done yet.
+    Pending,
+    /// Its image is being fetched.
+    Pulling,
+    /// Its container starts and is not ready yet.
+    Starting,
+    /// It runs and is ready.
+    Running,
+    /// It runs and is not ready although it should be.
+    Unhealthy,
+    /// It keeps ending; we wait before the next try.
+    CrashLoopBackOff,
+    /// It is stopped, as declared.
+    Stopped,
+    /// Its newest declaration failed; the one before runs.
+    RolledBack,
+    /// It is not declared any more.
+    Deleting,
+    /// Something keeps us from acting.
+    Held,
+    /// The engine does not answer.
+    Unknown,
+}
+
+/// A pod's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What it is doing.
+    pub phase: Phase,
+    /// The `Ready` condition.
+    pub ready: bool,
+    /// Why it is ready or not, as one word for machines.
+    pub reason: String,
+    /// The same as a sentence for people.
+    pub message: String,
+    /// The container that stands for it.
+    pub container: Option<String>,
+}
+
+/// The container that stands for a pod: the one that runs, else the newest.
+pub fn standing(seen: &[Sighting]) -> Option<&Sighting> {
+    seen.iter().max_by_key(|container| (container.is_live(), container.created_at))
+}
+
+/// A pod's status in this round.
+pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision, known: &PodCircumstances, now: OffsetDateTime) -> Status {
+    let container = standing(seen);
+    let health = container.and_then(|container| known.health.as_ref().filter(|health| health.container == container.name));
+    let ready = container.is_some_and(Sighting::is_live) && health.is_some_and(|health| health.ready) && wish.is_some_and(DesiredPod::is_running);
+    let say = |phase: Phase, reason: &str, message: String| Status {
+        phase,
+        ready,
+        reason: reason.into(),
+        message,
+        container: container.map(|container| container.name.clone()),
+    };
+    match decision {
+        Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, "EngineUnknown", hold.to_string()),
+        Decision::Hold(hold @ Hold::SecretsMissing(_)) => return say(Phase::Held, "SecretMissing", hold.to_string()),
+        Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, "PausedByHand", hold.to_string()),
+        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string()),
+        Decision::Hold(hold @ Hold::RetryAt(_)) => return say(Phase::Held, "StepFailed", hold.to_string()),
+        Decision::Hold(hold @ Hold::RemovalGrace(_)) => return say(Phase::Deleting, "Undeclared", hold.to_string()),
+        Decision::Hold(hold @ Hold::RolledBack(_)) => return say(Phase::RolledBack, "NotReadyInTime", hold.to_string()),
+        _ => {}
+    }
+    let Some(wish) = wish else { return say(Phase::Deleting, "Undeclared", "it is not declared any more".into()) };
+    if !wish.is_running() {
+        return match container.is_some_and(Sighting::is_live) {
+            true => say(Phase::Stopped, "Stopping", "it is being stopped".into()),
+            false => say(Phase::Stopped, "Stopped", "it is stopped, as declared".into()),
+        };
+    }
+    match (decision, container) {
+        (Decision::Act(action), container) if action.steps.iter().any(|step| matches!(step, Step::Image(_))) => {
+            let phase = if container.is_some() { Phase::Starting } else { Phase::Pending };
+            say(phase, "Creating", action.cause.to_string())
+        }
+        (_, None) => say(Phase::Pending, "Creating", "its container is being made".into()),
+        (_, Some(container)) => match (&container.state, health) {
+            (ContainerState::Restarting(exit), _) => say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})")),
+            (ContainerState::Running { .. }, Some(health)) if health.ready => say(Phase::Running, "ProbeSucceeded", "it is ready".into()),
+            (ContainerState::Running { .. }, Some(health)) => {
+                let probe = &wish.declared.adapter.spec.health;
+                let last = health.last_failure.as_deref().unwrap_or("no answer yet");
+                let was_ready = health.since > health.started;
+                if was_ready || health.is_overdue(probe, now) {
+                    let since = if was_ready { "it was ready and is not any more".into() } else { format!("it did not become ready within {}", probe.startup) };
+                    say(Phase::Unhealthy, "ProbeFailed", format!("{since}: {last}"))
+                } else {
+                    say(Phase::Starting, "WaitingForProbe", format!("it has up to {} to become ready: {last}", probe.startup))
+                }
+            }
+            _ => say(Phase::Starting, "Starting", "it is being started".into()),
+        },
+    }
+}

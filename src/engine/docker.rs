@@ -1,0 +1,1 @@
+//! Placeholder while the Docker engine is being written.

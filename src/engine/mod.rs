@@ -1,0 +1,195 @@
+//! The one trait for somebody else's program: the container engine. Naked calls; every decision was made before.
+//!
+//! "Already so" counts as success in every call: made and ours, started, stopped, gone. Errors are named by what to do
+//! next, so that nobody above has to know the engine's own.
+
+pub mod docker;
+pub mod memory;
+pub mod wire;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::core::{
+    actual::Sighting,
+    desired::{ContainerSpec, RenderedFile},
+    names::PodId,
+};
+
+/// What to do about a failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine does not answer: hold everything, try again soon.
+    #[error("the container engine does not answer: {0}")]
+    Unreachable(String),
+    /// The thing is not there: look again.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// Something that is not ours has the name: a person must decide.
+    #[error("the name is taken: {0}")]
+    NameTaken(String),
+    /// The engine will not do it, now or later, as long as it is asked the same.
+    #[error("the container engine refuses: {0}")]
+    Refused(String),
+    /// Anything else: try again later.
+    #[error("the container engine failed: {0}")]
+    Other(String),
+}
+
+impl EngineError {
+    /// A steady word for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "engine_unreachable",
+            Self::NotFound(_) => "engine_not_found",
+            Self::NameTaken(_) => "engine_name_taken",
+            Self::Refused(_) => "engine_refused",
+            Self::Other(_) => "engine_failed",
+        }
+    }
+}
+
+/// What an engine call gives.
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// Which engine answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Its version: `20.10.24`.
+    pub version: String,
+    /// Its API's version: `1.41`.
+    pub api: String,
+}
+
+/// A network that pods share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Its name.
+    pub name: String,
+    /// Its addresses in CIDR form, like `10.201.0.0/16`.
+    pub subnet: String,
+    /// The part of the subnet the engine hands out by itself; addresses outside it are for those who ask, like the proxy.
+    pub pool: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The environment and files of a container with their real values; never logged, compared or kept.
+#[derive(Clone, Default)]
+pub struct Materials {
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// All rendered files.
+    pub files: Vec<RenderedFile>,
+}
+
+impl std::fmt::Debug for Materials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Materials { .. }")
+    }
+}
+
+/// Something happened to a container; a hint to look, never a fact to act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// What: `die`, `start`, `oom`, `destroy`, ….
+    pub action: String,
+    /// Whose container, from its label.
+    pub pod: Option<PodId>,
+    /// The container's name.
+    pub container: String,
+    /// Its exit code, if it ended.
+    pub exit_code: Option<i64>,
+}
+
+/// How far a pull has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Bytes received so far, over all layers known by now.
+    pub received: u64,
+    /// Bytes in all, as far as known by now.
+    pub total: u64,
+}
+
+/// What a command in a container answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExecAnswer {
+    /// Its exit code.
+    pub code: i64,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// One line of a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Whether it went to standard error.
+    pub stderr: bool,
+    /// The line, without its end. Begins with an RFC 3339 time and a space when times were asked for.
+    pub text: String,
+}
+
+/// Which log lines are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogQuery {
+    /// How many of the last lines.
+    pub tail: usize,
+    /// Whether to go on as lines come.
+    pub follow: bool,
+    /// Whether each line begins with its time.
+    pub timestamps: bool,
+}
+
+/// A container engine. Calls are independent of each other and may run side by side for different containers.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Which engine this is; also the way to ask whether it answers.
+    async fn info(&self) -> Result<EngineInfo>;
+
+    /// Every container with our instance's label, whatever its state, in order of creation.
+    /// One list call; a closer look only at what is new, changed or not plainly running.
+    async fn observe(&self) -> Result<Vec<Sighting>>;
+
+    /// Makes sure the image is there, pulling it if not. `progress` is called now and then during a pull.
+    async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()>;
+
+    /// Makes sure the network is there; a network of that name that somebody else made is used as it is.
+    /// Answers the network's labels.
+    async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>>;
+
+    /// Makes sure the volume is there and carries `labels`; one of another owner is [`EngineError::NameTaken`].
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+
+    /// Makes the container, with `environment` in place of the blueprint's placeholders. It is not started.
+    async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()>;
+
+    /// Uploads files into a container, running or not; owned by root, readable by the agent.
+    async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()>;
+
+    /// Starts a container.
+    async fn start(&self, container: &str) -> Result<()>;
+
+    /// Stops a container, by its own stop signal and stop time-out.
+    async fn stop(&self, container: &str) -> Result<()>;
+
+    /// Removes a stopped container and its anonymous volumes.
+    async fn remove(&self, container: &str) -> Result<()>;
+
+    /// Runs a command in a running container and waits for its end, at most `timeout`.
+    async fn exec(&self, container: &str, command: &[String], timeout: std::time::Duration) -> Result<ExecAnswer>;
+
+    /// A container's log lines.
+    async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>>;
+
+    /// What happens to our containers from now on. Its end or an error means: subscribe again, then look.
+    async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;
+}
+
+/// Where the proxy and our own probes reach a container.
+pub fn address(sighting: &Sighting, network: &str) -> Option<IpAddr> {
+    sighting.addresses.get(network).or_else(|| sighting.addresses.values().next()).copied()
+}
