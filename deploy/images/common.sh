@@ -8,6 +8,7 @@ export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false          # the classic builder: 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 IMAGES_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BASE=agentpod/debian:bookworm                            # what base.sh makes
 if [ "$(id -u)" = 0 ]; then default_cache=/var/cache/agentpod; else default_cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentpod; fi
 CACHE=${AGENTPOD_CACHE:-$default_cache}
 PULL_SECONDS=${AGENTPOD_PULL_SECONDS:-60}
@@ -43,7 +44,7 @@ need() { command -v "$1" >/dev/null || die "$1 is missing; Debian has it in the 
 unless_current() {
   local part
   RECIPE=$(for part; do if [ -f "$part" ]; then sha256sum <"$part"; else echo "$part"; fi; done | sha256sum | cut -d' ' -f1)
-  if [ $force = no ] && [ "$(label_of "$IMAGE")" = "$RECIPE" ]; then
+  if [ "$force" = no ] && [ "$(label_of "$IMAGE")" = "$RECIPE" ]; then
     say "$IMAGE is there already and up to date (--force builds it again)"
     exit 0
   fi
@@ -63,9 +64,16 @@ quietly() {
 # can_pull IMAGE: pulls it, in PULL_SECONDS at most; 0 turns pulling off.
 can_pull() { [ "$PULL_SECONDS" != 0 ] && timeout "$PULL_SECONDS" docker pull -q "$1" >/dev/null 2>&1; }
 
+# base: makes sure that the shared Debian image is there, for the images that stand on it.
+base() { "$IMAGES_DIR/base.sh"; }
+
 # pack FOLDER: docker build with the recipe label; --network host since only apt needs a network.
 pack() {
+  local old
+  old=$(docker image inspect -f '{{.Id}}' "$IMAGE" 2>/dev/null || true)
   quietly docker build --network host --label "agentpod.recipe=$RECIPE" -t "$IMAGE" "$1"
+  # the image that lost its name; stays while a container uses it
+  if [ -n "$old" ]; then docker image rm "$old" >/dev/null 2>&1 || true; fi
   say "$IMAGE is ready: $(docker image inspect -f '{{.Size}}' "$IMAGE" | numfmt --to=si)B, $((SECONDS - began)) s"
 }
 
