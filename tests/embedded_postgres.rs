@@ -244,6 +244,7 @@ async fn files_that_are_no_database_are_neither_used_nor_touched() {
     fs::write(place.data().join("precious"), "mine").unwrap();
     let error = Embedded::open(&place.state, None).await.unwrap_err();
     assert_eq!(error.code(), "postgres_data_unusable");
+    assert!(error.to_string().contains("no PG_VERSION"), "{error}");
     assert_eq!(fs::read_to_string(place.data().join("precious")).unwrap(), "mine");
 }
 

@@ -44,17 +44,20 @@ impl Place {
         fs::read_to_string(self.state.join("postgres/server.log")).unwrap_or_default()
     }
 
-    /// The postmasters that work in this place, by what the kernel says.
+    /// The postmasters of this place, by their command lines. (PostgreSQL overwrites those of its other processes.)
     pub fn servers(&self) -> Vec<i32> {
-        self.processes().into_iter().filter(|pid| cmdline(*pid).contains("cluster_name=agentpod")).collect()
+        let start = format!("-D\0{}/", self.dir.path().display());
+        let mut pids = processes();
+        pids.retain(|pid| cmdline(*pid).contains(&start) && cmdline(*pid).contains("cluster_name=agentpod"));
+        pids
     }
 
-    fn processes(&self) -> Vec<i32> {
-        let all = fs::read_dir("/proc").unwrap().flatten();
-        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let inside =
-            |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.dir.path()));
-        pids.filter(inside).collect()
+    /// All that works in it, as far as we may know.
+    fn inhabitants(&self) -> Vec<i32> {
+        let mut pids = processes();
+        pids.retain(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.dir.path())));
+        pids.extend(self.servers());
+        pids
     }
 
     /// As `kill -9`, and waits until it is dead.
@@ -84,7 +87,7 @@ impl Drop for Place {
         }
         let began = Instant::now();
         loop {
-            let left = self.processes();
+            let left = self.inhabitants();
             if left.is_empty() || began.elapsed() > Duration::from_secs(15) {
                 break;
             }
@@ -130,7 +133,12 @@ pub async fn one(server: &Embedded, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&mut connect(server).await).await.unwrap()
 }
 
-pub fn cmdline(pid: i32) -> String {
+fn processes() -> Vec<i32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn cmdline(pid: i32) -> String {
     fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }
 

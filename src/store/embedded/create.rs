@@ -27,14 +27,19 @@ pub async fn create(home: &Home, binaries: &Binaries, owner: &Owner) -> Result<(
 
     let mut initdb = process::command(&binaries.program("initdb"), owner, home.root());
     initdb.arg("-D").arg(&fresh).args(["--username=postgres", "--encoding=UTF8", "--locale=C", "--data-checksums"]);
-    initdb.args(["--auth-local=trust", "--auth-host=reject"]);
+    initdb.args(["--auth-local=trust", "--auth-host=reject", "--no-sync"]);
     must_succeed(initdb, owner, &fresh, "").await?;
 
     // One statement a line. The role can make databases (tests want fresh ones) and nothing else.
     let sql = format!("CREATE ROLE {DATABASE} LOGIN CREATEDB;\nCREATE DATABASE {DATABASE} OWNER {DATABASE};\n");
     let mut single = process::command(&binaries.program("postgres"), owner, home.root());
-    single.arg("--single").arg("-D").arg(&fresh).args(["-c", "exit_on_error=on", "postgres"]);
+    single.arg("--single").arg("-D").arg(&fresh).args(["-c", "exit_on_error=on", "-c", "fsync=off", "postgres"]);
     must_succeed(single, owner, &fresh, &sql).await?;
+
+    // Once, at the end: it has no name yet that anybody would trust.
+    let mut sync = process::command(&binaries.program("initdb"), owner, home.root());
+    sync.arg("-D").arg(&fresh).arg("--sync-only");
+    must_succeed(sync, owner, &fresh, "").await?;
 
     let data = home.data();
     fs::rename(&fresh, &data).map_err(EmbeddedError::io("renaming the new data directory to", &data))?;

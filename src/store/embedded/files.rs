@@ -33,15 +33,18 @@ pub fn own_dir(dir: &Path, owner: &Owner) -> Result<(), EmbeddedError> {
 /// A socket left by a killed server, and its lock, which by its process id may seem to be in use.
 pub fn remove_old_socket(dir: &Path) -> Result<(), EmbeddedError> {
     let socket = socket_file(dir);
-    for path in [socket.with_added_extension("lock"), socket] {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(EmbeddedError::io("removing the old", &path)(error));
-            }
-            _ => {}
+    remove_old(&socket.with_added_extension("lock"))?;
+    remove_old(&socket)
+}
+
+/// Whose server, on its way out, may take it along before we get to it.
+pub fn remove_old(file: &Path) -> Result<(), EmbeddedError> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(EmbeddedError::io("removing the old", file)(error))
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The log, there and writable for the owner.

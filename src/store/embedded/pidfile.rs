@@ -60,8 +60,8 @@ pub fn look(home: &Home) -> Result<Sight, EmbeddedError> {
     })
 }
 
-/// A zombie does not count: it has no working directory any more.
-fn works_in(pid: i32, data: &Path) -> bool {
+/// Whether this process is PostgreSQL at work on `data`. A zombie does not count: it has no working directory any more.
+pub fn works_in(pid: i32, data: &Path) -> bool {
     let place = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let name = fs::read_to_string(proc.join("comm")).unwrap_or_default();

@@ -85,8 +85,7 @@ async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), Emb
     if misleading {
         // PostgreSQL goes by the process id alone and would refuse. Its other safeguard, shared memory that names
         // the directory and is in use, does not need the file.
-        let path = pidfile::path(home);
-        fs::remove_file(&path).map_err(EmbeddedError::io("removing the stale", &path))?;
+        files::remove_old(&pidfile::path(home))?;
     }
 
     let began = Instant::now();
@@ -113,10 +112,11 @@ pub async fn stop(home: &Home) -> Result<(), EmbeddedError> {
     let began = Instant::now();
     let Sight::Alive(first) = pidfile::look(home)? else { return Ok(()) };
     interrupt(home, &first)?;
-    while let Sight::Alive(file) = pidfile::look(home)? {
+    // Its file going is not enough: it removes that a moment before it ends.
+    while pidfile::works_in(first.pid, &home.data()) {
         if began.elapsed() > STOP {
             let (data, log) = (home.data(), home.log());
-            return Err(EmbeddedError::StopTimeout { data, pid: file.pid, waited: began.elapsed(), log });
+            return Err(EmbeddedError::StopTimeout { data, pid: first.pid, waited: began.elapsed(), log });
         }
         tokio::time::sleep(LOOK).await;
     }
