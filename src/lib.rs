@@ -8,3 +8,5 @@
 
 pub mod core;
 pub mod engine;
+pub mod secrets;
+pub mod source;
