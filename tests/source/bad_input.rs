@@ -190,7 +190,7 @@ async fn an_unreadable_file_or_folder_is_an_error_that_says_who_may_not_read_it(
     write(&root, &[("a.yaml", "1"), ("closed/b.yaml", "2"), ("secret.yaml", "3")]);
     fs::set_permissions(holder.path(), Permissions::from_mode(0o755)).unwrap();
     for name in ["closed", "secret.yaml"] {
-        fs::set_permissions(root.join(name), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(root.join(name), Permissions::from_mode(0o0)).unwrap();
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "bad_input::child_that_reads", "--ignored", "--nocapture"]).env("READ_THIS", &root).current_dir("/");

@@ -102,3 +102,25 @@ fn leading_to(path: &Path) -> Vec<(PathBuf, OsString)> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_link_on_the_way_to_a_folder_is_listened_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let holder = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir_all(holder.join("trees/one/sub")).unwrap();
+        symlink("../trees/one", holder.join("trees/via")).unwrap();
+        symlink("trees/via", holder.join("current")).unwrap();
+        let place = |folder: &str, name: &str| (holder.join(folder), OsString::from(name));
+        let found: Vec<_> = leading_to(&holder.join("current/sub")).into_iter().map(|(path, name)| (path.components().collect(), name)).collect();
+        assert_eq!(found, [place("", "current"), place("trees", "via"), place("trees/one", "sub")].map(|(path, name)| (path.components().collect::<PathBuf>(), name)));
+        assert_eq!(leading_to(&holder.join("trees/none/below")), [place("trees", "none")]);
+        symlink("round", holder.join("round")).unwrap();
+        assert!(leading_to(&holder.join("round/sub")).len() <= MAX_LINKS + 2);
+    }
+}

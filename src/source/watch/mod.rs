@@ -200,3 +200,25 @@ fn examine(paths: &[PathBuf], hints: &Arc<Hints>, ear: Option<Ear>, opens: bool)
         Err(why) => Examined { look, ear: None, news: false, trouble: Some(why) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watcher_that_fails_is_replaced_and_changes_are_found_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut eye = Eye::open(vec![folder.path().into()], true);
+        assert!(eye.ear.is_some() && !eye.warned);
+        eye.hints.hear(Err(notify::Error::generic("broken")));
+        let (before, _) = eye.examine().await;
+        assert!(eye.ear.is_none() && eye.warned);
+        std::fs::write(folder.path().join("a.yaml"), "1").unwrap();
+        let (after, _) = eye.examine().await;
+        assert!(before != after, "what changed is found without an ear");
+        assert!(eye.ear.is_none(), "it is not tried again at once");
+        eye.retry_at = Instant::now();
+        let (_, news) = eye.examine().await;
+        assert!(eye.ear.is_some() && !eye.warned && news, "it listens again, and knows that it missed something");
+    }
+}
