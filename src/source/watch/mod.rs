@@ -106,8 +106,11 @@ impl Eye {
 
     async fn run(mut self, changes: watch::Sender<u64>) {
         loop {
-            if !self.is_hinted().await && self.examine().await.0 == self.seen {
-                continue;
+            if !self.is_hinted().await {
+                let (look, news) = self.examine().await;
+                if look == self.seen && !news {
+                    continue;
+                }
             }
             let now = self.settle().await;
             if now != self.seen {
