@@ -6,7 +6,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cli;
+pub mod config;
 pub mod core;
+pub mod dashboard;
 pub mod engine;
+pub mod reconcile;
 pub mod secrets;
+pub mod shutdown;
 pub mod source;
+pub mod store;
+pub mod telemetry;

@@ -8,6 +8,8 @@ export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false          # the classic builder: 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 IMAGES_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # used by base.sh
+BASE=agentpod/debian:bookworm
 if [ "$(id -u)" = 0 ]; then default_cache=/var/cache/agentpod; else default_cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentpod; fi
 CACHE=${AGENTPOD_CACHE:-$default_cache}
 PULL_SECONDS=${AGENTPOD_PULL_SECONDS:-60}
@@ -27,7 +29,7 @@ begin() {
       *) echo "usage: $0 [--force]" >&2; exit 2 ;;
     esac
   done
-  need docker docker.io
+  command -v docker >/dev/null || die "there is no Docker; try deploy/setup.sh engine"
   docker version >/dev/null 2>&1 || die "the Docker daemon does not answer; try deploy/setup.sh engine"
   mkdir -p "$CACHE" || die "cannot make $CACHE; set AGENTPOD_CACHE to a folder you can write"
   SCRATCH=$(mktemp -d "$CACHE/$name.XXXXXX")
@@ -43,7 +45,7 @@ need() { command -v "$1" >/dev/null || die "$1 is missing; Debian has it in the 
 unless_current() {
   local part
   RECIPE=$(for part; do if [ -f "$part" ]; then sha256sum <"$part"; else echo "$part"; fi; done | sha256sum | cut -d' ' -f1)
-  if [ $force = no ] && [ "$(label_of "$IMAGE")" = "$RECIPE" ]; then
+  if [ "$force" = no ] && [ "$(label_of "$IMAGE")" = "$RECIPE" ]; then
     say "$IMAGE is there already and up to date (--force builds it again)"
     exit 0
   fi
@@ -63,9 +65,18 @@ quietly() {
 # can_pull IMAGE: pulls it, in PULL_SECONDS at most; 0 turns pulling off.
 can_pull() { [ "$PULL_SECONDS" != 0 ] && timeout "$PULL_SECONDS" docker pull -q "$1" >/dev/null 2>&1; }
 
+# base: makes sure that the shared Debian image is there, for the images that stand on it.
+base() { "$IMAGES_DIR/base.sh"; }
+
 # pack FOLDER: docker build with the recipe label; --network host since only apt needs a network.
 pack() {
+  local old
+  old=$(docker image inspect -f '{{.Id}}' "$IMAGE" 2>/dev/null || true)
   quietly docker build --network host --label "agentpod.recipe=$RECIPE" -t "$IMAGE" "$1"
+  # the image that lost its last name goes, unless a container uses it
+  if [ "$(docker image inspect -f '{{len .RepoTags}}' "$old" 2>/dev/null)" = 0 ]; then
+    docker image rm "$old" >/dev/null 2>&1 || true
+  fi
   say "$IMAGE is ready: $(docker image inspect -f '{{.Size}}' "$IMAGE" | numfmt --to=si)B, $((SECONDS - began)) s"
 }
 

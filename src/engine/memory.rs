@@ -1,1 +1,298 @@
-//! Placeholder while the Docker engine is being written.
+//! An engine in memory, for tests and benches: the same contract as Docker's, with faults on demand and a memory of
+//! every write. It also watches one law by itself: no two live containers on one volume.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream::BoxStream};
+use time::OffsetDateTime;
+
+use super::{Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result};
+use crate::core::{
+    actual::{ContainerState, Exit, Sighting},
+    desired::{ContainerSpec, RenderedFile},
+    digest::Digest,
+    labels,
+    names::PodId,
+};
+
+/// When an injected fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Before the call has any effect.
+    Before,
+    /// After the call took effect: the answer is lost.
+    After,
+}
+
+/// A container in the memory engine.
+#[derive(Debug, Clone)]
+pub struct MemoryContainer {
+    /// Whose it is.
+    pub pod: PodId,
+    /// The digest it was made for.
+    pub digest: Digest,
+    /// The volume it writes to.
+    pub volume: String,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// Its files by path.
+    pub files: BTreeMap<String, String>,
+    /// How often it was restarted.
+    pub restarts: u32,
+    order: u64,
+}
+
+/// Everything the engine holds.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Containers by name.
+    pub containers: BTreeMap<String, MemoryContainer>,
+    /// Volumes and their labels.
+    pub volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Networks.
+    pub networks: BTreeSet<String>,
+    /// Images that are present.
+    pub images: BTreeSet<String>,
+    /// Every call that changed something, in order: `start alice_a-0123abcd`.
+    pub writes: Vec<String>,
+    /// How often containers were listed.
+    pub lists: u64,
+    /// Whether the engine answers at all.
+    pub unreachable: bool,
+    /// Breaches of "never two live containers on one volume".
+    pub violations: Vec<String>,
+    /// The time the engine believes it is.
+    pub now: Option<OffsetDateTime>,
+    faults: VecDeque<Option<Fault>>,
+    made: u64,
+}
+
+/// The memory engine.
+#[derive(Debug, Default)]
+pub struct Memory {
+    world: Mutex<World>,
+}
+
+impl Memory {
+    /// Looks at, or changes, everything by hand.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Faults for the coming changing calls, one each; `None` lets a call pass.
+    pub fn inject(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.world().faults = faults.into_iter().collect();
+    }
+
+    /// Puts a container there as if an earlier AgentPod had made it.
+    pub fn place(&self, pod: &PodId, digest: &Digest, volume: &str, state: ContainerState) -> String {
+        let name = crate::core::desired::container_name(pod, digest);
+        let mut world = self.world();
+        world.made += 1;
+        let order = world.made;
+        let container = MemoryContainer {
+            pod: pod.clone(),
+            digest: digest.clone(),
+            volume: volume.into(),
+            state,
+            files: BTreeMap::new(),
+            restarts: 0,
+            order,
+        };
+        world.containers.insert(name.clone(), container);
+        name
+    }
+
+    /// Runs one changing call with whatever fault is due.
+    fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+        let mut world = self.world();
+        if world.unreachable {
+            return Err(EngineError::Unreachable("the memory engine is switched off".into()));
+        }
+        let fault = world.faults.pop_front().flatten();
+        if fault == Some(Fault::Before) {
+            return Err(EngineError::Other(format!("injected before: {what}")));
+        }
+        let answer = effect(&mut world)?;
+        world.writes.push(what.clone());
+        world.watch_volumes();
+        match fault {
+            Some(Fault::After) => Err(EngineError::Other(format!("injected after: {what}"))),
+            _ => Ok(answer),
+        }
+    }
+}
+
+impl World {
+    fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
+        self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(name.into()))
+    }
+
+    fn watch_volumes(&mut self) {
+        let mut live: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, container) in self.containers.iter().filter(|(_, container)| is_live(&container.state)) {
+            if let Some(other) = live.insert(&container.volume, name) {
+                self.violations.push(format!("{other} and {name} both run on {}", container.volume));
+            }
+        }
+    }
+
+    fn clock(&self) -> OffsetDateTime {
+        self.now.unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+fn is_live(state: &ContainerState) -> bool {
+    matches!(state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
+}
+
+#[async_trait]
+impl Engine for Memory {
+    async fn info(&self) -> Result<EngineInfo> {
+        Ok(EngineInfo { version: "memory".into(), api: "1.41".into() })
+    }
+
+    async fn observe(&self) -> Result<Vec<Sighting>> {
+        let mut world = self.world();
+        if world.unreachable {
+            return Err(EngineError::Unreachable("the memory engine is switched off".into()));
+        }
+        world.lists += 1;
+        let mut sightings: Vec<(u64, Sighting)> = Vec::with_capacity(world.containers.len());
+        for (name, container) in &world.containers {
+            sightings.push((
+                container.order,
+                Sighting {
+                    name: name.clone(),
+                    id: format!("{:064}", container.order),
+                    pod: container.pod.clone(),
+                    digest: container.digest.clone(),
+                    state: container.state.clone(),
+                    created_at: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(container.order),
+                    restarts: container.restarts,
+                    addresses: BTreeMap::new(),
+                },
+            ));
+        }
+        sightings.sort_by_key(|(order, _)| *order);
+        Ok(sightings.into_iter().map(|(_, sighting)| sighting).collect())
+    }
+
+    async fn ensure_image(&self, image: &str, _: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
+        if self.world().images.contains(image) {
+            return Ok(());
+        }
+        self.change(format!("pull {image}"), |world| {
+            world.images.insert(image.into());
+            Ok(())
+        })
+    }
+
+    async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
+        if self.world().networks.contains(&network.name) {
+            return Ok(network.labels.clone());
+        }
+        self.change(format!("network {}", network.name), |world| {
+            world.networks.insert(network.name.clone());
+            Ok(network.labels.clone())
+        })
+    }
+
+    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        let there = self.world().volumes.get(name).cloned();
+        match there {
+            Some(there) if there.get(labels::INSTANCE) == labels.get(labels::INSTANCE) => Ok(()),
+            Some(_) => Err(EngineError::NameTaken(format!("volume {name} is not ours"))),
+            None => self.change(format!("volume {name}"), |world| {
+                world.volumes.insert(name.into(), labels.clone());
+                Ok(())
+            }),
+        }
+    }
+
+    async fn create(&self, container: &ContainerSpec, _: &BTreeMap<String, String>) -> Result<()> {
+        let ContainerSpec { name, digest, blueprint } = container;
+        if let Some(there) = self.world().containers.get(name) {
+            return if there.digest == *digest { Ok(()) } else { Err(EngineError::NameTaken(name.clone())) };
+        }
+        let key = blueprint.labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key));
+        let pod = key.ok_or_else(|| EngineError::Refused("a container without a pod".into()))?;
+        self.change(format!("create {name}"), |world| {
+            if !world.images.contains(&blueprint.image) || !world.volumes.contains_key(&blueprint.volume) {
+                return Err(EngineError::NotFound("image or volume".into()));
+            }
+            world.made += 1;
+            let made = MemoryContainer {
+                pod,
+                digest: digest.clone(),
+                volume: blueprint.volume.clone(),
+                state: ContainerState::Created,
+                files: BTreeMap::new(),
+                restarts: 0,
+                order: world.made,
+            };
+            world.containers.insert(name.clone(), made);
+            Ok(())
+        })
+    }
+
+    async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
+        self.change(format!("upload {container}"), |world| {
+            let target = world.container(container)?;
+            target.files.extend(files.iter().map(|file| (file.path.clone(), file.text.clone())));
+            Ok(())
+        })
+    }
+
+    async fn start(&self, container: &str) -> Result<()> {
+        if matches!(self.world().container(container)?.state, ContainerState::Running { .. }) {
+            return Ok(());
+        }
+        self.change(format!("start {container}"), |world| {
+            let since = Some(world.clock());
+            let target = world.container(container)?;
+            target.state = ContainerState::Running { since };
+            target.restarts = 0;
+            Ok(())
+        })
+    }
+
+    async fn stop(&self, container: &str) -> Result<()> {
+        if !self.world().containers.get(container).is_some_and(|there| is_live(&there.state)) {
+            return Ok(());
+        }
+        self.change(format!("stop {container}"), |world| {
+            world.container(container)?.state = ContainerState::Exited(Exit::default());
+            Ok(())
+        })
+    }
+
+    async fn remove(&self, container: &str) -> Result<()> {
+        let live = self.world().containers.get(container).map(|there| is_live(&there.state));
+        match live {
+            None => Ok(()),
+            Some(true) => Err(EngineError::Refused(format!("{container} runs"))),
+            Some(false) => self.change(format!("remove {container}"), |world| {
+                world.containers.remove(container);
+                Ok(())
+            }),
+        }
+    }
+
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecAnswer> {
+        Ok(ExecAnswer::default())
+    }
+
+    async fn logs(&self, _: &str, _: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
+        Ok(futures_util::stream::empty().boxed())
+    }
+
+    async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
+        Ok(futures_util::stream::pending().boxed())
+    }
+}

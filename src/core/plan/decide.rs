@@ -123,7 +123,7 @@ impl Pod<'_> {
 
     fn create(&self, wish: &DesiredPod, others: &[&Sighting]) -> Decision {
         let blueprint = &wish.container.blueprint;
-        let cause = match fallback(others) {
+        let cause = match fallback(others).or(others.last().copied()) {
             Some(from) => Cause::Changed { from: from.digest.clone(), to: wish.container.digest.clone() },
             None => Cause::Missing,
         };
@@ -147,38 +147,35 @@ impl Pod<'_> {
         }
         let probe = &wish.declared.adapter.spec.health;
         let health = self.known.health.as_ref().filter(|health| health.container == new.name);
-        if let Some(fallback) = fallback(others) {
-            match health {
-                Some(health) if health.ready => return act(Cause::Superseded, remove(others.iter().copied())),
-                Some(health) if health.is_overdue(probe, self.now) => {
-                    let last = health.last_failure.as_deref().unwrap_or("no answer");
-                    let why = format!("not ready within {}: {last}", probe.startup);
-                    return reject(wish, new, fallback, why);
-                }
-                _ => {}
+        match (health, fallback(others)) {
+            (Some(health), _) if health.ready && !others.is_empty() => {
+                return act(Cause::Superseded, remove(others.iter().copied()));
             }
+            (Some(health), Some(fallback)) if health.is_overdue(probe, self.now) => {
+                let last = health.last_failure.as_deref().unwrap_or("no answer");
+                let why = format!("not ready within {}: {last}", probe.startup);
+                return reject(wish, new, fallback, why);
+            }
+            _ => {}
         }
         if let Some(digest) = &wish.hot
             && !self.known.uploaded.as_ref().is_some_and(|up| up.container == new.name && up.digest == *digest)
         {
             return act(Cause::FilesChanged, vec![Step::Upload(new.name.clone(), Files::Hot)]);
         }
-        if others.is_empty() { Decision::Settled } else { Decision::Hold(Hold::AwaitingReady) }
+        // What was made and never ran is no use to anybody: it need not wait for anything.
+        match (others, fallback(others)) {
+            ([], _) => Decision::Settled,
+            (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
+            (_, Some(_)) => Decision::Hold(Hold::AwaitingReady),
+        }
     }
 
     fn crash_loop(&self, wish: &DesiredPod, new: &Sighting, others: &[&Sighting]) -> Decision {
-        let exit = match &new.state {
-            ContainerState::Restarting(exit) | ContainerState::Exited(exit) => format!(", {exit}"),
-            _ => String::new(),
-        };
-        let why = format!("restarted {} times{exit}", new.restarts);
+        let why = restarts(new);
         match fallback(others) {
             Some(fallback) => reject(wish, new, fallback, why),
-            None => Decision::Act(Action {
-                cause: Cause::CrashLoop,
-                verdict: Some(Verdict::CrashLoop(why)),
-                steps: vec![Step::Stop(new.name.clone())],
-            }),
+            None => rest(new, why),
         }
     }
 
@@ -190,6 +187,12 @@ impl Pod<'_> {
         }
         if !steps.is_empty() {
             return act(not_ready(), steps);
+        }
+        if fallback.state == ContainerState::Paused {
+            return Decision::Hold(Hold::PausedByHand);
+        }
+        if self.known.looping.as_ref() == Some(&fallback.name) {
+            return rest(fallback, restarts(fallback));
         }
         let leftovers = new.into_iter().chain(others.iter().copied().filter(|other| other.name != fallback.name));
         match remove(leftovers) {
@@ -222,10 +225,23 @@ fn reject(wish: &DesiredPod, new: &Sighting, fallback: &Sighting, why: String) -
     })
 }
 
+/// Stops a container that keeps ending; the retry decides when it may try again.
+fn rest(container: &Sighting, why: String) -> Decision {
+    let steps = vec![Step::Stop(container.name.clone())];
+    Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
+}
+
+fn restarts(container: &Sighting) -> String {
+    match &container.state {
+        ContainerState::Restarting(exit) => format!("restarted {} times, {exit}", container.restarts),
+        _ => format!("restarted {} times", container.restarts),
+    }
+}
+
 /// The container to go on with when the wished one fails: one that runs, else the newest that ever ran.
 fn fallback<'a>(others: &[&'a Sighting]) -> Option<&'a Sighting> {
     let has_run = |other: &&&Sighting| other.state != ContainerState::Created;
-    others.iter().filter(has_run).max_by_key(|other| (other.is_live(), other.created_at)).or_else(|| others.last()).copied()
+    others.iter().filter(has_run).max_by_key(|other| (other.is_live(), other.created_at)).copied()
 }
 
 fn stop_live<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {

@@ -2,6 +2,7 @@
 //! executor follows without a choice of its own, and `agentpod plan` is a round that stops here.
 
 mod decide;
+mod progress;
 mod text;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 pub use decide::plan;
+pub use progress::STABLE;
 
 use super::{actual::Exit, digest::Digest, health::Health, names::PodId, retry::Retry};
 
@@ -24,7 +26,7 @@ pub struct Circumstances {
 }
 
 /// What is remembered of one pod.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodCircumstances {
     /// Steps of an earlier plan are still under way.
     pub busy: bool,

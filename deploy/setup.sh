@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# Makes a Debian machine ready for AgentPod. What is there already is left as it is.
+#
+#   deploy/setup.sh engine              Docker, installed and running
+#   deploy/setup.sh postgres            the PostgreSQL server's programs; no cluster is made or started
+#   deploy/setup.sh tools               what building images takes: debootstrap, Python with pip, npm
+#   deploy/setup.sh rust-libs           what compiling AgentPod takes besides Rust: a C compiler, OpenSSL's headers
+#   deploy/setup.sh images [NAME...]    the images named: echo traefik openclaw open-webui (default: all)
+#   deploy/setup.sh all                 everything above
+#
+# Several steps may be named at once; `images` takes the rest of the line. Stops at the first step that fails.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+dockerd_log=/var/log/agentpod-dockerd.log
+export DEBIAN_FRONTEND=noninteractive
+
+say() { echo "$step: $*"; }
+die() { echo "$step: $*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null; }
+
+# Root's words go through as_root: nothing for root itself, sudo for whoever may use it.
+as_root=()
+may_be_root() {
+  [ "$(id -u)" = 0 ] && return
+  have sudo || return 1
+  # without a terminal sudo cannot ask for a password
+  [ -t 0 ] || sudo -n true 2>/dev/null || return 1
+  as_root=(sudo)
+}
+
+# install PACKAGE...: quiet unless it fails.
+updated=no
+install() {
+  have apt-get || die "needs the Debian packages $*, and there is no apt-get here: install their like by hand"
+  may_be_root || die "needs root to install: apt-get install $*"
+  say "installing $*…"
+  if [ $updated = no ]; then
+    apt_get update || say "apt-get update failed; trying with the package lists that are there"
+    updated=yes
+  fi
+  apt_get install --yes --no-install-recommends "$@" || die "apt-get could not install $*"
+}
+apt_get() {
+  local log code=0
+  log=$(mktemp)
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$log" 2>&1 || code=$?
+  [ $code = 0 ] || tail -n 20 "$log" >&2
+  rm -f "$log"
+  return $code
+}
+
+# install_missing COMMAND:PACKAGE...: installs the packages whose command is not there.
+install_missing() {
+  local pair missing=()
+  for pair; do have "${pair%%:*}" || missing+=("${pair##*:}"); done
+  [ ${#missing[@]} = 0 ] || install "${missing[@]}"
+}
+
+engine_answers() { docker version >/dev/null 2>&1 || { [ ${#as_root[@]} != 0 ] && "${as_root[@]}" docker version >/dev/null 2>&1; }; }
+
+engine() {
+  if engine_answers; then
+    say "Docker $(docker version -f '{{.Server.Version}}') answers"
+    return
+  fi
+  [ -z "${DOCKER_HOST:-}" ] || die "the Docker at DOCKER_HOST=$DOCKER_HOST does not answer"
+  may_be_root || die "Docker does not answer; starting or installing it needs root (or, if it runs: membership of the group docker)"
+  have dockerd || install docker.io
+  have docker || install docker-cli
+  # some installs start it by themselves
+  if ! engine_answers; then
+    if [ -d /run/systemd/system ]; then
+      "${as_root[@]}" systemctl enable --now docker >/dev/null 2>&1 || die "systemctl could not start docker; see: journalctl -u docker"
+    else
+      # without systemd perhaps nobody has mounted the control groups
+      if [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -d /sys/fs/cgroup/memory ]; then
+        have cgroupfs-mount || install cgroupfs-mount
+        "${as_root[@]}" cgroupfs-mount 2>/dev/null || true
+      fi
+      "${as_root[@]}" setsid sh -c "exec dockerd >>$dockerd_log 2>&1 </dev/null" &
+    fi
+    for _ in $(seq 30); do
+      engine_answers && break
+      sleep 1
+    done
+    if ! engine_answers; then
+      "${as_root[@]}" tail -n 5 $dockerd_log 2>/dev/null >&2 || true
+      die "Docker was started but does not answer after 30 s; see $dockerd_log or journalctl -u docker"
+    fi
+  fi
+  docker version >/dev/null 2>&1 || say "it runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again"
+  say "Docker is installed and runs"
+}
+
+postgres_programs() {
+  local folder
+  for folder in $(have initdb && dirname "$(command -v initdb)") /usr/lib/postgresql/*/bin; do
+    if [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ]; then echo "$folder"; return; fi
+  done
+  return 1
+}
+
+postgres() {
+  if ! postgres_programs >/dev/null; then
+    # Debian makes and starts a cluster on install unless this file says no; it comes with postgresql-common
+    install postgresql-common
+    "${as_root[@]}" sed -i 's/^#\? *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+    install postgresql
+  fi
+  local folder
+  folder=$(postgres_programs) || die "installed, yet no initdb in PATH or /usr/lib/postgresql/*/bin"
+  say "$("$folder/postgres" --version), in $folder"
+}
+
+tools() {
+  install_missing debootstrap:debootstrap python3:python3 npm:npm curl:curl
+  # the programs may be there without these two parts, which are packages of their own
+  python3 -m pip --version >/dev/null 2>&1 || install python3-pip
+  python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
+  have debootstrap || [ -x /usr/sbin/debootstrap ] || die "debootstrap is not where it should be"
+  say "debootstrap, $(python3 --version), npm $(npm --version)"
+}
+
+rust-libs() {
+  install_missing cc:gcc pkg-config:pkg-config
+  [ -e /usr/include/stdlib.h ] || install libc6-dev
+  pkg-config --exists openssl || install libssl-dev
+  say "$(cc --version | head -n 1), OpenSSL $(pkg-config --modversion openssl)"
+  if have cargo; then say "$(cargo --version)"; else say "Rust itself is missing: install it with rustup, then come back"; fi
+}
+
+images() {
+  local name failed=()
+  for name; do
+    [ -x "$here/images/$name/build.sh" ] || die "no image is called $name; there are: echo traefik openclaw open-webui"
+  done
+  # one after the other: each keeps disk and both cores busy
+  for name; do "$here/images/$name/build.sh" || failed+=("$name"); done
+  [ ${#failed[@]} = 0 ] || die "not built: ${failed[*]}"
+}
+
+usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
+
+[ $# != 0 ] || { usage >&2; exit 2; }
+PATH=$PATH:/usr/sbin:/sbin
+while [ $# != 0 ]; do
+  step=$1
+  shift
+  case $step in
+    engine | postgres | tools | rust-libs) "$step" ;;
+    images) [ $# != 0 ] || set -- echo traefik openclaw open-webui; images "$@"; exit ;;
+    all) set -- engine postgres tools rust-libs images "$@" ;;
+    -h | --help) usage; exit ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done

@@ -1,0 +1,77 @@
+//! `agentpod apply`: rounds until everything is as declared and ready, with a line for each pod while it works.
+
+use std::{collections::BTreeMap, process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+
+use super::{
+    connect::{self, Database},
+    output, reports,
+};
+use crate::{
+    config::Settings,
+    reconcile::{Ending, Mode, Overview, PodView, Reconciler},
+    shutdown,
+};
+
+/// Applies once.
+pub async fn run(settings: Settings, timeout: Duration) -> Result<ExitCode> {
+    let stop = shutdown::on_signal()?;
+    let database = Database::open(&settings).await?;
+    let Some(lead) = database.store.try_lead().await? else {
+        database.close().await?;
+        bail!("an AgentPod daemon is running on this database and applies by itself; look with agentpod status");
+    };
+    let (reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
+    let shown = tokio::spawn(show(view));
+    let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
+    shown.await?;
+    let rows = database.store.statuses().await;
+    drop(lead);
+    let code = match ending {
+        Ending::Applied => {
+            reports::print_status(&rows?)?;
+            ExitCode::SUCCESS
+        }
+        Ending::Stopped => bail!("stopped before everything was as declared; run it again to go on"),
+        Ending::Failed(why) => {
+            for sentence in why {
+                output::print(&sentence)?;
+            }
+            ExitCode::FAILURE
+        }
+    };
+    database.close().await?;
+    Ok(code)
+}
+
+/// Draws a line for each pod until the reconciler ends.
+pub async fn show(mut view: watch::Receiver<Overview>) {
+    let lines = MultiProgress::new();
+    let style = ProgressStyle::with_template("{spinner} {prefix:<28} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();
+    while view.changed().await.is_ok() {
+        let overview = view.borrow_and_update().clone();
+        for (id, pod) in &overview.pods {
+            let bar = bars.entry(id.clone()).or_insert_with(|| {
+                let bar = lines.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(id.clone()));
+                bar.enable_steady_tick(Duration::from_millis(120));
+                bar
+            });
+            bar.set_message(sentence(pod));
+        }
+    }
+    for bar in bars.values() {
+        bar.finish();
+    }
+}
+
+fn sentence(pod: &PodView) -> String {
+    match (&pod.doing, pod.pull) {
+        (Some(doing), Some((received, total))) if total > 0 => format!("{doing} ({} of {} MiB)", received >> 20, total >> 20),
+        (Some(doing), _) => doing.clone(),
+        (None, _) => format!("{:?}: {}", pod.status.phase, pod.status.message),
+    }
+}

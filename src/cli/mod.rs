@@ -1,0 +1,146 @@
+//! The command line: what can be typed, and which function answers. Everything a person reads here is a sentence; what
+//! a script reads is `-o json`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`) or wrong usage.
+
+mod agent;
+mod apply;
+mod connect;
+mod daemon;
+mod offline;
+mod output;
+mod plan;
+mod reports;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{
+    config::SettingsArgs,
+    core::{names::PodId, quantity::Span},
+    telemetry::{self, LogFormat},
+};
+
+/// Hosts one isolated AI agent per tenant, as declared in files
+#[derive(Debug, Parser)]
+#[command(name = "agentpod", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// How log lines look
+    #[arg(long, env = "AGENTPOD_LOG_FORMAT", default_value = "text", global = true)]
+    log_format: LogFormat,
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For reading.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Keep everything as declared, until stopped
+    Run,
+    /// Show what would be done, and do nothing (exit code 2: there is something to do)
+    Plan {
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Make everything as declared, wait until it is ready, and end
+    Apply {
+        /// How long to wait
+        #[arg(long, default_value = "10m", value_name = "TIME")]
+        timeout: Span,
+    },
+    /// Check manifests and say everything that is wrong with them
+    Validate {
+        /// The folder with the manifests, in place of --source
+        directory: Option<PathBuf>,
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Check adapters and templates, by rendering their samples
+    Check,
+    /// Print the JSON Schema of manifests, for editors
+    Schema,
+    /// Show every pod and whether it is ready
+    Status {
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Show what a pod's templates render to, secrets left out
+    Render {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+    },
+    /// Show what happened, newest last
+    Events {
+        /// Only this pod, as TENANT/POD
+        pod: Option<PodId>,
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 50)]
+        limit: u32,
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Show a pod's log
+    Logs {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+        /// Go on as lines come
+        #[arg(short, long)]
+        follow: bool,
+        /// How many of the last lines
+        #[arg(short = 'n', long, default_value_t = 100)]
+        tail: usize,
+        /// Begin each line with its time
+        #[arg(short, long)]
+        timestamps: bool,
+    },
+    /// Ask a running pod for a login link
+    Open {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command.
+pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { command, settings, log_format } = cli;
+    telemetry::start(log_format, if matches!(command, Command::Run) { "agentpod=info,warn" } else { "warn" });
+    match command {
+        Command::Run => daemon::run(settings.settle()?).await,
+        Command::Plan { output } => plan::run(settings.settle()?, output).await,
+        Command::Apply { timeout } => apply::run(settings.settle()?, timeout.duration()).await,
+        Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
+        Command::Check => offline::check(settings.settle()?).await,
+        Command::Schema => offline::schema(),
+        Command::Status { output } => reports::status(settings.settle()?, output).await,
+        Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
+        Command::Events { pod, limit, output } => reports::events(settings.settle()?, pod, limit, output).await,
+        Command::Logs { pod, follow, tail, timestamps } => agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await,
+        Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
+        Command::Completions { shell } => offline::completions(shell),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,138 @@
+//! Commands that need neither database nor engine: checking, rendering, printing schemas and completions.
+
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, bail};
+use clap::CommandFactory;
+use serde_json::json;
+
+use super::{Output, connect, output};
+use crate::{
+    config::Settings,
+    core::{
+        adapter,
+        desired::{self, SecretTexts},
+        manifest,
+        names::PodId,
+        problem::Problem,
+        resolve,
+    },
+    reconcile::Inputs,
+    source::{Directory, Source},
+};
+
+/// `agentpod validate`.
+pub async fn validate(mut settings: Settings, directory: Option<PathBuf>, how: Output) -> Result<ExitCode> {
+    if let Some(directory) = directory {
+        settings.source = directory;
+    }
+    let source = Source::Directory(Directory::new(&settings.source));
+    let inputs = Inputs::new(source, connect::folders(&settings), settings.site.clone());
+    let (problems, files) = match inputs.read().await {
+        Ok(fresh) => (Vec::new(), fresh.files.len()),
+        Err(refused) => (refused.problems, 0),
+    };
+    match how {
+        Output::Json => output::json(&json!({"valid": problems.is_empty(), "problems": problems}))?,
+        Output::Text if problems.is_empty() => output::print(&format!("{files} files, no problems"))?,
+        Output::Text => print_problems(&problems)?,
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints problems one after another, with a count at the end.
+pub fn print_problems(problems: &[Problem]) -> Result<()> {
+    for problem in problems {
+        output::print(&format!("{problem}\n"))?;
+    }
+    output::print(&match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    })
+}
+
+/// `agentpod check`.
+pub async fn check(settings: Settings) -> Result<ExitCode> {
+    let snapshot = connect::folders(&settings).read().await?;
+    let (adapters, mut problems) = adapter::read(&snapshot.files);
+    let mut rendered = 0;
+    for (name, adapter) in &adapters.all {
+        let samples = adapter.samples.iter().map(|(file, config)| (file.clone(), config.clone()));
+        let plain = std::iter::once((format!("adapters/{name}/adapter.yaml"), serde_json::Map::new()));
+        for (file, config) in plain.chain(samples) {
+            let found = check_sample(&settings, &adapters, name.as_str(), &file, config);
+            rendered += usize::from(found.is_empty());
+            problems.extend(found);
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    if problems.is_empty() {
+        output::print(&format!("{} adapters, {rendered} samples rendered, no problems", adapters.all.len()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_problems(&problems)?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// Renders one sample as the config of a made-up pod.
+fn check_sample(settings: &Settings, adapters: &adapter::Adapters, name: &str, file: &str, config: serde_json::Map<String, serde_json::Value>) -> Vec<Problem> {
+    let manifest = json!({"apiVersion": manifest::API_VERSION, "kind": "Pod", "metadata": {"name": "sample", "tenant": "sample"},
+        "spec": {"adapter": name, "subdomain": "sample", "config": config}});
+    let tenant = json!({"apiVersion": manifest::API_VERSION, "kind": "Tenant", "metadata": {"name": "sample"}});
+    let text = format!("{tenant}\n---\n{manifest}\n");
+    let (manifests, mut problems) = manifest::read([(file, text.as_bytes())]);
+    if problems.is_empty()
+        && let Err(found) = desired::build(&manifests, adapters, &settings.site, &BTreeMap::new(), &BTreeMap::new())
+    {
+        problems = found;
+    }
+    // The places are those of the made-up pod: only the file and the sentence help.
+    problems.into_iter().map(|problem| Problem { at: None, excerpt: None, ..problem }).collect()
+}
+
+/// `agentpod schema`.
+pub fn schema() -> Result<ExitCode> {
+    output::json(&manifest::schema())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `agentpod render`.
+pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
+    let folders = connect::folders(&settings).read().await?;
+    let snapshot = Directory::new(&settings.source).read().await?;
+    let (adapters, mut problems) = adapter::read(&folders.files);
+    let (manifests, found) = manifest::read(snapshot.texts());
+    problems.extend(found);
+    let (resolved, found) = resolve::resolve(&manifests, &adapters);
+    problems.extend(found);
+    let Some(pod) = resolved.pods.get(id) else {
+        if problems.is_empty() {
+            bail!("there is no pod {id} in {}", settings.source.display());
+        }
+        print_problems(&problems)?;
+        return Ok(ExitCode::FAILURE);
+    };
+    match desired::render(&adapters, &settings.site, pod, &SecretTexts::placeholders(pod)) {
+        Err(problems) => {
+            print_problems(&problems)?;
+            Ok(ExitCode::FAILURE)
+        }
+        Ok(rendered) => {
+            output::print(&format!("# environment of {id}"))?;
+            for (name, value) in &rendered.environment {
+                output::print(&format!("{name}={value}"))?;
+            }
+            for file in &rendered.files {
+                output::print(&format!("\n# {} (mode {:o}{})\n{}", file.path, file.mode, if file.hot { ", uploaded when it changes" } else { "" }, file.text))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// `agentpod completions`.
+pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
+    clap_complete::generate(shell, &mut super::Cli::command(), "agentpod", &mut std::io::stdout());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,45 @@
+//! Writing to the terminal: a closed pipe ends quietly, tables for people, JSON for scripts.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Result;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Prints a text and a line end; a reader that went away is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Prints a value as JSON.
+pub fn json(value: &impl Serialize) -> Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// Prints a table; says `nothing` when it has no rows.
+pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()> {
+    if rows.is_empty() {
+        return print(nothing);
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    let text = table.to_string();
+    print(&text.lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())).collect::<Vec<_>>().join("\n"))
+}
+
+/// `3m`, `2h`, `5d`: how long something has been so.
+pub fn age(from: time::OffsetDateTime, now: time::OffsetDateTime) -> String {
+    match (now - from).whole_seconds().max(0) {
+        s if s < 120 => format!("{s}s"),
+        s if s < 7200 => format!("{}m", s / 60),
+        s if s < 172_800 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86_400),
+    }
+}

@@ -1,0 +1,43 @@
+//! `agentpod plan`: a round that stops before anything is done or written.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{
+    Output,
+    connect::{self, Database},
+    offline::print_problems,
+    output,
+};
+use crate::{config::Settings, core::plan::Decision, reconcile::Reconciler};
+
+/// Shows what would be done.
+pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
+    let database = Database::open(&settings).await?;
+    let (mut reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
+    let outcome = reconciler.preview().await;
+    drop((reconciler, view));
+    database.close().await?;
+    let (plan, _) = match outcome? {
+        Ok(made) => made,
+        Err(refused) => {
+            print_problems(&refused.problems)?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    match how {
+        Output::Text => output::print(&plan.to_string())?,
+        Output::Json => {
+            let pods = plan.pods.iter().map(|(id, decision)| match decision {
+                Decision::Settled => json!({"pod": id.to_string(), "decision": "settled"}),
+                Decision::Hold(hold) => json!({"pod": id.to_string(), "decision": "hold", "reason": hold.to_string()}),
+                Decision::Act(action) => json!({"pod": id.to_string(), "decision": "act", "cause": action.cause.to_string(),
+                    "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()}),
+            });
+            output::json(&json!({"changes": !plan.is_quiet(), "pods": pods.collect::<Vec<_>>()}))?;
+        }
+    }
+    Ok(if plan.is_quiet() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}

@@ -1,0 +1,217 @@
+//! Settings twice: as a person types them (flags and environment), and as the program uses them, checked and complete.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use time::Duration;
+
+use crate::{
+    core::{
+        labels,
+        names::InstanceName,
+        quantity::Span,
+        site::{Scheme, Site},
+    },
+    engine::NetworkSpec,
+};
+
+/// Settings as typed.
+#[derive(Debug, Clone, Args)]
+pub struct SettingsArgs {
+    /// The folder with the manifests
+    #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
+    pub source: PathBuf,
+    /// The folder with the adapters
+    #[arg(long, env = "AGENTPOD_ADAPTERS", default_value = "adapters", value_name = "DIR", global = true)]
+    pub adapters: PathBuf,
+    /// The folder with the adapters' templates
+    #[arg(long, env = "AGENTPOD_TEMPLATES", default_value = "templates", value_name = "DIR", global = true)]
+    pub templates: PathBuf,
+    /// Where AgentPod keeps its key and its private database [default: /var/lib/agentpod for root, else ~/.local/state/agentpod]
+    #[arg(long, env = "AGENTPOD_STATE_DIR", value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// A PostgreSQL to use in place of the private one
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
+    pub database_url: Option<String>,
+    /// Where PostgreSQL's server binaries are, if they are not found by themselves
+    #[arg(long, env = "AGENTPOD_POSTGRES_BIN", value_name = "DIR", global = true)]
+    pub postgres_bin: Option<PathBuf>,
+    /// The container engine's socket or address [default: DOCKER_HOST, else the local socket]
+    #[arg(long, env = "AGENTPOD_DOCKER_HOST", value_name = "ADDRESS", global = true)]
+    pub docker_host: Option<String>,
+    /// Tells several AgentPods on one engine apart
+    #[arg(long, env = "AGENTPOD_INSTANCE", default_value = "agentpod", global = true)]
+    pub instance: InstanceName,
+    /// Pods answer at SUBDOMAIN.<domain>
+    #[arg(long, env = "AGENTPOD_DOMAIN", default_value = "localhost", global = true)]
+    pub domain: String,
+    /// What browsers speak with the proxy
+    #[arg(long, env = "AGENTPOD_PUBLIC_SCHEME", default_value = "https", global = true)]
+    pub public_scheme: SchemeArg,
+    /// The proxy's port as browsers see it, if it is not the usual one
+    #[arg(long, env = "AGENTPOD_PUBLIC_PORT", value_name = "PORT", global = true)]
+    pub public_port: Option<u16>,
+    /// Traefik's entry point for pods
+    #[arg(long, env = "AGENTPOD_ENTRY_POINT", default_value = "websecure", global = true)]
+    pub entry_point: String,
+    /// Traefik's certificate resolver; leave it out with a wildcard certificate
+    #[arg(long, env = "AGENTPOD_CERT_RESOLVER", value_name = "NAME", global = true)]
+    pub cert_resolver: Option<String>,
+    /// The network that pods and the proxy share
+    #[arg(long, env = "AGENTPOD_NETWORK", default_value = "agentpod-net", global = true)]
+    pub network: String,
+    /// The network's addresses; its second half is for pods, the first for the proxy
+    #[arg(long, env = "AGENTPOD_NETWORK_SUBNET", default_value = "10.213.0.0/20", value_name = "CIDR", global = true)]
+    pub network_subnet: String,
+    /// The proxy's address on the network [default: the second address of the subnet]
+    #[arg(long, env = "AGENTPOD_PROXY_ADDRESS", value_name = "IP", global = true)]
+    pub proxy_address: Option<IpAddr>,
+    /// Where the status page and API listen
+    #[arg(long, env = "AGENTPOD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS", global = true)]
+    pub listen: SocketAddr,
+    /// How long a removed pod's container is kept, stopped
+    #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
+    pub removal_grace: Span,
+}
+
+/// What browsers speak, as typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SchemeArg {
+    /// In the clear.
+    Http,
+    /// Encrypted.
+    Https,
+}
+
+/// Settings as used.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The folder with the manifests.
+    pub source: PathBuf,
+    /// The folder with the adapters.
+    pub adapters: PathBuf,
+    /// The folder with the adapters' templates.
+    pub templates: PathBuf,
+    /// Where AgentPod keeps its key and its private database.
+    pub state_dir: PathBuf,
+    /// A PostgreSQL to use in place of the private one.
+    pub database_url: Option<String>,
+    /// Where PostgreSQL's server binaries are.
+    pub postgres_bin: Option<PathBuf>,
+    /// The container engine.
+    pub docker_host: Option<String>,
+    /// What is the same for every pod.
+    pub site: Site,
+    /// The network pods share.
+    pub network: NetworkSpec,
+    /// Where the status page and API listen.
+    pub listen: SocketAddr,
+    /// How long a removed pod's container is kept.
+    pub removal_grace: Duration,
+}
+
+impl SettingsArgs {
+    /// Checks and completes what was typed.
+    pub fn settle(self) -> Result<Settings> {
+        let Self { source, adapters, templates, state_dir, database_url, postgres_bin, docker_host, .. } = self.clone();
+        check_domain(&self.domain)?;
+        for (flag, word) in [("--entry-point", Some(&self.entry_point)), ("--cert-resolver", self.cert_resolver.as_ref()), ("--network", Some(&self.network))] {
+            if let Some(word) = word
+                && !word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            {
+                bail!("{flag} {word:?}: only letters, digits, hyphens, dots and _ are allowed");
+            }
+        }
+        let (base, bits) = parse_subnet(&self.network_subnet)?;
+        let second = Ipv4Addr::from(u32::from(base) + 2);
+        let middle = Ipv4Addr::from(u32::from(base) + (1 << (31 - bits)));
+        let proxy_address = self.proxy_address.unwrap_or(second.into());
+        let scheme = match self.public_scheme {
+            SchemeArg::Http => Scheme::Http,
+            SchemeArg::Https => Scheme::Https,
+        };
+        let mut network_labels = labels::owned(&self.instance);
+        network_labels.insert(labels::PROXY_ADDRESS.into(), proxy_address.to_string());
+        Ok(Settings {
+            source,
+            adapters,
+            templates,
+            state_dir: absolute(state_dir.map_or_else(default_state_dir, Ok)?)?,
+            database_url,
+            postgres_bin,
+            docker_host,
+            site: Site {
+                instance: self.instance,
+                domain: self.domain.to_lowercase(),
+                scheme,
+                port: self.public_port,
+                entry_point: self.entry_point,
+                cert_resolver: self.cert_resolver,
+                network: self.network.clone(),
+                proxy_address,
+            },
+            network: NetworkSpec {
+                name: self.network,
+                subnet: self.network_subnet,
+                pool: format!("{middle}/{}", bits + 1),
+                labels: network_labels,
+            },
+            listen: self.listen,
+            removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
+        })
+    }
+}
+
+fn check_domain(domain: &str) -> Result<()> {
+    let label = |label: &str| !label.is_empty() && label.len() <= 63 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if domain.len() > 190 || !domain.split('.').all(label) {
+        bail!("--domain {domain:?} is not a domain name; pods answer below it, like alice.example.com below example.com");
+    }
+    Ok(())
+}
+
+fn parse_subnet(text: &str) -> Result<(Ipv4Addr, u32)> {
+    let parsed = text.split_once('/').and_then(|(base, bits)| Some((base.parse::<Ipv4Addr>().ok()?, bits.parse::<u32>().ok()?)));
+    match parsed {
+        Some((base, bits)) if (8..=28).contains(&bits) && u32::from(base).trailing_zeros() >= 32 - bits => Ok((base, bits)),
+        _ => bail!("--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (between /8 and /28, its host bits zero)"),
+    }
+}
+
+fn default_state_dir() -> Result<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Ok("/var/lib/agentpod".into());
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
+    Ok(base.context("neither --state-dir nor HOME is set: say where AgentPod may keep its state")?.join("agentpod"))
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path).with_context(|| format!("{} cannot be made an absolute path", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_is_split_between_proxy_and_pods() {
+        assert_eq!(parse_subnet("10.213.0.0/20").unwrap(), ("10.213.0.0".parse().unwrap(), 20));
+        for bad in ["10.213.0.1/20", "10.213.0.0/30", "10.213.0.0", "x/20", "10.0.0.0/7"] {
+            assert!(parse_subnet(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_domain_cannot_carry_anything_into_a_rule() {
+        assert!(check_domain("example.com").is_ok() && check_domain("localhost").is_ok());
+        for bad in ["", "a..b", "exa`mple.com", "a b", ".com", "x/y"] {
+            assert!(check_domain(bad).is_err(), "{bad}");
+        }
+    }
+}

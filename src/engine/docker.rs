@@ -1,1 +1,0 @@
-//! Placeholder while the Docker engine is being written.

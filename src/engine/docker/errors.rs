@@ -1,0 +1,119 @@
+//! What each failure means, in one place: the engine's statuses and the client's many errors become one of ours, with
+//! what was being done, what went wrong, and what to do. No secret may get in: bodies that were sent are never quoted.
+
+use bollard::errors::Error;
+
+use crate::engine::EngineError;
+
+/// A failed call, before those who made it have had a look at the status.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The HTTP status, if the engine answered at all.
+    pub status: Option<u16>,
+    /// The engine's own words.
+    pub message: String,
+    /// What it means, unless the caller knows better.
+    pub error: EngineError,
+}
+
+impl From<Failure> for EngineError {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self { status: None, message: error.to_string(), error }
+    }
+}
+
+/// What a failure of `what` means.
+pub(super) fn explain(host: &str, what: &str, error: &Error) -> Failure {
+    let message = words(error);
+    let sentence = format!("{what}: {message}");
+    let (status, error) = match error {
+        Error::DockerResponseServerError { status_code, .. } => (Some(*status_code), by_status(*status_code, sentence)),
+        Error::DockerStreamError { .. } => (None, EngineError::Other(sentence)),
+        Error::SocketNotFoundError(_)
+        | Error::RequestTimeoutError
+        | Error::IOError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::HyperLegacyError { .. } => (None, EngineError::Unreachable(format!("{host}: {sentence}; {}", advice(&message)))),
+        Error::UnsupportedURISchemeError { .. } => {
+            (None, EngineError::Refused(format!("{host:?} is no place for an engine; write unix:///path, tcp://host:port or http://host:port")))
+        }
+        Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
+            (None, EngineError::Other(format!("{what}: its answer is not understood: {message}; is the engine much newer than this AgentPod?")))
+        }
+        _ => (None, EngineError::Other(sentence)),
+    };
+    Failure { status, message, error }
+}
+
+fn by_status(status: u16, sentence: String) -> EngineError {
+    match status {
+        404 => EngineError::NotFound(sentence),
+        400 | 403 => EngineError::Refused(sentence),
+        502..=504 => EngineError::Unreachable(sentence),
+        _ => EngineError::Other(sentence),
+    }
+}
+
+fn advice(message: &str) -> &'static str {
+    if message.contains("ermission denied") {
+        "may this user use the engine? add it to the group docker"
+    } else if message.contains("in time") {
+        "it is busy or stuck: look at `journalctl -u docker`"
+    } else {
+        "is the Docker engine running? look at `systemctl status docker`"
+    }
+}
+
+fn words(error: &Error) -> String {
+    match error {
+        Error::DockerResponseServerError { message, status_code } if message.trim().is_empty() => format!("status {status_code}"),
+        Error::DockerResponseServerError { message, .. } => message.trim().into(),
+        Error::DockerStreamError { error } => error.trim().into(),
+        Error::SocketNotFoundError(_) => "there is no such socket".into(),
+        Error::RequestTimeoutError => "it did not answer in time".into(),
+        // Hyper's own words are only "client error (Connect)"; what matters is at the end of the chain.
+        other => {
+            let mut cause: &dyn std::error::Error = other;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            cause.to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status_code: u16) -> EngineError {
+        explain("unix:///s", "starting a_b", &Error::DockerResponseServerError { status_code, message: "why\n".into() }).error
+    }
+
+    #[test]
+    fn a_status_becomes_what_to_do_next() {
+        assert_eq!(answered(404), EngineError::NotFound("starting a_b: why".into()));
+        assert_eq!(answered(400), EngineError::Refused("starting a_b: why".into()));
+        assert_eq!(answered(409), EngineError::Other("starting a_b: why".into()));
+        assert_eq!(answered(500), EngineError::Other("starting a_b: why".into()));
+        assert_eq!(answered(503), EngineError::Unreachable("starting a_b: why".into()));
+    }
+
+    #[test]
+    fn an_engine_that_does_not_answer_is_unreachable_with_the_place_and_what_to_do() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = explain("unix:///s", "asking", &Error::IOError { err: refused }).error;
+        assert_eq!(
+            error.to_string(),
+            "the container engine does not answer: unix:///s: asking: connection refused; is the Docker engine running? look at `systemctl status docker`"
+        );
+        assert_eq!(explain("unix:///s", "asking", &Error::RequestTimeoutError).error.code(), "engine_unreachable");
+        assert_eq!(explain("unix:///s", "asking", &Error::SocketNotFoundError("/s".into())).error.code(), "engine_unreachable");
+    }
+}

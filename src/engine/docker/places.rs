@@ -1,0 +1,91 @@
+//! Networks and volumes: made once, found again ever after, and only ever ours where data is concerned.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
+
+use super::Docker;
+use crate::{
+    core::labels,
+    engine::{EngineError, NetworkSpec, Result},
+};
+
+/// How often, and how long apart, a network that somebody else may be making is looked for.
+const APPEARS: (u32, Duration) = (20, Duration::from_millis(100));
+
+impl Docker {
+    pub(super) async fn have_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
+        if let Some(labels) = self.network_labels(&network.name).await? {
+            return Ok(labels);
+        }
+        let request = NetworkCreateRequest {
+            name: network.name.clone(),
+            driver: Some("bridge".into()),
+            ipam: Some(Ipam {
+                config: Some(vec![IpamConfig {
+                    subnet: Some(network.subnet.clone()),
+                    ip_range: Some(network.pool.clone()),
+                    ..Default::default()
+                }]),
+                ..Default::default()
+            }),
+            labels: Some(network.labels.clone().into_iter().collect()),
+            ..Default::default()
+        };
+        let what = format!("making the network {}", network.name);
+        let made = self.call(what, async |client| client.create_network(request).await).await;
+        // Engines before API 1.44 do not refuse a second network of one name, but they refuse a second one with the
+        // same addresses, and that before the first one can be seen: who comes second at the same moment has to wait.
+        let overlaps = made.as_ref().is_err_and(|failure| failure.message.contains("overlap"));
+        for _ in 0..if overlaps { APPEARS.0 } else { 1 } {
+            if let Some(labels) = self.network_labels(&network.name).await? {
+                return Ok(labels);
+            }
+            if overlaps {
+                tokio::time::sleep(APPEARS.1).await;
+            }
+        }
+        match made {
+            Err(_) if overlaps => Err(EngineError::Refused(format!(
+                "the network {} cannot have the addresses {}, another network has some of them; choose others with --network-subnet",
+                network.name, network.subnet
+            ))),
+            Err(failure) => Err(failure.error),
+            Ok(_) => Err(EngineError::Other(format!("the network {} vanished as soon as it was made", network.name))),
+        }
+    }
+
+    async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let what = format!("looking for the network {name}");
+        match self.call(what, async |client| client.inspect_network(name, None).await).await {
+            // The engine also takes the beginning of an id for a name.
+            Ok(found) if found.name.as_deref() == Some(name) => Ok(Some(found.labels.unwrap_or_default().into_iter().collect())),
+            Ok(_) => Ok(None),
+            Err(failure) => match failure.error {
+                EngineError::NotFound(_) => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    pub(super) async fn have_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(labels.clone().into_iter().collect()),
+            ..Default::default()
+        };
+        let what = format!("making the volume {name}");
+        // Making one that is there already answers with the one that is there.
+        let volume = self.call(what, async |client| client.create_volume(request).await).await?;
+        let owners = [labels::INSTANCE, labels::POD_ID];
+        let other = owners.into_iter().find(|key| volume.labels.get(*key) != labels.get(*key));
+        match other {
+            None => Ok(()),
+            Some(key) => Err(EngineError::NameTaken(format!(
+                "the volume {name} belongs to somebody else ({key} is {:?}, not {:?}); nothing was changed in it",
+                volume.labels.get(key).map_or("", String::as_str),
+                labels.get(key).map_or("", String::as_str),
+            ))),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A container as the API wants it: the blueprint, the real environment, and the floor that every container stands on.
+//!
+//! This is the only place that says what a tenant's container may do. It may not reach the host in any way: no path,
+//! no device, no socket, no published port, no capability.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::models::{
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+
+use crate::core::{
+    desired::{Blueprint, ContainerSpec},
+    labels,
+    names::PodId,
+};
+
+/// The body of the call that makes a container. Carries secrets: never to be logged.
+pub fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -> ContainerCreateBody {
+    let blueprint = &container.blueprint;
+    let mut labels: HashMap<String, String> = blueprint.labels.clone().into_iter().collect();
+    labels.insert(labels::DIGEST.into(), container.digest.as_str().into());
+    ContainerCreateBody {
+        hostname: pod_name(blueprint),
+        user: Some(blueprint.user.clone()),
+        env: Some(environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        cmd: blueprint.command.clone(),
+        image: Some(blueprint.image.clone()),
+        labels: Some(labels),
+        stop_timeout: Some(signed(blueprint.stop_timeout)),
+        // We probe ourselves: images' own checks run minutes apart, and the proxy would wait for them.
+        healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
+        host_config: Some(floor(blueprint)),
+        ..Default::default()
+    }
+}
+
+fn floor(blueprint: &Blueprint) -> HostConfig {
+    HostConfig {
+        cap_drop: Some(vec!["ALL".into()]),
+        security_opt: Some(vec!["no-new-privileges:true".into()]),
+        privileged: Some(false),
+        publish_all_ports: Some(false),
+        readonly_rootfs: Some(blueprint.read_only_root),
+        ipc_mode: Some("private".into()),
+        init: Some(true),
+        memory: Some(signed(blueprint.memory)),
+        memory_swap: Some(signed(blueprint.memory)), // memory and swap together, hence no swap
+        nano_cpus: Some(signed(blueprint.nano_cpus)),
+        pids_limit: Some(i64::from(blueprint.pids)),
+        network_mode: Some(blueprint.network.clone()),
+        mounts: Some(mounts(blueprint)),
+        tmpfs: Some(blueprint.tmpfs.iter().map(|(path, size)| (path.clone(), tmpfs(*size))).collect()),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+            maximum_retry_count: None,
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("local".into()),
+            config: Some(HashMap::from([("max-size".into(), "10m".into()), ("max-file".into(), "3".into())])),
+        }),
+        ..Default::default()
+    }
+}
+
+fn tmpfs(size: u64) -> String {
+    format!("rw,noexec,nosuid,nodev,size={size},mode=1777")
+}
+
+/// The data, and one volume without a name for each folder of rendered files: the archive upload is refused into a
+/// read-only root, and a volume without a name goes when its container goes.
+fn mounts(blueprint: &Blueprint) -> Vec<Mount> {
+    let data = Mount {
+        target: Some(blueprint.data.clone()),
+        source: Some(blueprint.volume.clone()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    };
+    let folder = |path: &String| Mount {
+        target: Some(path.clone()),
+        typ: Some(MountType::VOLUME),
+        volume_options: Some(MountVolumeOptions { labels: Some(owner_labels(blueprint)), ..Default::default() }),
+        ..Default::default()
+    };
+    // A folder that is the data volume itself is writable already.
+    let folders = blueprint.folders.iter().filter(|path| **path != blueprint.data).map(folder);
+    std::iter::once(data).chain(folders).collect()
+}
+
+fn owner_labels(blueprint: &Blueprint) -> HashMap<String, String> {
+    let owners = [labels::MANAGED, labels::INSTANCE, labels::TENANT, labels::POD_ID];
+    let known = |key: &str| blueprint.labels.get(key).map(|value| (key.to_owned(), value.clone()));
+    owners.into_iter().filter_map(known).collect()
+}
+
+fn pod_name(blueprint: &Blueprint) -> Option<String> {
+    let id = PodId::from_key(blueprint.labels.get(labels::POD_ID)?)?;
+    Some(id.pod.to_string())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::core::{desired::RenderedFile, digest::Digest};
+
+    fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn spec() -> ContainerSpec {
+        let blueprint = Blueprint {
+            image: "agentpod/echo:1".into(),
+            command: Some(vec!["serve".into()]),
+            user: "1000:1000".into(),
+            environment: text(&[("ECHO_TOKEN", "[gateway token]")]),
+            files: vec![RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text: "{}".into(), hot: false }],
+            folders: vec!["/config".into(), "/data".into()],
+            volume: "mine_alice_assistant".into(),
+            data: "/data".into(),
+            tmpfs: BTreeMap::from([("/tmp".into(), 16 << 20)]),
+            read_only_root: true,
+            memory: 64 << 20,
+            nano_cpus: 500_000_000,
+            pids: 64,
+            network: "agentpod-net".into(),
+            labels: text(&[
+                (labels::MANAGED, "true"),
+                (labels::INSTANCE, "mine"),
+                (labels::TENANT, "alice"),
+                (labels::POD_ID, "alice_assistant"),
+                ("traefik.enable", "true"),
+            ]),
+            stop_timeout: 10,
+            secrets: BTreeMap::new(),
+            token_version: 1,
+        };
+        ContainerSpec { name: "alice_assistant-01234567".into(), digest: Digest::from_label("0123456789"), blueprint }
+    }
+
+    #[test]
+    fn the_body_of_a_container() {
+        let body = body(&spec(), &text(&[("ECHO_DATA", "/data"), ("ECHO_TOKEN", "the real token")]));
+        let body = serde_json::to_value(body).unwrap();
+        insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!("container", body) });
+    }
+
+    #[test]
+    fn a_container_never_reaches_the_host() {
+        let mut spec = spec();
+        spec.blueprint.read_only_root = false;
+        let body = serde_json::to_value(body(&spec, &BTreeMap::new())).unwrap();
+        let host = &body["HostConfig"];
+        for key in ["Binds", "Devices", "PortBindings", "CapAdd", "PidMode", "UsernsMode", "VolumesFrom", "ExtraHosts", "Sysctls"] {
+            assert_eq!(host.get(key).unwrap_or(&Value::Null), &Value::Null, "{key}");
+        }
+        let mounts = host["Mounts"].as_array().unwrap();
+        assert!(mounts.iter().all(|mount| mount["Type"] == "volume"), "{mounts:?}");
+        assert!(!body.to_string().contains("docker.sock"));
+    }
+}

@@ -1,0 +1,100 @@
+//! Carries out one pod's action, step by step. No decision is made here: a step that fails ends the action, and the
+//! next round looks again.
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, info};
+
+use crate::{
+    core::{
+        desired::{ContainerSpec, RenderedFile},
+        names::PodId,
+        plan::{Action, Files, Step},
+    },
+    engine::{Engine, EngineError, Materials, NetworkSpec, PullProgress},
+};
+
+/// Everything one pod's steps need. Holds secret values: never logged, gone when the steps are done.
+#[derive(Debug)]
+pub struct Order {
+    /// Whose steps.
+    pub pod: PodId,
+    /// The steps.
+    pub action: Action,
+    /// The wished container, if the pod is declared.
+    pub container: Option<ContainerSpec>,
+    /// Real environment and files, if a step needs them.
+    pub materials: Materials,
+    /// The network the pod belongs to.
+    pub network: NetworkSpec,
+    /// The labels of the pod's volume.
+    pub volume_labels: BTreeMap<String, String>,
+}
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {error}{}", not_tried(*.skipped))]
+pub struct StepFailed {
+    /// Which.
+    pub step: Step,
+    /// Why.
+    #[source]
+    pub error: EngineError,
+    /// How many steps after it were not tried.
+    pub skipped: usize,
+}
+
+fn not_tried(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => " (1 step after it not tried)".into(),
+        count => format!(" ({count} steps after it not tried)"),
+    }
+}
+
+/// Is told of every step before it is tried, and of how far a pull has come.
+pub trait Listener: Send + Sync {
+    /// A step is about to be tried.
+    fn step(&self, _pod: &PodId, _step: &Step) {}
+    /// A pull goes on.
+    fn pull(&self, _pod: &PodId, _progress: PullProgress) {}
+}
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Listener for Silent {}
+
+/// Carries out an order.
+pub async fn execute(engine: &dyn Engine, order: &Order, listener: &dyn Listener) -> Result<(), StepFailed> {
+    let steps = &order.action.steps;
+    for (index, step) in steps.iter().enumerate() {
+        listener.step(&order.pod, step);
+        debug!(pod = %order.pod, %step, "step");
+        if let Err(error) = take(engine, order, step, listener).await {
+            return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
+        }
+    }
+    info!(pod = %order.pod, cause = %order.action.cause, steps = steps.len(), "done: {}: {}", order.pod, order.action.cause);
+    Ok(())
+}
+
+async fn take(engine: &dyn Engine, order: &Order, step: &Step, listener: &dyn Listener) -> Result<(), EngineError> {
+    match step {
+        Step::Image(image) => engine.ensure_image(image, &|progress| listener.pull(&order.pod, progress)).await,
+        Step::Network(_) => engine.ensure_network(&order.network).await.map(drop),
+        Step::Volume(volume) => engine.ensure_volume(volume, &order.volume_labels).await,
+        Step::Create(name) => match &order.container {
+            Some(container) if container.name == *name => engine.create(container, &order.materials.environment).await,
+            _ => Err(EngineError::Other(format!("nothing is known of a container {name}"))),
+        },
+        Step::Upload(name, files) => engine.upload(name, &wanted(&order.materials.files, *files)).await,
+        Step::Start(name) => engine.start(name).await,
+        Step::Stop(name) => engine.stop(name).await,
+        Step::Remove(name) => engine.remove(name).await,
+    }
+}
+
+fn wanted(files: &[RenderedFile], which: Files) -> Vec<RenderedFile> {
+    files.iter().filter(|file| which == Files::All || file.hot).cloned().collect()
+}

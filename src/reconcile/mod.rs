@@ -1,0 +1,22 @@
+//! The reconciler: looks, plans, has the steps carried out, and writes down what came of it. Decisions are made in
+//! `core::plan` and nowhere in here.
+//!
+//! One task owns all state and makes one round at a time; steps, probes and log reading run in tasks of their own and
+//! report back by message. Whatever wakes it — a saved file, an ended container, a tick, a person — leads to the same
+//! round, which looks at everything again: a trigger wakes, it does not inform.
+
+pub mod execute;
+mod inputs;
+mod journal;
+mod probe;
+mod reconciler;
+mod record;
+mod round;
+mod run;
+mod triggers;
+
+pub use inputs::{Inputs, Refused};
+pub use probe::ask;
+pub use reconciler::{Overview, Parts, PodView, Reconciler, SourceView};
+pub use record::redact;
+pub use run::{Ending, Mode};

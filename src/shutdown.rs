@@ -1,0 +1,28 @@
+//! Ctrl-C and SIGTERM: the first asks everything to end in order, the second ends at once.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// A token that is cancelled by the first signal. The second signal ends the process with exit code 130.
+pub fn on_signal() -> std::io::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    tokio::spawn(async move {
+        for signals in 0.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if signals == 0 {
+                info!("stopping; agents go on running. Once more to stop at once");
+                stop.cancel();
+            } else {
+                warn!("stopped at once");
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(token)
+}

@@ -1,0 +1,74 @@
+//! Declared pods to try the laws on, built from YAML by the same code that builds real ones.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use agentpod::core::{
+    adapter::{self, AdapterFiles, Adapters},
+    desired::{self, Desired},
+    manifest,
+    site::{Scheme, Site},
+};
+
+pub fn site() -> Site {
+    Site {
+        instance: "laws".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.201.0.2".parse().unwrap(),
+    }
+}
+
+static ADAPTERS: LazyLock<Arc<Adapters>> = LazyLock::new(|| {
+    let file = |path: &str| std::fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let files = AdapterFiles {
+        adapters: BTreeMap::from([("echo/adapter.yaml".to_owned(), file("adapters/echo/adapter.yaml"))]),
+        templates: BTreeMap::from([("echo/echo.json.j2".to_owned(), file("templates/echo/echo.json.j2"))]),
+    };
+    let (adapters, problems) = adapter::read(&files);
+    assert_eq!(problems, []);
+    Arc::new(adapters)
+});
+
+/// One pod of tenant `t`: its name, its state, `mode` (in the digest) and `greeting` (hot), and whether its secret is
+/// missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wanted {
+    pub name: &'static str,
+    pub stopped: bool,
+    pub mode: char,
+    pub greeting: char,
+    pub secret_missing: bool,
+}
+
+pub fn running(name: &'static str, mode: char, greeting: char) -> Wanted {
+    Wanted { name, stopped: false, mode, greeting, secret_missing: false }
+}
+
+/// Builds, or gives what was built for the same declaration before.
+pub fn build(wanted: &[Wanted]) -> Desired {
+    static BUILT: Mutex<BTreeMap<Vec<Wanted>, Desired>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap();
+    built.entry(wanted.to_vec()).or_insert_with(|| build_anew(wanted)).clone()
+}
+
+fn build_anew(wanted: &[Wanted]) -> Desired {
+    let mut yaml = String::from("apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: t}\n");
+    for Wanted { name, stopped, mode, greeting, secret_missing } in wanted {
+        let state = if *stopped { "stopped" } else { "running" };
+        let secrets = if *secret_missing { "\n  secrets: {KEY: {env: MISSING}}" } else { "" };
+        yaml += &format!(
+            "---\napiVersion: agentpod.dev/v1\nkind: Pod\nmetadata: {{name: {name}, tenant: t}}\nspec:\n  adapter: echo\n  \
+             subdomain: {name}\n  state: {state}\n  config: {{mode: {mode}, greeting: {greeting}}}{secrets}\n"
+        );
+    }
+    let (manifests, problems) = manifest::read([("t.yaml", yaml.as_bytes())]);
+    assert_eq!(problems, [], "{yaml}");
+    desired::build(&manifests, &ADAPTERS, &site(), &BTreeMap::new(), &BTreeMap::new()).unwrap()
+}

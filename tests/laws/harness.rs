@@ -1,0 +1,235 @@
+//! Rounds against the memory engine: look, plan, carry out, remember, with crashes wherever a test wants them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agentpod::{
+    core::{
+        actual::{Actual, ContainerState, Sighting},
+        desired::{Desired, Rendered, SecretTexts},
+        digest::Digest,
+        health::Health,
+        names::PodId,
+        plan::{Circumstances, Decision, Plan, PodCircumstances, plan},
+    },
+    engine::{Engine, Materials, NetworkSpec, memory::Memory},
+    reconcile::execute::{Order, Silent, execute},
+};
+use time::{Duration, OffsetDateTime};
+
+use crate::fleet::site;
+
+pub struct Harness {
+    pub engine: Memory,
+    pub desired: Desired,
+    pub remembered: BTreeMap<PodId, PodCircumstances>,
+    pub now: OffsetDateTime,
+    /// Digests whose containers never become ready.
+    pub never_ready: BTreeSet<Digest>,
+    /// Plans made, newest last.
+    pub plans: Vec<Plan>,
+}
+
+impl Harness {
+    pub fn new(desired: Desired) -> Self {
+        Self {
+            engine: Memory::default(),
+            desired,
+            remembered: BTreeMap::new(),
+            now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
+            never_ready: BTreeSet::new(),
+            plans: Vec::new(),
+        }
+    }
+
+    pub fn pod(&mut self, id: &PodId) -> &mut PodCircumstances {
+        self.remembered.entry(id.clone()).or_default()
+    }
+
+    /// One round; gives the number of steps that were planned. At most `steps` of them are tried, then "we" die.
+    pub fn round(&mut self, steps: usize) -> usize {
+        self.engine.world().now = Some(self.now);
+        let seen = match block_on(self.engine.observe()) {
+            Ok(seen) => by_pod(seen),
+            Err(error) => return self.blind_round(error.to_string()),
+        };
+        self.probe(&seen);
+        let ids: BTreeSet<PodId> = self.desired.pods.keys().chain(seen.keys()).cloned().collect();
+        for id in &ids {
+            let wish = self.desired.pods.get(id).cloned();
+            let now = self.now;
+            let known = self.pod(id);
+            known.tidy(wish.as_ref(), now);
+            if wish.is_none() {
+                known.undeclared_since.get_or_insert(now);
+            } else {
+                known.undeclared_since = None;
+            }
+        }
+        let made = plan(&self.desired, &Actual::Seen(seen), &self.circumstances());
+        self.plans.push(made.clone());
+        let mut left = steps;
+        let mut planned = 0;
+        for (id, decision) in &made.pods {
+            let Decision::Act(action) = decision else { continue };
+            planned += action.steps.len();
+            if left == 0 {
+                continue;
+            }
+            let wish = self.desired.pods.get(id).cloned();
+            let now = self.now;
+            self.pod(id).begin(action, wish.as_ref(), now, 0.5);
+            let mut tried = action.clone();
+            tried.steps.truncate(left);
+            let died = tried.steps.len() < action.steps.len();
+            left -= tried.steps.len();
+            let order = Order {
+                pod: id.clone(),
+                action: tried.clone(),
+                container: wish.as_ref().map(|wish| wish.container.clone()),
+                materials: self.materials(id),
+                network: NetworkSpec { name: "agentpod-net".into(), subnet: String::new(), pool: String::new(), labels: BTreeMap::new() },
+                volume_labels: BTreeMap::new(),
+            };
+            let outcome = block_on(execute(&self.engine, &order, &Silent)).map_err(|failed| failed.to_string());
+            if died {
+                // Killed in mid-action: what was begun is remembered, how it went is not.
+                self.pod(id).busy = false;
+            } else {
+                self.pod(id).finish(&tried, wish.as_ref(), outcome, now, 0.5);
+            }
+        }
+        planned
+    }
+
+    fn blind_round(&mut self, why: String) -> usize {
+        let made = plan(&self.desired, &Actual::Unknown(why), &self.circumstances());
+        assert!(made.is_quiet(), "a blind round acts:\n{made}");
+        self.plans.push(made);
+        0
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances { now: self.now, removal_grace: Duration::minutes(10), pods: self.remembered.clone() }
+    }
+
+    /// What a fresh AgentPod would not know: everything that is only in memory.
+    pub fn restart(&mut self) {
+        for known in self.remembered.values_mut() {
+            (known.busy, known.health, known.looping) = (false, None, None);
+        }
+    }
+
+    /// Rounds a minute apart until nothing is planned and nothing is awaited; fails when that never happens.
+    pub fn settle(&mut self) {
+        for _ in 0..60 {
+            self.now += Duration::minutes(1);
+            self.engine_restarts();
+            if self.round(usize::MAX) == 0 && !self.waits() {
+                return;
+            }
+        }
+        panic!("it never settles:\n{}\nwrites: {:#?}", self.plans.last().unwrap(), self.engine.world().writes);
+    }
+
+    /// What the engine does by itself: a restarting container comes up again. A paused one waits for a person.
+    fn engine_restarts(&self) {
+        for container in self.engine.world().containers.values_mut() {
+            if matches!(container.state, ContainerState::Restarting(_)) {
+                container.state = ContainerState::Running { since: Some(self.now) };
+            }
+        }
+    }
+
+    fn waits(&self) -> bool {
+        use agentpod::core::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
+        let last = self.plans.last().expect("a round was made");
+        last.pods.values().any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
+    }
+
+    fn probe(&mut self, seen: &BTreeMap<PodId, Vec<Sighting>>) {
+        for (id, containers) in seen {
+            for container in containers {
+                if let ContainerState::Running { since } = container.state {
+                    let ready = !self.never_ready.contains(&container.digest);
+                    let known = self.pod(id).health.clone().filter(|health| health.container == container.name);
+                    let first_seen = known.map_or(self.now, |health| health.started);
+                    let health = Health { ready, ..Health::new(&container.name, since.unwrap_or(first_seen)) };
+                    self.pod(id).health = Some(health);
+                }
+            }
+        }
+    }
+
+    fn materials(&self, id: &PodId) -> Materials {
+        let Some(wish) = self.desired.pods.get(id) else { return Materials::default() };
+        // Only the paths matter to the memory engine; the greeting tells hot files apart.
+        let _ = (SecretTexts::placeholders(&wish.declared), site());
+        let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
+        let file = agentpod::core::desired::RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
+        let Rendered { environment, files } = Rendered { environment: BTreeMap::new(), files: vec![file] };
+        Materials { environment, files }
+    }
+}
+
+pub fn by_pod(seen: Vec<Sighting>) -> BTreeMap<PodId, Vec<Sighting>> {
+    let mut pods: BTreeMap<PodId, Vec<Sighting>> = BTreeMap::new();
+    for sighting in seen {
+        pods.entry(sighting.pod.clone()).or_default().push(sighting);
+    }
+    pods
+}
+
+/// The memory engine never waits, so its futures are ready at the first poll.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the memory engine waited"),
+    }
+}
+
+/// Whether the world is as it was wished, said without the planner: what is wrong, if anything.
+pub fn unsatisfied(harness: &Harness) -> Option<String> {
+    let world = harness.engine.world();
+    if !world.violations.is_empty() {
+        return Some(format!("law 4: {:?}", world.violations));
+    }
+    let ids: BTreeSet<&PodId> = harness.desired.pods.keys().chain(world.containers.values().map(|c| &c.pod)).collect();
+    for id in ids {
+        let mine: Vec<_> = world.containers.iter().filter(|(_, container)| container.pod == *id).collect();
+        let live = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
+        let running: Vec<_> = mine.iter().filter(|(_, container)| live(&container.state)).collect();
+        let known = harness.remembered.get(id).cloned().unwrap_or_default();
+        let wrong = match harness.desired.pods.get(id) {
+            None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
+            Some(wish) if !wish.missing_secrets.is_empty() && wish.is_running() => None,
+            Some(wish) if !wish.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
+            Some(wish) => {
+                let stands = |name: &str| name == wish.container.name || known.rejected.is_some();
+                let paused = mine.iter().any(|(name, c)| stands(name) && c.state == ContainerState::Paused);
+                let hopeless = harness.never_ready.contains(&wish.container.digest);
+                match running.as_slice() {
+                    _ if paused => None,
+                    [] => Some("it should run".to_owned()),
+                    [(name, container)] if **name == wish.container.name => {
+                        if mine.len() != 1 && !hopeless {
+                            Some("containers from before are left".to_owned())
+                        } else {
+                            let hot = wish.hot.as_ref().map(ToString::to_string);
+                            let there = container.files.get("/config/echo.json").cloned();
+                            (hot != there).then(|| format!("its hot file is {there:?}, not {hot:?}"))
+                        }
+                    }
+                    [(name, _)] if known.rejected.is_some() => (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left")),
+                    [(name, _)] => Some(format!("{name} runs, not {}", wish.container.name)),
+                    _ => Some("more than one container runs".to_owned()),
+                }
+            }
+        };
+        if let Some(wrong) = wrong {
+            return Some(format!("{id}: {wrong}\n{mine:#?}"));
+        }
+    }
+    None
+}
