@@ -23,7 +23,10 @@ pub fn resolve(reference: &SecretRef) -> Result<SecretString, String> {
 }
 
 /// The same with another environment.
-pub fn resolve_with(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Result<SecretString, String> {
+pub fn resolve_with(
+    reference: &SecretRef,
+    environment: impl FnOnce(&str) -> Option<OsString>,
+) -> Result<SecretString, String> {
     let bytes = match (&reference.env, &reference.file) {
         (Some(name), None) => {
             let value = environment(name).ok_or("it is not set in AgentPod's environment")?;
@@ -121,7 +124,9 @@ mod tests {
     fn a_value_from_a_file_loses_one_line_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        for (content, value) in [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret\n\n", "s3cret\n"), ("s3cret", "s3cret")] {
+        for (content, value) in
+            [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret\n\n", "s3cret\n"), ("s3cret", "s3cret")]
+        {
             fs::write(&path, content).unwrap();
             assert_eq!(from_file(&path), Ok(value.into()), "{content:?}");
         }

@@ -21,7 +21,15 @@ async fn the_shipped_adapters_are_read_with_their_templates() {
 #[tokio::test]
 async fn every_file_of_an_adapter_counts_and_nothing_beside_the_folders_does() {
     let (_folder, root) = folder();
-    write(&root, &[("adapters/x/adapter.yaml", "a"), ("adapters/README.md", "r"), ("templates/x/t.j2", "t"), ("templates/x/t.j2~", "b")]);
+    write(
+        &root,
+        &[
+            ("adapters/x/adapter.yaml", "a"),
+            ("adapters/README.md", "r"),
+            ("templates/x/t.j2", "t"),
+            ("templates/x/t.j2~", "b"),
+        ],
+    );
     let first = folders(&root).read().await.unwrap();
     assert_eq!(first.files.adapters.keys().collect::<Vec<_>>(), ["x/adapter.yaml"]);
     assert_eq!(first.files.templates.keys().collect::<Vec<_>>(), ["x/t.j2"]);

@@ -44,7 +44,17 @@ async fn the_same_files_give_the_same_revision_in_whatever_order_they_were_writt
 #[tokio::test]
 async fn what_is_hidden_a_backup_or_no_yaml_is_left_alone() {
     let (_folder, root) = folder();
-    write(&root, &[("a.yaml", "1"), (".git/b.yaml", "2"), (".a.yaml.swp", "3"), ("a.yaml~", "4"), ("README.md", "5"), (".hidden.yaml", "6")]);
+    write(
+        &root,
+        &[
+            ("a.yaml", "1"),
+            (".git/b.yaml", "2"),
+            (".a.yaml.swp", "3"),
+            ("a.yaml~", "4"),
+            ("README.md", "5"),
+            (".hidden.yaml", "6"),
+        ],
+    );
     symlink("me@host.123:456", root.join(".#a.yaml")).unwrap();
     write(&root, &[("#a.yaml#", "7")]);
     assert_eq!(texts(&root).await, "a.yaml=1");
@@ -193,7 +203,10 @@ async fn an_unreadable_file_or_folder_is_an_error_that_says_who_may_not_read_it(
         fs::set_permissions(root.join(name), Permissions::from_mode(0o0)).unwrap();
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "bad_input::child_that_reads", "--ignored", "--nocapture"]).env("READ_THIS", &root).current_dir("/");
+    child
+        .args(["--exact", "bad_input::child_that_reads", "--ignored", "--nocapture"])
+        .env("READ_THIS", &root)
+        .current_dir("/");
     if rustix_is_root() {
         child.uid(65_534).gid(65_534);
     }

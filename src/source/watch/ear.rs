@@ -89,7 +89,8 @@ impl Ear {
     pub(super) fn open(hints: &Arc<Hints>) -> Result<Self, String> {
         let heard = hints.clone();
         let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(move |event| heard.hear(event), config).map_err(|error| reason(&error))?;
+        let watcher =
+            RecommendedWatcher::new(move |event| heard.hear(event), config).map_err(|error| reason(&error))?;
         Ok(Self { watcher, hints: hints.clone(), places: Places::new() })
     }
 
@@ -120,7 +121,10 @@ fn is_of_the_folder(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
         ErrorKind::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+            )
         }
         _ => false,
     }
@@ -155,7 +159,13 @@ mod tests {
             assert!(hints.matters(&created(root.join(name))), "{name}");
         }
         assert!(hints.matters(&created(root.clone())), "the root made again");
-        for path in [root.join(".git"), root.join("a.yaml~"), root.join(".a.swp"), holder.join("beside"), root.join(".git/index")] {
+        for path in [
+            root.join(".git"),
+            root.join("a.yaml~"),
+            root.join(".a.swp"),
+            holder.join("beside"),
+            root.join(".git/index"),
+        ] {
             assert!(!hints.matters(&created(path.clone())), "{path:?}");
         }
         let read = Event::new(EventKind::Access(AccessKind::Any)).add_path(root.join("a.yaml"));

@@ -51,7 +51,9 @@ pub(super) fn look(paths: &[PathBuf]) -> Look {
     for path in paths {
         for (folder, name) in leading_to(path) {
             let Ok(metadata) = fs::metadata(&folder) else { continue };
-            let place = places.entry(folder).or_insert_with(|| Place { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
+            let place = places
+                .entry(folder)
+                .or_insert_with(|| Place { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
             if let Some(names) = &mut place.names {
                 names.insert(name);
             }
@@ -117,8 +119,15 @@ mod tests {
         symlink("../trees/one", holder.join("trees/via")).unwrap();
         symlink("trees/via", holder.join("current")).unwrap();
         let place = |folder: &str, name: &str| (holder.join(folder), OsString::from(name));
-        let found: Vec<_> = leading_to(&holder.join("current/sub")).into_iter().map(|(path, name)| (path.components().collect(), name)).collect();
-        assert_eq!(found, [place("", "current"), place("trees", "via"), place("trees/one", "sub")].map(|(path, name)| (path.components().collect::<PathBuf>(), name)));
+        let found: Vec<_> = leading_to(&holder.join("current/sub"))
+            .into_iter()
+            .map(|(path, name)| (path.components().collect(), name))
+            .collect();
+        assert_eq!(
+            found,
+            [place("", "current"), place("trees", "via"), place("trees/one", "sub")]
+                .map(|(path, name)| (path.components().collect::<PathBuf>(), name))
+        );
         assert_eq!(leading_to(&holder.join("trees/none/below")), [place("trees", "none")]);
         symlink("round", holder.join("round")).unwrap();
         assert!(leading_to(&holder.join("round/sub")).len() <= MAX_LINKS + 2);

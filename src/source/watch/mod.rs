@@ -57,7 +57,10 @@ impl Watch {
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             // Its task ended, which only a defect in it can do: from now on looking again from time to time must do.
-            tracing::warn!("the watch on the source's folders ended; they are read every {} s instead", SLOW_POLL.as_secs());
+            tracing::warn!(
+                "the watch on the source's folders ended; they are read every {} s instead",
+                SLOW_POLL.as_secs()
+            );
             sleep(SLOW_POLL).await;
         }
     }
@@ -99,7 +102,8 @@ impl Eye {
             ear = first.ear.take();
             first.look = look::look(&paths);
         }
-        let mut eye = Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
+        let mut eye =
+            Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
         eye.tell(first.trouble);
         eye
     }
@@ -162,7 +166,9 @@ impl Eye {
         let (paths, hints, ear) = (self.paths.clone(), self.hints.clone(), self.ear.take());
         let examined = match tokio::task::spawn_blocking(move || examine(&paths, &hints, ear, reopens)).await {
             Ok(examined) => examined,
-            Err(error) => Examined { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) },
+            Err(error) => {
+                Examined { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) }
+            }
         };
         let Examined { look, ear, news, trouble } = examined;
         self.ear = ear;
@@ -176,7 +182,9 @@ impl Eye {
             self.retry_at = Instant::now() + RETRY;
             if !self.warned {
                 let (poll, retry) = (FAST_POLL.as_secs(), RETRY.as_secs());
-                tracing::warn!("changes of files are not reported ({why}): the folders are compared every {poll} s, and listening is tried again every {retry} s");
+                tracing::warn!(
+                    "changes of files are not reported ({why}): the folders are compared every {poll} s, and listening is tried again every {retry} s"
+                );
             }
             self.warned = true;
         } else if self.warned && self.ear.is_some() {
