@@ -19,7 +19,7 @@ if [ "$(id -u)" = 0 ]; then state=/var/lib/agentpod-demo; else state=${XDG_STATE
 log=$state/agentpod.log
 settings=(
   --source "$PWD/manifests" --adapters "$PWD/adapters" --templates "$PWD/templates" --state-dir "$state"
-  --instance $instance --network $network --network-subnet "$subnet"
+  --instance "$instance" --network "$network" --network-subnet "$subnet"
   --domain localhost --public-scheme http --public-port "$port" --entry-point web
 )
 
@@ -94,21 +94,20 @@ start_daemon() {
   trap stop INT TERM HUP
 }
 
+# On the first signal AgentPod is asked to stop, on the second it stops at once.
 stop() {
   clear_line
-  if [ -n "${stopping:-}" ]; then kill -TERM "$daemon" 2>/dev/null || true; return; fi
+  kill -TERM "$daemon" 2>/dev/null || true
+  if [ -n "${stopping:-}" ]; then return; fi
   stopping=yes
   say "stopping AgentPod…"
-  kill -TERM "$daemon" 2>/dev/null || true
+  finish
 }
 
 alive() { kill -0 "$daemon" 2>/dev/null; }
 
 # still_there: ends the demo when the control plane has ended.
-still_there() {
-  alive && [ -z "${stopping:-}" ] && return
-  finish
-}
+still_there() { alive || finish; }
 
 finish() {
   # a signal interrupts `wait`
@@ -165,7 +164,7 @@ wait_for_pods() {
       say "not everything is ready after two minutes; AgentPod goes on trying"
       return
     fi
-    progress "waiting for the agents: $([ -z "$pods" ] && echo starting || sort <<<"$pods" | cut -d' ' -f1 | uniq -c | awk '{printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2}')"
+    progress "waiting for the agents: $(cut -d' ' -f1 <<<"${pods:-Pending}" | sort | uniq -c | awk '{printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2}')"
     sleep 0.5
     waited=$((waited + 1))
   done
@@ -261,7 +260,7 @@ remove() {
 
 down() {
   [ "${1:-}" = --with-docker ] || exec deploy/with-docker.sh "$0" down --with-docker
-  local mine=(--filter label=agentpod.managed=true --filter label=agentpod.instance=$instance)
+  local mine=(--filter label=agentpod.managed=true --filter "label=agentpod.instance=$instance")
   stop_daemon
   docker ps -aq "${mine[@]}" | remove "agent containers" docker rm -f -v
   docker ps -aq --filter "name=^$proxy\$" | remove "proxy" docker rm -f -v
