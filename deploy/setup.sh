@@ -35,12 +35,12 @@ install() {
   may_be_root || die "needs root to install: apt-get install $*"
   say "installing $*…"
   if [ $updated = no ]; then
-    apt update || say "apt-get update failed; trying with the package lists that are there"
+    apt_get update || say "apt-get update failed; trying with the package lists that are there"
     updated=yes
   fi
-  apt install --yes --no-install-recommends "$@" || die "apt-get could not install $*"
+  apt_get install --yes --no-install-recommends "$@" || die "apt-get could not install $*"
 }
-apt() {
+apt_get() {
   local log code=0
   log=$(mktemp)
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$log" 2>&1 || code=$?
@@ -72,18 +72,20 @@ engine() {
     if [ -d /run/systemd/system ]; then
       "${as_root[@]}" systemctl enable --now docker >/dev/null 2>&1 || die "systemctl could not start docker; see: journalctl -u docker"
     else
-      # without systemd nobody has mounted the control groups
-      have cgroupfs-mount || install cgroupfs-mount
-      "${as_root[@]}" cgroupfs-mount || true
+      # without systemd perhaps nobody has mounted the control groups
+      if [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -d /sys/fs/cgroup/memory ]; then
+        have cgroupfs-mount || install cgroupfs-mount
+        "${as_root[@]}" cgroupfs-mount 2>/dev/null || true
+      fi
       "${as_root[@]}" setsid sh -c "exec dockerd >>$dockerd_log 2>&1 </dev/null" &
     fi
-    for _ in $(seq 60); do
+    for _ in $(seq 30); do
       engine_answers && break
       sleep 1
     done
     if ! engine_answers; then
       "${as_root[@]}" tail -n 5 $dockerd_log 2>/dev/null >&2 || true
-      die "Docker was started but does not answer after a minute; see $dockerd_log or journalctl -u docker"
+      die "Docker was started but does not answer after 30 s; see $dockerd_log or journalctl -u docker"
     fi
   fi
   docker version >/dev/null 2>&1 || say "it runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again"

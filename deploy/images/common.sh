@@ -8,7 +8,8 @@ export DOCKER_BUILDKIT=0 DOCKER_CLI_HINTS=false          # the classic builder: 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 
 IMAGES_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-BASE=agentpod/debian:bookworm                            # what base.sh makes
+# shellcheck disable=SC2034  # used by base.sh
+BASE=agentpod/debian:bookworm
 if [ "$(id -u)" = 0 ]; then default_cache=/var/cache/agentpod; else default_cache=${XDG_CACHE_HOME:-$HOME/.cache}/agentpod; fi
 CACHE=${AGENTPOD_CACHE:-$default_cache}
 PULL_SECONDS=${AGENTPOD_PULL_SECONDS:-60}
@@ -28,7 +29,7 @@ begin() {
       *) echo "usage: $0 [--force]" >&2; exit 2 ;;
     esac
   done
-  need docker docker.io
+  command -v docker >/dev/null || die "there is no Docker; try deploy/setup.sh engine"
   docker version >/dev/null 2>&1 || die "the Docker daemon does not answer; try deploy/setup.sh engine"
   mkdir -p "$CACHE" || die "cannot make $CACHE; set AGENTPOD_CACHE to a folder you can write"
   SCRATCH=$(mktemp -d "$CACHE/$name.XXXXXX")
@@ -72,8 +73,10 @@ pack() {
   local old
   old=$(docker image inspect -f '{{.Id}}' "$IMAGE" 2>/dev/null || true)
   quietly docker build --network host --label "agentpod.recipe=$RECIPE" -t "$IMAGE" "$1"
-  # the image that lost its name; stays while a container uses it
-  if [ -n "$old" ]; then docker image rm "$old" >/dev/null 2>&1 || true; fi
+  # the image that lost its last name goes, unless a container uses it
+  if [ "$(docker image inspect -f '{{len .RepoTags}}' "$old" 2>/dev/null)" = 0 ]; then
+    docker image rm "$old" >/dev/null 2>&1 || true
+  fi
   say "$IMAGE is ready: $(docker image inspect -f '{{.Size}}' "$IMAGE" | numfmt --to=si)B, $((SECONDS - began)) s"
 }
 

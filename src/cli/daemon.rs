@@ -12,7 +12,6 @@ use super::connect::{self, Database};
 use crate::{
     config::Settings,
     dashboard,
-    engine::Engine,
     reconcile::{Ending, Mode, Overview, Reconciler},
     shutdown,
     source::Watch,

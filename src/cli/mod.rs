@@ -85,7 +85,7 @@ enum Command {
         pod: Option<PodId>,
         /// How many
         #[arg(short = 'n', long, default_value_t = 50)]
-        limit: i64,
+        limit: u32,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },

@@ -26,7 +26,7 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
         return print(nothing);
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head.to_vec());
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head.to_vec());
     for row in rows {
         table.add_row(row);
     }

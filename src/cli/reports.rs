@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use time::OffsetDateTime;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Output, connect::Database, output};
 use crate::{
     config::Settings,
     core::names::PodId,
-    store::PodRow,
+    store::{DesiredStatus, EventRow, PodRow},
 };
 
 /// `agentpod status`: exit code 1 when a pod that should be ready is not.
@@ -22,7 +23,7 @@ pub async fn status(settings: Settings, how: Output) -> Result<ExitCode> {
         Output::Json => output::json(&rows)?,
         Output::Text => print_status(&rows)?,
     }
-    let missing = rows.iter().any(|row| row.desired_status == "running" && !row.ready);
+    let missing = rows.iter().any(|row| row.desired_status == DesiredStatus::Running && !row.ready);
     Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -30,36 +31,43 @@ pub async fn status(settings: Settings, how: Output) -> Result<ExitCode> {
 pub fn print_status(rows: &[PodRow]) -> Result<()> {
     let now = OffsetDateTime::now_utc();
     let line = |row: &PodRow| {
-        let since = row.since.map_or_else(|| "-".into(), |since| output::age(since, now));
+        let since = output::age(row.since, now);
         let message = if row.ready { String::new() } else { row.message.clone() };
-        vec![row.pod.to_string(), row.adapter.clone(), row.phase.clone(), if row.ready { "yes".into() } else { "no".into() }, since, row.url.clone(), message]
+        vec![row.id.to_string(), row.adapter.clone(), format!("{:?}", row.phase), if row.ready { "yes".into() } else { "no".into() }, since, row.url.clone(), message]
     };
-    let rows = rows.iter().map(line).collect();
+    let rows = rows.iter().filter(|row| !row.is_gone()).map(line).collect();
     output::table(&["POD", "ADAPTER", "PHASE", "READY", "SINCE", "URL", ""], rows, "nothing is declared yet")
 }
 
 /// `agentpod events`.
-pub async fn events(settings: Settings, pod: Option<PodId>, limit: i64, how: Output) -> Result<ExitCode> {
+pub async fn events(settings: Settings, pod: Option<PodId>, limit: u32, how: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let rows = database.store.events(pod.as_ref(), limit, None).await;
     database.close().await?;
-    let mut rows = rows?;
-    rows.sort_by_key(|row| row.id);
+    let rows = rows?;
     match how {
-        Output::Json => output::json(&rows)?,
+        Output::Json => output::json(&rows.iter().map(event_json).collect::<Vec<_>>())?,
         Output::Text if rows.is_empty() => output::print("nothing happened yet")?,
         Output::Text => {
             for row in rows {
                 let times = if row.count > 1 { format!(" ({} times)", row.count) } else { String::new() };
                 let at = row.last_at.replace_nanosecond(0).unwrap_or(row.last_at);
-                let at = at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-                let pod = row.pod.map_or_else(|| "-".into(), |pod| pod.to_string());
-                output::print(&format!("{at}  {pod:<24} {:<12} {}{times}", row.kind, row.message))?;
-                for line in row.details.as_ref().and_then(|details| details.get("log")).and_then(|log| log.as_array()).into_iter().flatten() {
+                let at = at.format(&Rfc3339).unwrap_or_default();
+                let pod = row.event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
+                output::print(&format!("{at}  {pod:<24} {:<12} {}{times}", row.event.kind, row.event.message))?;
+                for line in row.event.details.as_ref().and_then(|details| details.get("log")).and_then(|log| log.as_array()).into_iter().flatten() {
                     output::print(&format!("    | {}", line.as_str().unwrap_or_default()))?;
                 }
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn event_json(row: &EventRow) -> Value {
+    let EventRow { id, event, count, created_at, last_at } = row;
+    let time = |at: &OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+    json!({"id": id, "pod": event.pod.as_ref().map(ToString::to_string), "kind": event.kind, "message": event.message,
+        "cause": event.cause, "revision": event.revision, "container": event.container, "details": event.details,
+        "count": count, "first": time(created_at), "last": time(last_at)})
 }

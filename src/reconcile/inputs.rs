@@ -96,7 +96,7 @@ impl Inputs {
         let fresh = Fresh {
             revision: snapshot.revision,
             files: snapshot.files,
-            adapters_revision: adapters.revision,
+            adapters_revision: adapters.digest.as_str().to_owned(),
             manifests: Arc::new(manifests),
             adapters: Arc::new(parsed_adapters),
         };
@@ -117,7 +117,7 @@ impl Inputs {
         if !problems.is_empty() {
             return Err(Refused { revision: Some(revision), problems });
         }
-        self.adapters = Some((adapters.revision, Arc::new(parsed)));
+        self.adapters = Some((adapters.digest.as_str().to_owned(), Arc::new(parsed)));
         self.manifests = Some((revision, Arc::new(manifests)));
         Ok(())
     }

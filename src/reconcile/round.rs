@@ -96,8 +96,8 @@ impl Reconciler {
                 if self.refused.take().is_some() {
                     info!("the source is in order again");
                 }
-                let row = self.store.accept(&fresh.revision, &self.inputs.origin(), &fresh.files, now).await?;
-                self.revision_row = Some(row);
+                let judged = self.store.accept(&fresh.revision, &self.inputs.origin(), &fresh.files, now).await?;
+                self.revision_row = Some(judged.id);
                 if self.inputs.accept(fresh) {
                     self.applied = false;
                     info!(revision = self.inputs.revision().unwrap_or_default().get(..12), "accepted a revision from {}", self.inputs.origin());

@@ -216,7 +216,7 @@ impl Reconciler {
             pod: Some(pod.clone()),
             kind: kind.into(),
             message,
-            revision: self.inputs.revision().map(str::to_owned),
+            revision: self.revision_row,
             container: self.statuses.get(pod).and_then(|status| status.container.clone()),
             cause: None,
             details: (!lines.is_empty()).then(|| serde_json::json!({"log": lines})),

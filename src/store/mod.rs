@@ -1,4 +1,135 @@
-//! Postgres: where AgentPod keeps what it was told, what it saw and what happened.
-//! It may not decide anything and may not talk to Docker.
+//! The store: everything AgentPod remembers, in Postgres. It keeps and answers; it decides nothing, reads no clock, and
+//! a quiet round writes nothing into it.
+//!
+//! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
+//! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
 pub mod embedded;
+mod error;
+mod events;
+mod instance;
+mod key;
+mod lock;
+mod pods;
+mod revisions;
+mod status;
+mod sync;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+pub use error::{Result, StoreError};
+pub use events::{Event, EventRow};
+pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
+pub use lock::Lead;
+pub use pods::DesiredStatus;
+pub use revisions::{Judged, Revision, RevisionRow};
+pub use status::PodRow;
+pub use sync::SyncOutcome;
+
+use crate::core::names::InstanceName;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Connections at most.
+const CONNECTIONS: u32 = 10;
+/// How long to wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long any one call may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long bringing the tables up to date may take.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
+/// Postgres 14, as it numbers itself.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// What AgentPod remembers. Clones share one pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    options: PgConnectOptions,
+    key: InstanceKey,
+    fingerprint_key: FingerprintKey,
+    instance: InstanceName,
+}
+
+impl Store {
+    /// Connects, brings the tables up to date, and makes sure that the database belongs to this instance and this key.
+    pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
+        let options = options.application_name("agentpod");
+        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_lazy_with(options.clone());
+        // The pool keeps the reason to itself when it runs out of time, so ask once without it.
+        lock::connect(&options).await?;
+        within(PATIENCE, check_server(&pool)).await?;
+        within(MIGRATION_PATIENCE, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
+        let fingerprint_key = within(PATIENCE, instance::claim(&pool, key, instance)).await?;
+        Ok(Self { pool, options, key: key.clone(), fingerprint_key, instance: instance.clone() })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        within(CONNECT, async {
+            sqlx::query("SELECT 1").execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The keyed hash of a secret's value that goes into digests.
+    pub fn fingerprint(&self, value: &SecretString) -> String {
+        self.fingerprint_key.fingerprint(value)
+    }
+
+    /// The key of [`Store::fingerprint`], for whoever resolves secrets.
+    pub fn fingerprint_key(&self) -> &FingerprintKey {
+        &self.fingerprint_key
+    }
+
+    /// Lets go of all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+async fn check_server(pool: &PgPool) -> Result<()> {
+    let (version, name, encoding): (i32, String, String) =
+        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')")
+            .fetch_one(pool)
+            .await?;
+    if version < OLDEST_SERVER {
+        return Err(StoreError::Migration(format!("Postgres 14 or newer is needed, and this is {name}")));
+    }
+    if encoding != "UTF8" {
+        return Err(StoreError::Migration(format!("its encoding is {encoding} and must be UTF8; create it with ENCODING 'UTF8' TEMPLATE template0")));
+    }
+    Ok(())
+}
+
+/// What `future` answers, or that the database does not answer.
+async fn within<T>(patience: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(patience, future).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} seconds", patience.as_secs()))),
+    }
+}
+
+/// The one character that Postgres cannot hold in a text is shown as what it is: not a character.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// The same for every text in a value.
+fn storable_json(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(storable(text)),
+        Value::Array(items) => items.iter().map(storable_json).collect(),
+        Value::Object(entries) => entries.iter().map(|(key, value)| (storable(key), storable_json(value))).collect::<serde_json::Map<_, _>>().into(),
+        other => other.clone(),
+    }
+}

@@ -9,7 +9,7 @@ IMAGE=agentpod/echo:1
 begin echo "$@"
 # Cargo.lock is left out on purpose: it moves with the whole workspace.
 unless_current build.sh Dockerfile Cargo.toml src/*
-need cargo rustup
+command -v cargo >/dev/null || die "cargo is missing; install Rust with rustup"
 
 say "compiling (under a minute the first time)…"
 workspace=$(cd ../../.. && pwd)

@@ -1,6 +1,6 @@
 //! Networks and volumes: made once, found again ever after, and only ever ours where data is concerned.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
 
@@ -9,6 +9,9 @@ use crate::{
     core::labels,
     engine::{EngineError, NetworkSpec, Result},
 };
+
+/// How often, and how long apart, a network that somebody else may be making is looked for.
+const APPEARS: (u32, Duration) = (20, Duration::from_millis(100));
 
 impl Docker {
     pub(super) async fn have_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
@@ -32,12 +35,18 @@ impl Docker {
         let what = format!("making the network {}", network.name);
         let made = self.call(what, async |client| client.create_network(request).await).await;
         // Engines before API 1.44 do not refuse a second network of one name, but they refuse a second one with the
-        // same addresses; so whoever comes second at the same moment ends up here too.
-        if let Some(labels) = self.network_labels(&network.name).await? {
-            return Ok(labels);
+        // same addresses, and that before the first one can be seen: who comes second at the same moment has to wait.
+        let overlaps = made.as_ref().is_err_and(|failure| failure.message.contains("overlap"));
+        for _ in 0..if overlaps { APPEARS.0 } else { 1 } {
+            if let Some(labels) = self.network_labels(&network.name).await? {
+                return Ok(labels);
+            }
+            if overlaps {
+                tokio::time::sleep(APPEARS.1).await;
+            }
         }
         match made {
-            Err(failure) if failure.message.contains("overlap") => Err(EngineError::Refused(format!(
+            Err(_) if overlaps => Err(EngineError::Refused(format!(
                 "the network {} cannot have the addresses {}, another network has some of them; choose others with --network-subnet",
                 network.name, network.subnet
             ))),

@@ -25,9 +25,7 @@ impl Place {
         let or = |name, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
         let port = or("ECHO_PORT", "8080");
         Ok(Place {
-            port: port
-                .parse()
-                .map_err(|_| format!("ECHO_PORT is not a port: {port:?}"))?,
+            port: port.parse().map_err(|_| format!("ECHO_PORT is not a port: {port:?}"))?,
             tenant: or("ECHO_TENANT", "nobody"),
             config_file: or("ECHO_CONFIG", "/config/echo.json").into(),
             data_dir: or("ECHO_DATA", "/data").into(),
@@ -36,10 +34,8 @@ impl Place {
 
     pub fn read_config(&self) -> Result<Config, String> {
         let file = self.config_file.display();
-        let text =
-            std::fs::read(&self.config_file).map_err(|why| format!("cannot read {file}: {why}"))?;
-        let value =
-            serde_json::from_slice(&text).map_err(|why| format!("{file} is not JSON: {why}"))?;
+        let text = std::fs::read(&self.config_file).map_err(|why| format!("cannot read {file}: {why}"))?;
+        let value = serde_json::from_slice(&text).map_err(|why| format!("{file} is not JSON: {why}"))?;
         Config::from_json(&value).map_err(|why| format!("{file}: {why}"))
     }
 }
@@ -51,30 +47,21 @@ impl Config {
         let wrong = |key, want| format!("{key} must be {want}, it is {}", object[key]);
         let greeting = match object.get("greeting") {
             None => "Hello",
-            Some(given) => given
-                .as_str()
-                .ok_or_else(|| wrong("greeting", "a string"))?,
+            Some(given) => given.as_str().ok_or_else(|| wrong("greeting", "a string"))?,
         };
         let delay = match object.get("startDelaySeconds") {
             None => Some(Duration::ZERO),
-            Some(given) => given
-                .as_f64()
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds.min(86_400.0)).ok()),
+            Some(given) => given.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds.min(86_400.0)).ok()),
         };
         let crash = match object.get("crashOnStart") {
             None => false,
-            Some(given) => given
-                .as_bool()
-                .ok_or_else(|| wrong("crashOnStart", "true or false"))?,
+            Some(given) => given.as_bool().ok_or_else(|| wrong("crashOnStart", "true or false"))?,
         };
         let names = match object.get("secretNames") {
             None => Some(Vec::new()),
-            Some(given) => given.as_array().and_then(|names| {
-                names
-                    .iter()
-                    .map(|name| name.as_str().map(str::to_owned))
-                    .collect()
-            }),
+            Some(given) => {
+                given.as_array().and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+            }
         };
         Ok(Config {
             greeting: greeting.to_owned(),

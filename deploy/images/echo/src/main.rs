@@ -39,9 +39,7 @@ async fn main() {
     if std::env::args().nth(1).as_deref() == Some("health") {
         exit(health_command(place.port));
     }
-    let config = place
-        .read_config()
-        .unwrap_or_else(|why| fail(&why, BAD_CONFIG));
+    let config = place.read_config().unwrap_or_else(|why| fail(&why, BAD_CONFIG));
     if config.crash_on_start {
         fail("crashing, as crashOnStart asks", CRASHED);
     }
@@ -50,10 +48,7 @@ async fn main() {
         ready_at: Instant::now() + config.start_delay,
         config: RwLock::new(config),
         told_to_fail: AtomicBool::new(false),
-        started_at_ms: SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_millis(),
+        started_at_ms: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
         place,
     });
     // Listen for signals before anybody can reach us: as process 1 an unhandled SIGTERM is dropped.
@@ -64,25 +59,15 @@ async fn main() {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         .await
         .unwrap_or_else(|why| fail(&format!("cannot listen on port {port}: {why}"), 1));
-    println!(
-        "echo: started for {:?} on port {port}, config {}",
-        agent.place.tenant,
-        agent.place.config_file.display()
-    );
+    println!("echo: started for {:?} on port {port}, config {}", agent.place.tenant, agent.place.config_file.display());
 
     let stop = async { drop(stopped.await) };
-    warp::serve(routes::all(agent))
-        .incoming(listener)
-        .graceful(stop)
-        .run()
-        .await;
+    warp::serve(routes::all(agent)).incoming(listener).graceful(stop).run().await;
 }
 
 /// Says which signal came, and obeys it: SIGHUP re-reads the config, SIGTERM and SIGINT end the process with 0.
 async fn on_signals(agent: Arc<Agent>, stop: tokio::sync::oneshot::Sender<()>) {
-    let listen = |kind| {
-        signal(kind).unwrap_or_else(|why| fail(&format!("cannot listen for signals: {why}"), 1))
-    };
+    let listen = |kind| signal(kind).unwrap_or_else(|why| fail(&format!("cannot listen for signals: {why}"), 1));
     let mut term = listen(SignalKind::terminate());
     let mut int = listen(SignalKind::interrupt());
     let mut hup = listen(SignalKind::hangup());
@@ -110,8 +95,7 @@ fn health_command(port: u16) -> i32 {
     let ask = || -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(HEALTH_ANSWER))?;
-        stream
-            .write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)

@@ -24,90 +24,42 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 
-pub fn all(
-    agent: Arc<Agent>,
-) -> impl Filter<Extract = (impl warp::Reply,), Error = Infallible> + Clone {
+pub fn all(agent: Arc<Agent>) -> impl Filter<Extract = (impl warp::Reply,), Error = Infallible> + Clone {
     use warp::{any, body, get, header, path, path::end, post, put, ws};
     let agent = any().map(move || agent.clone());
 
     let home = get().and(end()).and(agent.clone()).map(page);
     let health = get().and(path!("health")).and(agent.clone()).map(health);
-    let fail = post()
-        .and(path!("health" / "fail"))
-        .and(agent.clone())
-        .map(|agent| set_health(agent, true));
-    let pass = post()
-        .and(path!("health" / "pass"))
-        .and(agent.clone())
-        .map(|agent| set_health(agent, false));
-    let config = get()
-        .and(path!("config"))
-        .and(agent.clone())
-        .then(config_file);
+    let fail = post().and(path!("health" / "fail")).and(agent.clone()).map(|agent| set_health(agent, true));
+    let pass = post().and(path!("health" / "pass")).and(agent.clone()).map(|agent| set_health(agent, false));
+    let config = get().and(path!("config")).and(agent.clone()).then(config_file);
     let variable = get().and(path!("env" / String)).map(variable);
-    let store = put()
-        .and(path!("data" / String))
-        .and(body::bytes())
-        .and(agent.clone())
-        .then(
-            async |name: String, body, agent: Arc<Agent>| match data_file(&agent, &name) {
-                None => problem(
-                    StatusCode::BAD_REQUEST,
-                    "a name has letters, digits, '.', '_' and '-' only",
-                ),
-                Some(file) => match tokio::fs::write(file, body).await {
-                    Ok(()) => json_answer(StatusCode::OK, &json!({"ok": true})),
-                    Err(why) => problem(
-                        StatusCode::INTERNAL_SERVER_ERROR,
-                        &format!("cannot store it: {why}"),
-                    ),
-                },
+    let store = put().and(path!("data" / String)).and(body::bytes()).and(agent.clone()).then(
+        async |name: String, body, agent: Arc<Agent>| match data_file(&agent, &name) {
+            None => problem(StatusCode::BAD_REQUEST, "a name has letters, digits, '.', '_' and '-' only"),
+            Some(file) => match tokio::fs::write(file, body).await {
+                Ok(()) => json_answer(StatusCode::OK, &json!({"ok": true})),
+                Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot store it: {why}")),
             },
-        );
-    let fetch = get().and(path!("data" / String)).and(agent.clone()).then(
-        async |name: String, agent: Arc<Agent>| match data_file(&agent, &name) {
-            None => not_found(),
-            Some(file) => tokio::fs::read(file)
-                .await
-                .map_or_else(|_| not_found(), |body| answer(BYTES, body)),
         },
     );
-    let whoami = get()
-        .and(path!("whoami"))
-        .and(header::headers_cloned())
-        .and(agent.clone())
-        .map(whoami);
+    let fetch = get().and(path!("data" / String)).and(agent.clone()).then(async |name: String, agent: Arc<Agent>| {
+        match data_file(&agent, &name) {
+            None => not_found(),
+            Some(file) => tokio::fs::read(file).await.map_or_else(|_| not_found(), |body| answer(BYTES, body)),
+        }
+    });
+    let whoami = get().and(path!("whoami")).and(header::headers_cloned()).and(agent.clone()).map(whoami);
     let crash = post().and(path!("crash")).map(|| -> Answer {
         eprintln!("echo: crashing, as POST /crash asks");
         exit(CRASHED)
     });
-    let http = home
-        .or(health)
-        .unify()
-        .or(fail)
-        .unify()
-        .or(pass)
-        .unify()
-        .or(config)
-        .unify()
-        .or(variable)
-        .unify();
-    let http = http
-        .or(store)
-        .unify()
-        .or(fetch)
-        .unify()
-        .or(whoami)
-        .unify()
-        .or(crash)
-        .unify();
-    let socket =
-        path!("ws")
-            .and(ws())
-            .and(agent)
-            .map(|upgrade: warp::ws::Ws, agent: Arc<Agent>| {
-                upgrade.on_upgrade(move |socket| talk(socket, agent))
-            });
+    let http = home.or(health).unify().or(fail).unify().or(pass).unify().or(config).unify().or(variable).unify();
+    let http = http.or(store).unify().or(fetch).unify().or(whoami).unify().or(crash).unify();
+    let socket = path!("ws")
+        .and(ws())
+        .and(agent)
+        .map(|upgrade: warp::ws::Ws, agent: Arc<Agent>| upgrade.on_upgrade(move |socket| talk(socket, agent)));
     socket.or(http).or(any().map(not_found))
 }
 
@@ -125,10 +77,7 @@ fn health(agent: Arc<Agent>) -> Answer {
     } else {
         return json_answer(StatusCode::OK, &json!({"ok": true}));
     };
-    json_answer(
-        StatusCode::SERVICE_UNAVAILABLE,
-        &json!({"ok": false, "why": why}),
-    )
+    json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"ok": false, "why": why}))
 }
 
 fn set_health(agent: Arc<Agent>, failing: bool) -> Answer {
@@ -140,10 +89,7 @@ fn set_health(agent: Arc<Agent>, failing: bool) -> Answer {
 async fn config_file(agent: Arc<Agent>) -> Answer {
     match tokio::fs::read(&agent.place.config_file).await {
         Ok(text) => answer(JSON, text),
-        Err(why) => problem(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("cannot read the config: {why}"),
-        ),
+        Err(why) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("cannot read the config: {why}")),
     }
 }
 
@@ -152,22 +98,14 @@ fn variable(name: String) -> Answer {
 }
 
 fn whoami(headers: HeaderMap, agent: Arc<Agent>) -> Answer {
-    let telling =
-        |name: &str| matches!(name, "host" | "origin") || name.starts_with("x-forwarded-");
+    let telling = |name: &str| matches!(name, "host" | "origin") || name.starts_with("x-forwarded-");
     let seen: Map<String, Value> = (headers.iter())
         .filter(|(name, _)| telling(name.as_str()))
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into(),
-            )
-        })
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect();
     let names = &agent.config.read().unwrap().secret_names;
-    let secrets: Map<String, Value> = names
-        .iter()
-        .map(|name| (name.clone(), env::var_os(name).is_some().into()))
-        .collect();
+    let secrets: Map<String, Value> =
+        names.iter().map(|name| (name.clone(), env::var_os(name).is_some().into())).collect();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let started = agent.started_at_ms as u64;
     json_answer(
@@ -197,16 +135,12 @@ async fn talk(mut socket: WebSocket, agent: Arc<Agent>) {
 
 fn data_file(agent: &Agent, name: &str) -> Option<PathBuf> {
     let safe = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let fine =
-        !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(safe);
+    let fine = !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(safe);
     fine.then(|| agent.place.data_dir.join(name))
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn not_found() -> Answer {
@@ -225,8 +159,6 @@ fn json_answer(status: StatusCode, value: &Value) -> Answer {
 
 fn answer(kind: &'static str, body: Vec<u8>) -> Answer {
     let mut answer = Response::new(body);
-    answer
-        .headers_mut()
-        .insert("content-type", warp::http::HeaderValue::from_static(kind));
+    answer.headers_mut().insert("content-type", warp::http::HeaderValue::from_static(kind));
     answer
 }

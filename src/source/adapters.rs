@@ -1,0 +1,57 @@
+//! The folders with adapters and templates, read with the same care as manifests: whole or an error.
+
+use std::path::PathBuf;
+
+use super::{
+    SourceError, digest_of,
+    read::{self, Rules},
+};
+use crate::core::{adapter::AdapterFiles, digest::Digest};
+
+/// Where adapters and their templates are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterFolders {
+    /// `adapters/`: a folder for each kind of agent.
+    pub adapters: PathBuf,
+    /// `templates/`: the same folders, with templates.
+    pub templates: PathBuf,
+}
+
+/// All adapter files at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterSnapshot {
+    /// The files, as the core reads them.
+    pub files: AdapterFiles,
+    /// The same files give the same digest.
+    pub digest: Digest,
+}
+
+const ADAPTERS: Rules = Rules { label: "adapters/", counts: is_in_a_folder, limited: true };
+const TEMPLATES: Rules = Rules { label: "templates/", counts: is_in_a_folder, limited: true };
+
+impl AdapterFolders {
+    /// All files of both folders as they are now.
+    pub async fn read(&self) -> Result<AdapterSnapshot, SourceError> {
+        let adapters = read::read(&self.adapters, ADAPTERS).await?;
+        if !adapters.keys().any(|name| name.ends_with("/adapter.yaml")) {
+            return Err(SourceError::Empty {
+                origin: self.adapters.display().to_string(),
+                expected: "no adapter (no NAME/adapter.yaml)",
+                hint: "Name the folder with the adapters that came with AgentPod, or write one.",
+            });
+        }
+        let templates = read::read(&self.templates, TEMPLATES).await?;
+        let digests = [digest_of(ADAPTERS.label, &adapters), digest_of(TEMPLATES.label, &templates)];
+        Ok(AdapterSnapshot { files: AdapterFiles { adapters, templates }, digest: Digest::of(&digests) })
+    }
+
+    /// The folders to watch for changes.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        vec![self.adapters.clone(), self.templates.clone()]
+    }
+}
+
+/// Files beside the folders, like a README, belong to no adapter.
+fn is_in_a_folder(name: &str) -> bool {
+    name.contains('/')
+}

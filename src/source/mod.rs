@@ -1,0 +1,99 @@
+//! Sources: where manifests come from. A source yields a [`Snapshot`] that is whole, or an error that names every
+//! reason why not; never a part of the files, and never nothing. May not know what manifests mean: that is `core`'s
+//! business, and what happens to a revision is `reconcile`'s.
+
+mod adapters;
+mod directory;
+mod error;
+mod read;
+mod survey;
+mod watch;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+pub use adapters::{AdapterFolders, AdapterSnapshot};
+pub use directory::Directory;
+pub use error::SourceError;
+pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
+pub use watch::Watch;
+
+use crate::core::digest::Digest;
+
+/// All manifest files of a source at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which state this is: the same files give the same revision, whenever and in whatever order they are read.
+    pub revision: String,
+    /// Where it comes from, for people.
+    pub origin: String,
+    /// The files by their path below the source's root, with `/` between folders.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Snapshot {
+    /// The files of one moment.
+    pub fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
+        let revision = digest_of("", &files).as_str().into();
+        Self { revision, origin: origin.into(), files }
+    }
+
+    /// The files as [`crate::core::manifest::read`] takes them.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+}
+
+/// Where manifests come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A folder on this machine.
+    Directory(Directory),
+}
+
+impl Source {
+    /// All manifest files as they are now.
+    pub async fn read(&self) -> Result<Snapshot, SourceError> {
+        match self {
+            Self::Directory(directory) => directory.read().await,
+        }
+    }
+
+    /// Where it is, for people.
+    pub fn origin(&self) -> String {
+        match self {
+            Self::Directory(directory) => directory.origin(),
+        }
+    }
+
+    /// The folders on this machine to [`Watch`] for changes; none for a source that is asked instead.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Directory(directory) => vec![directory.path().to_owned()],
+        }
+    }
+}
+
+/// The digest of files: that of the lines which `sha256sum` prints for them, so that anybody can check it by hand.
+fn digest_of(prefix: &str, files: &BTreeMap<String, Vec<u8>>) -> Digest {
+    let line = |(name, bytes): (&String, &Vec<u8>)| format!("{}  {prefix}{name}\n", Digest::of_bytes(bytes).as_str());
+    Digest::of_bytes(files.iter().map(line).collect::<String>().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(files: &[(&str, &str)]) -> Snapshot {
+        Snapshot::new("here", files.iter().map(|(name, text)| ((*name).into(), text.as_bytes().to_vec())).collect())
+    }
+
+    #[test]
+    fn the_revision_depends_on_names_and_contents_and_on_nothing_else() {
+        let one = snapshot(&[("a.yaml", "1"), ("b.yaml", "2")]);
+        assert_eq!(one.revision, snapshot(&[("b.yaml", "2"), ("a.yaml", "1")]).revision);
+        assert_eq!(one.revision.len(), 64);
+        for other in [&[("a.yaml", "1"), ("b.yaml", "3")], &[("a.yaml", "1"), ("c.yaml", "2")], &[("a.yaml", "12"), ("b.yaml", "")]] {
+            assert_ne!(one.revision, snapshot(other).revision);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Reading all files below a folder at one moment. Files that change meanwhile are read again, so that what comes out
+//! is one state that the folder was really in, whole; a folder that never comes to rest is an error.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use rustix::fs::{Mode, OFlags};
+
+pub(super) use super::survey::Rules;
+use super::{
+    SourceError,
+    survey::{Found, Stamp, Survey, fault, survey},
+};
+use crate::core::problem::Problem;
+
+/// A file that changed less long ago than this may still be half written.
+const REST: Duration = Duration::from_millis(100);
+/// How often a folder that changes is looked at again; with `REST` between, two seconds in all.
+const ATTEMPTS: u32 = 20;
+/// For how many of them a change of a folder's list of names counts: other names than ours come and go in it too.
+const PATIENT_ATTEMPTS: u32 = 5;
+
+/// What one attempt gives.
+enum Attempt {
+    Whole(BTreeMap<String, Vec<u8>>),
+    /// This file or folder was changing.
+    Moving(String),
+}
+
+/// All files below `root` that count, by their path below it.
+pub(super) async fn read(root: &Path, rules: Rules) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
+    let origin = root.display().to_string();
+    let mut moving = origin.clone();
+    for number in 0..ATTEMPTS {
+        let path = root.to_owned();
+        let attempt = tokio::task::spawn_blocking(move || attempt(&path, rules, number < PATIENT_ATTEMPTS)).await;
+        match attempt.map_err(|error| SourceError::Failed { origin: origin.clone(), why: error.to_string() })?? {
+            Attempt::Whole(files) => return Ok(files),
+            Attempt::Moving(name) => moving = name,
+        }
+        tokio::time::sleep(REST).await;
+    }
+    Err(SourceError::Busy { origin, file: moving })
+}
+
+fn attempt(root: &Path, rules: Rules, patient: bool) -> Result<Attempt, SourceError> {
+    let before = survey(root, rules)?;
+    if let Some(name) = still_moving(&before, patient) {
+        return Ok(Attempt::Moving(name));
+    }
+    let (mut files, mut problems) = (BTreeMap::new(), before.problems.clone());
+    // With a problem nothing will come of it, but what cannot be opened should be told in one go.
+    for (name, found) in &before.files {
+        match read_file(found) {
+            Ok(Some(bytes)) => {
+                files.insert(name.clone(), bytes);
+            }
+            Ok(None) => return Ok(Attempt::Moving(name.clone())),
+            Err(error) => problems.push(fault(&format!("{}{name}", rules.label), &found.path, &error)),
+        }
+    }
+    let after = survey(root, rules)?;
+    if let Some(name) = before.difference(&after) {
+        return Ok(Attempt::Moving(name));
+    }
+    if problems.is_empty() { Ok(Attempt::Whole(files)) } else { Err(refused(root, problems)) }
+}
+
+fn refused(root: &Path, mut problems: Vec<Problem>) -> SourceError {
+    problems.sort();
+    SourceError::Refused { origin: root.display().to_string(), problems }
+}
+
+/// What changed so lately that a writer may be in the middle of it. A time stamp alone cannot tell two writes within
+/// one tick of the kernel's clock apart; one that is older than a moment can.
+fn still_moving(survey: &Survey, patient: bool) -> Option<String> {
+    if let Some(name) = &survey.vanished {
+        return Some(name.clone());
+    }
+    let now = SystemTime::now();
+    let lately = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age < REST);
+    let file = survey.files.iter().find(|(_, found)| lately(found.stamp.changed_at()));
+    let folder = || survey.folders_changed.iter().find(|(_, changed)| patient && lately(**changed));
+    file.map(|(name, _)| name.clone()).or_else(|| folder().map(|(path, _)| path.display().to_string()))
+}
+
+/// A file's content, or nothing if it is not the one that was surveyed, or no longer.
+fn read_file(found: &Found) -> io::Result<Option<Vec<u8>>> {
+    // It was a plain file a moment ago. If it is something else by now, opening may neither follow it nor wait for it.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = match rustix::fs::open(&found.path, flags, Mode::empty()) {
+        Ok(descriptor) => File::from(descriptor),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if Stamp::of(&file.metadata()?) != found.stamp {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(found.stamp.size as usize);
+    (&file).take(found.stamp.size + 1).read_to_end(&mut bytes)?;
+    let unchanged = Stamp::of(&file.metadata()?) == found.stamp && bytes.len() as u64 == found.stamp.size;
+    Ok(unchanged.then_some(bytes))
+}

@@ -1,0 +1,314 @@
+//! One look at a folder: which files count, where they really are, and what is wrong with the rest. Opens no file, so
+//! that nothing is read that is too large and nothing is opened that is no file.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use super::SourceError;
+use crate::core::{
+    document::{MAX_FILE_BYTES, too_large},
+    problem::Problem,
+};
+
+/// The most files a source may have.
+pub const MAX_FILES: usize = 10_000;
+/// The most bytes all of them may have together.
+pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
+/// How deep folders may nest.
+pub const MAX_DEPTH: usize = 32;
+/// The most names of any kind that are looked at.
+pub const MAX_ENTRIES: usize = 100_000;
+
+/// Which files count, and how they are called in messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// What goes before a file's path in messages.
+    pub label: &'static str,
+    /// Whether a file counts, by its path below the root.
+    pub counts: fn(&str) -> bool,
+    /// Whether files that are too many or too large are problems; a watch only wants to know what changed.
+    pub limited: bool,
+}
+
+/// What tells one state of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// What tells one folder from another at the same path; its list of names is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FolderId {
+    device: u64,
+    inode: u64,
+    rights: (u32, u32, u32),
+    born: Option<SystemTime>,
+}
+
+/// A file that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Where it really is, links followed.
+    pub path: PathBuf,
+    /// Its state.
+    pub stamp: Stamp,
+}
+
+/// What one look saw.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// The files that count, by their path below the root.
+    pub files: BTreeMap<String, Found>,
+    /// The real paths of all folders in which files that count may be.
+    pub folders: BTreeMap<PathBuf, FolderId>,
+    /// When the folders' lists of names changed last.
+    pub folders_changed: BTreeMap<PathBuf, SystemTime>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Something that went away while it was looked at.
+    pub vanished: Option<String>,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// When it changed last; unlike the time of modification nobody can set this one back.
+    pub(super) fn changed_at(&self) -> SystemTime {
+        time(self.changed)
+    }
+}
+
+impl FolderId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let rights = (metadata.mode(), metadata.uid(), metadata.gid());
+        Self { device: metadata.dev(), inode: metadata.ino(), rights, born: metadata.created().ok() }
+    }
+}
+
+fn time((seconds, nanoseconds): (i64, i64)) -> SystemTime {
+    let since = Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanoseconds).unwrap_or(0));
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}
+
+impl Survey {
+    /// The first thing that is not the same in `other`.
+    pub(super) fn difference(&self, other: &Self) -> Option<String> {
+        let file = || self.files.iter().find(|(name, found)| other.files.get(*name) != Some(*found)).map(|(name, _)| name.clone());
+        let new_file = || other.files.keys().find(|name| !self.files.contains_key(*name)).cloned();
+        let folder = || (self.folders != other.folders).then(|| "a folder".to_owned());
+        let problem = || (self.problems != other.problems).then(|| "a file".to_owned());
+        other.vanished.clone().or_else(file).or_else(new_file).or_else(folder).or_else(problem)
+    }
+}
+
+/// Looks at everything below `root`, which may be a symlink.
+pub(super) fn survey(root: &Path, rules: Rules) -> Result<Survey, SourceError> {
+    let origin = root.display().to_string();
+    let real = fs::canonicalize(root).and_then(|real| Ok((fs::metadata(&real)?, real)));
+    let (metadata, real) = match real {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SourceError::Missing { origin }),
+        Err(error) => return Err(SourceError::Refused { problems: vec![fault(&origin, root, &error)], origin }),
+    };
+    if !metadata.is_dir() {
+        return Err(SourceError::NotAFolder { origin });
+    }
+    let mut walk = Walk { root: &real, origin: &origin, rules, survey: Survey::default(), above: Vec::new(), entries: 0, bytes: 0, full: false };
+    walk.folder(&real, "", &metadata);
+    Ok(walk.survey)
+}
+
+/// What went wrong with a file or folder, and what to do about it.
+pub(super) fn fault(file: &str, path: &Path, error: &io::Error) -> Problem {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        return Problem::of_file(file, "this link leads in a circle").hint("remove it, or let it lead to a file");
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            let who = rustix::process::geteuid().as_raw();
+            let hint = format!("let the user AgentPod runs as (uid {who}) read it, for example: chmod -R a+rX {}", quoted(path));
+            Problem::of_file(file, "AgentPod may not read this").hint(hint)
+        }
+        _ => Problem::of_file(file, format!("this cannot be read: {error}")).hint("see whether the disk or mount is healthy"),
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+@".contains(c));
+    if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+/// Whether a name is that of something hidden, an editor's swap file or its backup.
+pub(super) fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".") || name.ends_with(b"~") || (name.starts_with(b"#") && name.ends_with(b"#"))
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    origin: &'a str,
+    rules: Rules,
+    survey: Survey,
+    /// The folders from the root down to where the walk is.
+    above: Vec<(u64, u64)>,
+    entries: usize,
+    bytes: u64,
+    full: bool,
+}
+
+impl Walk<'_> {
+    fn problem(&mut self, name: &str, what: impl Into<String>, hint: impl Into<String>) {
+        let file = if name.is_empty() { self.origin.to_owned() } else { format!("{}{name}", self.rules.label) };
+        self.survey.problems.push(Problem::of_file(file, what).hint(hint));
+    }
+
+    /// An error about something that was listed a moment ago.
+    fn failed(&mut self, path: &Path, name: &str, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.survey.vanished = Some(name.to_owned()),
+            _ => {
+                let file = if name.is_empty() { self.origin.to_owned() } else { format!("{}{name}", self.rules.label) };
+                self.survey.problems.push(fault(&file, path, error));
+            }
+        }
+    }
+
+    /// Stops the walk: more of the same would be no news.
+    fn stop(&mut self, what: String) {
+        self.full = true;
+        self.problem("", what, "is this the right folder? Split it, or move what does not belong there out of it");
+    }
+
+    fn folder(&mut self, path: &Path, name: &str, metadata: &Metadata) {
+        let id = (metadata.dev(), metadata.ino());
+        if self.above.contains(&id) {
+            return self.problem(name, "this link leads in a circle: to a folder that it is in", "remove it, or let it lead somewhere else");
+        }
+        if self.above.len() > MAX_DEPTH {
+            return self.problem(name, format!("folders nest more than {MAX_DEPTH} deep here"), "move it up");
+        }
+        self.survey.folders.insert(path.to_owned(), FolderId::of(metadata));
+        self.survey.folders_changed.insert(path.to_owned(), time((metadata.ctime(), metadata.ctime_nsec())));
+        let mut names = Vec::new();
+        let listing = fs::read_dir(path).and_then(|listing| {
+            for entry in listing {
+                names.push(entry?.file_name());
+                if names.len() + self.entries > MAX_ENTRIES {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = listing {
+            return self.failed(path, name, &error);
+        }
+        self.entries += names.len();
+        if self.entries > MAX_ENTRIES {
+            return self.stop(format!("there are more than {MAX_ENTRIES} files and folders in it"));
+        }
+        names.sort();
+        self.above.push(id);
+        for entry in names.iter().filter(|entry| !is_hidden(entry.as_encoded_bytes())) {
+            if self.full {
+                break;
+            }
+            let below = if name.is_empty() { entry.to_string_lossy().into() } else { format!("{name}/{}", entry.to_string_lossy()) };
+            let readable = entry.to_str().is_some_and(|text| !text.chars().any(char::is_control));
+            self.entry(&path.join(entry), &below, readable);
+        }
+        self.above.pop();
+    }
+
+    fn entry(&mut self, path: &Path, name: &str, readable: bool) {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return self.failed(path, name, &error),
+        };
+        let (path, metadata) = if metadata.is_symlink() {
+            let Some(real) = self.follow(path, name) else { return };
+            real
+        } else {
+            (path.to_owned(), metadata)
+        };
+        let counts = (self.rules.counts)(name);
+        if !readable && (counts || metadata.is_dir()) {
+            let hint = "rename it; letters, digits, - and _ are safe";
+            return self.problem(&name.replace(char::is_control, "?"), "its name is not readable text", hint);
+        }
+        if metadata.is_dir() {
+            self.folder(&path, name, &metadata);
+        } else if counts && metadata.is_file() {
+            self.file(path, name, &metadata);
+        } else if counts {
+            self.problem(name, "this is not a file but a pipe, socket or device", "move it out of the folder");
+        }
+    }
+
+    /// Where a link really leads, if it may be followed.
+    fn follow(&mut self, link: &Path, name: &str) -> Option<(PathBuf, Metadata)> {
+        let real = match fs::canonicalize(link).and_then(|real| Ok((fs::metadata(&real)?, real))) {
+            Ok((metadata, real)) => (real, metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(link).is_ok() => {
+                let target = fs::read_link(link).map(|target| target.display().to_string()).unwrap_or_default();
+                self.problem(name, format!("this link leads to {target}, which does not exist"), "remove the link, or put back what it leads to");
+                return None;
+            }
+            Err(error) => {
+                self.failed(link, name, &error);
+                return None;
+            }
+        };
+        if !real.0.starts_with(self.root) {
+            if real.1.is_dir() || (self.rules.counts)(name) {
+                let what = format!("this link leads out of the folder, to {}", real.0.display());
+                self.problem(name, what, "copy what it leads to into the folder; only links within it are followed");
+            }
+            return None;
+        }
+        if let (Some(folder), false) = (real.0.parent(), real.1.is_dir()) {
+            if let Ok(metadata) = fs::metadata(folder) {
+                self.survey.folders.insert(folder.to_owned(), FolderId::of(&metadata));
+            }
+        }
+        Some(real)
+    }
+
+    fn file(&mut self, path: PathBuf, name: &str, metadata: &Metadata) {
+        let stamp = Stamp::of(metadata);
+        if !self.rules.limited {
+            self.survey.files.insert(name.to_owned(), Found { path, stamp });
+            return;
+        }
+        if stamp.size > MAX_FILE_BYTES {
+            let problem = too_large(&format!("{}{name}", self.rules.label), stamp.size);
+            self.survey.problems.push(problem);
+            return;
+        }
+        if self.survey.files.len() == MAX_FILES {
+            return self.stop(format!("there are more than {MAX_FILES} files in it"));
+        }
+        self.bytes += stamp.size;
+        if self.bytes > MAX_TOTAL_BYTES {
+            return self.stop(format!("its files have more than {} MiB together", MAX_TOTAL_BYTES >> 20));
+        }
+        self.survey.files.insert(name.to_owned(), Found { path, stamp });
+    }
+}

@@ -1,0 +1,71 @@
+//! Who reconciles: one process per instance and database. The lead is an advisory lock on a connection of its own, so
+//! it ends with the process, whatever ends that.
+
+use sqlx::{
+    Connection, PgConnection,
+    postgres::PgConnectOptions,
+};
+
+use super::{CONNECT, Store, error::Result, within};
+use crate::core::digest::Digest;
+
+/// The right to reconcile, until it is dropped or its connection is lost.
+#[derive(Debug)]
+pub struct Lead {
+    connection: PgConnection,
+    key: i64,
+}
+
+impl Store {
+    /// The lead, unless another process has it.
+    pub async fn try_lead(&self) -> Result<Option<Lead>> {
+        let key = lock_key(&format!("agentpod lead {}", self.instance));
+        let mut connection = connect(&self.options).await?;
+        within(CONNECT, async move {
+            // A machine that vanishes gives the lead up within half a minute, and an idle lead is not idle.
+            sqlx::raw_sql(
+                "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET idle_session_timeout = 0",
+            )
+            .execute(&mut connection)
+            .await?;
+            let won: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut connection).await?;
+            if won {
+                return Ok(Some(Lead { connection, key }));
+            }
+            // Said good-bye: a dropped connection would linger on the server for a moment.
+            connection.close().await?;
+            Ok(None)
+        })
+        .await
+    }
+}
+
+impl Lead {
+    /// Whether it is still held. Once it is not it never is again: ask for a new one.
+    pub async fn is_held(&mut self) -> bool {
+        let held = within(CONNECT, async {
+            let query = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
+                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                         AND (classid::bigint << 32 | objid::bigint) = $1 AND objsubid = 1)";
+            Ok(sqlx::query_scalar(query).bind(self.key).fetch_one(&mut self.connection).await?)
+        });
+        held.await.unwrap_or(false)
+    }
+
+    /// Gives it up at once. Dropping it does so too, as soon as the server notices.
+    pub async fn release(self) -> Result<()> {
+        within(CONNECT, async { Ok(self.connection.close().await?) }).await
+    }
+}
+
+/// A connection outside the pool.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    within(CONNECT, async { Ok(PgConnection::connect_with(options).await?) }).await
+}
+
+/// The lock's number: the first eight bytes of a hash of what it is for.
+pub(super) fn lock_key(what: &str) -> i64 {
+    let hash = Digest::of_bytes(what.as_bytes());
+    let first = hash.as_str().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    first.unwrap_or_default().cast_signed()
+}

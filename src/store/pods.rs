@@ -1,0 +1,170 @@
+//! What is remembered of pods: what the planner must know of earlier rounds, and what sets it. Nothing in here changes
+//! what a pod should be; that is the sync's.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::{Result, StoreError},
+    storable, within,
+};
+use crate::core::{
+    desired::KnownPod,
+    digest::Digest,
+    manifest::State,
+    names::PodId,
+    plan::{PodCircumstances, Rejected, Uploaded},
+    retry::Retry,
+};
+
+/// What a pod should be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DesiredStatus {
+    /// Its container runs.
+    Running,
+    /// Its container is stopped.
+    Stopped,
+    /// It is not declared any more.
+    Deleted,
+}
+
+impl DesiredStatus {
+    /// As it stands in the row.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    pub(super) fn of(state: State) -> Self {
+        match state {
+            State::Running => Self::Running,
+            State::Stopped => Self::Stopped,
+        }
+    }
+
+    pub(super) fn read(row: &str, text: &str) -> Result<Self> {
+        let all = [Self::Running, Self::Stopped, Self::Deleted];
+        let found = all.into_iter().find(|status| status.as_str() == text);
+        found.ok_or_else(|| StoreError::inconsistent("pods", row, format!("desired_status is {text:?}")))
+    }
+}
+
+/// The pod that a row of `pods` is about.
+pub(super) fn pod_id(key: &str) -> Result<PodId> {
+    PodId::from_key(key).ok_or_else(|| StoreError::inconsistent("pods", key, "id is no TENANT_POD"))
+}
+
+/// What a gateway token is sealed for: opened for another pod, it does not open.
+pub(super) fn token_context(key: &str) -> String {
+    format!("token:{key}")
+}
+
+#[derive(FromRow)]
+struct Remembered {
+    id: String,
+    rejected_digest: Option<String>,
+    rejected_why: Option<String>,
+    uploaded_container: Option<String>,
+    uploaded_digest: Option<String>,
+    retry_wish: Option<String>,
+    retry_failures: Option<i32>,
+    retry_at: Option<OffsetDateTime>,
+    retry_why: Option<String>,
+    retry_crash: Option<bool>,
+    undeclared_at: Option<OffsetDateTime>,
+}
+
+impl Store {
+    /// What stays as it was when each pod was first declared, for every pod that ever was.
+    pub async fn known(&self) -> Result<BTreeMap<PodId, KnownPod>> {
+        let query = sqlx::query_as("SELECT id, volume, token_version FROM pods");
+        let rows: Vec<(String, String, i32)> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter().map(|(key, volume, token_version)| Ok((pod_id(&key)?, KnownPod { volume, token_version }))).collect()
+    }
+
+    /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
+    pub async fn circumstances(&self) -> Result<BTreeMap<PodId, PodCircumstances>> {
+        let query = sqlx::query_as(
+            "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_wish, retry_failures, retry_at, \
+             retry_why, retry_crash, undeclared_at FROM pods",
+        );
+        let rows: Vec<Remembered> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
+    }
+
+    /// Remembers when to try again, or that there is nothing to try again. As every setter in here it writes only what
+    /// differs, and nothing for a pod that was never declared.
+    pub async fn set_retry(&self, pod: &PodId, retry: Option<&Retry>) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE pods SET retry_wish = $2, retry_failures = $3, retry_at = $4, retry_why = $5, retry_crash = $6 WHERE id = $1 \
+             AND (retry_wish, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
+        )
+        .bind(pod.key())
+        .bind(retry.map(|retry| storable(&retry.wish)))
+        .bind(retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)))
+        .bind(retry.map(|retry| retry.at))
+        .bind(retry.map(|retry| storable(&retry.why)))
+        .bind(retry.map(|retry| retry.crash));
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Remembers a digest that did not become ready, or that there is none.
+    pub async fn set_rejected(&self, pod: &PodId, rejected: Option<&Rejected>) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE pods SET rejected_digest = $2, rejected_why = $3 WHERE id = $1 \
+             AND (rejected_digest, rejected_why) IS DISTINCT FROM ($2, $3)",
+        )
+        .bind(pod.key())
+        .bind(rejected.map(|rejected| rejected.digest.as_str()))
+        .bind(rejected.map(|rejected| storable(&rejected.why)));
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Remembers which hot files are in which container, or that none are.
+    pub async fn set_uploaded(&self, pod: &PodId, uploaded: Option<&Uploaded>) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE pods SET uploaded_container = $2, uploaded_digest = $3 WHERE id = $1 \
+             AND (uploaded_container, uploaded_digest) IS DISTINCT FROM ($2, $3)",
+        )
+        .bind(pod.key())
+        .bind(uploaded.map(|uploaded| uploaded.container.as_str()))
+        .bind(uploaded.map(|uploaded| uploaded.digest.as_str()));
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// A pod's gateway token; none for a pod that was never declared.
+    pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
+        let key = pod.key();
+        let query = sqlx::query_scalar("SELECT gateway_token FROM pods WHERE id = $1").bind(&key);
+        let sealed: Option<String> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let open = |sealed: String| self.key.open_sealed(&sealed, &token_context(&key));
+        sealed.map(open).transpose().map_err(|_| StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
+    }
+}
+
+impl From<Remembered> for PodCircumstances {
+    fn from(row: Remembered) -> Self {
+        let retry = match (row.retry_wish, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
+            (Some(wish), Some(failures), Some(at), Some(why), Some(crash)) => {
+                Some(Retry { wish, failures: failures.unsigned_abs(), at, why, crash })
+            }
+            _ => None,
+        };
+        let digest = Digest::from_label;
+        Self {
+            retry,
+            rejected: row.rejected_digest.zip(row.rejected_why).map(|(rejected, why)| Rejected { digest: digest(rejected), why }),
+            uploaded: row.uploaded_container.zip(row.uploaded_digest).map(|(container, uploaded)| Uploaded { container, digest: digest(uploaded) }),
+            undeclared_since: row.undeclared_at,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Revisions: whole states of the source, accepted or rejected. The files of the last accepted one are kept, so that
+//! the store alone is enough to reconcile while the source is out of reach.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::{Result, StoreError},
+    lock::lock_key,
+    storable, storable_json, within,
+};
+use crate::core::problem::Problem;
+
+/// How many accepted revisions keep their files.
+const KEPT: i64 = 50;
+
+/// An accepted revision, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Grows with time.
+    pub id: i64,
+    /// Of the files' content.
+    pub hash: String,
+    /// Where it came from.
+    pub origin: String,
+    /// The files by path, relative to the source's root.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// When it was accepted.
+    pub accepted_at: OffsetDateTime,
+}
+
+/// A revision as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RevisionRow {
+    /// Grows with time.
+    pub id: i64,
+    /// Of the files' content.
+    pub hash: String,
+    /// Where it came from.
+    pub origin: String,
+    /// What is wrong with it; empty for an accepted one.
+    pub problems: Vec<Problem>,
+    /// When it was fetched.
+    pub fetched_at: OffsetDateTime,
+    /// When it was accepted; `None` if it was rejected.
+    pub accepted_at: Option<OffsetDateTime>,
+    /// When every pod first was as it declares.
+    pub applied_at: Option<OffsetDateTime>,
+}
+
+/// The row of a revision that was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// Its id.
+    pub id: i64,
+    /// Whether the row is new, and not the same verdict on the same files once more.
+    pub is_new: bool,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    hash: String,
+    origin: String,
+    problems: Value,
+    fetched_at: OffsetDateTime,
+    accepted_at: Option<OffsetDateTime>,
+    applied_at: Option<OffsetDateTime>,
+}
+
+impl Store {
+    /// Keeps a revision that built whole, with its files. The newest row, if it says so already, is that row.
+    pub async fn accept(&self, hash: &str, origin: &str, files: &BTreeMap<String, Vec<u8>>, now: OffsetDateTime) -> Result<Judged> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let judged = judge(&mut transaction, hash, origin, None, now).await?;
+            if judged.is_new {
+                let (paths, contents): (Vec<&str>, Vec<&[u8]>) = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).unzip();
+                sqlx::query("INSERT INTO revision_files (revision, path, content) SELECT $1, * FROM unnest($2::text[], $3::bytea[])")
+                    .bind(judged.id)
+                    .bind(paths)
+                    .bind(contents)
+                    .execute(&mut *transaction)
+                    .await?;
+                sqlx::query(
+                    "DELETE FROM revision_files WHERE revision NOT IN \
+                     (SELECT id FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1)",
+                )
+                .bind(KEPT)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await?;
+            Ok(judged)
+        })
+        .await
+    }
+
+    /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row.
+    pub async fn reject(&self, hash: &str, origin: &str, problems: &[Problem], now: OffsetDateTime) -> Result<Judged> {
+        let problems = serde_json::to_value(problems).map_err(|error| StoreError::Other(error.to_string()))?;
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let judged = judge(&mut transaction, hash, origin, Some(&storable_json(&problems)), now).await?;
+            transaction.commit().await?;
+            Ok(judged)
+        })
+        .await
+    }
+
+    /// The revision in force, if one was ever accepted.
+    pub async fn last_accepted(&self) -> Result<Option<Revision>> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let query = "SELECT id, hash, origin, accepted_at FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
+            let row: Option<(i64, String, String, OffsetDateTime)> = sqlx::query_as(query).fetch_optional(&mut *transaction).await?;
+            let Some((id, hash, origin, accepted_at)) = row else { return Ok(None) };
+            let query = "SELECT path, content FROM revision_files WHERE revision = $1";
+            let files: Vec<(String, Vec<u8>)> = sqlx::query_as(query).bind(id).fetch_all(&mut *transaction).await?;
+            Ok(Some(Revision { id, hash, origin, files: files.into_iter().collect(), accepted_at }))
+        })
+        .await
+    }
+
+    /// The revision judged last, accepted or not.
+    pub async fn newest(&self) -> Result<Option<RevisionRow>> {
+        let query = "SELECT id, hash, origin, problems, fetched_at, accepted_at, applied_at FROM revisions ORDER BY id DESC LIMIT 1";
+        let row: Option<Row> = within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
+        row.map(RevisionRow::try_from).transpose()
+    }
+
+    /// Keeps when every pod first was as a revision declares; answers whether that is news.
+    pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
+        let query = sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
+    }
+}
+
+/// Adds a row unless the newest one is the same verdict on the same files; that one then says where they came from last
+/// and what is wrong with them now. `problems` reject.
+async fn judge(connection: &mut PgConnection, hash: &str, origin: &str, problems: Option<&Value>, now: OffsetDateTime) -> Result<Judged> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key("agentpod revisions")).execute(&mut *connection).await?;
+    let (state, origin) = (if problems.is_some() { "rejected" } else { "accepted" }, storable(origin));
+    let nothing = Value::Array(Vec::new());
+    let problems = problems.unwrap_or(&nothing);
+    let newest: Option<(i64, String, String)> =
+        sqlx::query_as("SELECT id, hash, state FROM revisions ORDER BY id DESC LIMIT 1").fetch_optional(&mut *connection).await?;
+    if let Some((id, _, _)) = newest.filter(|(_, newest_hash, newest_state)| newest_hash == hash && newest_state == state) {
+        sqlx::query("UPDATE revisions SET origin = $2, problems = $3 WHERE id = $1 AND (origin, problems) IS DISTINCT FROM ($2, $3)")
+            .bind(id)
+            .bind(origin)
+            .bind(problems)
+            .execute(connection)
+            .await?;
+        return Ok(Judged { id, is_new: false });
+    }
+    let id = sqlx::query_scalar(
+        "INSERT INTO revisions (hash, origin, state, problems, fetched_at, accepted_at) \
+         VALUES ($1, $2, $3, $4, $5, CASE WHEN $3 = 'accepted' THEN $5 END) RETURNING id",
+    )
+    .bind(hash)
+    .bind(origin)
+    .bind(state)
+    .bind(problems)
+    .bind(now)
+    .fetch_one(connection)
+    .await?;
+    Ok(Judged { id, is_new: true })
+}
+
+impl TryFrom<Row> for RevisionRow {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let Row { id, hash, origin, problems, fetched_at, accepted_at, applied_at } = row;
+        let problems = serde_json::from_value(problems);
+        let problems = problems.map_err(|error| StoreError::inconsistent("revisions", id.to_string(), format!("problems: {error}")))?;
+        Ok(Self { id, hash, origin, problems, fetched_at, accepted_at, applied_at })
+    }
+}

@@ -1,0 +1,199 @@
+//! Status: what each pod is doing, as the reconciler last saw it, and what pages and commands show. Written only when
+//! something differs.
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::{Result, StoreError},
+    pods::{DesiredStatus, pod_id},
+    storable, within,
+};
+use crate::core::{
+    names::PodId,
+    status::{Phase, Status},
+};
+
+/// A pod as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PodRow {
+    /// Who it is.
+    pub id: PodId,
+    /// Its kind of agent.
+    pub adapter: String,
+    /// The first label of its host name.
+    pub subdomain: String,
+    /// Where people reach it.
+    pub url: String,
+    /// What it should be doing.
+    pub desired_status: DesiredStatus,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Since when.
+    pub phase_since: OffsetDateTime,
+    /// The `Ready` condition.
+    pub ready: bool,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// Why, as one word.
+    pub reason: String,
+    /// Why, as a sentence.
+    pub message: String,
+    /// The container that stands for it.
+    pub container: Option<String>,
+    /// The digest of the container it should have.
+    pub digest: Option<String>,
+    /// How often that container was restarted.
+    pub restarts: u32,
+    /// Since when it is not declared any more.
+    pub undeclared_at: Option<OffsetDateTime>,
+    /// When anything of this last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+impl PodRow {
+    /// Whether nothing is left of it but its data and this row.
+    pub fn is_gone(&self) -> bool {
+        self.desired_status == DesiredStatus::Deleted && self.container.is_none()
+    }
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    adapter_id: String,
+    subdomain: String,
+    url: String,
+    desired_status: String,
+    phase: Option<String>,
+    phase_since: OffsetDateTime,
+    ready: bool,
+    since: OffsetDateTime,
+    reason: Option<String>,
+    message: Option<String>,
+    container: Option<String>,
+    digest: Option<String>,
+    restarts: i32,
+    undeclared_at: Option<OffsetDateTime>,
+    updated_at: OffsetDateTime,
+}
+
+type StoredStatus = (String, bool, String, Option<String>, Option<String>);
+
+impl Store {
+    /// Keeps a pod's status if anything differs; answers whether. A pod that was never declared has none.
+    pub async fn write_status(&self, pod: &PodId, status: &Status, now: OffsetDateTime) -> Result<bool> {
+        let key = pod.key();
+        let wish = (
+            phase_text(status.phase),
+            status.ready,
+            storable(&status.reason),
+            Some(storable(&status.message)),
+            status.container.as_deref().map(storable),
+        );
+        within(PATIENCE, async {
+            let query = "SELECT phase, ready, reason, message, container FROM pod_status WHERE pod_id = $1";
+            let stored: Option<StoredStatus> = sqlx::query_as(query).bind(&key).fetch_optional(&self.pool).await?;
+            if stored.as_ref() == Some(&wish) {
+                return Ok(false);
+            }
+            let mut transaction = self.pool.begin().await?;
+            let is_written = write(&mut transaction, &key, &wish, now).await?;
+            transaction.commit().await?;
+            Ok(is_written)
+        })
+        .await
+    }
+
+    /// Keeps how often a pod's container was restarted, if that differs; answers whether.
+    pub async fn set_restarts(&self, pod: &PodId, restarts: u32, now: OffsetDateTime) -> Result<bool> {
+        let query = sqlx::query("UPDATE pod_status SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2")
+            .bind(pod.key())
+            .bind(i32::try_from(restarts).unwrap_or(i32::MAX))
+            .bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
+    }
+
+    /// Every pod that ever was declared, in order. See [`PodRow::is_gone`].
+    pub async fn statuses(&self) -> Result<Vec<PodRow>> {
+        let query = sqlx::query_as(
+            "SELECT id, adapter_id, subdomain, url, desired_status, phase, coalesce(phase_since, created_at) AS phase_since, \
+             coalesce(ready, false) AS ready, coalesce(since, created_at) AS since, reason, message, container, digest, \
+             coalesce(restarts, 0) AS restarts, undeclared_at, greatest(pods.updated_at, pod_status.updated_at) AS updated_at \
+             FROM pods LEFT JOIN pod_status ON pod_id = id",
+        );
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(rows)
+    }
+}
+
+async fn write(connection: &mut PgConnection, key: &str, wish: &StoredStatus, now: OffsetDateTime) -> Result<bool> {
+    let (phase, ready, reason, message, container) = wish;
+    let written = sqlx::query(
+        "INSERT INTO pod_status AS old (pod_id, phase, ready, reason, message, container, phase_since, since, updated_at) \
+         SELECT id, $2, $3, $4, $5, $6, $7, $7, $7 FROM pods WHERE id = $1 \
+         ON CONFLICT (pod_id) DO UPDATE SET phase = excluded.phase, ready = excluded.ready, reason = excluded.reason, \
+           message = excluded.message, container = excluded.container, updated_at = excluded.updated_at, \
+           phase_since = CASE WHEN old.phase = excluded.phase THEN old.phase_since ELSE excluded.phase_since END, \
+           since = CASE WHEN old.ready = excluded.ready THEN old.since ELSE excluded.since END",
+    )
+    .bind(key)
+    .bind(phase)
+    .bind(ready)
+    .bind(reason)
+    .bind(message)
+    .bind(container)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE pods SET actual_status = lower($2), container_id = $3, updated_at = $4 WHERE id = $1 \
+         AND (actual_status, container_id) IS DISTINCT FROM (lower($2), $3)",
+    )
+    .bind(key)
+    .bind(phase)
+    .bind(container)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    Ok(written.rows_affected() > 0)
+}
+
+/// A phase as it stands in the row: the same word as everywhere.
+fn phase_text(phase: Phase) -> String {
+    format!("{phase:?}")
+}
+
+impl TryFrom<Row> for PodRow {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let phase = match row.phase {
+            None => Phase::Pending,
+            Some(text) => serde_json::from_value(Value::String(text.clone()))
+                .map_err(|_| StoreError::inconsistent("pod_status", row.id.as_str(), format!("phase is {text:?}")))?,
+        };
+        Ok(Self {
+            id: pod_id(&row.id)?,
+            adapter: row.adapter_id,
+            subdomain: row.subdomain,
+            url: row.url,
+            desired_status: DesiredStatus::read(&row.id, &row.desired_status)?,
+            phase,
+            phase_since: row.phase_since,
+            ready: row.ready,
+            since: row.since,
+            reason: row.reason.unwrap_or_else(|| "Declared".into()),
+            message: row.message.unwrap_or_else(|| "it was declared and not looked at yet".into()),
+            container: row.container,
+            digest: row.digest,
+            restarts: row.restarts.unsigned_abs(),
+            undeclared_at: row.undeclared_at,
+            updated_at: row.updated_at,
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! The sync: what is declared becomes rows, in one transaction, and only where something differs. What is not declared
+//! any more is marked, never deleted: its token, its volume's name and its history wait for it.
+
+mod difference;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::{PgConnection, Row as _};
+use time::OffsetDateTime;
+
+use self::difference::{Change, Difference, StoredPod};
+use super::{
+    PATIENCE, Store, StoreError,
+    error::Result,
+    events::{self, Event},
+    key::random_text,
+    lock::lock_key,
+    pods::{pod_id, token_context},
+    storable, storable_json, within,
+};
+use crate::core::{
+    desired::{Desired, DesiredPod},
+    names::PodId,
+};
+
+/// What a sync wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SyncOutcome {
+    /// Declared for the first time.
+    pub created: Vec<PodId>,
+    /// Declared otherwise than before.
+    pub changed: Vec<PodId>,
+    /// Not declared any more.
+    pub undeclared: Vec<PodId>,
+    /// Declared again.
+    pub returned: Vec<PodId>,
+}
+
+impl SyncOutcome {
+    /// Whether every pod was declared as before.
+    pub fn is_quiet(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Store {
+    /// Makes the rows of tenants and pods say what is declared. All of it, or nothing.
+    pub async fn sync(&self, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            // Two at once would both find the same pod to be new.
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key("agentpod sync")).execute(&mut *transaction).await?;
+            let outcome = self.sync_in(&mut transaction, desired, now).await?;
+            transaction.commit().await?;
+            Ok(outcome)
+        })
+        .await
+    }
+
+    async fn sync_in(&self, connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
+        sync_tenants(connection, desired, now).await?;
+        let stored = stored_pods(connection).await?;
+        let reconfigured = reconfigured(connection, desired).await?;
+        let revision: Option<i64> =
+            sqlx::query_scalar("SELECT max(id) FROM revisions WHERE state = 'accepted'").fetch_one(&mut *connection).await?;
+        let mut outcome = SyncOutcome::default();
+        for Difference { id, change, message } in difference::differences(desired, &stored, &reconfigured) {
+            let (kind, list) = match change {
+                Change::Created(pod) => {
+                    self.insert_pod(connection, pod, now).await?;
+                    ("Declared", &mut outcome.created)
+                }
+                Change::Changed(pod) => {
+                    update_pod(connection, pod, now).await?;
+                    ("Changed", &mut outcome.changed)
+                }
+                Change::Returned(pod) => {
+                    update_pod(connection, pod, now).await?;
+                    ("Returned", &mut outcome.returned)
+                }
+                Change::Undeclared => {
+                    undeclare_pod(connection, &id, now).await?;
+                    ("Undeclared", &mut outcome.undeclared)
+                }
+            };
+            let event = Event { cause: Some("the source says so".into()), revision, ..Event::of_pod(&id, kind, message) };
+            events::record(connection, &event, now).await?;
+            list.push(id);
+        }
+        Ok(outcome)
+    }
+
+    async fn insert_pod(&self, connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
+        let id = &pod.declared.id;
+        let key = id.key();
+        let token = self.key.seal(&random_text()?, &token_context(&key))?;
+        let blueprint = &pod.container.blueprint;
+        sqlx::query(
+            "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
+             data_dir, digest, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+        )
+        .bind(&key)
+        .bind(id.tenant.as_str())
+        .bind(id.pod.as_str())
+        .bind(pod.declared.adapter.metadata.name.as_str())
+        .bind(pod.declared.subdomain.as_str())
+        .bind(storable(&pod.url))
+        .bind(difference::desired_status(pod).as_str())
+        .bind(token)
+        .bind(blueprint.token_version)
+        .bind(&blueprint.volume)
+        .bind(difference::data_dir(&blueprint.volume, pod))
+        .bind(difference::digest(pod))
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+        put_config(connection, pod, now).await
+    }
+}
+
+async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<()> {
+    let stored: Vec<(String, String, Option<String>)> = sqlx::query_as("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
+    let stored: BTreeMap<_, _> = stored.into_iter().map(|(id, name, email)| (id, (name, email))).collect();
+    for (id, tenant) in &desired.tenants {
+        let name = storable(tenant.spec.display_name.as_deref().unwrap_or(id.as_str()));
+        let email = tenant.spec.email.as_deref().map(storable);
+        let wish = (name, email);
+        if stored.get(id.as_str()) == Some(&wish) {
+            continue;
+        }
+        sqlx::query(
+            "INSERT INTO tenants (id, name, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, updated_at = excluded.updated_at",
+        )
+        .bind(id.as_str())
+        .bind(wish.0)
+        .bind(wish.1)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn stored_pods(connection: &mut PgConnection) -> Result<BTreeMap<PodId, StoredPod>> {
+    let query = "SELECT id, adapter_id, subdomain, url, desired_status, volume, data_dir, digest FROM pods";
+    let rows: Vec<StoredPod> = sqlx::query_as(query).fetch_all(connection).await?;
+    rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row))).collect()
+}
+
+/// The pods whose settings differ from the stored ones. The database compares: its JSON numbers are not ours.
+async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Result<Vec<PodId>> {
+    let keys: Vec<String> = desired.pods.keys().map(PodId::key).collect();
+    let configs: Vec<Value> = desired.pods.values().map(config).collect();
+    let rows = sqlx::query(
+        "SELECT wish.id FROM unnest($1::text[], $2::jsonb[]) AS wish (id, config) LEFT JOIN pod_configs ON pod_id = wish.id \
+         WHERE pod_configs.config IS DISTINCT FROM wish.config",
+    )
+    .bind(keys)
+    .bind(configs)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| pod_id(&row.try_get::<String, _>(0).map_err(StoreError::from)?)).collect()
+}
+
+async fn update_pod(connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
+    // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
+    sqlx::query(
+        "UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
+         digest = coalesce($7, digest), undeclared_at = NULL, updated_at = $8 WHERE id = $1",
+    )
+    .bind(pod.declared.id.key())
+    .bind(pod.declared.adapter.metadata.name.as_str())
+    .bind(pod.declared.subdomain.as_str())
+    .bind(storable(&pod.url))
+    .bind(difference::desired_status(pod).as_str())
+    .bind(&pod.container.blueprint.data)
+    .bind(difference::digest(pod))
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    put_config(connection, pod, now).await
+}
+
+async fn put_config(connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO pod_configs (pod_id, config, updated_at) VALUES ($1, $2, $3) ON CONFLICT (pod_id) DO UPDATE \
+         SET config = excluded.config, updated_at = excluded.updated_at WHERE pod_configs.config IS DISTINCT FROM excluded.config",
+    )
+    .bind(pod.declared.id.key())
+    .bind(config(pod))
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn undeclare_pod(connection: &mut PgConnection, id: &PodId, now: OffsetDateTime) -> Result<()> {
+    sqlx::query("UPDATE pods SET desired_status = 'deleted', undeclared_at = $2, updated_at = $2 WHERE id = $1")
+        .bind(id.key())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn config(pod: &DesiredPod) -> Value {
+    storable_json(&Value::Object(pod.declared.config.clone()))
+}

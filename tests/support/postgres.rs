@@ -1,0 +1,109 @@
+//! A throw-away Postgres for tests: in a folder of its own, on a Unix socket, with a fresh database per test. A shell
+//! waits for the end of this process, however it comes, and then stops the server by its pid file and removes the folder.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::{fs::chown, process::CommandExt},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+initdb -D "$1/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 &&
+pg_ctl -D "$1/data" -w -l "$1/log" -o "$2" start >>"$1/log" 2>&1 && echo ready || cat "$1/log"
+cat >/dev/null
+pg_ctl -D "$1/data" -m immediate stop >/dev/null 2>&1
+rm -rf "$1"
+"#;
+
+/// A running server.
+pub struct Server {
+    folder: String,
+    keeper: Child,
+}
+
+impl Server {
+    /// Starts one.
+    pub fn start_new() -> Self {
+        let folder = tempfile::Builder::new().prefix("agentpod-pg-").tempdir().unwrap().keep();
+        if let Some((user, group)) = unprivileged() {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let folder = folder.to_str().unwrap().to_owned();
+        let mut keeper = command("sh", &["-c", KEEPER, "keeper", &folder, &settings(&folder)]);
+        let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+        let mut answer = String::new();
+        BufReader::new(keeper.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
+        assert_eq!(answer, "ready\n", "the test server did not start, see {folder}/log");
+        Self { folder, keeper }
+    }
+
+    /// Takes it down.
+    pub fn stop(&self) {
+        self.control(&["-m", "fast", "stop"]);
+    }
+
+    /// Brings it back.
+    pub fn start(&self) {
+        self.control(&["-l", &format!("{}/log", self.folder), "-o", &settings(&self.folder), "start"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let data = format!("{}/data", self.folder);
+        let status = command("pg_ctl", &["-D", &data, "-w"]).args(arguments).stdout(Stdio::null()).status().unwrap();
+        assert!(status.success(), "pg_ctl {arguments:?}");
+    }
+
+    /// A database that nobody has used.
+    pub async fn database(&self) -> PgConnectOptions {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let options = PgConnectOptions::new_without_pgpass().socket(Path::new(&self.folder)).username("agentpod");
+        let mut connection = PgConnection::connect_with(&options.clone().database("postgres")).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        options.database(&name)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A fresh database on the server that all tests of this process share.
+pub async fn database() -> PgConnectOptions {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start_new).database().await
+}
+
+fn settings(folder: &str) -> String {
+    format!("-k {folder} -c listen_addresses= -c fsync=off -c max_connections=200")
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/");
+    if let Some((user, group)) = unprivileged() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// Postgres refuses to run as root.
+fn unprivileged() -> Option<(u32, u32)> {
+    rustix::process::getuid().is_root().then(|| {
+        let users = std::fs::read_to_string("/etc/passwd").unwrap();
+        let line = users.lines().find(|line| line.starts_with("postgres:")).or_else(|| users.lines().find(|line| line.starts_with("nobody:")));
+        let fields: Vec<&str> = line.unwrap().split(':').collect();
+        (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+    })
+}
