@@ -13,7 +13,7 @@ use crate::{
         names::PodId,
         plan::{PodCircumstances, Rejected, Uploaded},
         retry::Retry,
-        status::Status,
+        status::{NOT_ASKED, Status},
     },
     store::{Event, Store, StoreError},
 };
@@ -77,7 +77,8 @@ impl Journal {
 
     /// Writes the statuses that changed.
     pub async fn statuses(&mut self, statuses: &BTreeMap<PodId, Status>, now: OffsetDateTime) -> Result<(), StoreError> {
-        for (id, status) in statuses.iter().filter(|(id, status)| self.statuses.get(*id) != Some(*status)).collect::<Vec<_>>() {
+        let news = |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
+        for (id, status) in statuses.iter().filter(news).collect::<Vec<_>>() {
             self.store.write_status(id, status, now).await?;
             self.statuses.insert(id.clone(), status.clone());
         }

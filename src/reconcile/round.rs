@@ -172,6 +172,9 @@ impl Reconciler {
                 }
                 let mut seen: BTreeMap<PodId, Vec<Sighting>> = BTreeMap::new();
                 for sighting in sightings {
+                    if self.rounds == 0 && sighting.is_live() {
+                        self.adopted.insert(sighting.name.clone());
+                    }
                     seen.entry(sighting.pod.clone()).or_default().push(sighting);
                 }
                 Actual::Seen(seen)
@@ -356,8 +359,8 @@ impl Reconciler {
         for (id, status) in &self.statuses {
             let was = before.get(id);
             if was.is_some_and(|was| was.ready) != status.ready {
-                let first_look = was.is_none() && self.rounds == 0;
-                if !first_look && status.ready {
+                let adopted = status.container.as_ref().is_some_and(|container| self.adopted.remove(container));
+                if !adopted && status.ready {
                     notes.push((id.clone(), "ready", status.message.clone()));
                 }
             }
