@@ -23,7 +23,10 @@ pub fn resolve(reference: &SecretRef) -> Result<SecretString, String> {
 }
 
 /// The same with another environment.
-pub fn resolve_with(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Result<SecretString, String> {
+pub fn resolve_with(
+    reference: &SecretRef,
+    environment: impl FnOnce(&str) -> Option<OsString>,
+) -> Result<SecretString, String> {
     let bytes = match (&reference.env, &reference.file) {
         (Some(name), None) => {
             let value = environment(name).ok_or("it is not set in AgentPod's environment")?;
@@ -87,5 +90,91 @@ fn sentence(error: &io::Error) -> String {
             format!("AgentPod may not read it; let the user it runs as (uid {who}) read it and the folders above it")
         }
         _ => format!("it cannot be read: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink, process::Command};
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn from_env(value: &[u8]) -> Result<String, String> {
+        use std::os::unix::ffi::OsStringExt;
+        let reference = SecretRef { env: Some("KEY".into()), file: None };
+        let value = OsString::from_vec(value.to_vec());
+        resolve_with(&reference, |name| (name == "KEY").then_some(value)).map(|secret| secret.expose_secret().into())
+    }
+
+    fn from_file(path: &Path) -> Result<String, String> {
+        let reference = SecretRef { env: None, file: Some(path.display().to_string()) };
+        resolve(&reference).map(|secret| secret.expose_secret().into())
+    }
+
+    #[test]
+    fn a_value_from_the_environment_is_taken_as_it_is() {
+        assert_eq!(from_env(b"s3cret\n"), Ok("s3cret\n".into()));
+        let reference = SecretRef { env: Some("AGENTPOD_NO_SUCH_VARIABLE".into()), file: None };
+        assert_eq!(resolve(&reference).unwrap_err(), "it is not set in AgentPod's environment");
+    }
+
+    #[test]
+    fn a_value_from_a_file_loses_one_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        for (content, value) in
+            [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret\n\n", "s3cret\n"), ("s3cret", "s3cret")]
+        {
+            fs::write(&path, content).unwrap();
+            assert_eq!(from_file(&path), Ok(value.into()), "{content:?}");
+        }
+        symlink(&path, folder.path().join("link")).unwrap();
+        assert_eq!(from_file(&folder.path().join("link")), Ok("s3cret".into()));
+    }
+
+    #[test]
+    fn what_cannot_be_a_value_is_refused_without_showing_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let long = vec![b's'; MAX_BYTES as usize + 1];
+        for (value, why) in [(&b""[..], "empty"), (b"s3cret\0", "NUL"), (b"s3cret\xff", "UTF-8"), (&long, "64 KiB")] {
+            fs::write(&path, value).unwrap();
+            for error in [from_file(&path).unwrap_err(), from_env(value).unwrap_err()] {
+                assert!(error.contains(why) && !error.contains("s3cret") && error.len() < 100, "{error}");
+            }
+        }
+        fs::write(&path, "\n").unwrap();
+        assert_eq!(from_file(&path).unwrap_err(), "it is empty");
+        fs::write(&path, [vec![b's'; MAX_BYTES as usize], b"\r\n".to_vec()].concat()).unwrap();
+        assert_eq!(from_file(&path).unwrap().len() as u64, MAX_BYTES);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [folder.path(), &pipe, Path::new("/dev/zero")] {
+            assert!(from_file(path).unwrap_err().contains("not a plain file"), "{path:?}");
+        }
+        assert!(from_file(&folder.path().join("none")).unwrap_err().contains("no such file"));
+        assert!(from_file(Path::new("key")).unwrap_err().contains("not absolute"));
+        let both = SecretRef { env: Some("KEY".into()), file: Some("/key".into()) };
+        assert!(resolve(&both).unwrap_err().contains("more than one"));
+    }
+
+    #[test]
+    fn a_file_that_everybody_can_read_is_taken_with_a_concern() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "s3cret").unwrap();
+        let reference = SecretRef { env: None, file: Some(path.display().to_string()) };
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(concern(&reference).unwrap().contains("chmod o-rwx"));
+        assert!(resolve(&reference).is_ok());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(concern(&reference), None);
     }
 }

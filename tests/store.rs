@@ -6,6 +6,13 @@ mod support {
 }
 
 mod store {
+    mod events;
+    mod key;
+    mod opening;
+    mod outage;
+    mod pods;
+    mod revisions;
+    mod status;
     mod sync;
 }
 

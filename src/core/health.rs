@@ -14,6 +14,8 @@ pub struct Health {
     pub started: OffsetDateTime,
     /// Whether it is ready.
     pub ready: bool,
+    /// Whether it ever was, in this run of it and as far as we saw.
+    pub was_ready: bool,
     /// Since when it is what it is.
     pub since: OffsetDateTime,
     /// Bad answers in a row.
@@ -23,9 +25,10 @@ pub struct Health {
 }
 
 impl Health {
-    /// A container of which nothing was heard yet.
-    pub fn new(container: impl Into<String>, started: OffsetDateTime) -> Self {
-        Self { container: container.into(), started, ready: false, since: started, failures: 0, last_failure: None }
+    /// A container that is asked for the first time now. It may have been running for long: what it was before we
+    /// asked is not known, so its budget begins now.
+    pub fn new(container: impl Into<String>, started: OffsetDateTime, now: OffsetDateTime) -> Self {
+        Self { container: container.into(), started, ready: false, was_ready: false, since: now.max(started), failures: 0, last_failure: None }
     }
 
     /// The same after one more answer.
@@ -34,7 +37,7 @@ impl Health {
         match answer {
             Ok(()) => {
                 if !self.ready {
-                    (self.ready, self.since) = (true, now);
+                    (self.ready, self.was_ready, self.since) = (true, true, now);
                 }
                 self.failures = 0;
                 self.last_failure = None;
@@ -52,7 +55,7 @@ impl Health {
 
     /// Whether it is not ready and its start has taken longer than it may.
     pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
-        !self.ready && now >= self.started.max(self.since) + probe.startup.duration()
+        !self.ready && now >= self.since + probe.startup.duration()
     }
 }
 
@@ -73,7 +76,7 @@ mod tests {
     #[test]
     fn one_good_answer_makes_ready_and_three_bad_ones_in_a_row_make_unready() {
         let bad = || Err("refused".to_owned());
-        let health = Health::new("a", at(0)).after(bad(), &probe(), at(1)).after(Ok(()), &probe(), at(2));
+        let health = Health::new("a", at(0), at(0)).after(bad(), &probe(), at(1)).after(Ok(()), &probe(), at(2));
         assert!(health.ready && health.since == at(2));
         let health = health.after(bad(), &probe(), at(3)).after(bad(), &probe(), at(4));
         assert!(health.ready, "two bad answers are not enough");
@@ -83,9 +86,11 @@ mod tests {
 
     #[test]
     fn a_start_is_overdue_only_when_its_own_budget_is_spent() {
-        let health = Health::new("a", at(0));
+        let health = Health::new("a", at(0), at(0));
         assert!(!health.is_overdue(&probe(), at(59)));
         assert!(health.is_overdue(&probe(), at(60)));
+        let adopted = Health::new("a", at(0), at(500));
+        assert!(!adopted.is_overdue(&probe(), at(559)), "what ran before we looked is given its whole budget");
         assert!(!health.after(Ok(()), &probe(), at(61)).is_overdue(&probe(), at(1000)));
     }
 }

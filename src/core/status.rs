@@ -98,9 +98,8 @@ pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision,
             (ContainerState::Running { .. }, Some(health)) => {
                 let probe = &wish.declared.adapter.spec.health;
                 let last = health.last_failure.as_deref().unwrap_or("no answer yet");
-                let was_ready = health.since > health.started;
-                if was_ready || health.is_overdue(probe, now) {
-                    let since = if was_ready { "it was ready and is not any more".into() } else { format!("it did not become ready within {}", probe.startup) };
+                if health.was_ready || health.is_overdue(probe, now) {
+                    let since = if health.was_ready { "it was ready and is not any more".into() } else { format!("it did not become ready within {}", probe.startup) };
                     say(Phase::Unhealthy, "ProbeFailed", format!("{since}: {last}"))
                 } else {
                     say(Phase::Starting, "WaitingForProbe", format!("it has up to {} to become ready: {last}", probe.startup))

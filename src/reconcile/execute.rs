@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tracing::{debug, info};
+use tracing::debug;
 
 use crate::{
     core::{
@@ -75,7 +75,6 @@ pub async fn execute(engine: &dyn Engine, order: &Order, listener: &dyn Listener
             return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
         }
     }
-    info!(pod = %order.pod, cause = %order.action.cause, steps = steps.len(), "done: {}: {}", order.pod, order.action.cause);
     Ok(())
 }
 

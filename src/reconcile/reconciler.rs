@@ -66,6 +66,8 @@ pub struct Reconciler {
     pub(super) crashes: BTreeMap<PodId, CrashWatch>,
     pub(super) probers: BTreeMap<PodId, Prober>,
     pub(super) doing: BTreeMap<PodId, Doing>,
+    /// Containers our own steps stopped or removed lately: what the engine says of these is no news.
+    pub(super) touched: BTreeMap<String, OffsetDateTime>,
     pub(super) statuses: BTreeMap<PodId, Status>,
     pub(super) secrets: BTreeMap<SecretRef, Result<SecretString, String>>,
     pub(super) desired: Option<Arc<Desired>>,
@@ -164,6 +166,7 @@ impl Reconciler {
             crashes: BTreeMap::new(),
             probers: BTreeMap::new(),
             doing: BTreeMap::new(),
+            touched: BTreeMap::new(),
             statuses: BTreeMap::new(),
             secrets: BTreeMap::new(),
             desired: None,

@@ -34,6 +34,10 @@ use crate::{
     store::StoreError,
 };
 
+/// How long the engine's word about a container we stopped or removed is taken for our own doing. A stop may take
+/// minutes.
+const OURS: time::Duration = time::Duration::minutes(7);
+
 impl Reconciler {
     /// Makes one round. Only the database can keep it from being made; then everything holds.
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
@@ -224,8 +228,16 @@ impl Reconciler {
 
     /// Hands each pod's steps to a task of its own. What the action means is written down before its first step.
     async fn hand_out(&mut self, desired: &Arc<Desired>, now: OffsetDateTime) -> Result<(), StoreError> {
+        self.touched.retain(|_, at| now - *at < OURS);
         let actions: Vec<(PodId, Action)> = self.plan.actions().map(|(id, action)| (id.clone(), action.clone())).collect();
         for (id, action) in actions {
+            for step in &action.steps {
+                match step {
+                    Step::Stop(container) | Step::Remove(container) => drop(self.touched.insert(container.clone(), now)),
+                    Step::Start(container) => drop(self.touched.remove(container)),
+                    _ => {}
+                }
+            }
             let wish = desired.pods.get(&id).cloned();
             self.remembered.entry(id.clone()).or_default().begin(&action, wish.as_ref(), now, chance(now));
             if action.verdict.is_some() {
@@ -317,7 +329,7 @@ impl Reconciler {
                     let started = since.unwrap_or(now);
                     let fresh = remembered.health.as_ref().is_none_or(|health| health.container != container.name || since.is_some_and(|since| since > health.started));
                     if fresh {
-                        remembered.health = Some(Health::new(&container.name, started));
+                        remembered.health = Some(Health::new(&container.name, started, now));
                     }
                     let address = SocketAddr::new(ip, wish.declared.adapter.spec.port);
                     if self.probers.get(id).is_none_or(|prober| prober.container != container.name || prober.address != address) {

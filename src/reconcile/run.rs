@@ -135,7 +135,7 @@ impl Reconciler {
         let starts = self.remembered.iter().filter_map(|(id, pod)| {
             let health = pod.health.as_ref().filter(|health| !health.ready)?;
             let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
-            Some(health.started.max(health.since) + probe.startup.duration()).filter(|at| *at > now)
+            Some(health.since + probe.startup.duration()).filter(|at| *at > now)
         });
         let next = retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
         next.map_or(TICK, |next| next.min(TICK))
@@ -200,7 +200,7 @@ impl Reconciler {
 
     fn note_engine(&mut self, event: EngineEvent) {
         let Some(pod) = event.pod else { return };
-        let ours = self.remembered.get(&pod).is_some_and(|remembered| remembered.busy);
+        let ours = self.touched.contains_key(&event.container);
         match (event.action.as_str(), event.exit_code) {
             ("die", Some(code)) if !ours => self.read_logs(&pod, "exited", &format!("{} ended with exit code {code}", event.container)),
             ("oom", _) => self.note(&pod, "out_of_memory", format!("{} took more memory than it may", event.container), Vec::new()),

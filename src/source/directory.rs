@@ -42,10 +42,16 @@ impl Directory {
             return Err(SourceError::Empty { origin, expected: "no manifest (no .yaml or .yml file)", hint });
         }
         let blank = |name: &String| {
-            Problem::of_file(name, "the file is empty").hint("an interrupted write leaves such a file; write manifests into it, or delete it")
+            Problem::of_file(name, "the file is empty")
+                .hint("an interrupted write leaves such a file; write manifests into it, or delete it")
         };
-        let problems: Vec<Problem> = files.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(name, _)| blank(name)).collect();
-        if problems.is_empty() { Ok(Snapshot::new(origin, files)) } else { Err(SourceError::Refused { origin, problems }) }
+        let problems: Vec<Problem> =
+            files.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(name, _)| blank(name)).collect();
+        if problems.is_empty() {
+            Ok(Snapshot::new(origin, files))
+        } else {
+            Err(SourceError::Refused { origin, problems })
+        }
     }
 }
 

@@ -82,10 +82,16 @@ impl SourceError {
             Self::Refused { problems, .. } => problems.clone(),
             Self::Busy { origin, file } => {
                 let hint = "stop whatever writes it, or let it write beside the folder and rename; it is read again when it is quiet";
-                vec![Problem::of_file(origin, format!("{file} is being written: it keeps changing while it is read")).hint(hint)]
+                vec![
+                    Problem::of_file(origin, format!("{file} is being written: it keeps changing while it is read"))
+                        .hint(hint),
+                ]
             }
             Self::Failed { origin, why } => {
-                vec![Problem::of_file(origin, format!("it could not be read: {why}")).hint("it is tried again by itself")]
+                vec![
+                    Problem::of_file(origin, format!("it could not be read: {why}"))
+                        .hint("it is tried again by itself"),
+                ]
             }
         }
     }

@@ -92,7 +92,11 @@ mod tests {
         let one = snapshot(&[("a.yaml", "1"), ("b.yaml", "2")]);
         assert_eq!(one.revision, snapshot(&[("b.yaml", "2"), ("a.yaml", "1")]).revision);
         assert_eq!(one.revision.len(), 64);
-        for other in [&[("a.yaml", "1"), ("b.yaml", "3")], &[("a.yaml", "1"), ("c.yaml", "2")], &[("a.yaml", "12"), ("b.yaml", "")]] {
+        for other in [
+            &[("a.yaml", "1"), ("b.yaml", "3")],
+            &[("a.yaml", "1"), ("c.yaml", "2")],
+            &[("a.yaml", "12"), ("b.yaml", "")],
+        ] {
             assert_ne!(one.revision, snapshot(other).revision);
         }
     }

@@ -111,7 +111,9 @@ fn time((seconds, nanoseconds): (i64, i64)) -> SystemTime {
 impl Survey {
     /// The first thing that is not the same in `other`.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        let file = || self.files.iter().find(|(name, found)| other.files.get(*name) != Some(*found)).map(|(name, _)| name.clone());
+        let file = || {
+            self.files.iter().find(|(name, found)| other.files.get(*name) != Some(*found)).map(|(name, _)| name.clone())
+        };
         let new_file = || other.files.keys().find(|name| !self.files.contains_key(*name)).cloned();
         let folder = || (self.folders != other.folders).then(|| "a folder".to_owned());
         let problem = || (self.problems != other.problems).then(|| "a file".to_owned());
@@ -131,7 +133,16 @@ pub(super) fn survey(root: &Path, rules: Rules) -> Result<Survey, SourceError> {
     if !metadata.is_dir() {
         return Err(SourceError::NotAFolder { origin });
     }
-    let mut walk = Walk { root: &real, origin: &origin, rules, survey: Survey::default(), above: Vec::new(), entries: 0, bytes: 0, full: false };
+    let mut walk = Walk {
+        root: &real,
+        origin: &origin,
+        rules,
+        survey: Survey::default(),
+        above: Vec::new(),
+        entries: 0,
+        bytes: 0,
+        full: false,
+    };
     walk.folder(&real, "", &metadata);
     Ok(walk.survey)
 }
@@ -144,10 +155,14 @@ pub(super) fn fault(file: &str, path: &Path, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             let who = rustix::process::geteuid().as_raw();
-            let hint = format!("let the user AgentPod runs as (uid {who}) read it, for example: chmod -R a+rX {}", quoted(path));
+            let hint = format!(
+                "let the user AgentPod runs as (uid {who}) read it, for example: chmod -R a+rX {}",
+                quoted(path)
+            );
             Problem::of_file(file, "AgentPod may not read this").hint(hint)
         }
-        _ => Problem::of_file(file, format!("this cannot be read: {error}")).hint("see whether the disk or mount is healthy"),
+        _ => Problem::of_file(file, format!("this cannot be read: {error}"))
+            .hint("see whether the disk or mount is healthy"),
     }
 }
 
@@ -200,7 +215,11 @@ impl Walk<'_> {
     fn folder(&mut self, path: &Path, name: &str, metadata: &Metadata) {
         let id = (metadata.dev(), metadata.ino());
         if self.above.contains(&id) {
-            return self.problem(name, "this link leads in a circle: to a folder that it is in", "remove it, or let it lead somewhere else");
+            return self.problem(
+                name,
+                "this link leads in a circle: to a folder that it is in",
+                "remove it, or let it lead somewhere else",
+            );
         }
         if self.above.len() > MAX_DEPTH {
             return self.problem(name, format!("folders nest more than {MAX_DEPTH} deep here"), "move it up");
@@ -230,7 +249,11 @@ impl Walk<'_> {
             if self.full {
                 break;
             }
-            let below = if name.is_empty() { entry.to_string_lossy().into() } else { format!("{name}/{}", entry.to_string_lossy()) };
+            let below = if name.is_empty() {
+                entry.to_string_lossy().into()
+            } else {
+                format!("{name}/{}", entry.to_string_lossy())
+            };
             let readable = entry.to_str().is_some_and(|text| !text.chars().any(char::is_control));
             self.entry(&path.join(entry), &below, readable);
         }
@@ -268,7 +291,11 @@ impl Walk<'_> {
             Ok((metadata, real)) => (real, metadata),
             Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(link).is_ok() => {
                 let target = fs::read_link(link).map(|target| target.display().to_string()).unwrap_or_default();
-                self.problem(name, format!("this link leads to {target}, which does not exist"), "remove the link, or put back what it leads to");
+                self.problem(
+                    name,
+                    format!("this link leads to {target}, which does not exist"),
+                    "remove the link, or put back what it leads to",
+                );
                 return None;
             }
             Err(error) => {
@@ -283,10 +310,10 @@ impl Walk<'_> {
             }
             return None;
         }
-        if let (Some(folder), false) = (real.0.parent(), real.1.is_dir()) {
-            if let Ok(metadata) = fs::metadata(folder) {
-                self.survey.folders.insert(folder.to_owned(), FolderId::of(&metadata));
-            }
+        if let (Some(folder), false) = (real.0.parent(), real.1.is_dir())
+            && let Ok(metadata) = fs::metadata(folder)
+        {
+            self.survey.folders.insert(folder.to_owned(), FolderId::of(&metadata));
         }
         Some(real)
     }

@@ -15,7 +15,7 @@ mod revisions;
 mod status;
 mod sync;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use secrecy::SecretString;
 use sqlx::{
@@ -49,7 +49,7 @@ const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
 const OLDEST_SERVER: i32 = 140_000;
 
 /// What AgentPod remembers. Clones share one pool.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     pool: PgPool,
     options: PgConnectOptions,
@@ -93,6 +93,13 @@ impl Store {
     /// Lets go of all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options know the database's password.
+        write!(f, "Store({})", self.instance)
     }
 }
 

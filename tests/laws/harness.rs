@@ -153,7 +153,7 @@ impl Harness {
                     let ready = !self.never_ready.contains(&container.digest);
                     let known = self.pod(id).health.clone().filter(|health| health.container == container.name);
                     let first_seen = known.map_or(self.now, |health| health.started);
-                    let health = Health { ready, ..Health::new(&container.name, since.unwrap_or(first_seen)) };
+                    let health = Health { ready, ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen)) };
                     self.pod(id).health = Some(health);
                 }
             }

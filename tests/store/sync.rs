@@ -19,7 +19,7 @@ async fn a_declared_pod_becomes_rows_and_a_line_of_history() {
     assert_eq!(rows[0].digest.as_deref(), Some(alice().build().pods[&pod("alice/assistant")].container.digest.as_str()));
     let events = store.events(None, 10, None).await.unwrap();
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].event.kind.as_str(), events[0].event.message.as_str()), ("Declared", "declared in pods.yaml"));
+    assert_eq!((events[0].event.kind.as_str(), events[0].event.message.as_str()), ("declared", "declared in pods.yaml"));
     assert!(events[0].event.cause.is_some());
 }
 
@@ -119,7 +119,7 @@ async fn a_pod_that_comes_back_has_the_token_and_the_volume_it_had() {
     assert_eq!(store.known().await.unwrap(), known);
     assert_eq!(store.token(&id).await.unwrap().unwrap().expose_secret(), token.expose_secret());
     let kinds: Vec<String> = store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind).collect();
-    assert_eq!(kinds, ["Declared", "Undeclared", "Returned"]);
+    assert_eq!(kinds, ["declared", "undeclared", "returned"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use agentpod::core::{
     adapter::{AdapterFiles, Adapters, read},
-    desired::{self, Desired, KnownPod},
+    desired::{self, Desired},
     manifest,
     names::PodId,
     secret::Fingerprints,
@@ -16,8 +16,6 @@ pub struct Declared {
     text: String,
     /// What is known of the secrets they refer to.
     pub fingerprints: Fingerprints,
-    /// What is known of pods from before.
-    pub known: BTreeMap<PodId, KnownPod>,
 }
 
 impl Declared {
@@ -25,7 +23,7 @@ impl Declared {
     pub fn tenants() -> Self {
         let text = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}, spec: {displayName: Alice, email: alice@example.com}}\n---\n\
                     {apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: bob}}\n";
-        Self { text: text.into(), fingerprints: Fingerprints::new(), known: BTreeMap::new() }
+        Self { text: text.into(), fingerprints: Fingerprints::new() }
     }
 
     /// The same with one more pod: `TENANT/POD`, and the fields of its spec beside the adapter.
@@ -37,17 +35,11 @@ impl Declared {
         self
     }
 
-    /// The same, knowing pods from before.
-    pub fn knowing(mut self, known: BTreeMap<PodId, KnownPod>) -> Self {
-        self.known = known;
-        self
-    }
-
     /// The desired state.
     pub fn build(&self) -> Desired {
         let (manifests, problems) = manifest::read([("pods.yaml", self.text.as_bytes())]);
         assert!(problems.is_empty(), "{problems:?}");
-        desired::build(&manifests, &adapters(), &site(), &self.known, &self.fingerprints).unwrap()
+        desired::build(&manifests, &adapters(), &site(), &BTreeMap::new(), &self.fingerprints).unwrap()
     }
 }
 

@@ -33,7 +33,7 @@ impl Hints {
     }
 
     /// Runs in the notify crate's thread.
-    fn hear(&self, event: notify::Result<Event>) {
+    pub(super) fn hear(&self, event: notify::Result<Event>) {
         match event {
             Ok(event) if !self.matters(&event) => return,
             Ok(_) => {}
@@ -89,7 +89,8 @@ impl Ear {
     pub(super) fn open(hints: &Arc<Hints>) -> Result<Self, String> {
         let heard = hints.clone();
         let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(move |event| heard.hear(event), config).map_err(|error| reason(&error))?;
+        let watcher =
+            RecommendedWatcher::new(move |event| heard.hear(event), config).map_err(|error| reason(&error))?;
         Ok(Self { watcher, hints: hints.clone(), places: Places::new() })
     }
 
@@ -120,7 +121,10 @@ fn is_of_the_folder(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
         ErrorKind::Io(error) => {
-            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied)
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+            )
         }
         _ => false,
     }
@@ -133,5 +137,47 @@ fn reason(error: &notify::Error) -> String {
             "the limit of watchers is reached; raise fs.inotify.max_user_instances".into()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{AccessKind, CreateKind, Flag};
+
+    use super::*;
+    use crate::source::watch::look::look;
+
+    #[test]
+    fn only_events_about_what_counts_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let holder = std::fs::canonicalize(folder.path()).unwrap();
+        let root = holder.join("root");
+        std::fs::create_dir(&root).unwrap();
+        let hints = Hints { places: RwLock::new(look(std::slice::from_ref(&root)).places), ..Hints::default() };
+        let created = |path: PathBuf| Event::new(EventKind::Create(CreateKind::File)).add_path(path);
+        for name in ["a.yaml", "folder", "..data", "..2026_01"] {
+            assert!(hints.matters(&created(root.join(name))), "{name}");
+        }
+        assert!(hints.matters(&created(root.clone())), "the root made again");
+        for path in [
+            root.join(".git"),
+            root.join("a.yaml~"),
+            root.join(".a.swp"),
+            holder.join("beside"),
+            root.join(".git/index"),
+        ] {
+            assert!(!hints.matters(&created(path.clone())), "{path:?}");
+        }
+        let read = Event::new(EventKind::Access(AccessKind::Any)).add_path(root.join("a.yaml"));
+        assert!(!hints.matters(&read), "reading must not wake the reader");
+        assert!(hints.matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan)), "events were lost");
+    }
+
+    #[test]
+    fn an_error_of_the_watcher_wakes_and_is_told_once() {
+        let hints = Hints::default();
+        hints.hear(Err(notify::Error::generic("broken")));
+        assert_eq!(hints.take_trouble().as_deref(), Some("broken"));
+        assert_eq!(hints.take_trouble(), None);
     }
 }

@@ -51,7 +51,9 @@ pub(super) fn look(paths: &[PathBuf]) -> Look {
     for path in paths {
         for (folder, name) in leading_to(path) {
             let Ok(metadata) = fs::metadata(&folder) else { continue };
-            let place = places.entry(folder).or_insert_with(|| Place { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
+            let place = places
+                .entry(folder)
+                .or_insert_with(|| Place { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
             if let Some(names) = &mut place.names {
                 names.insert(name);
             }
@@ -101,4 +103,33 @@ fn leading_to(path: &Path) -> Vec<(PathBuf, OsString)> {
         found.push((parent.to_owned(), name.to_owned()));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_link_on_the_way_to_a_folder_is_listened_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let holder = fs::canonicalize(folder.path()).unwrap();
+        fs::create_dir_all(holder.join("trees/one/sub")).unwrap();
+        symlink("../trees/one", holder.join("trees/via")).unwrap();
+        symlink("trees/via", holder.join("current")).unwrap();
+        let place = |folder: &str, name: &str| (holder.join(folder), OsString::from(name));
+        let found: Vec<_> = leading_to(&holder.join("current/sub"))
+            .into_iter()
+            .map(|(path, name)| (path.components().collect(), name))
+            .collect();
+        assert_eq!(
+            found,
+            [place("", "current"), place("trees", "via"), place("trees/one", "sub")]
+                .map(|(path, name)| (path.components().collect::<PathBuf>(), name))
+        );
+        assert_eq!(leading_to(&holder.join("trees/none/below")), [place("trees", "none")]);
+        symlink("round", holder.join("round")).unwrap();
+        assert!(leading_to(&holder.join("round/sub")).len() <= MAX_LINKS + 2);
+    }
 }

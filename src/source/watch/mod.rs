@@ -57,7 +57,10 @@ impl Watch {
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
             // Its task ended, which only a defect in it can do: from now on looking again from time to time must do.
-            tracing::warn!("the watch on the source's folders ended; they are read every {} s instead", SLOW_POLL.as_secs());
+            tracing::warn!(
+                "the watch on the source's folders ended; they are read every {} s instead",
+                SLOW_POLL.as_secs()
+            );
             sleep(SLOW_POLL).await;
         }
     }
@@ -99,15 +102,19 @@ impl Eye {
             ear = first.ear.take();
             first.look = look::look(&paths);
         }
-        let mut eye = Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
+        let mut eye =
+            Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
         eye.tell(first.trouble);
         eye
     }
 
     async fn run(mut self, changes: watch::Sender<u64>) {
         loop {
-            if !self.is_hinted().await && self.examine().await.0 == self.seen {
-                continue;
+            if !self.is_hinted().await {
+                let (look, news) = self.examine().await;
+                if look == self.seen && !news {
+                    continue;
+                }
             }
             let now = self.settle().await;
             if now != self.seen {
@@ -159,7 +166,9 @@ impl Eye {
         let (paths, hints, ear) = (self.paths.clone(), self.hints.clone(), self.ear.take());
         let examined = match tokio::task::spawn_blocking(move || examine(&paths, &hints, ear, reopens)).await {
             Ok(examined) => examined,
-            Err(error) => Examined { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) },
+            Err(error) => {
+                Examined { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) }
+            }
         };
         let Examined { look, ear, news, trouble } = examined;
         self.ear = ear;
@@ -173,7 +182,9 @@ impl Eye {
             self.retry_at = Instant::now() + RETRY;
             if !self.warned {
                 let (poll, retry) = (FAST_POLL.as_secs(), RETRY.as_secs());
-                tracing::warn!("changes of files are not reported ({why}): the folders are compared every {poll} s, and listening is tried again every {retry} s");
+                tracing::warn!(
+                    "changes of files are not reported ({why}): the folders are compared every {poll} s, and listening is tried again every {retry} s"
+                );
             }
             self.warned = true;
         } else if self.warned && self.ear.is_some() {
@@ -198,5 +209,27 @@ fn examine(paths: &[PathBuf], hints: &Arc<Hints>, ear: Option<Ear>, opens: bool)
     match listened {
         Ok((ear, news)) => Examined { look, ear, news, trouble: None },
         Err(why) => Examined { look, ear: None, news: false, trouble: Some(why) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watcher_that_fails_is_replaced_and_changes_are_found_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut eye = Eye::open(vec![folder.path().into()], true);
+        assert!(eye.ear.is_some() && !eye.warned);
+        eye.hints.hear(Err(notify::Error::generic("broken")));
+        let (before, _) = eye.examine().await;
+        assert!(eye.ear.is_none() && eye.warned);
+        std::fs::write(folder.path().join("a.yaml"), "1").unwrap();
+        let (after, _) = eye.examine().await;
+        assert!(before != after, "what changed is found without an ear");
+        assert!(eye.ear.is_none(), "it is not tried again at once");
+        eye.retry_at = Instant::now();
+        let (_, news) = eye.examine().await;
+        assert!(eye.ear.is_some() && !eye.warned && news, "it listens again, and knows that it missed something");
     }
 }

@@ -69,19 +69,19 @@ impl Store {
             let (kind, list) = match change {
                 Change::Created(pod) => {
                     self.insert_pod(connection, pod, now).await?;
-                    ("Declared", &mut outcome.created)
+                    ("declared", &mut outcome.created)
                 }
                 Change::Changed(pod) => {
                     update_pod(connection, pod, now).await?;
-                    ("Changed", &mut outcome.changed)
+                    ("changed", &mut outcome.changed)
                 }
                 Change::Returned(pod) => {
                     update_pod(connection, pod, now).await?;
-                    ("Returned", &mut outcome.returned)
+                    ("returned", &mut outcome.returned)
                 }
                 Change::Undeclared => {
                     undeclare_pod(connection, &id, now).await?;
-                    ("Undeclared", &mut outcome.undeclared)
+                    ("undeclared", &mut outcome.undeclared)
                 }
             };
             let event = Event { cause: Some("the source says so".into()), revision, ..Event::of_pod(&id, kind, message) };

@@ -1,0 +1,54 @@
+//! Sources and the watch on real folders: what people, editors, git and Kubernetes do to them.
+
+mod adapters;
+mod bad_input;
+mod moving;
+mod watch;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use agentpod::source::{Directory, Snapshot, Source, SourceError};
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A fresh folder; its real path, since the machine's own may lead through links.
+fn folder() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = fs::canonicalize(folder.path()).unwrap().join("manifests");
+    fs::create_dir(&path).unwrap();
+    (folder, path)
+}
+
+/// Writes files below a folder, making the folders they stand in.
+fn write(root: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+async fn read(root: &Path) -> Result<Snapshot, SourceError> {
+    let source = Source::Directory(Directory::new(root));
+    tokio::time::timeout(DEADLINE, source.read()).await.expect("a read ends within the deadline")
+}
+
+/// The files of a folder as one text.
+async fn texts(root: &Path) -> String {
+    let snapshot = read(root).await.unwrap();
+    let one = |(name, bytes): (&str, &[u8])| format!("{name}={}", String::from_utf8_lossy(bytes));
+    snapshot.texts().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
+    let output = Command::new("git").current_dir(folder).args(identity).args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
