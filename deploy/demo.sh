@@ -137,7 +137,8 @@ start_proxy() {
   socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
   socket=${socket#unix://}
   config=$state/traefik.yaml
-  sed "s/^\( *network:\) agentpod-net\$/\1 $network/" deploy/traefik.yaml >"$config"
+  # The same as for a real AgentPod, but for the demo's own names.
+  sed -e "/^ *network:/s/agentpod-net/$network/" -e "/^ *constraints:/s/\`agentpod\`/\`$instance\`/" deploy/traefik.yaml >"$config"
   made=$(echo "$image $address $port $socket" | cat - "$config" | sha256sum | cut -c1-16)
   if [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "agentpod.demo-proxy"}}' $proxy 2>/dev/null)" = "true $made" ]; then
     return
