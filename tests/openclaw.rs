@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::{
     openclaw::{Device, Outcome, Pass},
-    stand::{Stand, docker::docker},
+    stand::{Stand, docker},
 };
 
 /// Measured 15 to 60 s on two cores; the adapter's own budget is 180 s.

@@ -4,7 +4,7 @@
 
 mod commands;
 mod daemon;
-pub mod docker;
+mod docker;
 mod place;
 mod proxy;
 mod web;
@@ -18,7 +18,7 @@ use std::{
 use serde_json::Value;
 
 use daemon::Daemon;
-pub use docker::Container;
+pub use docker::{Container, docker, try_docker};
 use place::Place;
 pub use web::{Answer, Socket};
 
@@ -145,6 +145,12 @@ impl Stand {
     /// Starts the daemon again.
     pub fn start_daemon(&mut self) {
         self.daemon = Daemon::start(&self.place);
+    }
+
+    /// Fails if a text stands in any file of the daemon's state, its database included.
+    pub fn not_in_files(&self, text: &str) {
+        let found = std::process::Command::new("grep").args(["-rlaF", "--", text]).arg(self.place.state()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{text:?} stands in these files");
     }
 
     /// Everything the daemon logged, over all its lives.

@@ -36,6 +36,12 @@ impl Stand {
         self.ask("GET", subdomain, path, "").await
     }
 
+    /// GET through the proxy, waiting until it leads to the agent: the proxy hears of a new container a moment later.
+    pub async fn routed(&self, subdomain: &str, path: &str) -> Answer {
+        let led = async || self.get(subdomain, path).await.filter(|answer| answer.status == 200);
+        self.until(&format!("{path} of {subdomain} is routed"), super::PATIENCE, led).await
+    }
+
     /// Any request through the proxy.
     pub async fn ask(&self, method: &str, subdomain: &str, path: &str, body: &str) -> Option<Answer> {
         request(method, self.port(), &self.host(subdomain), path, body).await
