@@ -90,7 +90,7 @@ macro_rules! name_type {
                     "type": "string",
                     "pattern": LABEL_PATTERN,
                     "maxLength": $max,
-                    "description": concat!("A ", $kind, ": a-z, 0-9 and hyphens inside, at most ", $max, " characters."),
+                    "description": concat!("A name of lower-case letters, digits and hyphens (not first or last), at most ", $max, " characters."),
                 })
             }
         }
