@@ -209,7 +209,7 @@ up() {
 
   status    http://$listen/api/v1/status
   change    a greeting in manifests/alice.yaml, save, and reload the page: no restart
-            its config to {greeting: Hi, mode: new}: the container is replaced, once the new one is ready
+            its config to {greeting: Hi, mode: new}: its container is replaced; its data stays
   break     docker rm -f \$(docker ps -q --filter label=agentpod.pod-id=bob_assistant): it comes back
   ask       deploy/demo.sh agentpod status | plan | events | logs alice/assistant | open alice/assistant
   Ctrl-C    stops AgentPod, the agents go on; make demo takes them over again; make demo-down removes everything
