@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
@@ -18,6 +18,9 @@ use warp::ws::{Message, WebSocket};
 use crate::{Agent, CRASHED, TICKET};
 
 type Answer = Response<Vec<u8>>;
+
+/// How long a ticket can be used.
+const VALID: Duration = Duration::from_secs(600);
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -77,9 +80,11 @@ fn page(query: String, agent: Arc<Agent>) -> Answer {
     answer(HTML, html.replace("{{greeting}}", &escape(&greeting)).into_bytes())
 }
 
-/// Whether it is the ticket that was made last; it is gone then.
+/// Whether it is the ticket that was made last, less than ten minutes ago; it is gone then.
 fn takes(ticket: &str) -> bool {
-    std::fs::read_to_string(TICKET).is_ok_and(|kept| kept == ticket) && std::fs::remove_file(TICKET).is_ok()
+    let age = std::fs::metadata(TICKET).and_then(|file| file.modified()).map(|made| made.elapsed().unwrap_or_default());
+    let right = age.is_ok_and(|age| age < VALID) && std::fs::read_to_string(TICKET).is_ok_and(|kept| kept == ticket);
+    right && std::fs::remove_file(TICKET).is_ok()
 }
 
 fn health(agent: Arc<Agent>) -> Answer {
