@@ -165,7 +165,8 @@ wait_for_pods() {
       say "not everything is ready after two minutes; AgentPod goes on trying"
       return
     fi
-    progress "waiting for the agents: $(cut -d' ' -f1 <<<"${pods:-Pending}" | sort | uniq -c | awk '{printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2}')"
+    [ -n "$pods" ] || pods=starting
+    progress "waiting for the agents: $(cut -d' ' -f1 <<<"$pods" | sort | uniq -c | awk '{printf "%s%s%s", (NR > 1 ? ", " : ""), ($2 == "starting" ? "" : $1 " "), $2}')"
     sleep 0.5
     waited=$((waited + 1))
   done
