@@ -15,7 +15,7 @@ use std::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 const KEEPER: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 initdb -D "$1/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 &&
 pg_ctl -D "$1/data" -w -l "$1/log" -o "$2" start >>"$1/log" 2>&1 && echo ready || cat "$1/log"
 cat >/dev/null
