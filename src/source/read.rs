@@ -1,5 +1,8 @@
 //! Reading all files below a folder at one moment. Files that change meanwhile are read again, so that what comes out
 //! is one state that the folder was really in, whole; a folder that never comes to rest is an error.
+//!
+//! What cannot be known: a writer that pauses in the middle of a file for longer than [`REST`] looks like one that is
+//! done. Writing beside the file and renaming, as git, Kubernetes and most editors do, has no middle.
 
 use std::{
     collections::BTreeMap,
