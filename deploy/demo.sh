@@ -137,7 +137,8 @@ start_proxy() {
   socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
   socket=${socket#unix://}
   config=$state/traefik.yaml
-  sed "s/^\( *network:\) agentpod-net\$/\1 $network/" deploy/traefik.yaml >"$config"
+  # The same as for a real AgentPod, but for the demo's own names.
+  sed -e "/^ *network:/s/agentpod-net/$network/" -e "/^ *constraints:/s/\`agentpod\`/\`$instance\`/" deploy/traefik.yaml >"$config"
   made=$(echo "$image $address $port $socket" | cat - "$config" | sha256sum | cut -c1-16)
   if [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "agentpod.demo-proxy"}}' $proxy 2>/dev/null)" = "true $made" ]; then
     return
@@ -164,7 +165,8 @@ wait_for_pods() {
       say "not everything is ready after two minutes; AgentPod goes on trying"
       return
     fi
-    progress "waiting for the agents: $(cut -d' ' -f1 <<<"${pods:-Pending}" | sort | uniq -c | awk '{printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2}')"
+    [ -n "$pods" ] || pods=starting
+    progress "waiting for the agents: $(cut -d' ' -f1 <<<"$pods" | sort | uniq -c | awk '{printf "%s%s%s", (NR > 1 ? ", " : ""), ($2 == "starting" ? "" : $1 " "), $2}')"
     sleep 0.5
     waited=$((waited + 1))
   done
@@ -208,7 +210,7 @@ up() {
 
   status    http://$listen/api/v1/status
   change    a greeting in manifests/alice.yaml, save, and reload the page: no restart
-            its config to {greeting: Hi, mode: new}: the container is replaced, once the new one is ready
+            its config to {greeting: Hi, mode: new}: its container is replaced; its data stays
   break     docker rm -f \$(docker ps -q --filter label=agentpod.pod-id=bob_assistant): it comes back
   ask       deploy/demo.sh agentpod status | plan | events | logs alice/assistant | open alice/assistant
   Ctrl-C    stops AgentPod, the agents go on; make demo takes them over again; make demo-down removes everything

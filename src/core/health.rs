@@ -53,6 +53,11 @@ impl Health {
         self
     }
 
+    /// Whether no answer came yet, good or bad.
+    pub fn is_unheard(&self) -> bool {
+        !self.ready && !self.was_ready && self.last_failure.is_none()
+    }
+
     /// Whether it is not ready and its start has taken longer than it may.
     pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
         !self.ready && now >= self.since + probe.startup.duration()

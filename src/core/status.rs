@@ -37,6 +37,9 @@ pub enum Phase {
     Unknown,
 }
 
+/// The reason of a status that says nothing yet: it is not worth writing down over what was known before.
+pub const NOT_ASKED: &str = "NotAskedYet";
+
 /// A pod's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -95,6 +98,9 @@ pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision,
         (_, Some(container)) => match (&container.state, health) {
             (ContainerState::Restarting(exit), _) => say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})")),
             (ContainerState::Running { .. }, Some(health)) if health.ready => say(Phase::Running, "ProbeSucceeded", "it is ready".into()),
+            (ContainerState::Running { .. }, Some(health)) if health.is_unheard() => {
+                say(Phase::Starting, NOT_ASKED, "its probe has not answered yet".into())
+            }
             (ContainerState::Running { .. }, Some(health)) => {
                 let probe = &wish.declared.adapter.spec.health;
                 let last = health.last_failure.as_deref().unwrap_or("no answer yet");

@@ -1,7 +1,10 @@
 //! The reconciler's state: everything one AgentPod knows while it runs. Owned by one task, so there are no locks; what
 //! others may see of it is published as an [`Overview`].
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use secrecy::SecretString;
 use serde::Serialize;
@@ -66,6 +69,8 @@ pub struct Reconciler {
     pub(super) crashes: BTreeMap<PodId, CrashWatch>,
     pub(super) probers: BTreeMap<PodId, Prober>,
     pub(super) doing: BTreeMap<PodId, Doing>,
+    /// Containers that ran before we looked first: that they are ready is no news.
+    pub(super) adopted: BTreeSet<String>,
     /// Containers our own steps stopped or removed lately: what the engine says of these is no news.
     pub(super) touched: BTreeMap<String, OffsetDateTime>,
     pub(super) statuses: BTreeMap<PodId, Status>,
@@ -166,6 +171,7 @@ impl Reconciler {
             crashes: BTreeMap::new(),
             probers: BTreeMap::new(),
             doing: BTreeMap::new(),
+            adopted: BTreeSet::new(),
             touched: BTreeMap::new(),
             statuses: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -56,7 +56,10 @@ impl Reconciler {
         }
         self.judge(now);
         self.journal.flush(&self.remembered).await?;
-        self.journal.statuses(&self.statuses, now).await?;
+        let whole = self.desired.is_some() && matches!(self.actual, Actual::Seen(_));
+        self.journal.statuses(&self.statuses, whole, now).await?;
+        self.journal.restarts(self.restarts(), now).await?;
+        self.journal.prune(now).await?;
         self.note_applied(now).await?;
         self.rounds += 1;
         self.publish();
@@ -89,7 +92,7 @@ impl Reconciler {
         }
         self.known = self.store.known().await?;
         self.remembered = self.store.circumstances().await?;
-        self.journal.loaded(&self.remembered);
+        self.journal.loaded(&self.remembered, &self.store.statuses().await?);
         self.loaded = true;
         Ok(())
     }
@@ -172,6 +175,9 @@ impl Reconciler {
                 }
                 let mut seen: BTreeMap<PodId, Vec<Sighting>> = BTreeMap::new();
                 for sighting in sightings {
+                    if self.rounds == 0 && sighting.is_live() {
+                        self.adopted.insert(sighting.name.clone());
+                    }
                     seen.entry(sighting.pod.clone()).or_default().push(sighting);
                 }
                 Actual::Seen(seen)
@@ -198,6 +204,11 @@ impl Reconciler {
             }
             self.remembered.entry(id.clone()).or_default().looping = crash.is_looping().then(|| container.name.clone());
         }
+    }
+
+    fn restarts(&self) -> BTreeMap<PodId, u32> {
+        let Actual::Seen(seen) = &self.actual else { return BTreeMap::new() };
+        seen.iter().filter_map(|(id, containers)| Some((id.clone(), status::standing(containers)?.restarts))).collect()
     }
 
     fn tidy(&mut self, desired: &Desired, now: OffsetDateTime) {
@@ -356,8 +367,8 @@ impl Reconciler {
         for (id, status) in &self.statuses {
             let was = before.get(id);
             if was.is_some_and(|was| was.ready) != status.ready {
-                let first_look = was.is_none() && self.rounds == 0;
-                if !first_look && status.ready {
+                let adopted = status.container.as_ref().is_some_and(|container| self.adopted.remove(container));
+                if !adopted && status.ready {
                     notes.push((id.clone(), "ready", status.message.clone()));
                 }
             }

@@ -267,6 +267,8 @@ impl Reconciler {
             match status.phase {
                 Phase::Running | Phase::Stopped if settled => {}
                 Phase::Deleting if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
+                // One end is no verdict: it comes up again, or it is found to be a loop.
+                Phase::Unhealthy if status.reason == "Restarting" => waiting.push(sentence),
                 Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held => failed.push(sentence),
                 _ => waiting.push(sentence),
             }

@@ -38,8 +38,10 @@ pub(super) enum Report {
 pub(super) async fn engine_events(engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     let mut wait = Duration::from_millis(250);
     loop {
+        let mut listening = false;
         let forward = async {
             let mut events = engine.watch().await?;
+            listening = true;
             // Subscribed first, looked afterwards: nothing falls in between.
             let _ = reports.send(Report::LookAgain);
             while let Some(event) = events.next().await {
@@ -53,6 +55,10 @@ pub(super) async fn engine_events(engine: Arc<dyn Engine>, reports: mpsc::Unboun
                 Ok(()) => wait = Duration::from_millis(250),
                 Err(error) => debug!(%error, "engine events broke off"),
             },
+        }
+        if listening {
+            // Most likely the engine went away: better seen now than at the next tick.
+            let _ = reports.send(Report::LookAgain);
         }
         tokio::select! {
             () = stop.cancelled() => return,

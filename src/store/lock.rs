@@ -1,10 +1,7 @@
 //! Who reconciles: one process per instance and database. The lead is an advisory lock on a connection of its own, so
 //! it ends with the process, whatever ends that.
 
-use sqlx::{
-    Connection, PgConnection,
-    postgres::PgConnectOptions,
-};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::{CONNECT, Store, error::Result, within};
 use crate::core::digest::Digest;

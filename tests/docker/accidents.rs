@@ -1,5 +1,7 @@
 //! What goes wrong, and whether it is seen.
 
+use std::time::Duration;
+
 use agentpod::{
     core::actual::{ContainerState, Exit},
     engine::{Engine, EngineError, EngineEvent, docker::Docker},
@@ -13,16 +15,18 @@ use crate::{
 
 type Events = BoxStream<'static, agentpod::engine::Result<EngineEvent>>;
 
+async fn any(events: &mut Events) -> EngineEvent {
+    let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+    event.expect("an event within 20 s").expect("the stream goes on").unwrap()
+}
+
 async fn next(events: &mut Events, action: &str) -> EngineEvent {
-    let wait = async {
-        loop {
-            let event = events.next().await.expect("the stream goes on").unwrap();
-            if event.action == action {
-                return event;
-            }
+    loop {
+        let event = any(events).await;
+        if event.action == action {
+            return event;
         }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect(action)
+    }
 }
 
 #[tokio::test]
@@ -65,7 +69,7 @@ async fn the_events_of_others_are_not_heard() {
     let (theirs, _) = other.running(|_| {}).await;
     other.docker.stop(&theirs.name).await.unwrap();
     let (ours, _) = stage.running(|_| {}).await;
-    let first = events.next().await.unwrap().unwrap();
+    let first = any(&mut events).await;
     assert_eq!((first.action.as_str(), first.container), ("start", ours.name));
 }
 

@@ -5,3 +5,4 @@ mod exhaustive;
 mod fleet;
 mod fleets;
 mod harness;
+mod sentences;

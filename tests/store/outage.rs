@@ -80,3 +80,18 @@ async fn a_call_that_waits_too_long_for_a_row_gives_up_and_the_store_goes_on() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_call_that_the_server_cuts_short_is_unreachable() {
+    let (store, options) = fresh().await;
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    sqlx::query("LOCK TABLE pods IN ACCESS EXCLUSIVE MODE").execute(&mut *transaction).await.unwrap();
+    let waiting = tokio::spawn(async move { store.known().await });
+    let query = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted AND relation = 'pods'::regclass";
+    while sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *transaction).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(error.is_unreachable() && error.to_string().contains("57P01"), "{error}");
+}

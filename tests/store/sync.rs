@@ -200,10 +200,16 @@ async fn a_tenant_that_changes_its_name_for_people_is_updated_and_one_that_goes_
     assert!(tenants.iter().any(|row| row.contains("Alice Liddell") && row.contains("alice@example.com")));
 }
 
-#[tokio::test]
-async fn two_syncs_at_once_create_a_pod_once() {
+#[tokio::test(flavor = "multi_thread")]
+async fn syncs_at_the_same_time_create_a_pod_once() {
     let (store, _) = fresh().await;
-    let desired = alice().build();
-    let (one, two) = tokio::join!(store.sync(&desired, at(0)), store.sync(&desired, at(0)));
-    assert_eq!(one.unwrap().created.len() + two.unwrap().created.len(), 1);
+    // Tenants and connections first: waiting for either would keep the syncs apart.
+    store.sync(&Declared::tenants().build(), at(0)).await.unwrap();
+    futures_util::future::join_all((0..8).map(|_| store.ping())).await;
+    let syncs = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.sync(&alice().build(), at(0)).await.unwrap().created.len() })
+    });
+    let created = futures_util::future::join_all(syncs.collect::<Vec<_>>()).await;
+    assert_eq!(created.into_iter().map(|count| count.unwrap()).sum::<usize>(), 1);
 }

@@ -15,7 +15,7 @@ use std::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 const KEEPER: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 initdb -D "$1/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 &&
 pg_ctl -D "$1/data" -w -l "$1/log" -o "$2" start >>"$1/log" 2>&1 && echo ready || cat "$1/log"
 cat >/dev/null
@@ -91,11 +91,18 @@ fn settings(folder: &str) -> String {
 
 fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir("/");
+    command.args(arguments).current_dir("/").env("PATH", search_path());
     if let Some((user, group)) = unprivileged() {
         command.uid(user).gid(group);
     }
     command
+}
+
+/// Debian keeps the server's programs out of the way.
+fn search_path() -> String {
+    let folders = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let folders = folders.map(|version| version.path().join("bin").display().to_string());
+    std::env::var("PATH").into_iter().chain(folders).collect::<Vec<_>>().join(":")
 }
 
 /// Postgres refuses to run as root.

@@ -1,9 +1,11 @@
 //! Where the private server keeps its things on disk. It may start nothing, and delete nothing but an empty directory.
 //!
-//!     <state>/postgres/            ours; of root when we are root, so that the server's user can swap nothing in it
-//!     <state>/postgres/data/       the server's, 0700
-//!     <state>/postgres/run/        the server's, 0700: its socket
-//!     <state>/postgres/server.log, turn.lock, users.lock
+//! ```text
+//! <state>/postgres/            ours; of root when we are root, so that the server's user can swap nothing in it
+//! <state>/postgres/data/       the server's, 0700
+//! <state>/postgres/run/        the server's, 0700: its socket
+//! <state>/postgres/server.log, turn.lock, users.lock
+//! ```
 
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -9,6 +9,7 @@ use serde_json::Value;
 pub struct Place {
     pub port: u16,
     pub tenant: String,
+    pub url: String,
     pub config_file: PathBuf,
     pub data_dir: PathBuf,
 }
@@ -27,6 +28,7 @@ impl Place {
         Ok(Place {
             port: port.parse().map_err(|_| format!("ECHO_PORT is not a port: {port:?}"))?,
             tenant: or("ECHO_TENANT", "nobody"),
+            url: or("ECHO_URL", "http://localhost:8080"),
             config_file: or("ECHO_CONFIG", "/config/echo.json").into(),
             data_dir: or("ECHO_DATA", "/data").into(),
         })

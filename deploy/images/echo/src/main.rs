@@ -8,8 +8,8 @@ mod routes;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::exit;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
@@ -24,10 +24,14 @@ const HEALTH_ANSWER: Duration = Duration::from_secs(2);
 const BAD_CONFIG: i32 = 78;
 const CRASHED: i32 = 3;
 
+/// The ticket that the next visitor may bring.
+const TICKET: &str = "/tmp/ticket";
+
 /// Everything a request may look at.
 pub struct Agent {
     place: Place,
-    config: RwLock<Config>,
+    /// As it was at the start; what may change meanwhile is read again.
+    config: Config,
     told_to_fail: AtomicBool,
     ready_at: Instant,
     started_at_ms: u128,
@@ -36,8 +40,10 @@ pub struct Agent {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let place = Place::from_env().unwrap_or_else(|why| fail(&why, BAD_CONFIG));
-    if std::env::args().nth(1).as_deref() == Some("health") {
-        exit(health_command(place.port));
+    match std::env::args().nth(1).as_deref() {
+        Some("health") => exit(health_command(place.port)),
+        Some("login") => exit(login_command(&place)),
+        _ => {}
     }
     let config = place.read_config().unwrap_or_else(|why| fail(&why, BAD_CONFIG));
     if config.crash_on_start {
@@ -46,14 +52,14 @@ async fn main() {
 
     let agent = Arc::new(Agent {
         ready_at: Instant::now() + config.start_delay,
-        config: RwLock::new(config),
+        config,
         told_to_fail: AtomicBool::new(false),
         started_at_ms: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis(),
         place,
     });
     // Listen for signals before anybody can reach us: as process 1 an unhandled SIGTERM is dropped.
     let (asked_to_stop, stopped) = tokio::sync::oneshot::channel();
-    tokio::spawn(on_signals(agent.clone(), asked_to_stop));
+    tokio::spawn(on_signals(asked_to_stop));
 
     let port = agent.place.port;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
@@ -65,24 +71,14 @@ async fn main() {
     warp::serve(routes::all(agent)).incoming(listener).graceful(stop).run().await;
 }
 
-/// Says which signal came, and obeys it: SIGHUP re-reads the config, SIGTERM and SIGINT end the process with 0.
-async fn on_signals(agent: Arc<Agent>, stop: tokio::sync::oneshot::Sender<()>) {
+/// Says which signal came, and ends the process with 0.
+async fn on_signals(stop: tokio::sync::oneshot::Sender<()>) {
     let listen = |kind| signal(kind).unwrap_or_else(|why| fail(&format!("cannot listen for signals: {why}"), 1));
     let mut term = listen(SignalKind::terminate());
     let mut int = listen(SignalKind::interrupt());
-    let mut hup = listen(SignalKind::hangup());
-    let name = loop {
-        tokio::select! {
-            _ = term.recv() => break "SIGTERM",
-            _ = int.recv() => break "SIGINT",
-            _ = hup.recv() => match agent.place.read_config() {
-                Ok(config) => {
-                    println!("echo: SIGHUP: config read again, greeting {:?}", config.greeting);
-                    *agent.config.write().unwrap() = config;
-                }
-                Err(why) => eprintln!("echo: SIGHUP: keeping the old config: {why}"),
-            },
-        }
+    let name = tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
     };
     println!("echo: {name}: stopping");
     drop(stop);
@@ -103,6 +99,22 @@ fn health_command(port: u16) -> i32 {
     let answer = ask().unwrap_or_else(|why| why.to_string());
     println!("{}", answer.lines().last().unwrap_or_default());
     i32::from(!answer.starts_with("HTTP/1.1 200"))
+}
+
+/// `echo login`: makes a ticket that the page takes once, and prints the link with it, as JSON.
+fn login_command(place: &Place) -> i32 {
+    let made = || -> io::Result<String> {
+        let mut random = [0; 16];
+        std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let ticket: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(TICKET, &ticket)?;
+        Ok(ticket)
+    };
+    match made() {
+        Ok(ticket) => println!("{}", serde_json::json!({"url": format!("{}/?ticket={ticket}", place.url)})),
+        Err(why) => fail(&format!("cannot keep a ticket in {TICKET}: {why}"), 1),
+    }
+    0
 }
 
 fn fail(why: &str, code: i32) -> ! {

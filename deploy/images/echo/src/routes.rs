@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Map, Value, json};
@@ -15,9 +15,12 @@ use warp::Filter;
 use warp::http::{HeaderMap, Response, StatusCode};
 use warp::ws::{Message, WebSocket};
 
-use crate::{Agent, CRASHED};
+use crate::{Agent, CRASHED, TICKET};
 
 type Answer = Response<Vec<u8>>;
+
+/// How long a ticket can be used.
+const VALID: Duration = Duration::from_secs(600);
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -28,7 +31,8 @@ pub fn all(agent: Arc<Agent>) -> impl Filter<Extract = (impl warp::Reply,), Erro
     use warp::{any, body, get, header, path, path::end, post, put, ws};
     let agent = any().map(move || agent.clone());
 
-    let home = get().and(end()).and(agent.clone()).map(page);
+    let query = warp::query::raw().or(any().map(String::new)).unify();
+    let home = get().and(end()).and(query).and(agent.clone()).map(page);
     let health = get().and(path!("health")).and(agent.clone()).map(health);
     let fail = post().and(path!("health" / "fail")).and(agent.clone()).map(|agent| set_health(agent, true));
     let pass = post().and(path!("health" / "pass")).and(agent.clone()).map(|agent| set_health(agent, false));
@@ -63,10 +67,24 @@ pub fn all(agent: Arc<Agent>) -> impl Filter<Extract = (impl warp::Reply,), Erro
     socket.or(http).or(any().map(not_found))
 }
 
-fn page(agent: Arc<Agent>) -> Answer {
-    let greeting = escape(&agent.config.read().unwrap().greeting);
-    let html = include_str!("page.html").replace("{{tenant}}", &escape(&agent.place.tenant));
-    answer(HTML, html.replace("{{greeting}}", &greeting).into_bytes())
+/// The greeting as it is in the file now: it can be changed while we run.
+fn page(query: String, agent: Arc<Agent>) -> Answer {
+    let greeting = agent.place.read_config().map_or_else(|_| agent.config.greeting.clone(), |config| config.greeting);
+    let login = match query.strip_prefix("ticket=") {
+        None => "",
+        Some(ticket) if takes(ticket) => "You came in with a login link, which cannot be used again. ",
+        Some(_) => "Your login link is not valid any more. ",
+    };
+    let html =
+        include_str!("page.html").replace("{{tenant}}", &escape(&agent.place.tenant)).replace("{{login}}", login);
+    answer(HTML, html.replace("{{greeting}}", &escape(&greeting)).into_bytes())
+}
+
+/// Whether it is the ticket that was made last, less than ten minutes ago; it is gone then.
+fn takes(ticket: &str) -> bool {
+    let age = std::fs::metadata(TICKET).and_then(|file| file.modified()).map(|made| made.elapsed().unwrap_or_default());
+    let right = age.is_ok_and(|age| age < VALID) && std::fs::read_to_string(TICKET).is_ok_and(|kept| kept == ticket);
+    right && std::fs::remove_file(TICKET).is_ok()
 }
 
 fn health(agent: Arc<Agent>) -> Answer {
@@ -103,7 +121,7 @@ fn whoami(headers: HeaderMap, agent: Arc<Agent>) -> Answer {
         .filter(|(name, _)| telling(name.as_str()))
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
         .collect();
-    let names = &agent.config.read().unwrap().secret_names;
+    let names = &agent.config.secret_names;
     let secrets: Map<String, Value> =
         names.iter().map(|name| (name.clone(), env::var_os(name).is_some().into())).collect();
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

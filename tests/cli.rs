@@ -1,0 +1,125 @@
+//! The command line as a person types it: what it prints, and its exit codes. No engine is needed in here.
+
+use std::{fs, path::Path, process::Output};
+
+use assert_cmd::Command;
+
+const POD: &str = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: alice}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
+                   metadata: {name: a, tenant: alice}\nspec:\n  adapter: echo\n  subdomain: alice\n  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n";
+
+fn agentpod(arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("agentpod").unwrap();
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1").args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = agentpod(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn path(folder: &Path) -> &str {
+    folder.to_str().unwrap()
+}
+
+#[test]
+fn validate_says_yes_with_exit_code_0() {
+    let (code, out, _) = run(&["validate"]);
+    assert_eq!((code, out.as_str()), (Some(0), "4 files, no problems\n"));
+}
+
+#[test]
+fn validate_names_every_problem_of_every_file_with_exit_code_1() {
+    let bad = folder(&[("a.yaml", &POD.replace("adapter: echo", "adaptr: echo")), ("b.yaml", &POD.replace("kind: Pod", "kind: Pood"))]);
+    let (code, out, _) = run(&["validate", path(bad.path())]);
+    assert_eq!(code, Some(1), "{out}");
+    for part in ["a.yaml:9:3: unknown field \"adaptr\"", "did you mean \"adapter\"?", "b.yaml:6:", "did you mean \"Pod\"?", "problems"] {
+        assert!(out.contains(part), "{part:?} is missing in:\n{out}");
+    }
+    let (code, out, _) = run(&["validate", path(bad.path()), "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &json["valid"]), (Some(1), &serde_json::json!(false)));
+    let first = &json["problems"][0];
+    assert!(first["file"].is_string() && first["at"]["line"].is_number() && first["what"].is_string(), "{first}");
+}
+
+#[test]
+fn an_empty_or_missing_folder_is_a_problem_and_no_wish() {
+    let empty = folder(&[]);
+    for place in [path(empty.path()), "/nowhere/at/all"] {
+        let (code, out, _) = run(&["validate", place]);
+        assert_eq!(code, Some(1));
+        assert!(out.contains(place), "{out}");
+    }
+}
+
+#[test]
+fn check_renders_every_sample_and_finds_a_broken_template() {
+    let (code, out, _) = run(&["check"]);
+    assert_eq!(code, Some(0), "{out}");
+    let adapter = fs::read_to_string("adapters/echo/adapter.yaml").unwrap();
+    let broken = folder(&[("adapters/echo/adapter.yaml", &adapter), ("templates/echo/echo.json.j2", "{\"a\": {{ pod.nmae }}}")]);
+    let (adapters, templates) = (broken.path().join("adapters"), broken.path().join("templates"));
+    let (code, out, _) = run(&["check", "--adapters", path(&adapters), "--templates", path(&templates)]);
+    assert_eq!(code, Some(1));
+    assert!(out.contains("templates/echo/echo.json.j2") && out.contains("undefined"), "{out}");
+}
+
+#[test]
+fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
+    let (code, out, _) = run(&["schema"]);
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, Some(0));
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for file in fs::read_dir("manifests").unwrap() {
+        let file = file.unwrap().path();
+        let (documents, problems) = agentpod::core::document::read("m", &fs::read(&file).unwrap());
+        assert_eq!(problems, []);
+        for document in documents {
+            let errors: Vec<String> = validator.iter_errors(&document.root.to_json()).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let binary = assert_cmd::cargo::cargo_bin("agentpod");
+    let output = std::process::Command::new("sh").arg("-c").arg(format!("{} schema | head -1", binary.display())).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\n");
+}
+
+#[test]
+fn render_shows_what_the_agent_gets_without_its_secrets() {
+    let source = folder(&[("a.yaml", POD)]);
+    let output = agentpod(&["render", "alice/a", "--source", path(source.path())]).env("AGENTPOD_TEST_KEY", "sk-very-secret").output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.contains("KEY=[secret KEY]") && out.contains("ECHO_TOKEN=[gateway token]"), "{out}");
+    assert!(!out.contains("sk-very-secret"));
+    let (code, _, err) = run(&["render", "alice/b", "--source", path(source.path())]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("there is no pod alice/b"), "{err}");
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused_with_an_example() {
+    for (arguments, part) in [
+        (["plan", "--domain", "exa`mple"], "alice.example.com"),
+        (["plan", "--network-subnet", "10.0.0.1/20"], "10.213.0.0/20"),
+        (["plan", "--removal-grace", "soon"], "5m"),
+        (["plan", "--entry-point", "a b"], "letters"),
+    ] {
+        let (code, _, err) = run(&arguments);
+        assert!(matches!(code, Some(1 | 2)) && err.contains(part), "{arguments:?}: {err}");
+    }
+}
