@@ -47,8 +47,8 @@ impl Reconciler {
             self.remembered.entry(id.clone()).or_default().begin(&action, wish.as_ref(), now, chance(now));
             if action.verdict.is_some() {
                 self.read_logs(&id, super::record::kind(&action), &action.cause.to_string());
-                self.journal.flush(&self.remembered).await?;
             }
+            self.journal.flush(&self.remembered).await?;
             match self.order(&id, &action, wish.as_ref()).await? {
                 Ok(order) => self.spawn(order, wish),
                 Err(why) => {

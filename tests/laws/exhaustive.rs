@@ -167,3 +167,16 @@ fn two_rounds_after_a_crash_the_wish_is_reached_when_nothing_is_left_to_wait_for
         assert_eq!(unsatisfied(&harness), None, "killed after {steps} steps of creating {id}");
     }
 }
+
+#[test]
+fn an_upload_whose_answer_was_lost_is_not_taken_for_the_one_before() {
+    let greeting = |greeting| build(&[running("a", 'm', greeting)]);
+    let mut harness = Harness::new(greeting('h'));
+    harness.settle();
+    harness.desired = greeting('g');
+    harness.engine.inject([Some(Fault::After)]);
+    harness.round(usize::MAX);
+    harness.desired = greeting('h');
+    harness.settle();
+    assert_eq!(unsatisfied(&harness), None);
+}

@@ -33,6 +33,10 @@ impl PodCircumstances {
                 self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, true, now, chance));
             }
         }
+        if uploaded_into(action).is_some() {
+            // Until it is known to have worked, nobody knows which files are in there.
+            self.uploaded = None;
+        }
         self.busy = true;
     }
 
