@@ -44,6 +44,9 @@ async fn lead_and_reconcile(settings: &Settings, database: &Database, overview: 
         leading.cancel();
         kept.await?;
         outcome?;
+        if stop.is_cancelled() {
+            break;
+        }
     }
     Ok(())
 }
