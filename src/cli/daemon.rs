@@ -85,7 +85,7 @@ const LOOK_AFTER_LEAD: Duration = Duration::from_secs(2);
 
 async fn wait_to_lead(store: &Arc<Store>, stop: &CancellationToken) -> Result<Option<Lead>> {
     let mut told = false;
-    loop {
+    while !stop.is_cancelled() {
         match store.try_lead().await {
             Ok(Some(lead)) => return Ok(Some(lead)),
             Ok(None) if !told => {
@@ -96,10 +96,11 @@ async fn wait_to_lead(store: &Arc<Store>, stop: &CancellationToken) -> Result<Op
             Err(error) => warn!(code = error.code(), "{error}"),
         }
         tokio::select! {
-            () = stop.cancelled() => return Ok(None),
+            () = stop.cancelled() => {}
             () = tokio::time::sleep(ASK_AGAIN) => {}
         }
     }
+    Ok(None)
 }
 
 /// Holds the lead until told to stop. An outage of the database takes it; when the database is back it is asked for

@@ -93,16 +93,18 @@ impl Place {
 
     /// Removes everything that is left of a stand: processes, containers, volumes, network, files.
     fn sweep(&self) {
-        if !self.folder.exists() {
-            return;
-        }
         end(&self.pid_file(), &format!("--instance\0{}\0", self.name));
         let postmaster = self.state().join("postgres/data/postmaster.pid");
-        for label in [format!("agentpod.instance={}", self.name), self.label()] {
-            let filter = format!("label={label}");
-            remove(&["ps", "--all", "--quiet", "--no-trunc"], &["rm", "--force", "--volumes"], &filter);
-            remove(&["volume", "ls", "--quiet"], &["volume", "rm", "--force"], &filter);
-            remove(&["network", "ls", "--quiet"], &["network", "rm"], &filter);
+        // Containers first, whoever made them: what is used cannot be removed.
+        let kinds: [(&[&str], &[&str]); 3] = [
+            (&["ps", "--all", "--quiet", "--no-trunc"], &["rm", "--force", "--volumes"]),
+            (&["volume", "ls", "--quiet"], &["volume", "rm", "--force"]),
+            (&["network", "ls", "--quiet"], &["network", "rm"]),
+        ];
+        for (list, clear) in kinds {
+            for label in [format!("agentpod.instance={}", self.name), self.label()] {
+                remove(list, clear, &format!("label={label}"));
+            }
         }
         end(&postmaster, &format!("{}/", self.state().display()));
         let _ = fs::remove_dir_all(&self.folder);
