@@ -49,9 +49,6 @@ async fn lead_and_reconcile(
         leading.cancel();
         kept.await?;
         outcome?;
-        if stop.is_cancelled() {
-            break;
-        }
     }
     Ok(())
 }
