@@ -8,8 +8,20 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 12] =
-    ["std", "serde", "serde_json", "serde_yaml", "json5", "toml", "schemars", "jsonschema", "minijinja", "thiserror", "time", "ring"];
+const CRATES: [&str; 12] = [
+    "std",
+    "serde",
+    "serde_json",
+    "serde_yaml",
+    "json5",
+    "toml",
+    "schemars",
+    "jsonschema",
+    "minijinja",
+    "thiserror",
+    "time",
+    "ring",
+];
 /// The parts of those that reach outside: files, environment, network, clock, randomness, threads.
 const OUTSIDE: [&str; 11] = [
     "std::fs",
@@ -58,7 +70,11 @@ fn code(text: &str) -> String {
             let hashes = rest[1..].chars().take_while(|c| *c == '#').count();
             let end = format!("\"{}", "#".repeat(hashes));
             let begin = hashes + 2;
-            if rest[1 + hashes..].starts_with('"') { rest[begin..].find(&end).map_or(rest.len(), |at| begin + at + end.len()) } else { 0 }
+            if rest[1 + hashes..].starts_with('"') {
+                rest[begin..].find(&end).map_or(rest.len(), |at| begin + at + end.len())
+            } else {
+                0
+            }
         } else if first == '"' {
             let mut escaped = false;
             let end = rest[1..].find(|c| {
@@ -93,10 +109,18 @@ fn paths(code: &str) -> Vec<String> {
                 path.clear();
                 stack.pop();
             }
-            word if word.starts_with(|c: char| c.is_alphabetic() || c == '_') && (path.is_empty() || path.ends_with("::")) => path.push_str(word),
+            word if word.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                && (path.is_empty() || path.ends_with("::")) =>
+            {
+                path.push_str(word)
+            }
             word => {
                 found.push(spelled_out(&stack, &path));
-                path = if word.starts_with(|c: char| c.is_alphabetic() || c == '_') { word.to_owned() } else { String::new() };
+                path = if word.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                    word.to_owned()
+                } else {
+                    String::new()
+                };
             }
         }
     }
@@ -133,7 +157,9 @@ fn tokens(code: &str) -> Vec<String> {
 fn impurities(text: &str) -> Vec<String> {
     let code = code(text);
     let paths = paths(&code);
-    let below = |path: &str, outer: &str| path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    let below = |path: &str, outer: &str| {
+        path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
     let outside = paths.iter().filter(|path| OUTSIDE.iter().any(|outside| below(path, outside))).cloned();
     let edges = paths.iter().filter(|path| path.starts_with("crate::") && !below(path, "crate::core")).cloned();
     let clocks = tokens(&code).into_iter().filter(|token| CLOCKS.contains(&token.as_str()));
@@ -146,14 +172,22 @@ fn foreign_crates(code: &str) -> Vec<String> {
     let tokens = tokens(code);
     let named = |at: usize| (at == 0 || tokens[at - 1] != "::") && tokens.get(at + 1).is_some_and(|next| next == "::");
     let foreign = |token: &String| dependencies.contains(token) && !CRATES.contains(&token.as_str());
-    tokens.iter().enumerate().filter(|(at, token)| named(*at) && foreign(token)).map(|(_, token)| token.clone()).collect()
+    tokens
+        .iter()
+        .enumerate()
+        .filter(|(at, token)| named(*at) && foreign(token))
+        .map(|(_, token)| token.clone())
+        .collect()
 }
 
 /// The names of our dependencies, as code spells them.
 fn dependencies() -> Vec<String> {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let names = manifest.lines().filter_map(|line| Some(line.split_once(" = ")?.0));
-    names.filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))).map(|name| name.replace('-', "_")).collect()
+    names
+        .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')))
+        .map(|name| name.replace('-', "_"))
+        .collect()
 }
 
 #[test]

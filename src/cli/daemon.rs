@@ -35,8 +35,33 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn lead_and_reconcile(settings: &Settings, database: &Database, overview: &watch::Sender<Overview>, stop: &CancellationToken) -> Result<()> {
-    let Some(_lead) = wait_to_lead(&database.store, stop).await? else { return Ok(()) };
+async fn lead_and_reconcile(
+    settings: &Settings,
+    database: &Database,
+    overview: &watch::Sender<Overview>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    while let Some(lead) = wait_to_lead(&database.store, stop).await? {
+        // Ends when we are stopped, or when another AgentPod leads.
+        let leading = stop.child_token();
+        let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
+        let outcome = reconcile(settings, database, overview, &leading).await;
+        leading.cancel();
+        kept.await?;
+        outcome?;
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn reconcile(
+    settings: &Settings,
+    database: &Database,
+    overview: &watch::Sender<Overview>,
+    stop: &CancellationToken,
+) -> Result<()> {
     let parts = connect::parts(settings, database)?;
     match parts.engine.info().await {
         Ok(engine) => info!("container engine {} (API {})", engine.version, engine.api),
@@ -55,6 +80,9 @@ async fn lead_and_reconcile(settings: &Settings, database: &Database, overview: 
     Ok(())
 }
 
+/// How often the lead is looked after.
+const LOOK_AFTER_LEAD: Duration = Duration::from_secs(2);
+
 async fn wait_to_lead(store: &Arc<Store>, stop: &CancellationToken) -> Result<Option<Lead>> {
     let mut told = false;
     loop {
@@ -70,6 +98,29 @@ async fn wait_to_lead(store: &Arc<Store>, stop: &CancellationToken) -> Result<Op
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(ASK_AGAIN) => {}
+        }
+    }
+}
+
+/// Holds the lead until told to stop. An outage of the database takes it; when the database is back it is asked for
+/// again, and if another AgentPod was faster, we stop.
+async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = leading.cancelled() => return,
+            () = tokio::time::sleep(LOOK_AFTER_LEAD) => {}
+        }
+        if lead.is_held().await {
+            continue;
+        }
+        match store.try_lead().await {
+            Ok(Some(again)) => lead = again,
+            Ok(None) => {
+                warn!("another AgentPod leads on this database now; standing by");
+                return leading.cancel();
+            }
+            // Nobody can take the lead while the database is away; the rounds say so.
+            Err(_) => {}
         }
     }
 }

@@ -90,7 +90,7 @@ macro_rules! name_type {
                     "type": "string",
                     "pattern": LABEL_PATTERN,
                     "maxLength": $max,
-                    "description": concat!("A ", $kind, ": a-z, 0-9 and hyphens inside, at most ", $max, " characters."),
+                    "description": concat!("A name of lower-case letters, digits and hyphens (not first or last), at most ", $max, " characters."),
                 })
             }
         }
@@ -114,7 +114,10 @@ name_type!(
     InstanceName, "instance name", 32);
 
 /// A pod's identity: `(tenant, pod)`. It never changes.
+///
+/// In JSON it is the text people type: `tenant/pod`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PodId {
     /// Who it belongs to.
     pub tenant: TenantName,
@@ -137,6 +140,19 @@ impl PodId {
     pub fn from_key(key: &str) -> Option<Self> {
         let (tenant, pod) = key.split_once('_')?;
         Some(Self::new(tenant.parse().ok()?, pod.parse().ok()?))
+    }
+}
+
+impl TryFrom<String> for PodId {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<PodId> for String {
+    fn from(id: PodId) -> String {
+        id.to_string()
     }
 }
 

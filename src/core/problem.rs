@@ -61,10 +61,18 @@ fn shorten(line: &str) -> String {
     short
 }
 
-/// How many characters from `column` on belong to the word there.
+/// How many characters from `column` on belong to the word, or the quoted text, there.
 fn word_width(line: &str, column: usize) -> usize {
-    let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']' | '#');
-    line.chars().skip(column - 1).position(is_end).unwrap_or_else(|| line.chars().count().saturating_sub(column - 1)).max(1)
+    let rest = || line.chars().skip(column - 1);
+    let length = rest().count();
+    match rest().next() {
+        Some(quote @ ('"' | '\'')) => rest().skip(1).position(|c| c == quote).map_or(length, |end| end + 2),
+        Some('[' | '{' | ':') => 1,
+        _ => {
+            let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']' | '#');
+            rest().position(is_end).unwrap_or(length).max(1)
+        }
+    }
 }
 
 impl fmt::Display for Problem {

@@ -44,7 +44,7 @@ fn parse_with(units: &[(&str, f64)], text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(digits);
     let scale = units.iter().find(|(name, _)| *name == unit)?.1;
     let value = number.parse::<f64>().ok()? * scale;
-    (value.is_finite() && (0.0..9e15).contains(&value)).then_some(value.round() as u64)
+    (value.is_finite() && (0.0..=9e15).contains(&value)).then_some(value.round() as u64)
 }
 
 impl FromStr for Memory {
@@ -112,7 +112,7 @@ impl fmt::Display for Span {
 }
 
 macro_rules! quantity_serde {
-    ($name:ident, $pattern:literal, $description:literal) => {
+    ($name:ident, $pattern:literal, $maximum:literal, $description:literal) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -144,7 +144,7 @@ macro_rules! quantity_serde {
                     "type": ["string", "number"],
                     "pattern": $pattern,
                     "minimum": 0,
-                    "maximum": 9000000000000000u64,
+                    "maximum": $maximum,
                     "description": $description,
                 })
             }
@@ -152,9 +152,20 @@ macro_rules! quantity_serde {
     };
 }
 
-quantity_serde!(Memory, r"^[0-9]{1,15}(\.[0-9]{1,6})?([KMGT]i|[kMGT])?$", "An amount of memory: 512Mi, 2Gi, or bytes.");
-quantity_serde!(Cpus, r"^[0-9]{1,6}(\.[0-9]{1,6})?m?$", "A number of processors: 2, 0.5 or 500m.");
-quantity_serde!(Span, r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)?$", "A length of time: 500ms, 30s, 5m, or seconds.");
+// No pattern admits more than a number can hold.
+quantity_serde!(
+    Memory,
+    r"^([0-9]{1,15}|[0-9]{1,12}(\.[0-9]{1,6})?(Ki|k)|[0-9]{1,9}(\.[0-9]{1,6})?(Mi|M)|[0-9]{1,6}(\.[0-9]{1,6})?(Gi|G)|[0-9]{1,3}(\.[0-9]{1,6})?(Ti|T))$",
+    9_000_000_000_000_000u64,
+    "An amount of memory: 512Mi, 2Gi, or a number of bytes."
+);
+quantity_serde!(Cpus, r"^[0-9]{1,6}(\.[0-9]{1,6})?m?$", 1_000_000, "A number of processors: 2, 0.5 or 500m.");
+quantity_serde!(
+    Span,
+    r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h)?$",
+    1_000_000_000,
+    "A length of time: 500ms, 30s, 5m, or seconds."
+);
 
 #[cfg(test)]
 mod tests {

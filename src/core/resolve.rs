@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{
     adapter::{Adapter, Adapters},
-    document::Node,
+    document::{Document, Node},
     manifest::{Declared, Manifests, Pod, Resources, State, Tenant},
     names::{PodId, Subdomain, TenantName},
-    problem::{Problem, nearest},
+    problem::{Position, Problem, nearest},
     quantity::{Cpus, Memory},
     secret::SecretRef,
     shape::{self, Fault},
@@ -77,6 +77,7 @@ pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Pro
             resolved.pods.insert(id.clone(), pod);
         }
     }
+    problems.extend(defaults_of_nobody(manifests, adapters));
     problems.extend(shared_subdomains(manifests));
     for (name, tenant) in &manifests.tenants {
         problems.extend(over_quota(name, tenant, &resolved));
@@ -84,28 +85,32 @@ pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Pro
     (resolved, problems)
 }
 
-fn resolve_pod(id: &PodId, declared: &Declared<Pod>, manifests: &Manifests, adapters: &Adapters, problems: &mut Vec<Problem>) -> Option<ResolvedPod> {
+fn resolve_pod(
+    id: &PodId,
+    declared: &Declared<Pod>,
+    manifests: &Manifests,
+    adapters: &Adapters,
+    problems: &mut Vec<Problem>,
+) -> Option<ResolvedPod> {
     let before = problems.len();
     let (document, spec) = (&declared.document, &declared.value.spec);
     let Some(adapter) = adapters.all.get(&spec.adapter) else {
-        let known: Vec<&str> = adapters.all.keys().map(|name| name.as_str()).collect();
-        let hint = match nearest(spec.adapter.as_str(), known.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("there are: {}", known.join(", ")),
-        };
-        let what = format!("there is no adapter {:?}", spec.adapter.as_str());
-        problems.push(document.problem(declared.locate(["spec", "adapter"]), what).hint(hint));
+        problems.push(unknown_adapter(document, declared.locate(["spec", "adapter"]), spec.adapter.as_str(), adapters));
         return None;
     };
     let defaults = manifests.defaults.as_ref().map(|defaults| &defaults.value.spec);
 
     if let Some(image) = spec.image.as_ref().filter(|image| !adapter.allows_image(image)) {
         let what = format!("the adapter {} does not allow the image {image}", spec.adapter);
-        let hint = format!("its own is {}; others are listed under allowedImages in adapters/{}/adapter.yaml", adapter.spec.image, spec.adapter);
+        let hint = format!(
+            "its own is {}; others are listed under allowedImages in adapters/{}/adapter.yaml",
+            adapter.spec.image, spec.adapter
+        );
         problems.push(document.problem(declared.locate(["spec", "image"]), what).hint(hint));
     }
 
-    let asked = spec.resources.over(defaults.map_or(Resources::default(), |d| d.resources)).over(adapter.spec.resources);
+    let asked =
+        spec.resources.over(defaults.map_or(Resources::default(), |d| d.resources)).over(adapter.spec.resources);
     let limits = Limits {
         memory: asked.memory.unwrap_or(LAST_RESORT.memory),
         cpus: asked.cpus.unwrap_or(LAST_RESORT.cpus),
@@ -118,14 +123,29 @@ fn resolve_pod(id: &PodId, declared: &Declared<Pod>, manifests: &Manifests, adap
     fill_defaults(&adapter.config_schema, &mut config);
     let spec_node = document.root.entry("spec").map_or(&document.root, |(_, node)| node);
     let config_node: &Node = spec_node.entry("config").map_or(spec_node, |(_, node)| node);
-    let faults: Vec<Fault> = shape::faults(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
-    problems.extend(faults.into_iter().map(|fault| shape::at_place(document, config_node, fault)));
+    let faults: Vec<Fault> =
+        shape::faults(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
+    problems.extend(faults.into_iter().map(|fault| {
+        match in_defaults(manifests, "config", adapter, &fault.key_path()) {
+            // What the pod does not say itself, and Defaults does, is wrong there.
+            Some((defaults, node)) if config_node.get(&fault.key_path()).is_none() => {
+                shape::at_place(defaults, node, fault)
+            }
+            _ => shape::at_place(document, config_node, fault),
+        }
+    }));
 
     let mut secrets = defaults.and_then(|d| d.secrets.get(&spec.adapter)).cloned().unwrap_or_default();
     secrets.extend(spec.secrets.clone());
     for name in secrets.keys().filter(|name| adapter.spec.environment.contains_key(*name)) {
         let what = format!("the adapter {} sets {name} itself", spec.adapter);
-        problems.push(document.problem(declared.locate(["spec", "secrets", name]), what).hint("leave it out, or use the adapter's config"));
+        let problem = match in_defaults(manifests, "secrets", adapter, &[name.as_str()]) {
+            Some((defaults, node)) if !spec.secrets.contains_key(name) => {
+                defaults.problem(node.locate_key([name.as_str()]), what)
+            }
+            _ => document.problem(document.root.locate_key(["spec", "secrets", name]), what),
+        };
+        problems.push(problem.hint("leave it out; what can be changed of it, the adapter's config changes"));
     }
 
     (problems.len() == before).then(|| ResolvedPod {
@@ -139,6 +159,42 @@ fn resolve_pod(id: &PodId, declared: &Declared<Pod>, manifests: &Manifests, adap
         secrets,
         file: document.file.clone(),
     })
+}
+
+/// Where `Defaults` says something at a path below an adapter's `config` or `secrets`, if it does.
+fn in_defaults<'a>(
+    manifests: &'a Manifests,
+    section: &str,
+    adapter: &Adapter,
+    path: &[&str],
+) -> Option<(&'a Document, &'a Node)> {
+    let document = &manifests.defaults.as_ref()?.document;
+    let node = document.root.get(&["spec", section, adapter.metadata.name.as_str()])?;
+    node.get(path).map(|_| (&**document, node))
+}
+
+/// Defaults for adapters that there are not.
+fn defaults_of_nobody(manifests: &Manifests, adapters: &Adapters) -> Vec<Problem> {
+    let Some(defaults) = &manifests.defaults else { return Vec::new() };
+    let spec = &defaults.value.spec;
+    let named =
+        spec.config.keys().map(|name| ("config", name)).chain(spec.secrets.keys().map(|name| ("secrets", name)));
+    let unknown = named.filter(|(_, name)| !adapters.all.contains_key(*name));
+    unknown
+        .map(|(section, name)| {
+            let at = defaults.document.root.locate_key(["spec", section, name.as_str()]);
+            unknown_adapter(&defaults.document, at, name.as_str(), adapters)
+        })
+        .collect()
+}
+
+fn unknown_adapter(document: &Document, at: Position, name: &str, adapters: &Adapters) -> Problem {
+    let known: Vec<&str> = adapters.all.keys().map(|name| name.as_str()).collect();
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    document.problem(at, format!("there is no adapter {name:?}")).hint(hint)
 }
 
 fn unknown_tenant(id: &PodId, pod: &Declared<Pod>, manifests: &Manifests) -> Problem {
@@ -156,7 +212,11 @@ fn too_little(pod: &Declared<Pod>, adapter: &Adapter, limits: Limits) -> Vec<Pro
     let mut check = |name: &str, enough: bool, given: String, least: String| {
         if !enough {
             let what = format!("{name} {given} is less than {} can live with", adapter.metadata.title);
-            problems.push(pod.document.problem(pod.locate(["spec", "resources", name]), what).hint(format!("give it at least {least}")));
+            problems.push(
+                pod.document
+                    .problem(pod.locate(["spec", "resources", name]), what)
+                    .hint(format!("give it at least {least}")),
+            );
         }
     };
     if let Some(least) = minimum.memory {
@@ -182,7 +242,8 @@ fn shared_subdomains(manifests: &Manifests) -> Vec<Problem> {
         };
         let there = other.locate(["spec", "subdomain"]);
         let what = format!("the subdomain {:?} is used twice: by {other_id} and by {id}", subdomain.as_str());
-        let hint = format!("it is used first at {}:{}:{}; choose another", other.document.file, there.line, there.column);
+        let hint =
+            format!("it is used first at {}:{}:{}; choose another", other.document.file, there.line, there.column);
         problems.push(pod.document.problem(pod.locate(["spec", "subdomain"]), what).hint(hint));
     }
     problems
@@ -198,14 +259,40 @@ fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, resolved: &Resolved)
     let mut problems = Vec::new();
     let mut check = |item: &str, over: bool, taken: String, allowed: String| {
         if over {
-            let what = format!("tenant {name}'s pods take {taken} {item}, more than the quota of {allowed}");
+            let (what, hint) = match item {
+                "pods" => (
+                    format!("tenant {name} has {taken} pods, more than the quota of {allowed}"),
+                    "raise the quota, or remove a pod",
+                ),
+                _ => (
+                    format!(
+                        "the running pods of tenant {name} ask for {item} {taken} together, more than the quota of {allowed}"
+                    ),
+                    "raise the quota, or give a pod less, or stop one",
+                ),
+            };
             let at = tenant.locate(["spec", "quota", item]);
-            problems.push(tenant.document.problem(at, what).hint("raise the quota, or stop or shrink a pod"));
+            problems.push(tenant.document.problem(at, what).hint(hint));
         }
     };
-    check("pods", quota.pods.is_some_and(|most| count > most), count.to_string(), quota.pods.unwrap_or_default().to_string());
-    check("memory", quota.memory.is_some_and(|most| memory > most), memory.to_string(), quota.memory.unwrap_or_default().to_string());
-    check("cpus", quota.cpus.is_some_and(|most| cpus > most), cpus.to_string(), quota.cpus.unwrap_or_default().to_string());
+    check(
+        "pods",
+        quota.pods.is_some_and(|most| count > most),
+        count.to_string(),
+        quota.pods.unwrap_or_default().to_string(),
+    );
+    check(
+        "memory",
+        quota.memory.is_some_and(|most| memory > most),
+        memory.to_string(),
+        quota.memory.unwrap_or_default().to_string(),
+    );
+    check(
+        "cpus",
+        quota.cpus.is_some_and(|most| cpus > most),
+        cpus.to_string(),
+        quota.cpus.unwrap_or_default().to_string(),
+    );
     problems
 }
 

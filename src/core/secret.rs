@@ -9,13 +9,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
-#[schemars(description = "Where the value stands: {env: NAME} in AgentPod's own environment, or {file: /absolute/path}.")]
+#[schemars(
+    description = "Where the value stands: {env: NAME} in AgentPod's own environment, or {file: /absolute/path}."
+)]
 pub struct SecretRef {
-    /// The name of a variable in AgentPod's own environment.
+    /// The name of a variable in AgentPod's own environment: letters, digits and _, not beginning with a digit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "env_name")]
     pub env: Option<String>,
-    /// The path of a file that AgentPod can read; one line end at its end is not part of the value.
+    /// The absolute path of a file that AgentPod can read; one line end at its end is not part of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "absolute_path")]
     pub file: Option<String>,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, value::Serde};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
 use super::{
@@ -22,6 +22,9 @@ const MAX_RENDERED_BYTES: usize = 1 << 20;
 const FUEL: u64 = 200_000;
 /// How deep brackets may nest in a rendered file; the JSON5 parser recurses without a limit of its own.
 const MAX_DEPTH: usize = 128;
+
+/// What to do about a template that does not compile.
+pub(super) const HINT: &str = "correct the template; its language is Jinja, as minijinja reads it";
 
 /// All templates of all adapters.
 #[derive(Debug)]
@@ -57,7 +60,10 @@ impl Templates {
                     }
                     templates.sources.insert(path.clone(), text.into());
                 }
-                Err(_) => problems.push(Problem::of_file(file, "the template is not UTF-8 text")),
+                Err(_) => problems.push(
+                    Problem::of_file(file, "the template is not UTF-8 text")
+                        .hint("save it as UTF-8, or move it out of the folder"),
+                ),
             }
         }
         templates
@@ -75,8 +81,14 @@ impl Templates {
     }
 
     /// Renders one environment variable.
-    pub fn render_environment(&self, adapter: &AdapterName, name: &str, values: &impl Serialize) -> Result<String, String> {
-        let template = self.environment.get_template(&environment_key(adapter, name)).map_err(|error| sentence(&error))?;
+    pub fn render_environment(
+        &self,
+        adapter: &AdapterName,
+        name: &str,
+        values: &impl Serialize,
+    ) -> Result<String, String> {
+        let template =
+            self.environment.get_template(&environment_key(adapter, name)).map_err(|error| sentence(&error))?;
         template.render(Serde(values)).map_err(|error| sentence(&error))
     }
 
@@ -86,14 +98,24 @@ impl Templates {
     }
 
     /// Renders a file and checks that it parses as its format.
-    pub fn render_file(&self, adapter: &AdapterName, template: &str, format: Format, values: &impl Serialize) -> Result<String, Problem> {
+    pub fn render_file(
+        &self,
+        adapter: &AdapterName,
+        template: &str,
+        format: Format,
+        values: &impl Serialize,
+    ) -> Result<String, Problem> {
         let path = format!("{adapter}/{template}");
         let file = format!("templates/{path}");
         let source = self.sources.get(&path).map_or("", String::as_str);
         let compiled = self.environment.get_template(&path).map_err(|error| problem_in(&file, source, &error))?;
         let text = compiled.render(Serde(values)).map_err(|error| problem_in(&file, source, &error))?;
         if text.len() > MAX_RENDERED_BYTES {
-            return Err(Problem::of_file(file, format!("it renders to {} bytes, more than {MAX_RENDERED_BYTES}", text.len())));
+            return Err(Problem::of_file(
+                file,
+                format!("it renders to {} bytes, more than {MAX_RENDERED_BYTES}", text.len()),
+            )
+            .hint("render less"));
         }
         match parses(format, &text) {
             Ok(()) => Ok(text),
@@ -119,10 +141,19 @@ fn sentence(error: &minijinja::Error) -> String {
 }
 
 fn problem_in(file: &str, source: &str, error: &minijinja::Error) -> Problem {
-    let problem = Problem::of_file(file, sentence(error));
+    let hint = match error.kind() {
+        ErrorKind::OutOfFuel => "it takes too many steps; look for a loop that never ends or goes over too many things",
+        ErrorKind::UndefinedError => {
+            "templates know pod, config, limits, proxy, data, secrets and token; test with \"is defined\" what may be missing"
+        }
+        ErrorKind::TemplateNotFound => "a template can only include others by their path below templates/",
+        _ => HINT,
+    };
+    let problem = Problem::of_file(file, sentence(error)).hint(hint);
     let Some(line) = error.line() else { return problem };
     let start = error.range().map_or(0, |range| range.start.min(source.len()));
-    let column = source.get(..start).and_then(|before| before.rsplit('\n').next()).map_or(1, |last| last.chars().count() + 1);
+    let column =
+        source.get(..start).and_then(|before| before.rsplit('\n').next()).map_or(1, |last| last.chars().count() + 1);
     problem.at(Position { line, column }, source)
 }
 
@@ -175,12 +206,19 @@ mod tests {
         if let Some(problem) = problems.first() {
             return Err(problem.to_string());
         }
-        templates.render_file(&"echo".parse().unwrap(), "t.json5.j2", format, &values).map_err(|problem| problem.to_string())
+        templates
+            .render_file(&"echo".parse().unwrap(), "t.json5.j2", format, &values)
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
     fn a_value_cannot_break_out_of_its_place() {
-        let text = render("{a: {{ name }}, b: {{ list }}}", Format::Json5, json!({"name": "x\", evil: \"1", "list": [1, "2"]})).unwrap();
+        let text = render(
+            "{a: {{ name }}, b: {{ list }}}",
+            Format::Json5,
+            json!({"name": "x\", evil: \"1", "list": [1, "2"]}),
+        )
+        .unwrap();
         let parsed: serde_json::Value = json5::from_str(&text).unwrap();
         assert_eq!(parsed, json!({"a": "x\", evil: \"1", "b": [1, "2"]}));
     }

@@ -6,20 +6,23 @@ use std::{
     sync::Arc,
 };
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     core::{
         names::PodId,
         plan::{PodCircumstances, Rejected, Uploaded},
         retry::Retry,
-        status::{NOT_ASKED, Status},
+        status::{NOT_ASKED, Phase, Status},
     },
-    store::{Event, Store, StoreError},
+    store::{DesiredStatus, Event, PodRow, Store, StoreError},
 };
 
 /// Events kept while the database is away; the oldest go first.
 const MOST_WAITING: usize = 10_000;
+
+/// How long events are kept.
+const EVENTS_KEPT: Duration = Duration::days(30);
 
 /// The part of a pod's record that must outlive us.
 type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>);
@@ -30,15 +33,26 @@ pub(super) struct Journal {
     lasting: BTreeMap<PodId, Lasting>,
     statuses: BTreeMap<PodId, Status>,
     waiting: VecDeque<(Event, OffsetDateTime)>,
+    restarts: BTreeMap<PodId, u32>,
+    pruned: Option<OffsetDateTime>,
 }
 
 impl Journal {
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, lasting: BTreeMap::new(), statuses: BTreeMap::new(), waiting: VecDeque::new() }
+        Self {
+            store,
+            lasting: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            restarts: BTreeMap::new(),
+            pruned: None,
+        }
     }
 
-    /// Takes over what the store had at the start.
-    pub fn loaded(&mut self, remembered: &BTreeMap<PodId, PodCircumstances>) {
+    /// Takes over what the store had at the start: records, and pods that were going when we were stopped.
+    pub fn loaded(&mut self, remembered: &BTreeMap<PodId, PodCircumstances>, rows: &[PodRow]) {
+        let going = rows.iter().filter(|row| row.desired_status == DesiredStatus::Deleted && !row.is_gone());
+        self.statuses.extend(going.map(|row| (row.id.clone(), farewell())));
         self.lasting = remembered.iter().map(|(id, pod)| (id.clone(), lasting(pod))).collect();
     }
 
@@ -75,15 +89,58 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes how often containers were restarted, where that changed.
+    pub async fn restarts(&mut self, restarts: BTreeMap<PodId, u32>, now: OffsetDateTime) -> Result<(), StoreError> {
+        for (id, count) in restarts {
+            if self.restarts.get(&id).copied().unwrap_or_default() != count {
+                self.store.set_restarts(&id, count, now).await?;
+                self.restarts.insert(id, count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets events past their time; looks only once an hour.
+    pub async fn prune(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        if self.pruned.is_none_or(|last| now - last > Duration::hours(1)) {
+            self.store.prune(now - EVENTS_KEPT).await?;
+            self.pruned = Some(now);
+        }
+        Ok(())
+    }
+
     /// Writes the statuses that changed.
-    pub async fn statuses(&mut self, statuses: &BTreeMap<PodId, Status>, now: OffsetDateTime) -> Result<(), StoreError> {
-        let news = |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
+    /// `whole`: every pod there is was looked at, so one without a status is gone.
+    pub async fn statuses(
+        &mut self,
+        statuses: &BTreeMap<PodId, Status>,
+        whole: bool,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let news =
+            |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
         for (id, status) in statuses.iter().filter(news).collect::<Vec<_>>() {
             self.store.write_status(id, status, now).await?;
             self.statuses.insert(id.clone(), status.clone());
         }
-        self.statuses.retain(|id, _| statuses.contains_key(id));
+        let gone: Vec<PodId> =
+            self.statuses.keys().filter(|id| whole && !statuses.contains_key(*id)).cloned().collect();
+        for id in gone {
+            self.store.write_status(&id, &farewell(), now).await?;
+            self.statuses.remove(&id);
+        }
         Ok(())
+    }
+}
+
+/// The last status of a pod of which nothing is left but its data.
+fn farewell() -> Status {
+    Status {
+        phase: Phase::Deleting,
+        ready: false,
+        reason: "Removed".into(),
+        message: "it was removed; its data is kept".into(),
+        container: None,
     }
 }
 

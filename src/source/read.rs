@@ -1,5 +1,8 @@
 //! Reading all files below a folder at one moment. Files that change meanwhile are read again, so that what comes out
 //! is one state that the folder was really in, whole; a folder that never comes to rest is an error.
+//!
+//! What cannot be known: a writer that pauses in the middle of a file for longer than [`REST`] looks like one that is
+//! done. Writing beside the file and renaming, as git, Kubernetes and most editors do, has no middle.
 
 use std::{
     collections::BTreeMap,
@@ -53,6 +56,11 @@ fn attempt(root: &Path, rules: Rules, patient: bool) -> Result<Attempt, SourceEr
     if let Some(name) = still_moving(&before, patient) {
         return Ok(Attempt::Moving(name));
     }
+    take(&before, root, rules)
+}
+
+/// Reads what a survey found, if it is still the same when all of it is read.
+fn take(before: &Survey, root: &Path, rules: Rules) -> Result<Attempt, SourceError> {
     let (mut files, mut problems) = (BTreeMap::new(), before.problems.clone());
     // With a problem nothing will come of it, but what cannot be opened should be told in one go.
     for (name, found) in &before.files {
@@ -105,4 +113,48 @@ fn read_file(found: &Found) -> io::Result<Option<Vec<u8>>> {
     (&file).take(found.stamp.size + 1).read_to_end(&mut bytes)?;
     let unchanged = Stamp::of(&file.metadata()?) == found.stamp && bytes.len() as u64 == found.stamp.size;
     Ok(unchanged.then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ALL: Rules = Rules { label: "", counts: |_| true, limited: true };
+
+    /// What comes of a reading when `meanwhile` happens between looking and reading.
+    fn moving(meanwhile: impl FnOnce(&Path)) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a"), "1").unwrap();
+        fs::write(folder.path().join("b"), "1").unwrap();
+        let before = survey(folder.path(), ALL).unwrap();
+        meanwhile(folder.path());
+        match take(&before, folder.path(), ALL).unwrap() {
+            Attempt::Whole(files) => {
+                assert_eq!(files.len(), 2);
+                None
+            }
+            Attempt::Moving(name) => Some(name),
+        }
+    }
+
+    #[test]
+    fn whatever_changes_while_files_are_read_makes_them_be_read_again() {
+        assert_eq!(moving(|_| {}), None);
+        assert_eq!(moving(|root| fs::write(root.join("b"), "12").unwrap()), Some("b".into()));
+        assert_eq!(moving(|root| fs::write(root.join("c"), "1").unwrap()), Some("c".into()));
+        assert_eq!(moving(|root| fs::remove_file(root.join("a")).unwrap()), Some("a".into()));
+        assert_eq!(moving(|root| fs::create_dir(root.join("d")).unwrap()), Some("a folder".into()));
+        let replaced = |root: &Path| {
+            fs::write(root.join(".new"), "1").unwrap();
+            fs::rename(root.join(".new"), root.join("a")).unwrap();
+        };
+        assert_eq!(moving(replaced), Some("a".into()));
+        let made_a_link = |root: &Path| {
+            fs::remove_file(root.join("a")).unwrap();
+            std::os::unix::fs::symlink("/etc/passwd", root.join("a")).unwrap();
+        };
+        assert_eq!(moving(made_a_link), Some("a".into()), "it is never followed");
+    }
 }

@@ -1,5 +1,7 @@
 //! What goes wrong, and whether it is seen.
 
+use std::time::Duration;
+
 use agentpod::{
     core::actual::{ContainerState, Exit},
     engine::{Engine, EngineError, EngineEvent, docker::Docker},
@@ -13,16 +15,18 @@ use crate::{
 
 type Events = BoxStream<'static, agentpod::engine::Result<EngineEvent>>;
 
+async fn any(events: &mut Events) -> EngineEvent {
+    let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+    event.expect("an event within 20 s").expect("the stream goes on").unwrap()
+}
+
 async fn next(events: &mut Events, action: &str) -> EngineEvent {
-    let wait = async {
-        loop {
-            let event = events.next().await.expect("the stream goes on").unwrap();
-            if event.action == action {
-                return event;
-            }
+    loop {
+        let event = any(events).await;
+        if event.action == action {
+            return event;
         }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect(action)
+    }
 }
 
 #[tokio::test]
@@ -32,7 +36,12 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     let mut events = stage.docker.watch().await.unwrap();
     http("POST", address, 8080, "/crash", b"").await;
     let death = next(&mut events, "die").await;
-    let expected = EngineEvent { action: "die".into(), pod: Some("alice/assistant".parse().unwrap()), container: spec.name.clone(), exit_code: Some(3) };
+    let expected = EngineEvent {
+        action: "die".into(),
+        pod: Some("alice/assistant".parse().unwrap()),
+        container: spec.name.clone(),
+        exit_code: Some(3),
+    };
     assert_eq!(death, expected);
     next(&mut events, "start").await;
     let seen = stage.until(&spec.name, "it runs again", |state| matches!(state, ContainerState::Running { .. })).await;
@@ -65,7 +74,7 @@ async fn the_events_of_others_are_not_heard() {
     let (theirs, _) = other.running(|_| {}).await;
     other.docker.stop(&theirs.name).await.unwrap();
     let (ours, _) = stage.running(|_| {}).await;
-    let first = events.next().await.unwrap().unwrap();
+    let first = any(&mut events).await;
     assert_eq!((first.action.as_str(), first.container), ("start", ours.name));
 }
 
@@ -117,7 +126,10 @@ async fn an_image_that_is_nowhere_is_told_with_its_name_and_what_to_do() {
     assert!(matches!(&error, EngineError::NotFound(why) if why.contains("agentpod/nowhere:1")), "{error}");
     // A registry that refuses the connection: nothing listens on port 1.
     let error = stage.docker.ensure_image("127.0.0.1:1/agentpod/nowhere:1", &|_| {}).await.unwrap_err();
-    assert!(matches!(&error, EngineError::Other(why) if why.contains("127.0.0.1:1/agentpod/nowhere:1") && why.contains("docker load")), "{error}");
+    assert!(
+        matches!(&error, EngineError::Other(why) if why.contains("127.0.0.1:1/agentpod/nowhere:1") && why.contains("docker load")),
+        "{error}"
+    );
     let error = stage.docker.ensure_image("Not An Image", &|_| {}).await.unwrap_err();
     assert_eq!(error.code(), "engine_refused", "{error}");
 }
@@ -136,8 +148,13 @@ async fn an_engine_that_is_not_there_is_unreachable_until_it_is() {
     let socket = folder.path().join("docker.sock");
     let host = format!("unix://{}", socket.display());
     let docker = Docker::connect(unique_instance(), Some(&host)).unwrap();
-    for error in [docker.info().await.unwrap_err(), docker.observe().await.unwrap_err(), docker.watch().await.err().unwrap()] {
-        assert!(matches!(&error, EngineError::Unreachable(why) if why.contains(&host) && why.contains("systemctl status docker")), "{error}");
+    for error in
+        [docker.info().await.unwrap_err(), docker.observe().await.unwrap_err(), docker.watch().await.err().unwrap()]
+    {
+        assert!(
+            matches!(&error, EngineError::Unreachable(why) if why.contains(&host) && why.contains("systemctl status docker")),
+            "{error}"
+        );
     }
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap()); // a socket nobody listens on
     assert_eq!(docker.observe().await.unwrap_err().code(), "engine_unreachable");

@@ -70,7 +70,11 @@ fn harness(situation: &Situation) -> Harness {
     let reference = build(&[wished]).pods.remove(&id).unwrap();
     let digest = |mode| build(&[running("a", mode, 'g')]).pods[&id].container.digest.clone();
     let volume = &reference.container.blueprint.volume;
-    for (digest, state) in [(digest('x'), situation.long_before), (digest('y'), situation.before), (reference.container.digest.clone(), situation.wished)] {
+    for (digest, state) in [
+        (digest('x'), situation.long_before),
+        (digest('y'), situation.before),
+        (reference.container.digest.clone(), situation.wished),
+    ] {
         if let Some(state) = STATES[state] {
             harness.engine.place(&id, &digest, volume, state());
         }
@@ -94,8 +98,14 @@ fn harness(situation: &Situation) -> Harness {
 }
 
 fn check(situation: &Situation, harness: &Harness) {
-    if let Some(wrong) = unsatisfied(harness).filter(|wrong| !(starts_unlawful(situation) && wrong.starts_with("law 4"))) {
-        panic!("{situation:?}\n{wrong}\n{}\n{:#?}", harness.plans.iter().map(|plan| format!("{plan}\n")).collect::<String>(), harness.engine.world().writes);
+    if let Some(wrong) =
+        unsatisfied(harness).filter(|wrong| !(starts_unlawful(situation) && wrong.starts_with("law 4")))
+    {
+        panic!(
+            "{situation:?}\n{wrong}\n{}\n{:#?}",
+            harness.plans.iter().map(|plan| format!("{plan}\n")).collect::<String>(),
+            harness.engine.world().writes
+        );
     }
 }
 

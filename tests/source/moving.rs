@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use super::{folder, read, texts, write};
@@ -17,20 +18,59 @@ use super::{folder, read, texts, write};
 /// Half of a file; both halves hold the same letter, unless a file is torn.
 const HALF: usize = 40_000;
 
-/// Writes a file in place again and again, one half after the other, until told to stop; always ends with a whole one.
-fn writer(path: PathBuf, stop: Arc<AtomicBool>, rounds: Arc<AtomicUsize>) -> JoinHandle<()> {
-    thread::spawn(move || {
-        let mut letters = (b'a'..=b'z').cycle();
-        while !stop.load(Ordering::Relaxed) {
-            let half = vec![letters.next().unwrap(); HALF];
-            let mut file = File::create(&path).unwrap();
-            file.write_all(&half).unwrap();
-            file.flush().unwrap();
-            thread::yield_now();
-            file.write_all(&half).unwrap();
-            rounds.fetch_add(1, Ordering::Relaxed);
+/// A pause in a write longer than this may be taken for its end: then what was read says nothing about us.
+const STALL: Duration = Duration::from_millis(50);
+/// How often a reading is tried again on a machine that is too busy to let the writer write.
+const TRIES: u32 = 10;
+
+/// Writes a file in place again and again, one half after the other.
+#[derive(Default)]
+struct Writer {
+    stop: AtomicBool,
+    rounds: AtomicUsize,
+    /// The longest pause between two of its steps, in microseconds.
+    pause: AtomicU64,
+}
+
+impl Writer {
+    /// Begins; always ends with a whole file.
+    fn begin(path: PathBuf) -> (Arc<Self>, JoinHandle<()>) {
+        let writer = Arc::new(Self::default());
+        let written = writer.clone();
+        let thread = thread::spawn(move || {
+            let mut last = Instant::now();
+            let mut step = || {
+                let pause = std::mem::replace(&mut last, Instant::now()).elapsed();
+                written.pause.fetch_max(pause.as_micros() as u64, Ordering::SeqCst);
+            };
+            let mut letters = (b'a'..=b'z').cycle();
+            while !written.stop.load(Ordering::SeqCst) {
+                let half = vec![letters.next().unwrap(); HALF];
+                let mut file = File::create(&path).unwrap();
+                step();
+                file.write_all(&half).unwrap();
+                step();
+                thread::yield_now();
+                file.write_all(&half).unwrap();
+                step();
+                written.rounds.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        (writer, thread)
+    }
+
+    /// Waits for this many more whole files.
+    async fn writes(&self, rounds: usize) {
+        let wanted = self.rounds.load(Ordering::SeqCst) + rounds;
+        while self.rounds.load(Ordering::SeqCst) < wanted {
+            tokio::task::yield_now().await;
         }
-    })
+    }
+
+    /// Whether it was kept from writing since this was last asked.
+    fn was_stalled(&self) -> bool {
+        Duration::from_micros(self.pause.swap(0, Ordering::SeqCst)) > STALL
+    }
 }
 
 fn is_whole(bytes: &[u8]) -> bool {
@@ -38,29 +78,44 @@ fn is_whole(bytes: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_written_file_never_yields_a_torn_snapshot() {
+async fn a_file_that_is_written_all_the_time_is_busy() {
     let (_folder, root) = folder();
-    let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let writing = writer(root.join("a.yaml"), stop.clone(), rounds.clone());
-    while rounds.load(Ordering::Relaxed) < 3 {
-        thread::yield_now();
+    let (writer, thread) = Writer::begin(root.join("a.yaml"));
+    for _ in 0..TRIES {
+        writer.writes(3).await;
+        writer.was_stalled();
+        let result = read(&root).await;
+        writer.writes(1).await;
+        if !writer.was_stalled() {
+            let error = result.unwrap_err();
+            assert_eq!(error.code(), "source_busy");
+            assert!(error.to_string().contains("a.yaml keeps changing"), "{error}");
+            break;
+        }
     }
-    let error = read(&root).await.unwrap_err();
-    assert_eq!(error.code(), "source_busy");
-    assert!(error.to_string().contains("a.yaml keeps changing"), "{error}");
-    // The next reading begins while it is still written and ends when it is whole.
-    let reading = tokio::spawn({
-        let root = root.clone();
-        async move { read(&root).await }
-    });
-    let seen = rounds.load(Ordering::Relaxed);
-    while rounds.load(Ordering::Relaxed) < seen + 50 {
-        tokio::task::yield_now().await;
+    writer.stop.store(true, Ordering::SeqCst);
+    thread.join().unwrap();
+    assert!(is_whole(&read(&root).await.unwrap().files["a.yaml"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_written_file_never_yields_a_torn_snapshot() {
+    for _ in 0..TRIES {
+        let (_folder, root) = folder();
+        let (writer, thread) = Writer::begin(root.join("a.yaml"));
+        writer.writes(3).await;
+        writer.was_stalled();
+        // It begins while the file is written, and ends when it is whole.
+        let reading = tokio::spawn(async move { read(&root).await });
+        writer.writes(50).await;
+        writer.stop.store(true, Ordering::SeqCst);
+        thread.join().unwrap();
+        let result = reading.await.unwrap();
+        if !writer.was_stalled() {
+            assert!(is_whole(&result.unwrap().files["a.yaml"]));
+            break;
+        }
     }
-    stop.store(true, Ordering::Relaxed);
-    let snapshot = reading.await.unwrap().unwrap();
-    writing.join().unwrap();
-    assert!(is_whole(&snapshot.files["a.yaml"]));
 }
 
 #[tokio::test]

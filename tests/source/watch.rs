@@ -98,6 +98,26 @@ async fn a_thousand_files_written_at_once_are_one_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_written_one_after_the_other_are_told_when_the_last_is_there() {
+    let (_folder, root) = folder();
+    write(&root, &[("a.yaml", "1")]);
+    let mut watch = watch(&root).await;
+    let writing = tokio::spawn({
+        let root = root.clone();
+        async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(25));
+            for number in 0..30 {
+                tick.tick().await;
+                fs::write(root.join(format!("{number}.yaml")), "1").unwrap();
+            }
+        }
+    });
+    changed(&mut watch).await;
+    assert!(writing.is_finished(), "nothing is told in the middle");
+    assert!(is_quiet(&mut watch).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_never_gets_quiet_is_told_all_the_same() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);

@@ -4,7 +4,7 @@
 
 mod commands;
 mod daemon;
-pub mod docker;
+mod docker;
 mod place;
 mod proxy;
 mod web;
@@ -18,7 +18,7 @@ use std::{
 use serde_json::Value;
 
 use daemon::Daemon;
-pub use docker::Container;
+pub use docker::{Container, docker, try_docker};
 use place::Place;
 pub use web::{Answer, Socket};
 
@@ -93,8 +93,10 @@ impl Stand {
     /// Waits until a pod is ready and nothing is left to do for it.
     pub async fn ready(&self, id: &str, limit: Duration) -> Value {
         let what = format!("{id} is ready");
-        self.until(&what, limit, async || self.pod(id).await.filter(|pod| pod["ready"] == true && pod["settled"] == true))
-            .await
+        self.until(&what, limit, async || {
+            self.pod(id).await.filter(|pod| pod["ready"] == true && pod["settled"] == true)
+        })
+        .await
     }
 
     /// Waits until all of these pods are ready.
@@ -106,15 +108,18 @@ impl Stand {
 
     /// Waits until a pod is in a phase.
     pub async fn phase(&self, id: &str, phase: &str, limit: Duration) -> Value {
-        self.until(&format!("{id} is {phase}"), limit, async || self.pod(id).await.filter(|pod| pod["phase"] == phase)).await
+        self.until(&format!("{id} is {phase}"), limit, async || self.pod(id).await.filter(|pod| pod["phase"] == phase))
+            .await
     }
 
     /// Waits until the daemon has made some more whole rounds, each with a look at the source.
     pub async fn rounds(&self, more: u64) {
         let rounds = async || self.status().await.and_then(|status| status["rounds"].as_u64());
         let before = self.until("the daemon makes rounds", PATIENCE, rounds).await;
-        self.until("the daemon makes more rounds", PATIENCE * 2, async || rounds().await.filter(|now| *now >= before + more))
-            .await;
+        self.until("the daemon makes more rounds", PATIENCE * 2, async || {
+            rounds().await.filter(|now| *now >= before + more)
+        })
+        .await;
     }
 
     /// Asks again and again until there is an answer; shows what the daemon knows and said when there is none in time.
@@ -145,6 +150,13 @@ impl Stand {
     /// Starts the daemon again.
     pub fn start_daemon(&mut self) {
         self.daemon = Daemon::start(&self.place);
+    }
+
+    /// Fails if a text stands in any file of the daemon's state, its database included.
+    pub fn not_in_files(&self, text: &str) {
+        let found =
+            std::process::Command::new("grep").args(["-rlaF", "--", text]).arg(self.place.state()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{text:?} stands in these files");
     }
 
     /// Everything the daemon logged, over all its lives.

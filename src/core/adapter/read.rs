@@ -14,7 +14,7 @@ use crate::core::{
     names::AdapterName,
     problem::Problem,
     shape,
-    template::Templates,
+    template::{self, Templates},
 };
 
 /// The files adapters are made of, each by its path below its root.
@@ -46,7 +46,8 @@ pub fn read(files: &AdapterFiles) -> (Adapters, Vec<Problem>) {
 fn manifest_schema() -> &'static (Value, jsonschema::Validator) {
     static SCHEMA: OnceLock<(Value, jsonschema::Validator)> = OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<AdapterManifest>().to_value();
+        let mut schema =
+            SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<AdapterManifest>().to_value();
         one_probe_with_its_settings(&mut schema);
         let validator = shape::compile(&schema).expect("our own schema is valid: a test compiles it");
         (schema, validator)
@@ -80,7 +81,11 @@ fn read_one(
     let (mut documents, unreadable) = document::read(file, bytes);
     problems.extend(unreadable);
     if documents.len() > 1 {
-        problems.push(documents[1].problem(documents[1].root.at, "an adapter's file holds one document"));
+        problems.push(
+            documents[1]
+                .problem(documents[1].root.at, "an adapter's file holds one document")
+                .hint("remove what follows the line ---"),
+        );
     }
     let document = (!documents.is_empty()).then(|| documents.remove(0))?;
     let (schema, validator) = manifest_schema();
@@ -92,20 +97,22 @@ fn read_one(
     let manifest: AdapterManifest = match serde_json::from_value(document.root.to_json()) {
         Ok(manifest) => manifest,
         Err(error) => {
-            problems.push(document.problem(document.root.at, error.to_string()));
+            problems.push(document.problem(document.root.at, error.to_string()).hint("correct that value"));
             return None;
         }
     };
     let AdapterManifest { metadata, spec, .. } = manifest;
     if metadata.name.as_str() != folder {
         let at = document.root.locate(["metadata", "name"]);
-        problems.push(document.problem(at, format!("the adapter is called {:?}, but its folder {folder:?}", metadata.name.as_str())));
+        let what = format!("the adapter is called {:?}, but its folder {folder:?}", metadata.name.as_str());
+        problems.push(document.problem(at, what).hint("give both the same name, also the folder below templates/"));
     }
     for (index, file) in spec.files.iter().enumerate() {
         let at = document.root.locate(["spec", "files", &index.to_string(), "template"]);
         if !templates.has(&metadata.name, &file.template) {
             let what = format!("there is no template {:?}", file.template);
-            problems.push(document.problem(at, what).hint(format!("it belongs at templates/{folder}/{}", file.template)));
+            problems
+                .push(document.problem(at, what).hint(format!("it belongs at templates/{folder}/{}", file.template)));
         }
         if file.path.parent() == "/" || file.path.is_below(&spec.data) {
             let at = document.root.locate(["spec", "files", &index.to_string(), "path"]);
@@ -115,14 +122,19 @@ fn read_one(
     }
     for (name, template) in &spec.environment {
         if let Err(why) = templates.add_environment(&metadata.name, name, template) {
-            problems.push(document.problem(document.root.locate(["spec", "environment", name]), why));
+            problems
+                .push(document.problem(document.root.locate(["spec", "environment", name]), why).hint(template::HINT));
         }
     }
     let config_schema = with_strict_root(spec.config_schema.clone());
     let config_validator = match shape::compile(&config_schema) {
         Ok(validator) => Arc::new(validator),
         Err(why) => {
-            problems.push(document.problem(document.root.locate(["spec", "configSchema"]), why));
+            problems.push(
+                document
+                    .problem(document.root.locate_key(["spec", "configSchema"]), why)
+                    .hint("configSchema is JSON Schema, draft 2020-12"),
+            );
             return None;
         }
     };
@@ -137,7 +149,11 @@ fn with_strict_root(mut schema: Map<String, Value>) -> Value {
     Value::Object(schema)
 }
 
-fn read_samples(adapter: &AdapterName, files: &AdapterFiles, problems: &mut Vec<Problem>) -> BTreeMap<String, Map<String, Value>> {
+fn read_samples(
+    adapter: &AdapterName,
+    files: &AdapterFiles,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Map<String, Value>> {
     let prefix = format!("{adapter}/samples/");
     let mut samples = BTreeMap::new();
     for (path, bytes) in files.adapters.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
@@ -157,5 +173,7 @@ fn read_samples(adapter: &AdapterName, files: &AdapterFiles, problems: &mut Vec<
 }
 
 fn not_a_config(document: &Document) -> Problem {
-    document.problem(document.root.at, "a sample is the `config` of a pod: a mapping of settings")
+    document
+        .problem(document.root.at, "this is no sample")
+        .hint("a sample is the `config` of a pod: settings, key: value")
 }

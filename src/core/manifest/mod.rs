@@ -114,7 +114,8 @@ pub struct PodSpec {
     /// Whether it should run.
     #[serde(default)]
     pub state: State,
-    /// Another image than the adapter's; the adapter says which are allowed.
+    /// Another image than the adapter's, with a tag or a digest: registry/name:tag or registry/name@sha256:…; the
+    /// adapter says which are allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "image")]
     pub image: Option<String>,
@@ -151,7 +152,7 @@ pub struct Resources {
     /// Processors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
-    /// Processes and threads.
+    /// Processes and threads, from 16 to 65536.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 65536))]
     pub pids: Option<u32>,
@@ -229,7 +230,8 @@ fn image(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// An image reference with a tag or digest; a floating `latest` by omission is refused.
-pub const IMAGE_PATTERN: &str = r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$";
+pub const IMAGE_PATTERN: &str =
+    r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$";
 
 fn secrets(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let reference = generator.subschema_for::<SecretRef>();

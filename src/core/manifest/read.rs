@@ -2,7 +2,7 @@
 //! with others is `resolve`'s business.
 
 use std::{
-    collections::btree_map::Entry,
+    collections::{BTreeSet, btree_map::Entry},
     sync::{Arc, OnceLock},
 };
 
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::{API_VERSION, Declared, Defaults, Manifests, Pod, Tenant};
 use crate::core::{
-    document::{self, Document},
+    document::{self, Document, Node, NodeValue},
     names::PodId,
-    problem::{Problem, nearest},
+    problem::{Position, Problem, nearest},
     shape,
 };
 
@@ -38,10 +38,12 @@ pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Manife
 /// The JSON Schema of one document of a manifest file.
 pub fn schema() -> Value {
     let mut definitions = serde_json::Map::new();
-    for (kind, schema) in [("Tenant", &tenant_schema().0), ("Pod", &pod_schema().0), ("Defaults", &defaults_schema().0)] {
+    for (kind, schema) in [("Tenant", &tenant_schema().0), ("Pod", &pod_schema().0), ("Defaults", &defaults_schema().0)]
+    {
         let mut schema = schema.clone();
         if let Some(inner) = schema.as_object_mut().and_then(|object| object.remove("$defs")) {
-            definitions.extend(inner.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+            definitions
+                .extend(inner.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
         }
         definitions.insert(kind.into(), schema);
     }
@@ -86,7 +88,12 @@ fn take(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<P
         Some("Tenant") => {
             let Some(tenant) = typed::<Tenant>(&document, tenant_schema(), problems) else { return };
             let name = tenant.value.metadata.name.clone();
-            declare(manifests.tenants.entry(name.clone()), tenant, &format!("tenant {name:?}", name = name.as_str()), problems);
+            declare(
+                manifests.tenants.entry(name.clone()),
+                tenant,
+                &format!("tenant {name:?}", name = name.as_str()),
+                problems,
+            );
         }
         Some("Pod") => {
             let Some(pod) = typed::<Pod>(&document, pod_schema(), problems) else { return };
@@ -103,45 +110,108 @@ fn take(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<P
     }
 }
 
+/// What keeps a document from being looked at as any kind of manifest.
 fn wrong_header(document: &Document) -> Option<Problem> {
     let root = &document.root;
-    match root.text(&["apiVersion"]) {
-        Some(API_VERSION) => {}
-        Some(other) => {
-            let what = format!("unknown apiVersion {other:?}");
-            return Some(document.problem(root.locate(["apiVersion"]), what).hint(format!("write apiVersion: {API_VERSION}")));
-        }
-        None => {
-            let what = "this is no manifest: \"apiVersion\" is missing";
-            return Some(document.problem(root.at, what).hint(format!("begin with apiVersion: {API_VERSION} and kind: Pod")));
-        }
+    let problem = |at: Position, what: String, hint: String| Some(document.problem(at, what).hint(hint));
+    let begin = || format!("a manifest begins with apiVersion: {API_VERSION} and kind: Pod, Tenant or Defaults");
+    let what_it_is = match &root.value {
+        NodeValue::Map(_) => None,
+        NodeValue::List(_) => Some("a list; separate several manifests by lines ---"),
+        NodeValue::Scalar(_) => Some("a single value"),
+    };
+    if let Some(what_it_is) = what_it_is {
+        return problem(root.at, format!("this is no manifest but {what_it_is}"), begin());
     }
-    match root.text(&["kind"]) {
-        Some(kind) if KINDS.contains(&kind) => None,
-        Some(kind) => {
-            let hint = nearest(kind, KINDS).map_or_else(|| format!("one of: {}", KINDS.join(", ")), |k| format!("did you mean {k:?}?"));
-            Some(document.problem(root.locate(["kind"]), format!("unknown kind {kind:?}")).hint(hint))
+    match header(root, "apiVersion") {
+        Some(Ok(API_VERSION)) => {}
+        Some(Ok(other)) => {
+            return problem(
+                root.locate(["apiVersion"]),
+                format!("unknown apiVersion {other:?}"),
+                format!("write apiVersion: {API_VERSION}"),
+            );
         }
-        None => Some(document.problem(root.at, "\"kind\" is missing").hint(format!("one of: {}", KINDS.join(", ")))),
+        Some(Err(other)) => {
+            return problem(
+                root.locate(["apiVersion"]),
+                format!("unknown apiVersion {other}"),
+                format!("write apiVersion: {API_VERSION}"),
+            );
+        }
+        None => return problem(root.at, "this is no manifest: \"apiVersion\" is missing".into(), begin()),
+    }
+    let kinds = || format!("one of: {}", KINDS.join(", "));
+    match header(root, "kind") {
+        Some(Ok(kind)) if KINDS.contains(&kind) => None,
+        Some(Ok(kind)) => {
+            let hint = nearest(kind, KINDS).map_or_else(kinds, |near| format!("did you mean {near:?}?"));
+            problem(root.locate(["kind"]), format!("unknown kind {kind:?}"), hint)
+        }
+        Some(Err(other)) => problem(root.locate(["kind"]), format!("unknown kind {other}"), kinds()),
+        None => problem(root.at, "\"kind\" is missing".into(), kinds()),
     }
 }
 
-fn typed<T: DeserializeOwned>(document: &Arc<Document>, schema: &Checked, problems: &mut Vec<Problem>) -> Option<Declared<T>> {
-    let found = shape::check(document, &document.root, &schema.0, &schema.1);
+/// A text at the top of a document, or what stands in its place.
+fn header<'a>(root: &'a Node, key: &str) -> Option<Result<&'a str, Value>> {
+    let (_, node) = root.entry(key)?;
+    Some(root.text(&[key]).ok_or_else(|| node.to_json()))
+}
+
+fn typed<T: DeserializeOwned>(
+    document: &Arc<Document>,
+    schema: &Checked,
+    problems: &mut Vec<Problem>,
+) -> Option<Declared<T>> {
+    let mut found = shape::check(document, &document.root, &schema.0, &schema.1);
     if !found.is_empty() {
+        hide_secrets(&document.root, &mut found);
         problems.extend(found);
         return None;
     }
     match serde_json::from_value(document.root.to_json()) {
         Ok(value) => Some(Declared { value, document: document.clone() }),
         Err(error) => {
-            problems.push(document.problem(document.root.at, error.to_string()));
+            let at = document.root.locate_key(["spec"]);
+            problems.push(
+                document
+                    .problem(at, error.to_string())
+                    .hint("correct that value; the schema of manifests: agentpod schema"),
+            );
             None
         }
     }
 }
 
-fn declare<K: Ord, T>(entry: Entry<'_, K, Declared<T>>, declared: Declared<T>, name: &str, problems: &mut Vec<Problem>) {
+/// Takes the excerpt from problems whose line holds what may be a secret: a value written where its place belongs.
+fn hide_secrets(root: &Node, problems: &mut [Problem]) {
+    let mut lines = BTreeSet::new();
+    if let Some((_, secrets)) = root.entry("spec").and_then(|(_, spec)| spec.entry("secrets")) {
+        suspicious_lines(secrets, "", &mut lines);
+    }
+    for problem in problems.iter_mut().filter(|problem| problem.at.is_some_and(|at| lines.contains(&at.line))) {
+        problem.excerpt = None;
+    }
+}
+
+fn suspicious_lines(node: &Node, key: &str, lines: &mut BTreeSet<usize>) {
+    match &node.value {
+        NodeValue::Map(entries) => entries.iter().for_each(|(_, key, node)| suspicious_lines(node, key, lines)),
+        NodeValue::List(items) => items.iter().for_each(|node| suspicious_lines(node, "", lines)),
+        NodeValue::Scalar(Value::String(text)) if key == "file" && text.starts_with('/') => {}
+        NodeValue::Scalar(_) => {
+            lines.insert(node.at.line);
+        }
+    }
+}
+
+fn declare<K: Ord, T>(
+    entry: Entry<'_, K, Declared<T>>,
+    declared: Declared<T>,
+    name: &str,
+    problems: &mut Vec<Problem>,
+) {
     match entry {
         Entry::Occupied(first) => problems.push(twice(name, &declared.document, first.get())),
         Entry::Vacant(free) => {

@@ -37,7 +37,14 @@ impl PodCircumstances {
     }
 
     /// Takes note of how an action ended: well, or with a failure in a sentence.
-    pub fn finish(&mut self, action: &Action, wish: Option<&DesiredPod>, outcome: Result<(), String>, now: OffsetDateTime, chance: f64) {
+    pub fn finish(
+        &mut self,
+        action: &Action,
+        wish: Option<&DesiredPod>,
+        outcome: Result<(), String>,
+        now: OffsetDateTime,
+        chance: f64,
+    ) {
         self.busy = false;
         match outcome {
             Err(why) => self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, false, now, chance)),

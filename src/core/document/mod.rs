@@ -3,6 +3,8 @@
 //! A file holds any number of documents; each is read by itself, so that one broken document does not hide the
 //! problems of the next. Budgets refuse alias bombs and absurd nesting before they cost anything.
 
+mod plain_words;
+
 use std::{fmt, sync::Arc};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -71,11 +73,23 @@ impl Node {
 
     /// The text at `path`, if there is one.
     pub fn text(&self, path: &[&str]) -> Option<&str> {
-        let node = path.iter().try_fold(self, |node, key| node.entry(key).map(|(_, node)| node))?;
-        match &node.value {
+        match &self.get(path)?.value {
             NodeValue::Scalar(Value::String(text)) => Some(text),
             _ => None,
         }
+    }
+
+    /// What is at a path.
+    pub fn get(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| match &node.value {
+            NodeValue::List(items) => items.get(key.parse::<usize>().ok()?),
+            _ => node.entry(key).map(|(_, node)| node),
+        })
+    }
+
+    /// Whether there is a key without a value at a path.
+    pub fn is_empty_at(&self, path: &[&str]) -> bool {
+        self.get(path).is_some_and(|node| matches!(node.value, NodeValue::Scalar(Value::Null)))
     }
 
     /// The place of the value at a path, or of its nearest ancestor that exists.
@@ -92,6 +106,14 @@ impl Node {
             (at, node) = (next_at, next_node);
         }
         at
+    }
+
+    /// The place of the last key of a path, or of the value where there is no such key.
+    pub fn locate_key<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
+        let path: Vec<&str> = path.into_iter().collect();
+        let Some((last, holders)) = path.split_last() else { return self.at };
+        let holder = self.get(holders);
+        holder.and_then(|node| node.entry(last)).map_or_else(|| self.locate(path), |(at, _)| at)
     }
 
     fn shift_lines(&mut self, by: usize) {
@@ -128,8 +150,9 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
                 root.shift_lines(first_line);
                 documents.push(Document { file: file.into(), text: text.clone(), root });
             }
-            Err((at, what)) => {
-                let problem = Problem::of_file(file, what);
+            Err((at, message)) => {
+                let (what, hint) = plain_words::of(&message);
+                let problem = Problem { hint, ..Problem::of_file(file, what) };
                 let at = at.map(|at| Position { line: at.line + first_line, ..at });
                 problems.push(match at {
                     Some(at) => problem.at(at, &text),
@@ -143,8 +166,8 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
 
 /// The problem of a file that is too large to be a manifest.
 pub fn too_large(file: &str, bytes: u64) -> Problem {
-    Problem::of_file(file, format!("the file has {bytes} bytes, more than the {MAX_FILE_BYTES} a manifest may have"))
-        .hint("split it, or move what is no manifest out of the folder")
+    Problem::of_file(file, format!("the file has {bytes} bytes; {MAX_FILE_BYTES} (1 MiB) is the most a file may have"))
+        .hint("split it, or move what does not belong here out of the folder")
 }
 
 /// Splits at lines `---`; gives each part with the number of lines before it.
@@ -178,9 +201,7 @@ fn read_one(text: &str) -> Result<Option<Node>, (Option<Position>, String)> {
             line: (location.line() as usize).max(1),
             column: (location.column() as usize).max(1),
         });
-        let message = error.without_snippet().to_string();
-        let message = message.split(" at line ").next().unwrap_or(&message).trim().to_owned();
-        (at, message)
+        (at, error.without_snippet().to_string())
     })
 }
 
@@ -281,7 +302,10 @@ mod tests {
     #[test]
     fn words_that_only_look_like_numbers_or_booleans_stay_words() {
         let json = only("a: no\nb: 012\nc: 1_000\nd: 1.10\ne: true\nf: 7\ng: ~\n").root.to_json();
-        assert_eq!(json, serde_json::json!({"a": "no", "b": "012", "c": "1_000", "d": 1.1, "e": true, "f": 7, "g": null}));
+        assert_eq!(
+            json,
+            serde_json::json!({"a": "no", "b": "012", "c": "1_000", "d": 1.1, "e": true, "f": 7, "g": null})
+        );
     }
 
     #[test]
