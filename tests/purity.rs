@@ -1,5 +1,6 @@
 //! The house rules that no compiler checks, read from the sources: the core stays pure, files stay short, and every
-//! file says what it is for.
+//! file says what it is for. Clippy's `disallowed-methods` cannot say the first: it holds for a whole crate, and the
+//! edges of this one must read the clock.
 
 use std::{
     fs,
@@ -231,5 +232,13 @@ fn no_source_file_is_longer_than_can_be_read_at_one_go() {
 fn every_source_file_says_first_what_it_is_for() {
     for (path, text) in sources("src") {
         assert!(text.starts_with("//! "), "{} does not begin with //! and a sentence", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_printed_in_a_way_that_ends_the_program_when_the_reader_is_gone() {
+    for (path, text) in sources("src") {
+        let printed = tokens(&code(&text)).windows(2).any(|pair| matches!(pair[0].as_str(), "println" | "print") && pair[1] == "!");
+        assert!(!printed, "{}: println! panics on a closed pipe; use cli::output", path.display());
     }
 }
