@@ -20,6 +20,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
                 stop.cancel();
             } else {
                 warn!("stopped at once");
+                #[expect(clippy::disallowed_methods, reason = "the second signal means now")]
                 std::process::exit(130);
             }
         }
