@@ -119,7 +119,11 @@ impl SettingsArgs {
     pub fn settle(self) -> Result<Settings> {
         let Self { source, adapters, templates, state_dir, database_url, postgres_bin, docker_host, .. } = self.clone();
         check_domain(&self.domain)?;
-        for (flag, word) in [("--entry-point", Some(&self.entry_point)), ("--cert-resolver", self.cert_resolver.as_ref()), ("--network", Some(&self.network))] {
+        for (flag, word) in [
+            ("--entry-point", Some(&self.entry_point)),
+            ("--cert-resolver", self.cert_resolver.as_ref()),
+            ("--network", Some(&self.network)),
+        ] {
             if let Some(word) = word
                 && !word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
             {
@@ -167,18 +171,27 @@ impl SettingsArgs {
 }
 
 fn check_domain(domain: &str) -> Result<()> {
-    let label = |label: &str| !label.is_empty() && label.len() <= 63 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let label = |label: &str| {
+        !label.is_empty() && label.len() <= 63 && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
     if domain.len() > 190 || !domain.split('.').all(label) {
-        bail!("--domain {domain:?} is not a domain name; pods answer below it, like alice.example.com below example.com");
+        bail!(
+            "--domain {domain:?} is not a domain name; pods answer below it, like alice.example.com below example.com"
+        );
     }
     Ok(())
 }
 
 fn parse_subnet(text: &str) -> Result<(Ipv4Addr, u32)> {
-    let parsed = text.split_once('/').and_then(|(base, bits)| Some((base.parse::<Ipv4Addr>().ok()?, bits.parse::<u32>().ok()?)));
+    let parsed =
+        text.split_once('/').and_then(|(base, bits)| Some((base.parse::<Ipv4Addr>().ok()?, bits.parse::<u32>().ok()?)));
     match parsed {
-        Some((base, bits)) if (8..=28).contains(&bits) && u32::from(base).trailing_zeros() >= 32 - bits => Ok((base, bits)),
-        _ => bail!("--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (between /8 and /28, its host bits zero)"),
+        Some((base, bits)) if (8..=28).contains(&bits) && u32::from(base).trailing_zeros() >= 32 - bits => {
+            Ok((base, bits))
+        }
+        _ => bail!(
+            "--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (between /8 and /28, its host bits zero)"
+        ),
     }
 }
 

@@ -20,7 +20,9 @@ const NEVER_DETAILED: [&str; 3] = ["bollard=info", "hyper_util=info", "sqlx=info
 pub fn start(format: LogFormat, usual: &str) {
     let filter = EnvFilter::try_from_env("AGENTPOD_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     // At debug level the engine's client writes whole requests, and with them the agents' secrets.
-    let filter = NEVER_DETAILED.iter().fold(filter, |filter, quiet| filter.add_directive(quiet.parse().expect("a fixed directive parses")));
+    let filter = NEVER_DETAILED
+        .iter()
+        .fold(filter, |filter, quiet| filter.add_directive(quiet.parse().expect("a fixed directive parses")));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);
     let started = match format {

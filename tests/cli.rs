@@ -39,10 +39,19 @@ fn validate_says_yes_with_exit_code_0() {
 
 #[test]
 fn validate_names_every_problem_of_every_file_with_exit_code_1() {
-    let bad = folder(&[("a.yaml", &POD.replace("adapter: echo", "adaptr: echo")), ("b.yaml", &POD.replace("kind: Pod", "kind: Pood"))]);
+    let bad = folder(&[
+        ("a.yaml", &POD.replace("adapter: echo", "adaptr: echo")),
+        ("b.yaml", &POD.replace("kind: Pod", "kind: Pood")),
+    ]);
     let (code, out, _) = run(&["validate", path(bad.path())]);
     assert_eq!(code, Some(1), "{out}");
-    for part in ["a.yaml:9:3: unknown field \"adaptr\"", "did you mean \"adapter\"?", "b.yaml:6:", "did you mean \"Pod\"?", "problems"] {
+    for part in [
+        "a.yaml:9:3: unknown field \"adaptr\"",
+        "did you mean \"adapter\"?",
+        "b.yaml:6:",
+        "did you mean \"Pod\"?",
+        "problems",
+    ] {
         assert!(out.contains(part), "{part:?} is missing in:\n{out}");
     }
     let (code, out, _) = run(&["validate", path(bad.path()), "-o", "json"]);
@@ -67,7 +76,8 @@ fn check_renders_every_sample_and_finds_a_broken_template() {
     let (code, out, _) = run(&["check"]);
     assert_eq!(code, Some(0), "{out}");
     let adapter = fs::read_to_string("adapters/echo/adapter.yaml").unwrap();
-    let broken = folder(&[("adapters/echo/adapter.yaml", &adapter), ("templates/echo/echo.json.j2", "{\"a\": {{ pod.nmae }}}")]);
+    let broken =
+        folder(&[("adapters/echo/adapter.yaml", &adapter), ("templates/echo/echo.json.j2", "{\"a\": {{ pod.nmae }}}")]);
     let (adapters, templates) = (broken.path().join("adapters"), broken.path().join("templates"));
     let (code, out, _) = run(&["check", "--adapters", path(&adapters), "--templates", path(&templates)]);
     assert_eq!(code, Some(1));
@@ -85,7 +95,8 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
         let (documents, problems) = agentpod::core::document::read("m", &fs::read(&file).unwrap());
         assert_eq!(problems, []);
         for document in documents {
-            let errors: Vec<String> = validator.iter_errors(&document.root.to_json()).map(|error| error.to_string()).collect();
+            let errors: Vec<String> =
+                validator.iter_errors(&document.root.to_json()).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{}: {errors:?}", file.display());
         }
     }
@@ -94,7 +105,11 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let binary = assert_cmd::cargo::cargo_bin("agentpod");
-    let output = std::process::Command::new("sh").arg("-c").arg(format!("{} schema | head -1", binary.display())).output().unwrap();
+    let output = std::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{} schema | head -1", binary.display()))
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "{\n");
 }
@@ -102,7 +117,10 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn render_shows_what_the_agent_gets_without_its_secrets() {
     let source = folder(&[("a.yaml", POD)]);
-    let output = agentpod(&["render", "alice/a", "--source", path(source.path())]).env("AGENTPOD_TEST_KEY", "sk-very-secret").output().unwrap();
+    let output = agentpod(&["render", "alice/a", "--source", path(source.path())])
+        .env("AGENTPOD_TEST_KEY", "sk-very-secret")
+        .output()
+        .unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.contains("KEY=[secret KEY]") && out.contains("ECHO_TOKEN=[gateway token]"), "{out}");
     assert!(!out.contains("sk-very-secret"));

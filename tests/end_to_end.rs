@@ -1,6 +1,7 @@
 //! The whole of it: the real daemon with its real database, a real Traefik and real containers. State is checked, on
 //! the engine, in the agents and in the database; what is printed only where printing is what counts.
 
+#[path = "support"]
 mod support {
     pub mod stand;
 }

@@ -1,6 +1,7 @@
 //! The real Open WebUI behind the real Traefik: ready, its page, and settings that follow the manifest although the
 //! agent would rather keep its own.
 
+#[path = "support"]
 mod support {
     pub mod stand;
 }
@@ -33,14 +34,18 @@ async fn the_real_open_webui_is_hosted_and_follows_its_manifest() {
     let id = "carol/chat";
     stand.ready(id, START).await;
     let first = stand.container(id);
-    let page = stand.until("its page is there", START, async || stand.get("carol", "/").await.filter(|page| page.status == 200)).await;
+    let page = stand
+        .until("its page is there", START, async || stand.get("carol", "/").await.filter(|page| page.status == 200))
+        .await;
     assert!(page.kind.starts_with("text/html") && page.body.contains("Open WebUI"), "{}", page.body);
     // It adds its own name to any other.
     assert_eq!(settings(&stand).await, Some(("First (Open WebUI)".into(), true)));
 
     stand.save("carol.yaml", &pod("Second", false));
     let wanted = Some(("Second (Open WebUI)".to_owned(), false));
-    stand.until("the new settings are in force", START, async || (settings(&stand).await == wanted).then_some(())).await;
+    stand
+        .until("the new settings are in force", START, async || (settings(&stand).await == wanted).then_some(()))
+        .await;
     stand.ready(id, START).await;
     let second = stand.container(id);
     assert_ne!(second.id, first.id, "settings from the environment need a new container");

@@ -1,6 +1,7 @@
 //! The real OpenClaw behind the real Traefik: ready, its page, its WebSocket with and without the right papers, a
 //! setting that arrives while it runs, and a login link. One agent for all of it: it takes half a minute to start.
 
+#[path = "support"]
 mod support {
     pub mod openclaw;
     pub mod stand;
@@ -43,7 +44,10 @@ async fn the_real_openclaw_is_hosted_from_a_manifest_to_a_login_link() {
     assert_eq!(browser.connect(&stand, "alice", &origin, token_pass).await, Outcome::Connected);
 
     // The same browser with a wrong origin or a wrong token is not.
-    assert_eq!(browser.connect(&stand, "alice", "http://evil.example.com", token_pass).await, Outcome::OriginNotAllowed);
+    assert_eq!(
+        browser.connect(&stand, "alice", "http://evil.example.com", token_pass).await,
+        Outcome::OriginNotAllowed
+    );
     let wrong = browser.connect(&stand, "alice", &origin, Pass::Token("not-the-token")).await;
     assert!(matches!(wrong, Outcome::AuthFailed(_)), "{wrong:?}");
 
@@ -67,6 +71,11 @@ async fn the_real_openclaw_is_hosted_from_a_manifest_to_a_login_link() {
     assert_ne!(Device::new().connect(&stand, "alice", &origin, Pass::Bootstrap(ticket)).await, Outcome::Connected);
 
     // The token went nowhere but into the container.
-    let told = [stand.log(), stand.agentpod(&["render", id]).out, stand.agentpod(&["events", id]).out, stand.agentpod(&["plan"]).out];
+    let told = [
+        stand.log(),
+        stand.agentpod(&["render", id]).out,
+        stand.agentpod(&["events", id]).out,
+        stand.agentpod(&["plan"]).out,
+    ];
     assert!(told.iter().all(|text| !text.contains(&token)), "the token was told");
 }

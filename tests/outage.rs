@@ -1,10 +1,10 @@
 //! The daemon when what it stands on goes away: the engine, the database, itself. It stays up, says so once and once
 //! more when it heals, changes nothing meanwhile, and goes on.
 
-mod support;
 #[path = "support/postgres.rs"]
 #[allow(dead_code)] // other test binaries use its other part
 mod postgres;
+mod support;
 
 use std::{
     fs,
@@ -77,8 +77,20 @@ impl Stage {
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
         }
-        command.args(["--state-dir", self.path(state).to_str().unwrap(), "--source", self.path("manifests").to_str().unwrap()]);
-        command.args(["--instance", &self.instance, "--network", &format!("{}-net", self.instance), "--network-subnet", &self.subnet]);
+        command.args([
+            "--state-dir",
+            self.path(state).to_str().unwrap(),
+            "--source",
+            self.path("manifests").to_str().unwrap(),
+        ]);
+        command.args([
+            "--instance",
+            &self.instance,
+            "--network",
+            &format!("{}-net", self.instance),
+            "--network-subnet",
+            &self.subnet,
+        ]);
         command.args(["--docker-host", &format!("unix://{}", self.path("engine.sock").display())]);
         command.args(["--listen", &format!("127.0.0.1:{listen}"), "--public-scheme", "http", "--entry-point", "web"]);
         command
@@ -107,7 +119,11 @@ impl Stage {
 
     fn containers(&self) -> Vec<String> {
         let label = format!("label=agentpod.instance={}", self.instance);
-        let mut names: Vec<String> = by_hand(&["ps", "--all", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Names}}"]).lines().map(str::to_owned).collect();
+        let mut names: Vec<String> =
+            by_hand(&["ps", "--all", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Names}}"])
+                .lines()
+                .map(str::to_owned)
+                .collect();
         names.sort();
         names
     }
@@ -167,7 +183,13 @@ async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>) {
 
 fn url(options: &sqlx::postgres::PgConnectOptions) -> String {
     let socket = options.get_socket().expect("the test server is on a socket").display().to_string();
-    format!("postgres://{}@localhost/{}?host={}&port={}", options.get_username(), options.get_database().unwrap(), socket.replace('/', "%2F"), options.get_port())
+    format!(
+        "postgres://{}@localhost/{}?host={}&port={}",
+        options.get_username(),
+        options.get_database().unwrap(),
+        socket.replace('/', "%2F"),
+        options.get_port()
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +197,10 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     let stage = Stage::new(None, 1).await;
     stage.switch.store(false, Ordering::SeqCst);
     let _daemon = stage.start("state", "log", stage.listen);
-    eventually("it stays up without an engine", async || stage.status().await.filter(|status| status["rounds"].as_u64() >= Some(2))).await;
+    eventually("it stays up without an engine", async || {
+        stage.status().await.filter(|status| status["rounds"].as_u64() >= Some(2))
+    })
+    .await;
     assert!(stage.status().await.unwrap()["engine"].as_str().unwrap().contains("does not answer"));
     stage.switch.store(true, Ordering::SeqCst);
     stage.ready("a").await;
@@ -186,7 +211,10 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     stage.switch.store(false, Ordering::SeqCst);
     eventually("it notices", async || stage.status().await.filter(|status| !status["engine"].is_null())).await;
     let rounds = stage.status().await.unwrap()["rounds"].as_u64().unwrap();
-    eventually("it goes on trying", async || stage.status().await.filter(|status| status["rounds"].as_u64() >= Some(rounds + 2))).await;
+    eventually("it goes on trying", async || {
+        stage.status().await.filter(|status| status["rounds"].as_u64() >= Some(rounds + 2))
+    })
+    .await;
     assert_eq!(stage.status().await.unwrap()["pods"]["t/a"]["phase"], "Unknown");
     assert_eq!(stage.said("log", "everything holds until it answers"), told + 1, "told once");
 
@@ -207,7 +235,10 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     server.stop();
     stage.declare(&["a", "b"]);
     eventually("it notices", async || stage.status().await.filter(|status| !status["database"].is_null())).await;
-    eventually("it goes on trying", async || (stage.said("log", "nothing is changed until it answers") > 0).then_some(())).await;
+    eventually("it goes on trying", async || {
+        (stage.said("log", "nothing is changed until it answers") > 0).then_some(())
+    })
+    .await;
     assert_eq!(stage.containers(), before, "nothing is changed meanwhile");
 
     server.start();
@@ -248,7 +279,8 @@ async fn another_database_than_before_is_refused_and_the_address_is_not_repeated
     assert_eq!(stage.containers().len(), 0, "a plan does nothing");
 
     let mut other = stage.command("state", stage.listen);
-    let refused = other.arg("plan").env("DATABASE_URL", "postgres://me:hunter2secret@127.0.0.1:1/elsewhere").output().unwrap();
+    let refused =
+        other.arg("plan").env("DATABASE_URL", "postgres://me:hunter2secret@127.0.0.1:1/elsewhere").output().unwrap();
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1));
     assert!(error.contains("was used with the database") && !error.contains("hunter2secret"), "{error}");

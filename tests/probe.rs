@@ -2,16 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use agentpod::{
-    core::adapter::Probe,
-    engine::memory::Memory,
-    reconcile::ask,
-};
+use agentpod::{core::adapter::Probe, engine::memory::Memory, reconcile::ask};
 use warp::Filter;
 
 async fn agent() -> SocketAddr {
     let ready = warp::path("ready").map(|| warp::reply::json(&serde_json::json!({"ok": true})));
-    let busy = warp::path("busy").map(|| warp::reply::with_status(r#"{"ok":true}"#, warp::http::StatusCode::SERVICE_UNAVAILABLE));
+    let busy = warp::path("busy")
+        .map(|| warp::reply::with_status(r#"{"ok":true}"#, warp::http::StatusCode::SERVICE_UNAVAILABLE));
     let slow = warp::path("slow").then(|| async {
         tokio::time::sleep(Duration::from_secs(60)).await;
         "late"
@@ -74,7 +71,10 @@ async fn a_websocket_must_open_and_say_what_is_expected() {
     let agent = agent().await;
     assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws"}}"#).await, Ok(()));
     assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws", "expect": "hello"}}"#).await, Ok(()));
-    assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err(), "/ws: the first message does not hold \"bye\"");
+    assert_eq!(
+        asked(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err(),
+        "/ws: the first message does not hold \"bye\""
+    );
     let page = asked(agent, r#"{"websocket": {"path": "/page"}}"#).await.unwrap_err();
     assert!(page.starts_with("/page opens no WebSocket"), "{page}");
 }

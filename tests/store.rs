@@ -1,5 +1,6 @@
 //! The store against a real Postgres, a fresh database per test.
 
+#[path = "support"]
 mod support {
     pub mod declared;
     pub mod postgres;
@@ -45,8 +46,12 @@ async fn dump(options: &PgConnectOptions) -> Vec<String> {
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
     let mut rows = Vec::new();
     for table in tables {
-        let query = format!("SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid");
-        rows.extend(sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap());
+        let query = format!(
+            "SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid"
+        );
+        rows.extend(
+            sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap(),
+        );
     }
     rows
 }

@@ -52,7 +52,8 @@ pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let (adapters, _) = adapter::read(&folders.files);
     let (manifests, _) = manifest::read(snapshot.texts());
     let (mut resolved, _) = resolve::resolve(&manifests, &adapters);
-    let pod = resolved.pods.remove(id).with_context(|| format!("there is no pod {id} in {}", settings.source.display()))?;
+    let pod =
+        resolved.pods.remove(id).with_context(|| format!("there is no pod {id} in {}", settings.source.display()))?;
     let values = pod_values(&settings.site, &pod);
     let url = values["url"].as_str().unwrap_or_default().to_owned();
     let Some(login) = &pod.adapter.spec.login else {
@@ -66,10 +67,18 @@ pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     }
     let answer = engine.exec(&container.name, &login.exec, PATIENCE).await?;
     if answer.code != 0 {
-        bail!("{id} gives no link: {} ended with exit code {}: {}", login.exec.join(" "), answer.code, answer.stderr.trim());
+        bail!(
+            "{id} gives no link: {} ended with exit code {}: {}",
+            login.exec.join(" "),
+            answer.code,
+            answer.stderr.trim()
+        );
     }
     let ticket = ticket(login, &answer.stdout).with_context(|| format!("{id} gives no link"))?;
-    let link = adapters.templates.render_text(&login.link, &json!({"pod": values, "ticket": ticket})).map_err(anyhow::Error::msg)?;
+    let link = adapters
+        .templates
+        .render_text(&login.link, &json!({"pod": values, "ticket": ticket}))
+        .map_err(anyhow::Error::msg)?;
     output::print(&link)?;
     if let Some(span) = login.valid_for {
         eprintln!("valid once, for {span}");
@@ -80,8 +89,15 @@ pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
 /// Takes the ticket out of the agent's answer. The answer itself never becomes part of a message: it is a key.
 fn ticket(login: &Login, answer: &str) -> Result<String> {
     let start = answer.find('{').context("its answer holds no JSON")?;
-    let answer: Value = serde_json::Deserializer::from_str(&answer[start..]).into_iter().next().and_then(Result::ok).context("its answer is not JSON")?;
-    let text = answer.pointer(&login.pointer).and_then(Value::as_str).with_context(|| format!("its answer has nothing at {}", login.pointer))?;
+    let answer: Value = serde_json::Deserializer::from_str(&answer[start..])
+        .into_iter()
+        .next()
+        .and_then(Result::ok)
+        .context("its answer is not JSON")?;
+    let text = answer
+        .pointer(&login.pointer)
+        .and_then(Value::as_str)
+        .with_context(|| format!("its answer has nothing at {}", login.pointer))?;
     let Some(parameter) = &login.parameter else { return Ok(text.to_owned()) };
     text.split(['?', '#', '&'])
         .skip(1)
@@ -96,7 +112,10 @@ fn unescape(text: &str) -> String {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         plain.push(hex.unwrap_or(bytes[at]));
         at += if hex.is_some() { 3 } else { 1 };
     }
@@ -108,7 +127,13 @@ mod tests {
     use super::*;
 
     fn login(parameter: Option<&str>) -> Login {
-        Login { exec: vec![], pointer: "/url".into(), parameter: parameter.map(Into::into), link: String::new(), valid_for: None }
+        Login {
+            exec: vec![],
+            pointer: "/url".into(),
+            parameter: parameter.map(Into::into),
+            link: String::new(),
+            valid_for: None,
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub async fn run(settings: Settings, timeout: Duration) -> Result<ExitCode> {
 /// Draws a line for each pod until the reconciler ends.
 pub async fn show(mut view: watch::Receiver<Overview>) {
     let lines = MultiProgress::new();
-    let style = ProgressStyle::with_template("{spinner} {prefix:<28} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} {prefix:<28} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();
     while view.changed().await.is_ok() {
         let overview = view.borrow_and_update().clone();
@@ -70,7 +71,9 @@ pub async fn show(mut view: watch::Receiver<Overview>) {
 
 fn sentence(pod: &PodView) -> String {
     match (&pod.doing, pod.pull) {
-        (Some(doing), Some((received, total))) if total > 0 => format!("{doing} ({} of {} MiB)", received >> 20, total >> 20),
+        (Some(doing), Some((received, total))) if total > 0 => {
+            format!("{doing} ({} of {} MiB)", received >> 20, total >> 20)
+        }
         (Some(doing), _) => doing.clone(),
         (None, _) => format!("{:?}: {}", pod.status.phase, pod.status.message),
     }

@@ -25,13 +25,17 @@ impl Database {
     /// Opens the database that the settings and the state directory name.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let state = &settings.state_dir;
-        std::fs::create_dir_all(state).with_context(|| format!("the state directory {} cannot be made; choose another with --state-dir", state.display()))?;
+        std::fs::create_dir_all(state).with_context(|| {
+            format!("the state directory {} cannot be made; choose another with --state-dir", state.display())
+        })?;
         same_as_before(state, settings.database_url.as_deref())?;
         let key = InstanceKey::load_or_create(state)?;
         let (options, embedded) = match &settings.database_url {
             Some(url) => {
                 // The parser's own message would repeat the address, and with it the password.
-                let options = PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database"))?;
+                let options = PgConnectOptions::from_str(url).map_err(|_| {
+                    anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database")
+                })?;
                 (options, None)
             }
             None => {
@@ -59,7 +63,9 @@ fn same_as_before(state: &Path, url: Option<&str>) -> Result<()> {
     let note = state.join("database");
     let wanted = match url.map(PgConnectOptions::from_str) {
         None => "private".to_owned(),
-        Some(Ok(options)) => format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default()),
+        Some(Ok(options)) => {
+            format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
+        }
         Some(Err(_)) => return Ok(()),
     };
     match std::fs::read_to_string(&note) {

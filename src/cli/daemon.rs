@@ -35,7 +35,12 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn lead_and_reconcile(settings: &Settings, database: &Database, overview: &watch::Sender<Overview>, stop: &CancellationToken) -> Result<()> {
+async fn lead_and_reconcile(
+    settings: &Settings,
+    database: &Database,
+    overview: &watch::Sender<Overview>,
+    stop: &CancellationToken,
+) -> Result<()> {
     while let Some(lead) = wait_to_lead(&database.store, stop).await? {
         // Ends when we are stopped, or when another AgentPod leads.
         let leading = stop.child_token();
@@ -44,14 +49,16 @@ async fn lead_and_reconcile(settings: &Settings, database: &Database, overview: 
         leading.cancel();
         kept.await?;
         outcome?;
-        if stop.is_cancelled() {
-            break;
-        }
     }
     Ok(())
 }
 
-async fn reconcile(settings: &Settings, database: &Database, overview: &watch::Sender<Overview>, stop: &CancellationToken) -> Result<()> {
+async fn reconcile(
+    settings: &Settings,
+    database: &Database,
+    overview: &watch::Sender<Overview>,
+    stop: &CancellationToken,
+) -> Result<()> {
     let parts = connect::parts(settings, database)?;
     match parts.engine.info().await {
         Ok(engine) => info!("container engine {} (API {})", engine.version, engine.api),

@@ -129,7 +129,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status { output } => reports::status(settings.settle()?, output).await,
         Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
         Command::Events { pod, limit, output } => reports::events(settings.settle()?, pod, limit, output).await,
-        Command::Logs { pod, follow, tail, timestamps } => agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await,
+        Command::Logs { pod, follow, tail, timestamps } => {
+            agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await
+        }
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Completions { shell } => offline::completions(shell),
     }

@@ -76,7 +76,13 @@ pub async fn check(settings: Settings) -> Result<ExitCode> {
 }
 
 /// Renders one sample as the config of a made-up pod.
-fn check_sample(settings: &Settings, adapters: &adapter::Adapters, name: &str, file: &str, config: serde_json::Map<String, serde_json::Value>) -> Vec<Problem> {
+fn check_sample(
+    settings: &Settings,
+    adapters: &adapter::Adapters,
+    name: &str,
+    file: &str,
+    config: serde_json::Map<String, serde_json::Value>,
+) -> Vec<Problem> {
     let manifest = json!({"apiVersion": manifest::API_VERSION, "kind": "Pod", "metadata": {"name": "sample", "tenant": "sample"},
         "spec": {"adapter": name, "subdomain": "sample", "config": config}});
     let tenant = json!({"apiVersion": manifest::API_VERSION, "kind": "Tenant", "metadata": {"name": "sample"}});
@@ -124,7 +130,13 @@ pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
                 output::print(&format!("{name}={value}"))?;
             }
             for file in &rendered.files {
-                output::print(&format!("\n# {} (mode {:o}{})\n{}", file.path, file.mode, if file.hot { ", uploaded when it changes" } else { "" }, file.text))?;
+                output::print(&format!(
+                    "\n# {} (mode {:o}{})\n{}",
+                    file.path,
+                    file.mode,
+                    if file.hot { ", uploaded when it changes" } else { "" },
+                    file.text
+                ))?;
             }
             Ok(ExitCode::SUCCESS)
         }

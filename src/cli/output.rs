@@ -31,7 +31,13 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
         table.add_row(row);
     }
     let text = table.to_string();
-    print(&text.lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end())).collect::<Vec<_>>().join("\n"))
+    print(
+        &text
+            .lines()
+            .map(|line| line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end()))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
 }
 
 /// `3m`, `2h`, `5d`: how long something has been so.

@@ -33,8 +33,10 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
             let pods = plan.pods.iter().map(|(id, decision)| match decision {
                 Decision::Settled => json!({"pod": id.to_string(), "decision": "settled"}),
                 Decision::Hold(hold) => json!({"pod": id.to_string(), "decision": "hold", "reason": hold.to_string()}),
-                Decision::Act(action) => json!({"pod": id.to_string(), "decision": "act", "cause": action.cause.to_string(),
-                    "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()}),
+                Decision::Act(action) => {
+                    json!({"pod": id.to_string(), "decision": "act", "cause": action.cause.to_string(),
+                    "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()})
+                }
             });
             output::json(&json!({"changes": !plan.is_quiet(), "pods": pods.collect::<Vec<_>>()}))?;
         }

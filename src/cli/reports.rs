@@ -33,7 +33,15 @@ pub fn print_status(rows: &[PodRow]) -> Result<()> {
     let line = |row: &PodRow| {
         let since = output::age(row.since, now);
         let message = if row.ready { String::new() } else { row.message.clone() };
-        vec![row.id.to_string(), row.adapter.clone(), format!("{:?}", row.phase), if row.ready { "yes".into() } else { "no".into() }, since, row.url.clone(), message]
+        vec![
+            row.id.to_string(),
+            row.adapter.clone(),
+            format!("{:?}", row.phase),
+            if row.ready { "yes".into() } else { "no".into() },
+            since,
+            row.url.clone(),
+            message,
+        ]
     };
     let rows = rows.iter().filter(|row| !row.is_gone()).map(line).collect();
     output::table(&["POD", "ADAPTER", "PHASE", "READY", "SINCE", "URL", ""], rows, "nothing is declared yet")
@@ -55,7 +63,15 @@ pub async fn events(settings: Settings, pod: Option<PodId>, limit: u32, how: Out
                 let at = at.format(&Rfc3339).unwrap_or_default();
                 let pod = row.event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
                 output::print(&format!("{at}  {pod:<24} {:<12} {}{times}", row.event.kind, row.event.message))?;
-                for line in row.event.details.as_ref().and_then(|details| details.get("log")).and_then(|log| log.as_array()).into_iter().flatten() {
+                for line in row
+                    .event
+                    .details
+                    .as_ref()
+                    .and_then(|details| details.get("log"))
+                    .and_then(|log| log.as_array())
+                    .into_iter()
+                    .flatten()
+                {
                     output::print(&format!("    | {}", line.as_str().unwrap_or_default()))?;
                 }
             }

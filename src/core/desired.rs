@@ -170,7 +170,12 @@ pub fn build(
 }
 
 /// Renders a pod's environment and files.
-pub fn render(adapters: &Adapters, site: &Site, pod: &ResolvedPod, texts: &SecretTexts) -> Result<Rendered, Vec<Problem>> {
+pub fn render(
+    adapters: &Adapters,
+    site: &Site,
+    pod: &ResolvedPod,
+    texts: &SecretTexts,
+) -> Result<Rendered, Vec<Problem>> {
     let (adapter, spec) = (&pod.adapter.metadata.name, &pod.adapter.spec);
     let values = template_values(site, pod, texts);
     let mut problems = Vec::new();
@@ -183,7 +188,10 @@ pub fn render(adapters: &Adapters, site: &Site, pod: &ResolvedPod, texts: &Secre
             }
             Err(why) => {
                 let file = format!("adapters/{adapter}/adapter.yaml");
-                problems.push(Problem::of_file(file, format!("spec.environment.{name} cannot be rendered for {}: {why}", pod.id)));
+                problems.push(Problem::of_file(
+                    file,
+                    format!("spec.environment.{name} cannot be rendered for {}: {why}", pod.id),
+                ));
             }
         }
     }
@@ -230,7 +238,13 @@ pub fn pod_values(site: &Site, pod: &ResolvedPod) -> Value {
     })
 }
 
-fn desired_pod(site: &Site, pod: &Arc<ResolvedPod>, rendered: Rendered, known: Option<&KnownPod>, fingerprints: &Fingerprints) -> DesiredPod {
+fn desired_pod(
+    site: &Site,
+    pod: &Arc<ResolvedPod>,
+    rendered: Rendered,
+    known: Option<&KnownPod>,
+    fingerprints: &Fingerprints,
+) -> DesiredPod {
     let spec = &pod.adapter.spec;
     let (hot_files, files): (Vec<_>, Vec<_>) = rendered.files.into_iter().partition(|file| file.hot);
     let mut folders: Vec<String> = spec.files.iter().map(|file| file.path.parent().to_owned()).collect();

@@ -28,7 +28,15 @@ impl Health {
     /// A container that is asked for the first time now. It may have been running for long: what it was before we
     /// asked is not known, so its budget begins now.
     pub fn new(container: impl Into<String>, started: OffsetDateTime, now: OffsetDateTime) -> Self {
-        Self { container: container.into(), started, ready: false, was_ready: false, since: now.max(started), failures: 0, last_failure: None }
+        Self {
+            container: container.into(),
+            started,
+            ready: false,
+            was_ready: false,
+            since: now.max(started),
+            failures: 0,
+            last_failure: None,
+        }
     }
 
     /// The same after one more answer.

@@ -39,7 +39,13 @@ pub fn of_pod(site: &Site, id: &PodId) -> BTreeMap<String, String> {
 /// The labels of a pod's container, all but its digest.
 ///
 /// No compress, buffering or retry middleware is ever attached: each breaks WebSockets or streamed answers.
-pub fn of_container(site: &Site, id: &PodId, adapter: &AdapterName, subdomain: &Subdomain, port: u16) -> BTreeMap<String, String> {
+pub fn of_container(
+    site: &Site,
+    id: &PodId,
+    adapter: &AdapterName,
+    subdomain: &Subdomain,
+    port: u16,
+) -> BTreeMap<String, String> {
     let key = id.key();
     let router = |name: &str| format!("traefik.http.routers.{key}.{name}");
     let mut labels = of_pod(site, id);
@@ -106,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_site_with_a_wildcard_certificate_only_switches_tls_on() {
-        assert!(labels(&site(Scheme::Https, None)).contains(&"traefik.http.routers.alice_assistant.tls=true".to_owned()));
+        assert!(
+            labels(&site(Scheme::Https, None)).contains(&"traefik.http.routers.alice_assistant.tls=true".to_owned())
+        );
         assert!(!labels(&site(Scheme::Http, None)).iter().any(|label| label.contains("tls")));
     }
 

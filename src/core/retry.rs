@@ -26,7 +26,14 @@ pub struct Retry {
 
 impl Retry {
     /// The retry after one more failure of `wish`. `chance` is between 0 and 1 and spreads the retries of many pods.
-    pub fn after(last: Option<&Self>, wish: &str, why: impl Into<String>, crash: bool, now: OffsetDateTime, chance: f64) -> Self {
+    pub fn after(
+        last: Option<&Self>,
+        wish: &str,
+        why: impl Into<String>,
+        crash: bool,
+        now: OffsetDateTime,
+        chance: f64,
+    ) -> Self {
         let failures = last.filter(|last| last.wish == wish).map_or(0, |last| last.failures).saturating_add(1);
         let wait = (FIRST * 2f64.powi(failures.saturating_sub(1).min(10) as i32)).min(LONGEST);
         let at = now + wait * (0.9 + 0.2 * chance);

@@ -61,10 +61,19 @@ pub fn standing(seen: &[Sighting]) -> Option<&Sighting> {
 }
 
 /// A pod's status in this round.
-pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision, known: &PodCircumstances, now: OffsetDateTime) -> Status {
+pub fn status(
+    wish: Option<&DesiredPod>,
+    seen: &[Sighting],
+    decision: &Decision,
+    known: &PodCircumstances,
+    now: OffsetDateTime,
+) -> Status {
     let container = standing(seen);
-    let health = container.and_then(|container| known.health.as_ref().filter(|health| health.container == container.name));
-    let ready = container.is_some_and(Sighting::is_live) && health.is_some_and(|health| health.ready) && wish.is_some_and(DesiredPod::is_running);
+    let health =
+        container.and_then(|container| known.health.as_ref().filter(|health| health.container == container.name));
+    let ready = container.is_some_and(Sighting::is_live)
+        && health.is_some_and(|health| health.ready)
+        && wish.is_some_and(DesiredPod::is_running);
     let say = |phase: Phase, reason: &str, message: String| Status {
         phase,
         ready,
@@ -76,10 +85,14 @@ pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision,
         Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, "EngineUnknown", hold.to_string()),
         Decision::Hold(hold @ Hold::SecretsMissing(_)) => return say(Phase::Held, "SecretMissing", hold.to_string()),
         Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, "PausedByHand", hold.to_string()),
-        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string()),
+        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
+            return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string());
+        }
         Decision::Hold(hold @ Hold::RetryAt(_)) => return say(Phase::Held, "StepFailed", hold.to_string()),
         Decision::Hold(hold @ Hold::RemovalGrace(_)) => return say(Phase::Deleting, "Undeclared", hold.to_string()),
-        Decision::Hold(hold @ Hold::RolledBack(_)) => return say(Phase::RolledBack, "NotReadyInTime", hold.to_string()),
+        Decision::Hold(hold @ Hold::RolledBack(_)) => {
+            return say(Phase::RolledBack, "NotReadyInTime", hold.to_string());
+        }
         _ => {}
     }
     let Some(wish) = wish else { return say(Phase::Deleting, "Undeclared", "it is not declared any more".into()) };
@@ -96,8 +109,12 @@ pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision,
         }
         (_, None) => say(Phase::Pending, "Creating", "its container is being made".into()),
         (_, Some(container)) => match (&container.state, health) {
-            (ContainerState::Restarting(exit), _) => say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})")),
-            (ContainerState::Running { .. }, Some(health)) if health.ready => say(Phase::Running, "ProbeSucceeded", "it is ready".into()),
+            (ContainerState::Restarting(exit), _) => {
+                say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})"))
+            }
+            (ContainerState::Running { .. }, Some(health)) if health.ready => {
+                say(Phase::Running, "ProbeSucceeded", "it is ready".into())
+            }
             (ContainerState::Running { .. }, Some(health)) if health.is_unheard() => {
                 say(Phase::Starting, NOT_ASKED, "its probe has not answered yet".into())
             }
@@ -105,10 +122,18 @@ pub fn status(wish: Option<&DesiredPod>, seen: &[Sighting], decision: &Decision,
                 let probe = &wish.declared.adapter.spec.health;
                 let last = health.last_failure.as_deref().unwrap_or("no answer yet");
                 if health.was_ready || health.is_overdue(probe, now) {
-                    let since = if health.was_ready { "it was ready and is not any more".into() } else { format!("it did not become ready within {}", probe.startup) };
+                    let since = if health.was_ready {
+                        "it was ready and is not any more".into()
+                    } else {
+                        format!("it did not become ready within {}", probe.startup)
+                    };
                     say(Phase::Unhealthy, "ProbeFailed", format!("{since}: {last}"))
                 } else {
-                    say(Phase::Starting, "WaitingForProbe", format!("it has up to {} to become ready: {last}", probe.startup))
+                    say(
+                        Phase::Starting,
+                        "WaitingForProbe",
+                        format!("it has up to {} to become ready: {last}", probe.startup),
+                    )
                 }
             }
             _ => say(Phase::Starting, "Starting", "it is being started".into()),

@@ -22,8 +22,14 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop`. The task ends when the last connection has.
-pub async fn serve(listen: SocketAddr, view: watch::Receiver<Overview>, stop: CancellationToken) -> Result<JoinHandle<()>> {
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
+pub async fn serve(
+    listen: SocketAddr,
+    view: watch::Receiver<Overview>,
+    stop: CancellationToken,
+) -> Result<JoinHandle<()>> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
     // warp's own server has no time limit for a request's head, so the connections are ours.
     let service = TowerToHyperService::new(warp::service(routes(view)));
     Ok(tokio::spawn(async move {
@@ -70,7 +76,10 @@ fn routes(view: watch::Receiver<Overview>) -> impl Filter<Extract = (impl Reply,
         let body = reply::json(&json!({"ready": ready, "rounds": overview.rounds, "engine": overview.engine, "database": overview.database}));
         reply::with_status(body, status).into_response()
     });
-    let status = warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
-    let index = warp::path::end().and(warp::get()).map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
+    let status =
+        warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
+    let index = warp::path::end()
+        .and(warp::get())
+        .map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
     healthz.or(readyz).unify().or(status).unify().or(index).unify()
 }

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use time::OffsetDateTime;
 
-use super::{Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result};
+use super::{
+    Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
+};
 use crate::core::{
     actual::{ContainerState, Exit, Sighting},
     desired::{ContainerSpec, RenderedFile},

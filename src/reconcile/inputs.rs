@@ -91,7 +91,10 @@ impl Inputs {
         problems.extend(found);
         if problems.is_empty() && manifests.tenants.is_empty() && manifests.pods.is_empty() {
             let what = "nothing is declared in here";
-            problems.push(Problem::of_file(snapshot.origin.clone(), what).hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"));
+            problems.push(
+                Problem::of_file(snapshot.origin.clone(), what)
+                    .hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"),
+            );
         }
         let fresh = Fresh {
             revision: snapshot.revision,
@@ -101,7 +104,8 @@ impl Inputs {
             adapters: Arc::new(parsed_adapters),
         };
         if problems.is_empty()
-            && let Err(found) = desired::build(&fresh.manifests, &fresh.adapters, &self.site, &BTreeMap::new(), &BTreeMap::new())
+            && let Err(found) =
+                desired::build(&fresh.manifests, &fresh.adapters, &self.site, &BTreeMap::new(), &BTreeMap::new())
         {
             problems = found;
         }
@@ -110,7 +114,8 @@ impl Inputs {
 
     /// Reads adapters from the folders, and manifests from files kept in the store: for a start without a source.
     pub async fn restore(&mut self, revision: String, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Refused> {
-        let adapters = self.folders.read().await.map_err(|error| Refused { revision: None, problems: error.problems() })?;
+        let adapters =
+            self.folders.read().await.map_err(|error| Refused { revision: None, problems: error.problems() })?;
         let (parsed, mut problems) = adapter::read(&adapters.files);
         let (manifests, found) = manifest::read(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
         problems.extend(found);
@@ -124,7 +129,8 @@ impl Inputs {
 
     /// Puts a revision in force. Answers whether anything is different from before.
     pub fn accept(&mut self, fresh: Fresh) -> bool {
-        let same = self.revision() == Some(&fresh.revision) && self.adapters.as_ref().is_some_and(|(revision, _)| *revision == fresh.adapters_revision);
+        let same = self.revision() == Some(&fresh.revision)
+            && self.adapters.as_ref().is_some_and(|(revision, _)| *revision == fresh.adapters_revision);
         if !same {
             self.manifests = Some((fresh.revision, fresh.manifests));
             self.adapters = Some((fresh.adapters_revision, fresh.adapters));
@@ -136,15 +142,28 @@ impl Inputs {
     pub fn secret_references(&self) -> BTreeSet<SecretRef> {
         let Some((_, manifests)) = &self.manifests else { return BTreeSet::new() };
         let of_pods = manifests.pods.values().flat_map(|pod| pod.value.spec.secrets.values());
-        let of_defaults = manifests.defaults.iter().flat_map(|defaults| defaults.value.spec.secrets.values().flat_map(BTreeMap::values));
+        let of_defaults = manifests
+            .defaults
+            .iter()
+            .flat_map(|defaults| defaults.value.spec.secrets.values().flat_map(BTreeMap::values));
         of_pods.chain(of_defaults).cloned().collect()
     }
 
     /// What should be, or `None` while nothing is in force. Built only when something it depends on has changed.
-    pub fn desired(&mut self, known: &BTreeMap<PodId, KnownPod>, fingerprints: &Fingerprints) -> Result<Option<Arc<Desired>>, Refused> {
-        let (Some((revision, manifests)), Some((adapters_revision, adapters))) = (&self.manifests, &self.adapters) else { return Ok(None) };
-        let declared_known: BTreeMap<_, _> =
-            known.iter().filter(|(id, _)| manifests.pods.contains_key(*id)).map(|(id, known)| (id.clone(), known.clone())).collect();
+    pub fn desired(
+        &mut self,
+        known: &BTreeMap<PodId, KnownPod>,
+        fingerprints: &Fingerprints,
+    ) -> Result<Option<Arc<Desired>>, Refused> {
+        let (Some((revision, manifests)), Some((adapters_revision, adapters))) = (&self.manifests, &self.adapters)
+        else {
+            return Ok(None);
+        };
+        let declared_known: BTreeMap<_, _> = known
+            .iter()
+            .filter(|(id, _)| manifests.pods.contains_key(*id))
+            .map(|(id, known)| (id.clone(), known.clone()))
+            .collect();
         let from = (revision.clone(), adapters_revision.clone(), fingerprints.clone(), declared_known);
         if let Some(built) = self.built.as_ref().filter(|built| built.from == from) {
             return Ok(Some(built.desired.clone()));

@@ -39,7 +39,14 @@ pub(super) struct Journal {
 
 impl Journal {
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, lasting: BTreeMap::new(), statuses: BTreeMap::new(), waiting: VecDeque::new(), restarts: BTreeMap::new(), pruned: None }
+        Self {
+            store,
+            lasting: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            restarts: BTreeMap::new(),
+            pruned: None,
+        }
     }
 
     /// Takes over what the store had at the start: records, and pods that were going when we were stopped.
@@ -104,13 +111,20 @@ impl Journal {
 
     /// Writes the statuses that changed.
     /// `whole`: every pod there is was looked at, so one without a status is gone.
-    pub async fn statuses(&mut self, statuses: &BTreeMap<PodId, Status>, whole: bool, now: OffsetDateTime) -> Result<(), StoreError> {
-        let news = |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
+    pub async fn statuses(
+        &mut self,
+        statuses: &BTreeMap<PodId, Status>,
+        whole: bool,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let news =
+            |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
         for (id, status) in statuses.iter().filter(news).collect::<Vec<_>>() {
             self.store.write_status(id, status, now).await?;
             self.statuses.insert(id.clone(), status.clone());
         }
-        let gone: Vec<PodId> = self.statuses.keys().filter(|id| whole && !statuses.contains_key(*id)).cloned().collect();
+        let gone: Vec<PodId> =
+            self.statuses.keys().filter(|id| whole && !statuses.contains_key(*id)).cloned().collect();
         for id in gone {
             self.store.write_status(&id, &farewell(), now).await?;
             self.statuses.remove(&id);
@@ -121,7 +135,13 @@ impl Journal {
 
 /// The last status of a pod of which nothing is left but its data.
 fn farewell() -> Status {
-    Status { phase: Phase::Deleting, ready: false, reason: "Removed".into(), message: "it was removed; its data is kept".into(), container: None }
+    Status {
+        phase: Phase::Deleting,
+        ready: false,
+        reason: "Removed".into(),
+        message: "it was removed; its data is kept".into(),
+        container: None,
+    }
 }
 
 fn lasting(pod: &PodCircumstances) -> Lasting {

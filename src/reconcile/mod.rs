@@ -8,6 +8,8 @@
 pub mod execute;
 mod inputs;
 mod journal;
+mod judge;
+mod orders;
 mod probe;
 mod reconciler;
 mod record;

@@ -11,7 +11,10 @@ use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 
 use super::triggers::Report;
 use crate::{
-    core::{adapter::{Probe, ProbeKind}, names::PodId},
+    core::{
+        adapter::{Probe, ProbeKind},
+        names::PodId,
+    },
     engine::Engine,
 };
 
@@ -38,12 +41,24 @@ impl Drop for Prober {
 
 impl Prober {
     /// Begins asking.
-    pub fn start(pod: PodId, container: String, address: SocketAddr, host: String, probe: Probe, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) -> Self {
+    pub fn start(
+        pod: PodId,
+        container: String,
+        address: SocketAddr,
+        host: String,
+        probe: Probe,
+        engine: Arc<dyn Engine>,
+        reports: mpsc::UnboundedSender<Report>,
+    ) -> Self {
         let name = container.clone();
         let task = tokio::spawn(async move {
             loop {
                 let answer = ask(engine.as_ref(), &name, address, &host, &probe).await;
-                let wait = if answer.is_ok() { probe.interval.duration() } else { IMPATIENCE.max(probe.interval.duration().min(Duration::from_secs(2)) / 2) };
+                let wait = if answer.is_ok() {
+                    probe.interval.duration()
+                } else {
+                    IMPATIENCE.max(probe.interval.duration().min(Duration::from_secs(2)) / 2)
+                };
                 if reports.send(Report::Probed { pod: pod.clone(), container: name.clone(), answer }).is_err() {
                     return;
                 }
@@ -55,18 +70,32 @@ impl Prober {
 }
 
 /// Asks once. The answer is good, or a sentence that says why not.
-pub async fn ask(engine: &dyn Engine, container: &str, address: SocketAddr, host: &str, probe: &Probe) -> Result<(), String> {
+pub async fn ask(
+    engine: &dyn Engine,
+    container: &str,
+    address: SocketAddr,
+    host: &str,
+    probe: &Probe,
+) -> Result<(), String> {
     let limit = probe.timeout.duration();
     let asked = async {
         match &probe.kind {
-            ProbeKind::Tcp(_) => TcpStream::connect(address).await.map(drop).map_err(|error| format!("port {}: {error}", address.port())),
+            ProbeKind::Tcp(_) => {
+                TcpStream::connect(address).await.map(drop).map_err(|error| format!("port {}: {error}", address.port()))
+            }
             ProbeKind::Http(http) => {
                 let body = get(address, host, &http.path).await?;
-                http.body.as_ref().map_or(Ok(()), |check| check.judge(&body).map_err(|why| format!("{}: {why}", http.path)))
+                http.body
+                    .as_ref()
+                    .map_or(Ok(()), |check| check.judge(&body).map_err(|why| format!("{}: {why}", http.path)))
             }
             ProbeKind::Exec(exec) => {
                 let answer = engine.exec(container, &exec.command, limit).await.map_err(|error| error.to_string())?;
-                if answer.code == 0 { Ok(()) } else { Err(format!("the probe command ended with exit code {}", answer.code)) }
+                if answer.code == 0 {
+                    Ok(())
+                } else {
+                    Err(format!("the probe command ended with exit code {}", answer.code))
+                }
             }
             ProbeKind::Websocket(socket) => open_socket(address, host, &socket.path, socket.expect.as_deref()).await,
         }
@@ -82,7 +111,10 @@ async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, Stri
         .map_err(|error| format!("{path}: {error}"))?;
     let answer = client.request(request).await.map_err(|error| format!("{path}: {}", innermost(&error)))?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|_| format!("{path}: the answer broke off or is too long"))?;
+    let body = Limited::new(answer.into_body(), MAX_ANSWER)
+        .collect()
+        .await
+        .map_err(|_| format!("{path}: the answer broke off or is too long"))?;
     if status != hyper::StatusCode::OK {
         return Err(format!("{path} answers {}", status.as_u16()));
     }

@@ -137,7 +137,8 @@ impl Reconciler {
             let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
             Some(health.since + probe.startup.duration()).filter(|at| *at > now)
         });
-        let next = retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
+        let next =
+            retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
         next.map_or(TICK, |next| next.min(TICK))
     }
 
@@ -159,7 +160,8 @@ impl Reconciler {
                 false
             }
             Report::Pulling(pod, received, total) => {
-                let pulling = self.doing.get_mut(&pod).is_some_and(|doing| doing.pull.replace((received, total)).is_none());
+                let pulling =
+                    self.doing.get_mut(&pod).is_some_and(|doing| doing.pull.replace((received, total)).is_none());
                 self.publish();
                 pulling
             }
@@ -173,7 +175,13 @@ impl Reconciler {
                         self.note(&pod, "failed", why.clone(), Vec::new());
                     }
                 }
-                self.remembered.entry(pod).or_default().finish(&action, wish.as_deref(), outcome, now, super::round::chance(now));
+                self.remembered.entry(pod).or_default().finish(
+                    &action,
+                    wish.as_deref(),
+                    outcome,
+                    now,
+                    super::orders::chance(now),
+                );
                 true
             }
             Report::Probed { pod, container, answer } => self.probed(&pod, &container, answer),
@@ -202,9 +210,18 @@ impl Reconciler {
         let Some(pod) = event.pod else { return };
         let ours = self.touched.contains_key(&event.container);
         match (event.action.as_str(), event.exit_code) {
-            ("die", Some(code)) if !ours => self.read_logs(&pod, "exited", &format!("{} ended with exit code {code}", event.container)),
-            ("oom", _) => self.note(&pod, "out_of_memory", format!("{} took more memory than it may", event.container), Vec::new()),
-            ("destroy", _) if !ours => self.note(&pod, "vanished", format!("{} was removed by somebody else", event.container), Vec::new()),
+            ("die", Some(code)) if !ours => {
+                self.read_logs(&pod, "exited", &format!("{} ended with exit code {code}", event.container))
+            }
+            ("oom", _) => self.note(
+                &pod,
+                "out_of_memory",
+                format!("{} took more memory than it may", event.container),
+                Vec::new(),
+            ),
+            ("destroy", _) if !ours => {
+                self.note(&pod, "vanished", format!("{} was removed by somebody else", event.container), Vec::new())
+            }
             _ => {}
         }
     }
@@ -226,7 +243,10 @@ impl Reconciler {
     /// Reads a pod's last log lines in a task of its own and remembers them with an event, without its secrets.
     pub(super) fn read_logs(&mut self, pod: &PodId, kind: &str, message: &str) {
         let container = match &self.actual {
-            crate::core::actual::Actual::Seen(seen) => seen.get(pod).and_then(|seen| crate::core::status::standing(seen)).map(|container| container.name.clone()),
+            crate::core::actual::Actual::Seen(seen) => seen
+                .get(pod)
+                .and_then(|seen| crate::core::status::standing(seen))
+                .map(|container| container.name.clone()),
             crate::core::actual::Actual::Unknown(_) => None,
         };
         let Some(container) = container else { return self.note(pod, kind, message.into(), Vec::new()) };
@@ -241,7 +261,13 @@ impl Reconciler {
             let read = async {
                 let query = LogQuery { tail: LOG_LINES, follow: false, timestamps: false };
                 let lines = engine.logs(&container, query).await.ok()?;
-                Some(lines.filter_map(async |line| line.ok()).map(|line| record::redact(&line.text, &secrets)).collect::<Vec<_>>().await)
+                Some(
+                    lines
+                        .filter_map(async |line| line.ok())
+                        .map(|line| record::redact(&line.text, &secrets))
+                        .collect::<Vec<_>>()
+                        .await,
+                )
             };
             let lines = tokio::time::timeout(Duration::from_secs(5), read).await.ok().flatten().unwrap_or_default();
             let _ = reports.send(Report::Logs { pod, kind, message, lines });
@@ -249,8 +275,13 @@ impl Reconciler {
     }
 
     fn secrets_of(&self, pod: &PodId) -> std::collections::BTreeMap<String, secrecy::SecretString> {
-        let Some(wish) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return Default::default() };
-        let values = wish.declared.secrets.iter().filter_map(|(name, reference)| Some((name.clone(), self.secrets.get(reference)?.as_ref().ok()?.clone())));
+        let Some(wish) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else {
+            return Default::default();
+        };
+        let values =
+            wish.declared.secrets.iter().filter_map(|(name, reference)| {
+                Some((name.clone(), self.secrets.get(reference)?.as_ref().ok()?.clone()))
+            });
         values.collect()
     }
 
@@ -266,7 +297,8 @@ impl Reconciler {
             let settled = matches!(self.plan.pods.get(id), Some(Decision::Settled));
             match status.phase {
                 Phase::Running | Phase::Stopped if settled => {}
-                Phase::Deleting if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
+                Phase::Deleting
+                    if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
                 // One end is no verdict: it comes up again, or it is found to be a loop.
                 Phase::Unhealthy if status.reason == "Restarting" => waiting.push(sentence),
                 Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held => failed.push(sentence),
@@ -282,7 +314,9 @@ impl Reconciler {
         match (undecided, failed.is_empty(), out_of_time) {
             (false, true, _) => Some(Ending::Applied),
             (false, false, _) => Some(Ending::Failed(failed)),
-            (true, _, true) => Some(Ending::Failed(failed.into_iter().chain(waiting.into_iter().map(|w| format!("out of time: {w}"))).collect())),
+            (true, _, true) => Some(Ending::Failed(
+                failed.into_iter().chain(waiting.into_iter().map(|w| format!("out of time: {w}"))).collect(),
+            )),
             (true, _, false) => None,
         }
     }

@@ -9,7 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    core::{desired::DesiredPod, names::PodId, plan::{Action, Step}},
+    core::{
+        desired::DesiredPod,
+        names::PodId,
+        plan::{Action, Step},
+    },
     engine::{Engine, EngineEvent},
     source::Watch,
 };
@@ -35,7 +39,11 @@ pub(super) enum Report {
 }
 
 /// Sends the engine's events, for ever; a broken stream is opened again and leads to a look.
-pub(super) async fn engine_events(engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+pub(super) async fn engine_events(
+    engine: Arc<dyn Engine>,
+    reports: mpsc::UnboundedSender<Report>,
+    stop: CancellationToken,
+) {
     let mut wait = Duration::from_millis(250);
     loop {
         let mut listening = false;

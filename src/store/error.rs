@@ -26,7 +26,9 @@ pub enum StoreError {
         what: String,
     },
     /// The database belongs to another instance.
-    #[error("this database belongs to the instance {there}, and this is {here}; name the other instance, or use another database")]
+    #[error(
+        "this database belongs to the instance {there}, and this is {here}; name the other instance, or use another database"
+    )]
     OtherInstance {
         /// The instance it belongs to.
         there: String,
@@ -89,7 +91,11 @@ impl From<Error> for StoreError {
                     Some(constraint) => format!("{} ({constraint}, SQLSTATE {code})", error.message()),
                     None => format!("{} (SQLSTATE {code})", error.message()),
                 };
-                if AWAY.iter().any(|class| code.starts_with(class)) { Self::Unreachable(text) } else { Self::Other(text) }
+                if AWAY.iter().any(|class| code.starts_with(class)) {
+                    Self::Unreachable(text)
+                } else {
+                    Self::Other(text)
+                }
             }
             Error::Migrate(error) => (*error).into(),
             error @ (Error::Io(_)
@@ -115,9 +121,9 @@ impl From<MigrateError> for StoreError {
                 away @ Self::Unreachable(_) => away,
                 other => Self::Migration(format!("step {number}: {other}")),
             },
-            MigrateError::VersionMissing(number) => {
-                Self::Migration(format!("a newer AgentPod has used it (step {number} is unknown here); start that one, or restore a backup"))
-            }
+            MigrateError::VersionMissing(number) => Self::Migration(format!(
+                "a newer AgentPod has used it (step {number} is unknown here); start that one, or restore a backup"
+            )),
             other => Self::Migration(other.to_string()),
         }
     }

@@ -85,7 +85,12 @@ pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: Of
     let Event { pod, kind, message, cause, revision, container, details } = event;
     let key = pod.as_ref().map(PodId::key);
     let is_known: bool = match &key {
-        Some(key) => sqlx::query_scalar("SELECT EXISTS (SELECT FROM pods WHERE id = $1)").bind(key).fetch_one(&mut *connection).await?,
+        Some(key) => {
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pods WHERE id = $1)")
+                .bind(key)
+                .fetch_one(&mut *connection)
+                .await?
+        }
         None => false,
     };
     let message = match pod {
@@ -134,7 +139,10 @@ struct Row {
 impl TryFrom<Row> for EventRow {
     type Error = StoreError;
     fn try_from(row: Row) -> Result<Self> {
-        let read = |key: String| PodId::from_key(&key).ok_or_else(|| StoreError::inconsistent("pod_events", row.id.to_string(), "pod_id is no pod"));
+        let read = |key: String| {
+            PodId::from_key(&key)
+                .ok_or_else(|| StoreError::inconsistent("pod_events", row.id.to_string(), "pod_id is no pod"))
+        };
         let event = Event {
             pod: row.pod_id.map(read).transpose()?,
             kind: row.event_type,

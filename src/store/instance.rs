@@ -26,12 +26,14 @@ pub(super) async fn claim(pool: &PgPool, key: &InstanceKey, instance: &InstanceN
     let row = match read(pool).await? {
         Some(row) => row,
         None => {
-            sqlx::query("INSERT INTO instance (id, check_value, fingerprint_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-                .bind(instance.as_str())
-                .bind(key.seal(&"agentpod".into(), CHECK_CONTEXT)?)
-                .bind(key.seal(&random_text()?, FINGERPRINT_CONTEXT)?)
-                .execute(pool)
-                .await?;
+            sqlx::query(
+                "INSERT INTO instance (id, check_value, fingerprint_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            )
+            .bind(instance.as_str())
+            .bind(key.seal(&"agentpod".into(), CHECK_CONTEXT)?)
+            .bind(key.seal(&random_text()?, FINGERPRINT_CONTEXT)?)
+            .execute(pool)
+            .await?;
             // Another process may have been first: its row is the row.
             read(pool).await?.ok_or_else(|| StoreError::inconsistent("instance", instance.as_str(), "it is gone"))?
         }
@@ -44,7 +46,13 @@ pub(super) async fn claim(pool: &PgPool, key: &InstanceKey, instance: &InstanceN
     }
     let text = key.open_sealed(&row.fingerprint_key, FINGERPRINT_CONTEXT);
     let fingerprint_key = text.ok().and_then(|text| FingerprintKey::from_text(&text));
-    fingerprint_key.ok_or_else(|| StoreError::inconsistent("instance", row.id, "its fingerprint_key cannot be opened; restore the row from a backup"))
+    fingerprint_key.ok_or_else(|| {
+        StoreError::inconsistent(
+            "instance",
+            row.id,
+            "its fingerprint_key cannot be opened; restore the row from a backup",
+        )
+    })
 }
 
 async fn read(pool: &PgPool) -> Result<Option<InstanceRow>> {

@@ -41,7 +41,8 @@ impl InstanceKey {
     pub fn load_or_create(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(KEY_FILE);
         let fail = |what: String| StoreError::KeyFile { path: path.clone(), what };
-        let cannot = |doing: &'static str| move |error: std::io::Error| format!("the instance key cannot be {doing}: {error}");
+        let cannot =
+            |doing: &'static str| move |error: std::io::Error| format!("the instance key cannot be {doing}: {error}");
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 create(state_dir, &path).map_err(cannot("made")).map_err(fail)?;
@@ -54,7 +55,9 @@ impl InstanceKey {
 
         let mode = file.metadata().map_err(cannot("read")).map_err(fail)?.mode() & 0o7777;
         if mode & !0o600 != 0 {
-            return Err(fail(format!("its permissions are {mode:04o}, so others may have read the instance key; chmod 0600 it")));
+            return Err(fail(format!(
+                "its permissions are {mode:04o}, so others may have read the instance key; chmod 0600 it"
+            )));
         }
         let mut text = SecretText::default();
         (&file).take(1024).read_to_string(&mut text.0).map_err(cannot("read")).map_err(fail)?;

@@ -62,7 +62,10 @@ impl Store {
     /// Connects, brings the tables up to date, and makes sure that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
         let options = options.application_name("agentpod");
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_lazy_with(options.clone());
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECT)
+            .connect_lazy_with(options.clone());
         // The pool keeps the reason to itself when it runs out of time, so ask once without it.
         lock::connect(&options).await?;
         within(PATIENCE, check_server(&pool)).await?;
@@ -112,7 +115,9 @@ async fn check_server(pool: &PgPool) -> Result<()> {
         return Err(StoreError::Migration(format!("Postgres 14 or newer is needed, and this is {name}")));
     }
     if encoding != "UTF8" {
-        return Err(StoreError::Migration(format!("its encoding is {encoding} and must be UTF8; create it with ENCODING 'UTF8' TEMPLATE template0")));
+        return Err(StoreError::Migration(format!(
+            "its encoding is {encoding} and must be UTF8; create it with ENCODING 'UTF8' TEMPLATE template0"
+        )));
     }
     Ok(())
 }
@@ -136,7 +141,11 @@ fn storable_json(value: &serde_json::Value) -> serde_json::Value {
     match value {
         Value::String(text) => Value::String(storable(text)),
         Value::Array(items) => items.iter().map(storable_json).collect(),
-        Value::Object(entries) => entries.iter().map(|(key, value)| (storable(key), storable_json(value))).collect::<serde_json::Map<_, _>>().into(),
+        Value::Object(entries) => entries
+            .iter()
+            .map(|(key, value)| (storable(key), storable_json(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
         other => other.clone(),
     }
 }

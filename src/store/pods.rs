@@ -86,8 +86,11 @@ impl Store {
     /// What stays as it was when each pod was first declared, for every pod that ever was.
     pub async fn known(&self) -> Result<BTreeMap<PodId, KnownPod>> {
         let query = sqlx::query_as("SELECT id, volume, token_version FROM pods");
-        let rows: Vec<(String, String, i32)> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
-        rows.into_iter().map(|(key, volume, token_version)| Ok((pod_id(&key)?, KnownPod { volume, token_version }))).collect()
+        let rows: Vec<(String, String, i32)> =
+            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter()
+            .map(|(key, volume, token_version)| Ok((pod_id(&key)?, KnownPod { volume, token_version })))
+            .collect()
     }
 
     /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
@@ -146,7 +149,10 @@ impl Store {
         let query = sqlx::query_scalar("SELECT gateway_token FROM pods WHERE id = $1").bind(&key);
         let sealed: Option<String> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
         let open = |sealed: String| self.key.open_sealed(&sealed, &token_context(&key));
-        sealed.map(open).transpose().map_err(|_| StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
+        sealed
+            .map(open)
+            .transpose()
+            .map_err(|_| StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
     }
 }
 
@@ -161,8 +167,14 @@ impl From<Remembered> for PodCircumstances {
         let digest = Digest::from_label;
         Self {
             retry,
-            rejected: row.rejected_digest.zip(row.rejected_why).map(|(rejected, why)| Rejected { digest: digest(rejected), why }),
-            uploaded: row.uploaded_container.zip(row.uploaded_digest).map(|(container, uploaded)| Uploaded { container, digest: digest(uploaded) }),
+            rejected: row
+                .rejected_digest
+                .zip(row.rejected_why)
+                .map(|(rejected, why)| Rejected { digest: digest(rejected), why }),
+            uploaded: row
+                .uploaded_container
+                .zip(row.uploaded_digest)
+                .map(|(container, uploaded)| Uploaded { container, digest: digest(uploaded) }),
             undeclared_since: row.undeclared_at,
             ..Self::default()
         }

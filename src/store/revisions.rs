@@ -74,7 +74,13 @@ struct Row {
 
 impl Store {
     /// Keeps a revision that built whole, with its files. The newest row, if it says so already, is that row.
-    pub async fn accept(&self, hash: &str, origin: &str, files: &BTreeMap<String, Vec<u8>>, now: OffsetDateTime) -> Result<Judged> {
+    pub async fn accept(
+        &self,
+        hash: &str,
+        origin: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+        now: OffsetDateTime,
+    ) -> Result<Judged> {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
             let judged = judge(&mut transaction, hash, origin, None, now).await?;
@@ -116,8 +122,10 @@ impl Store {
     pub async fn last_accepted(&self) -> Result<Option<Revision>> {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
-            let query = "SELECT id, hash, origin, accepted_at FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
-            let row: Option<(i64, String, String, OffsetDateTime)> = sqlx::query_as(query).fetch_optional(&mut *transaction).await?;
+            let query =
+                "SELECT id, hash, origin, accepted_at FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
+            let row: Option<(i64, String, String, OffsetDateTime)> =
+                sqlx::query_as(query).fetch_optional(&mut *transaction).await?;
             let Some((id, hash, origin, accepted_at)) = row else { return Ok(None) };
             let query = "SELECT path, content FROM revision_files WHERE revision = $1";
             let files: Vec<(String, Vec<u8>)> = sqlx::query_as(query).bind(id).fetch_all(&mut *transaction).await?;
@@ -129,27 +137,42 @@ impl Store {
     /// The revision judged last, accepted or not.
     pub async fn newest(&self) -> Result<Option<RevisionRow>> {
         let query = "SELECT id, hash, origin, problems, fetched_at, accepted_at, applied_at FROM revisions ORDER BY id DESC LIMIT 1";
-        let row: Option<Row> = within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
+        let row: Option<Row> =
+            within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
         row.map(RevisionRow::try_from).transpose()
     }
 
     /// Keeps when every pod first was as a revision declares; answers whether that is news.
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
-        let query = sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
+        let query =
+            sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
         within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
     }
 }
 
 /// Adds a row unless the newest one is the same verdict on the same files; that one then says where they came from last
 /// and what is wrong with them now. `problems` reject.
-async fn judge(connection: &mut PgConnection, hash: &str, origin: &str, problems: Option<&Value>, now: OffsetDateTime) -> Result<Judged> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key("agentpod revisions")).execute(&mut *connection).await?;
+async fn judge(
+    connection: &mut PgConnection,
+    hash: &str,
+    origin: &str,
+    problems: Option<&Value>,
+    now: OffsetDateTime,
+) -> Result<Judged> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(lock_key("agentpod revisions"))
+        .execute(&mut *connection)
+        .await?;
     let (state, origin) = (if problems.is_some() { "rejected" } else { "accepted" }, storable(origin));
     let nothing = Value::Array(Vec::new());
     let problems = problems.unwrap_or(&nothing);
     let newest: Option<(i64, String, String)> =
-        sqlx::query_as("SELECT id, hash, state FROM revisions ORDER BY id DESC LIMIT 1").fetch_optional(&mut *connection).await?;
-    if let Some((id, _, _)) = newest.filter(|(_, newest_hash, newest_state)| newest_hash == hash && newest_state == state) {
+        sqlx::query_as("SELECT id, hash, state FROM revisions ORDER BY id DESC LIMIT 1")
+            .fetch_optional(&mut *connection)
+            .await?;
+    if let Some((id, _, _)) =
+        newest.filter(|(_, newest_hash, newest_state)| newest_hash == hash && newest_state == state)
+    {
         sqlx::query("UPDATE revisions SET origin = $2, problems = $3 WHERE id = $1 AND (origin, problems) IS DISTINCT FROM ($2, $3)")
             .bind(id)
             .bind(origin)
@@ -177,7 +200,8 @@ impl TryFrom<Row> for RevisionRow {
     fn try_from(row: Row) -> Result<Self> {
         let Row { id, hash, origin, problems, fetched_at, accepted_at, applied_at } = row;
         let problems = serde_json::from_value(problems);
-        let problems = problems.map_err(|error| StoreError::inconsistent("revisions", id.to_string(), format!("problems: {error}")))?;
+        let problems = problems
+            .map_err(|error| StoreError::inconsistent("revisions", id.to_string(), format!("problems: {error}")))?;
         Ok(Self { id, hash, origin, problems, fetched_at, accepted_at, applied_at })
     }
 }

@@ -110,10 +110,11 @@ impl Store {
 
     /// Keeps how often a pod's container was restarted, if that differs; answers whether.
     pub async fn set_restarts(&self, pod: &PodId, restarts: u32, now: OffsetDateTime) -> Result<bool> {
-        let query = sqlx::query("UPDATE pod_status SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2")
-            .bind(pod.key())
-            .bind(i32::try_from(restarts).unwrap_or(i32::MAX))
-            .bind(now);
+        let query =
+            sqlx::query("UPDATE pod_status SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2")
+                .bind(pod.key())
+                .bind(i32::try_from(restarts).unwrap_or(i32::MAX))
+                .bind(now);
         within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
     }
 

@@ -36,7 +36,12 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     let mut events = stage.docker.watch().await.unwrap();
     http("POST", address, 8080, "/crash", b"").await;
     let death = next(&mut events, "die").await;
-    let expected = EngineEvent { action: "die".into(), pod: Some("alice/assistant".parse().unwrap()), container: spec.name.clone(), exit_code: Some(3) };
+    let expected = EngineEvent {
+        action: "die".into(),
+        pod: Some("alice/assistant".parse().unwrap()),
+        container: spec.name.clone(),
+        exit_code: Some(3),
+    };
     assert_eq!(death, expected);
     next(&mut events, "start").await;
     let seen = stage.until(&spec.name, "it runs again", |state| matches!(state, ContainerState::Running { .. })).await;
@@ -121,7 +126,10 @@ async fn an_image_that_is_nowhere_is_told_with_its_name_and_what_to_do() {
     assert!(matches!(&error, EngineError::NotFound(why) if why.contains("agentpod/nowhere:1")), "{error}");
     // A registry that refuses the connection: nothing listens on port 1.
     let error = stage.docker.ensure_image("127.0.0.1:1/agentpod/nowhere:1", &|_| {}).await.unwrap_err();
-    assert!(matches!(&error, EngineError::Other(why) if why.contains("127.0.0.1:1/agentpod/nowhere:1") && why.contains("docker load")), "{error}");
+    assert!(
+        matches!(&error, EngineError::Other(why) if why.contains("127.0.0.1:1/agentpod/nowhere:1") && why.contains("docker load")),
+        "{error}"
+    );
     let error = stage.docker.ensure_image("Not An Image", &|_| {}).await.unwrap_err();
     assert_eq!(error.code(), "engine_refused", "{error}");
 }
@@ -140,8 +148,13 @@ async fn an_engine_that_is_not_there_is_unreachable_until_it_is() {
     let socket = folder.path().join("docker.sock");
     let host = format!("unix://{}", socket.display());
     let docker = Docker::connect(unique_instance(), Some(&host)).unwrap();
-    for error in [docker.info().await.unwrap_err(), docker.observe().await.unwrap_err(), docker.watch().await.err().unwrap()] {
-        assert!(matches!(&error, EngineError::Unreachable(why) if why.contains(&host) && why.contains("systemctl status docker")), "{error}");
+    for error in
+        [docker.info().await.unwrap_err(), docker.observe().await.unwrap_err(), docker.watch().await.err().unwrap()]
+    {
+        assert!(
+            matches!(&error, EngineError::Unreachable(why) if why.contains(&host) && why.contains("systemctl status docker")),
+            "{error}"
+        );
     }
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap()); // a socket nobody listens on
     assert_eq!(docker.observe().await.unwrap_err().code(), "engine_unreachable");

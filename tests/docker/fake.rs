@@ -49,9 +49,13 @@ impl Fake {
             line.clear();
             stream.read_line(&mut line).await.unwrap();
         }
-        let (status, body) = self.answers.lock().unwrap().get(&path).cloned().unwrap_or((404, r#"{"message":"none"}"#.into()));
+        let (status, body) =
+            self.answers.lock().unwrap().get(&path).cloned().unwrap_or((404, r#"{"message":"none"}"#.into()));
         self.asked.lock().unwrap().push(path);
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
         let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     }
 
@@ -95,13 +99,21 @@ async fn a_fleet_at_rest_is_seen_in_one_call() {
 #[tokio::test]
 async fn only_what_is_new_changed_or_not_plainly_running_is_looked_at_again() {
     let (fake, docker, _folder) = Fake::start().await;
-    fake.lists(&[("a", "running", "Up 2 hours"), ("b", "running", "Up 2 hours"), ("c", "exited", "Exited (9) 2 hours ago")]);
+    fake.lists(&[
+        ("a", "running", "Up 2 hours"),
+        ("b", "running", "Up 2 hours"),
+        ("c", "exited", "Exited (9) 2 hours ago"),
+    ]);
     fake.shows("a", "running");
     fake.shows("b", "running");
     fake.shows("c", "exited");
     docker.observe().await.unwrap();
     fake.asked();
-    fake.lists(&[("a", "running", "Up 2 hours"), ("b", "running", "Up 4 seconds"), ("c", "exited", "Exited (9) 2 hours ago")]);
+    fake.lists(&[
+        ("a", "running", "Up 2 hours"),
+        ("b", "running", "Up 4 seconds"),
+        ("c", "exited", "Exited (9) 2 hours ago"),
+    ]);
     docker.observe().await.unwrap();
     let mut asked = fake.asked();
     asked.sort();
@@ -155,7 +167,9 @@ async fn a_pull_reports_its_progress_and_its_failure() {
     let body = messages.map(|message| format!("{message}\n")).concat();
     fake.answers.lock().unwrap().insert("/images/create".into(), (200, body));
     let heard = Mutex::new(Vec::new());
-    let answer = docker.ensure_image("some/image:1", &|progress| heard.lock().unwrap().push((progress.received, progress.total))).await;
+    let answer = docker
+        .ensure_image("some/image:1", &|progress| heard.lock().unwrap().push((progress.received, progress.total)))
+        .await;
     assert!(matches!(&answer, Err(EngineError::NotFound(why)) if why.contains("some/image:1")), "{answer:?}");
     assert_eq!(*heard.lock().unwrap(), [(5, 10), (25, 30)]);
 }

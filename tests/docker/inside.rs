@@ -20,7 +20,8 @@ async fn lines(stage: &Stage, name: &str, timestamps: bool) -> Vec<LogLine> {
 async fn the_log_is_lines_with_times_if_asked() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
-    let line = eventually("it says something", async || lines(&stage, &spec.name, false).await.into_iter().next()).await;
+    let line =
+        eventually("it says something", async || lines(&stage, &spec.name, false).await.into_iter().next()).await;
     assert!(line.text.starts_with("echo: started for") && !line.stderr, "{line:?}");
     let timed = &lines(&stage, &spec.name, true).await[0];
     let (at, text) = timed.text.split_once(' ').unwrap();
@@ -34,11 +35,16 @@ async fn the_log_goes_on_as_lines_come_and_tells_the_outputs_apart() {
     let (spec, address) = stage.running(|_| {}).await;
     let query = LogQuery { tail: 100, follow: true, timestamps: false };
     let mut log = stage.docker.logs(&spec.name, query).await.unwrap();
-    let next = async |log: &mut BoxStream<'static, _>| tokio::time::timeout(Duration::from_secs(20), log.next()).await.unwrap().unwrap();
+    let next = async |log: &mut BoxStream<'static, _>| {
+        tokio::time::timeout(Duration::from_secs(20), log.next()).await.unwrap().unwrap()
+    };
     let first: LogLine = next(&mut log).await.unwrap();
     assert!(first.text.starts_with("echo: started for") && !first.stderr, "{first:?}");
     http("POST", address, 8080, "/crash", b"").await;
-    assert_eq!(next(&mut log).await.unwrap(), LogLine { stderr: true, text: "echo: crashing, as POST /crash asks".into() });
+    assert_eq!(
+        next(&mut log).await.unwrap(),
+        LogLine { stderr: true, text: "echo: crashing, as POST /crash asks".into() }
+    );
 }
 
 #[tokio::test]

@@ -56,7 +56,8 @@ async fn a_running_container_is_not_removed() {
 async fn a_removal_under_way_is_waited_for() {
     let stage = Stage::new();
     let spec = stage.made(|_| {}).await;
-    let (one, two, three) = tokio::join!(stage.docker.remove(&spec.name), stage.docker.remove(&spec.name), stage.docker.remove(&spec.name));
+    let (one, two, three) =
+        tokio::join!(stage.docker.remove(&spec.name), stage.docker.remove(&spec.name), stage.docker.remove(&spec.name));
     assert_eq!((one, two, three), (Ok(()), Ok(()), Ok(())));
     assert_eq!(stage.seen(&spec.name).await, None);
 }
@@ -139,11 +140,14 @@ async fn the_floor_is_really_in_force() {
     // And as the kernel sees it, of the process itself.
     let pid = &seen["State"]["Pid"];
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    for line in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t1000\t1000\t1000\t1000"] {
+    for line in
+        ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t1000\t1000\t1000\t1000"]
+    {
         assert!(status.contains(line), "{line} in {status}");
     }
     let mounts = std::fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
-    let options = |at: &str| mounts.lines().find(|line| line.split(' ').nth(1) == Some(at)).unwrap_or_default().to_owned();
+    let options =
+        |at: &str| mounts.lines().find(|line| line.split(' ').nth(1) == Some(at)).unwrap_or_default().to_owned();
     assert!(options("/").contains(" ro,"), "{mounts}");
     assert!(["nosuid", "nodev", "noexec", "size=16384k"].iter().all(|word| options("/tmp").contains(word)), "{mounts}");
 }
@@ -164,7 +168,13 @@ async fn a_crash_loop_can_be_stopped() {
     let stage = Stage::new();
     let spec = stage.made(|_| {}).await;
     stage.docker.start(&spec.name).await.unwrap(); // without its file it ends with 78
-    stage.until(&spec.name, "it is restarting", |state| matches!(state, ContainerState::Restarting(exit) if exit.code == 78)).await;
+    stage
+        .until(
+            &spec.name,
+            "it is restarting",
+            |state| matches!(state, ContainerState::Restarting(exit) if exit.code == 78),
+        )
+        .await;
     stage.docker.stop(&spec.name).await.unwrap();
     stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     eventually("the engine keeps it stopped", async || {

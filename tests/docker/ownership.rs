@@ -13,7 +13,20 @@ use crate::{
 fn foreign(name: &str) -> Cleanup {
     let other = unique_instance();
     let label = format!("agentpod.instance={other}");
-    by_hand(&["run", "--detach", "--name", name, "--label", &label, "--label", "agentpod.managed=true", "--env", "ECHO_CONFIG=/none", "--restart=always", "agentpod/echo:1"]);
+    by_hand(&[
+        "run",
+        "--detach",
+        "--name",
+        name,
+        "--label",
+        &label,
+        "--label",
+        "agentpod.managed=true",
+        "--env",
+        "ECHO_CONFIG=/none",
+        "--restart=always",
+        "agentpod/echo:1",
+    ]);
     Cleanup(other)
 }
 

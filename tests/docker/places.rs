@@ -41,7 +41,15 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
 async fn a_network_somebody_else_made_is_used_as_it_is() {
     let stage = Stage::new();
     let spec = network(&stage, 2);
-    by_hand(&["network", "create", "--label", &format!("agentpod.instance={}", stage.instance), "--subnet", "10.217.3.0/24", &spec.name]);
+    by_hand(&[
+        "network",
+        "create",
+        "--label",
+        &format!("agentpod.instance={}", stage.instance),
+        "--subnet",
+        "10.217.3.0/24",
+        &spec.name,
+    ]);
     let found = stage.docker.ensure_network(&spec).await.unwrap();
     assert_eq!(found.get(labels::MANAGED), None);
 }

@@ -23,7 +23,12 @@ pub struct Stage {
 }
 
 pub fn config(greeting: &str) -> RenderedFile {
-    RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text: format!(r#"{{"greeting":"{greeting}"}}"#), hot: true }
+    RenderedFile {
+        path: "/config/echo.json".into(),
+        mode: 0o444,
+        text: format!(r#"{{"greeting":"{greeting}"}}"#),
+        hot: true,
+    }
 }
 
 impl Stage {

@@ -54,14 +54,16 @@ async fn a_change_that_crashes_is_taken_back_and_the_container_before_it_goes_on
 
     // A good one is.
     stand.save("alice.yaml", &echo("alice", "config: {mode: better}"));
-    let better = async || stand.containers(POD).iter().any(|one| one.variable("ECHO_MODE") == Some("better")).then_some(());
+    let better =
+        async || stand.containers(POD).iter().any(|one| one.variable("ECHO_MODE") == Some("better")).then_some(());
     stand.until("the better one comes", PATIENCE, better).await;
     stand.ready(POD, PATIENCE).await;
     assert_eq!(stand.routed("alice", "/data/x").await.body, "kept");
 }
 
 async fn event(stand: &Stand, kind: &str) -> Value {
-    let found = async || stand.events(POD).into_iter().find(|event| event["kind"] == kind && !event["details"].is_null());
+    let found =
+        async || stand.events(POD).into_iter().find(|event| event["kind"] == kind && !event["details"].is_null());
     stand.until(&format!("there is an event {kind}"), PATIENCE, found).await
 }
 

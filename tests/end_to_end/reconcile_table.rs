@@ -24,7 +24,10 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     let siblings = SIBLINGS.map(|id| stand.container(id));
     let first = stand.container(ALICE);
     let row = stand.row(ALICE);
-    assert_eq!((row["desired_status"].as_str(), row["phase"].as_str(), row["ready"].as_bool()), (Some("running"), Some("Running"), Some(true)));
+    assert_eq!(
+        (row["desired_status"].as_str(), row["phase"].as_str(), row["ready"].as_bool()),
+        (Some("running"), Some("Running"), Some(true))
+    );
     assert_eq!(row["container"], *first.name);
     assert_eq!(kinds(&stand), ["declared", "created", "ready"]);
     keep(&stand, "alice", "first").await;
@@ -38,10 +41,16 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     // stopped in the manifest → stopped, container and data stay.
     stand.save("alice.yaml", &echo("alice", "state: stopped"));
     stand.phase(ALICE, "Stopped", PATIENCE).await;
-    stand.until("alice's container is stopped", PATIENCE, async || (!stand.container(ALICE).running).then_some(())).await;
+    stand
+        .until("alice's container is stopped", PATIENCE, async || (!stand.container(ALICE).running).then_some(()))
+        .await;
     assert_eq!(stand.container(ALICE).id, first.id);
     assert_eq!(stand.row(ALICE)["desired_status"], "stopped");
-    stand.until("nothing is routed there", PATIENCE, async || stand.get("alice", "/").await.filter(|answer| answer.status == 404)).await;
+    stand
+        .until("nothing is routed there", PATIENCE, async || {
+            stand.get("alice", "/").await.filter(|answer| answer.status == 404)
+        })
+        .await;
 
     // running in the manifest → the same container is started.
     stand.save("alice.yaml", &echo("alice", ""));
@@ -51,10 +60,27 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
 
     // not declared → stopped, then removed after the grace; the volume stays.
     stand.delete("alice.yaml");
-    stand.until("alice is stopped", PATIENCE, async || stand.containers(ALICE).iter().all(|one| !one.running).then_some(())).await;
+    stand
+        .until("alice is stopped", PATIENCE, async || {
+            stand.containers(ALICE).iter().all(|one| !one.running).then_some(())
+        })
+        .await;
     stand.until("alice is removed", PATIENCE, async || stand.containers(ALICE).is_empty().then_some(())).await;
-    assert_eq!(stand.volumes(), SIBLINGS.map(|id| volume(&stand, id)).into_iter().chain([volume(&stand, ALICE)]).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>());
-    stand.until("her row says so", PATIENCE, async || Some(stand.row(ALICE)).filter(|row| row["desired_status"] == "deleted" && row["container"].is_null())).await;
+    assert_eq!(
+        stand.volumes(),
+        SIBLINGS
+            .map(|id| volume(&stand, id))
+            .into_iter()
+            .chain([volume(&stand, ALICE)])
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    stand
+        .until("her row says so", PATIENCE, async || {
+            Some(stand.row(ALICE)).filter(|row| row["desired_status"] == "deleted" && row["container"].is_null())
+        })
+        .await;
 
     // declared again → created, with the data from before.
     stand.save("alice.yaml", &echo("alice", ""));
@@ -75,7 +101,11 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     let replaced = stand.container(ALICE);
     stand.save("alice.yaml", &echo("alice", "config: {mode: night, greeting: Good night}"));
     let asked = Instant::now();
-    stand.until("alice knows her new greeting", PATIENCE, async || greeting(&stand).await.filter(|greeting| greeting == "Good night")).await;
+    stand
+        .until("alice knows her new greeting", PATIENCE, async || {
+            greeting(&stand).await.filter(|greeting| greeting == "Good night")
+        })
+        .await;
     println!("a saved greeting was inside after {:?}", asked.elapsed());
     stand.ready(ALICE, PATIENCE).await;
     assert_eq!(stand.container(ALICE).life(), replaced.life());
@@ -87,7 +117,11 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     let removed = OffsetDateTime::now_utc();
     let remade = stand.until("alice is back", PATIENCE, async || only_new(&stand, &replaced)).await;
     let started = OffsetDateTime::parse(&remade.started_at, &Rfc3339).unwrap();
-    println!("removed by hand: running again {} after it was gone, {} after the word", started - removed, started - asked);
+    println!(
+        "removed by hand: running again {} after it was gone, {} after the word",
+        started - removed,
+        started - asked
+    );
     stand.ready(ALICE, PATIENCE).await;
     println!("and ready {} after the word", OffsetDateTime::now_utc() - asked);
     assert!(started - removed < REPAIR, "{}", started - removed);
@@ -100,7 +134,9 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
         assert_eq!(stand.container(id).life(), before.life(), "{id}");
     }
     let kinds = kinds(&stand);
-    for kind in ["created", "ready", "exited", "started", "stopped", "removed", "replaced", "tidied", "uploaded", "vanished"] {
+    for kind in
+        ["created", "ready", "exited", "started", "stopped", "removed", "replaced", "tidied", "uploaded", "vanished"]
+    {
         assert!(kinds.iter().any(|seen| seen == kind), "no event {kind} in {kinds:?}");
     }
 

@@ -35,7 +35,11 @@ async fn three_tenants_are_reached_by_their_host_names_over_http_and_websocket()
 
     // Agents that only look at the path get it as it was sent.
     let odd = stand.get("alice", "/env/a%2Fb").await.unwrap();
-    assert_eq!((odd.status, odd.kind.as_str()), (404, "application/json"), "the agent's own 404, not the proxy's: {odd:?}");
+    assert_eq!(
+        (odd.status, odd.kind.as_str()),
+        (404, "application/json"),
+        "the agent's own 404, not the proxy's: {odd:?}"
+    );
 
     // What it was told is what the floor promises.
     let container = stand.container("alice/assistant");
@@ -43,7 +47,12 @@ async fn three_tenants_are_reached_by_their_host_names_over_http_and_websocket()
     assert_eq!(host["CapDrop"], json!(["ALL"]));
     assert_eq!((&host["ReadonlyRootfs"], &host["Privileged"]), (&json!(true), &json!(false)));
     assert_eq!(container.raw["Config"]["User"], "1000:1000");
-    assert_eq!(container.raw["NetworkSettings"]["Ports"].as_object().map_or(0, |ports| ports.values().filter(|p| !p.is_null()).count()), 0);
+    assert_eq!(
+        container.raw["NetworkSettings"]["Ports"]
+            .as_object()
+            .map_or(0, |ports| ports.values().filter(|p| !p.is_null()).count()),
+        0
+    );
 
     // `agentpod open` gives a link that lets one person in.
     let said = stand.agentpod(&["open", "alice/assistant"]);

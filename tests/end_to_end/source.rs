@@ -23,14 +23,19 @@ async fn a_source_that_is_wrong_changes_nothing_and_says_why_until_it_is_right_a
     stand.save("alice.yaml", &echo("alice", "config: {greetin: Hi}"));
     stand.save("bob.yaml", &echo("bob", "config: {mode: waits}"));
     let problems = problems(&stand).await;
-    assert!(problems.contains("alice.yaml") && problems.contains("greetin") && problems.contains("greeting"), "{problems}");
+    assert!(
+        problems.contains("alice.yaml") && problems.contains("greetin") && problems.contains("greeting"),
+        "{problems}"
+    );
     untouched(&stand);
     let said = stand.agentpod(&["validate"]);
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
 
     // Put right, both changes come.
     stand.save("alice.yaml", &echo("alice", "config: {greeting: Hi}"));
-    let arrived = async || stand.containers("bob/assistant").iter().any(|one| one.variable("ECHO_MODE") == Some("waits")).then_some(());
+    let arrived = async || {
+        stand.containers("bob/assistant").iter().any(|one| one.variable("ECHO_MODE") == Some("waits")).then_some(())
+    };
     stand.until("bob's change arrives", PATIENCE, arrived).await;
     stand.all_ready(&ids).await;
     in_order(&stand).await;
@@ -70,11 +75,21 @@ async fn a_source_that_is_wrong_changes_nothing_and_says_why_until_it_is_right_a
 }
 
 async fn problems(stand: &Stand) -> String {
-    let problems = async || stand.status().await.map(|status| status["source"]["problems"].clone()).filter(|found| found.as_array().is_some_and(|all| !all.is_empty()));
+    let problems = async || {
+        stand
+            .status()
+            .await
+            .map(|status| status["source"]["problems"].clone())
+            .filter(|found| found.as_array().is_some_and(|all| !all.is_empty()))
+    };
     stand.until("problems are shown", PATIENCE, problems).await.to_string()
 }
 
 async fn in_order(stand: &Stand) {
-    let applied = async || stand.status().await.filter(|status| status["source"]["problems"].as_array().is_some_and(Vec::is_empty) && status["source"]["applied"] == true);
+    let applied = async || {
+        stand.status().await.filter(|status| {
+            status["source"]["problems"].as_array().is_some_and(Vec::is_empty) && status["source"]["applied"] == true
+        })
+    };
     stand.until("the source is in order and applied", PATIENCE, applied).await;
 }

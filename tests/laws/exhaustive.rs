@@ -70,7 +70,11 @@ fn harness(situation: &Situation) -> Harness {
     let reference = build(&[wished]).pods.remove(&id).unwrap();
     let digest = |mode| build(&[running("a", mode, 'g')]).pods[&id].container.digest.clone();
     let volume = &reference.container.blueprint.volume;
-    for (digest, state) in [(digest('x'), situation.long_before), (digest('y'), situation.before), (reference.container.digest.clone(), situation.wished)] {
+    for (digest, state) in [
+        (digest('x'), situation.long_before),
+        (digest('y'), situation.before),
+        (reference.container.digest.clone(), situation.wished),
+    ] {
         if let Some(state) = STATES[state] {
             harness.engine.place(&id, &digest, volume, state());
         }
@@ -94,8 +98,14 @@ fn harness(situation: &Situation) -> Harness {
 }
 
 fn check(situation: &Situation, harness: &Harness) {
-    if let Some(wrong) = unsatisfied(harness).filter(|wrong| !(starts_unlawful(situation) && wrong.starts_with("law 4"))) {
-        panic!("{situation:?}\n{wrong}\n{}\n{:#?}", harness.plans.iter().map(|plan| format!("{plan}\n")).collect::<String>(), harness.engine.world().writes);
+    if let Some(wrong) =
+        unsatisfied(harness).filter(|wrong| !(starts_unlawful(situation) && wrong.starts_with("law 4")))
+    {
+        panic!(
+            "{situation:?}\n{wrong}\n{}\n{:#?}",
+            harness.plans.iter().map(|plan| format!("{plan}\n")).collect::<String>(),
+            harness.engine.world().writes
+        );
     }
 }
 
@@ -156,4 +166,17 @@ fn two_rounds_after_a_crash_the_wish_is_reached_when_nothing_is_left_to_wait_for
         harness.round(usize::MAX);
         assert_eq!(unsatisfied(&harness), None, "killed after {steps} steps of creating {id}");
     }
+}
+
+#[test]
+fn an_upload_whose_answer_was_lost_is_not_taken_for_the_one_before() {
+    let greeting = |greeting| build(&[running("a", 'm', greeting)]);
+    let mut harness = Harness::new(greeting('h'));
+    harness.settle();
+    harness.desired = greeting('g');
+    harness.engine.inject([Some(Fault::After)]);
+    harness.round(usize::MAX);
+    harness.desired = greeting('h');
+    harness.settle();
+    assert_eq!(unsatisfied(&harness), None);
 }

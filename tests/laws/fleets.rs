@@ -31,10 +31,18 @@ enum Move {
 
 fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
     let one = |name: &'static str| {
-        (prop::bool::weighted(0.8), prop::bool::weighted(0.2), prop::sample::select(vec!['m', 'n', 'o']), prop::sample::select(vec!['g', 'h']))
-            .prop_map(move |(declared, stopped, mode, greeting)| declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false }))
+        (
+            prop::bool::weighted(0.8),
+            prop::bool::weighted(0.2),
+            prop::sample::select(vec!['m', 'n', 'o']),
+            prop::sample::select(vec!['g', 'h']),
+        )
+            .prop_map(move |(declared, stopped, mode, greeting)| {
+                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false })
+            })
     };
-    (one(NAMES[0]), one(NAMES[1]), one(NAMES[2]), one(NAMES[3])).prop_map(|(a, b, c, d)| [a, b, c, d].into_iter().flatten().collect())
+    (one(NAMES[0]), one(NAMES[1]), one(NAMES[2]), one(NAMES[3]))
+        .prop_map(|(a, b, c, d)| [a, b, c, d].into_iter().flatten().collect())
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {

@@ -87,7 +87,12 @@ impl Harness {
                 action: tried.clone(),
                 container: wish.as_ref().map(|wish| wish.container.clone()),
                 materials: self.materials(id),
-                network: NetworkSpec { name: "agentpod-net".into(), subnet: String::new(), pool: String::new(), labels: BTreeMap::new() },
+                network: NetworkSpec {
+                    name: "agentpod-net".into(),
+                    subnet: String::new(),
+                    pool: String::new(),
+                    labels: BTreeMap::new(),
+                },
                 volume_labels: BTreeMap::new(),
             };
             let outcome = block_on(execute(&self.engine, &order, &Silent)).map_err(|failed| failed.to_string());
@@ -143,7 +148,9 @@ impl Harness {
     fn waits(&self) -> bool {
         use agentpod::core::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
         let last = self.plans.last().expect("a round was made");
-        last.pods.values().any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
+        last.pods
+            .values()
+            .any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
     }
 
     fn probe(&mut self, seen: &BTreeMap<PodId, Vec<Sighting>>) {
@@ -153,7 +160,10 @@ impl Harness {
                     let ready = !self.never_ready.contains(&container.digest);
                     let known = self.pod(id).health.clone().filter(|health| health.container == container.name);
                     let first_seen = known.map_or(self.now, |health| health.started);
-                    let health = Health { ready, ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen)) };
+                    let health = Health {
+                        ready,
+                        ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
+                    };
                     self.pod(id).health = Some(health);
                 }
             }
@@ -165,7 +175,8 @@ impl Harness {
         // Only the paths matter to the memory engine; the greeting tells hot files apart.
         let _ = (SecretTexts::placeholders(&wish.declared), site());
         let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
-        let file = agentpod::core::desired::RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
+        let file =
+            agentpod::core::desired::RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
         let Rendered { environment, files } = Rendered { environment: BTreeMap::new(), files: vec![file] };
         Materials { environment, files }
     }
@@ -221,7 +232,9 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
                             (hot != there).then(|| format!("its hot file is {there:?}, not {hot:?}"))
                         }
                     }
-                    [(name, _)] if known.rejected.is_some() => (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left")),
+                    [(name, _)] if known.rejected.is_some() => {
+                        (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left"))
+                    }
                     [(name, _)] => Some(format!("{name} runs, not {}", wish.container.name)),
                     _ => Some("more than one container runs".to_owned()),
                 }

@@ -113,34 +113,50 @@ fn the_old_container_is_kept_until_the_new_one_is_ready_and_then_removed() {
     let waiting = scene(Some(running("a", 'm', 'g')), &both);
     assert_eq!(waiting.text(), "t/a: held, its new container is not ready yet, the old one is kept until it is");
     let ready = waiting.knowing(|known| known.health = health('m', true, NOON));
-    assert_eq!(ready.text(), "t/a: its new container is ready, the old one is not needed\n  remove t_a-N, its data volume stays");
+    assert_eq!(
+        ready.text(),
+        "t/a: its new container is ready, the old one is not needed\n  remove t_a-N, its data volume stays"
+    );
 }
 
 #[test]
 fn a_new_container_that_never_becomes_ready_gives_way_to_the_old_one() {
     let both = [('n', down(0)), ('m', up())];
-    let late = scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.health = health('m', false, NOON - Duration::seconds(30)));
+    let late = scene(Some(running("a", 'm', 'g')), &both)
+        .knowing(|known| known.health = health('m', false, NOON - Duration::seconds(30)));
     assert_eq!(
         late.text(),
         "t/a: its new container failed, the one before goes on (not ready within 30s: /health answers 503)\n  stop t_a-M\n  start t_a-N"
     );
     let rejected = Some(Rejected { digest: digest('m'), why: "too slow".into() });
     let after = scene(Some(running("a", 'm', 'g')), &[('n', up())]).knowing(|known| known.rejected = rejected);
-    assert_eq!(after.text(), "t/a: held, rolled back: M did not become ready (too slow); change the manifest to try again");
+    assert_eq!(
+        after.text(),
+        "t/a: held, rolled back: M did not become ready (too slow); change the manifest to try again"
+    );
 }
 
 #[test]
 fn a_changed_hot_file_is_uploaded_into_the_running_container() {
     let changed = scene(Some(running("a", 'm', 'h')), &[('m', up())]);
-    assert_eq!(changed.text(), "t/a: a file it re-reads while running has changed\n  upload changed files into t_a-M, which goes on running");
+    assert_eq!(
+        changed.text(),
+        "t/a: a file it re-reads while running has changed\n  upload changed files into t_a-M, which goes on running"
+    );
     assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', up())]).text(), "");
 }
 
 #[test]
 fn an_ended_container_is_started_and_one_that_was_never_started_too() {
     let start = "  upload its files into t_a-M\n  start t_a-M";
-    assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', down(137))]).text(), format!("t/a: its container ended (exit code 137)\n{start}"));
-    assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Created)]).text(), format!("t/a: its container was made and never started\n{start}"));
+    assert_eq!(
+        scene(Some(running("a", 'm', 'g')), &[('m', down(137))]).text(),
+        format!("t/a: its container ended (exit code 137)\n{start}")
+    );
+    assert_eq!(
+        scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Created)]).text(),
+        format!("t/a: its container was made and never started\n{start}")
+    );
 }
 
 #[test]
@@ -153,7 +169,8 @@ fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
 #[test]
 fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
     assert_eq!(scene(None, &[('m', up())]).text(), "t/a: it is not declared any more\n  stop t_a-M");
-    let since = |minutes| move |known: &mut PodCircumstances| known.undeclared_since = Some(NOON - Duration::minutes(minutes));
+    let since =
+        |minutes| move |known: &mut PodCircumstances| known.undeclared_since = Some(NOON - Duration::minutes(minutes));
     let fresh = scene(None, &[('m', down(0))]).knowing(since(9));
     assert_eq!(fresh.text(), "t/a: held, it was removed, its stopped container is kept until 12:01:00 UTC");
     let old = scene(None, &[('m', down(0))]).knowing(since(10));
@@ -162,10 +179,17 @@ fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
 
 #[test]
 fn a_pod_that_failed_waits_and_says_why_but_a_new_wish_is_tried_at_once() {
-    let retry = |wish: &str| Retry { wish: wish.into(), failures: 3, at: NOON + Duration::seconds(40), why: "no such image".into(), crash: false };
+    let retry = |wish: &str| Retry {
+        wish: wish.into(),
+        failures: 3,
+        at: NOON + Duration::seconds(40),
+        why: "no such image".into(),
+        crash: false,
+    };
     let same = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| {
         let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
-        known.retry = Some(retry(&format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short())));
+        known.retry =
+            Some(retry(&format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short())));
     });
     assert_eq!(same.text(), "t/a: held, attempt 3 failed (no such image), next at 12:00:40 UTC");
     let other = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| known.retry = Some(retry("running:other")));
@@ -174,7 +198,8 @@ fn a_pod_that_failed_waits_and_says_why_but_a_new_wish_is_tried_at_once() {
 
 #[test]
 fn a_container_that_keeps_ending_is_stopped_and_rested() {
-    let looping = scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Restarting(Exit { code: 3, ..Exit::default() }))]);
+    let looping =
+        scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Restarting(Exit { code: 3, ..Exit::default() }))]);
     let looping = looping.knowing(|known| known.looping = Some(name('m')));
     assert_eq!(looping.text(), "t/a: its container restarts too often\n  stop t_a-M");
 }
@@ -184,8 +209,14 @@ fn what_cannot_be_known_or_read_is_held_with_the_reason() {
     let odd = scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Unknown("being removed".into()))]);
     assert_eq!(odd.text(), "t/a: held, its state is unknown: container t_a-M: being removed");
     let secret = scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), &[]);
-    assert_eq!(secret.text(), "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not looked up");
-    assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Paused)]).text(), "t/a: held, its container was paused by hand; docker unpause it to go on");
+    assert_eq!(
+        secret.text(),
+        "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not looked up"
+    );
+    assert_eq!(
+        scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Paused)]).text(),
+        "t/a: held, its container was paused by hand; docker unpause it to go on"
+    );
     let busy = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| known.busy = true);
     assert_eq!(busy.text(), "t/a: held, earlier steps are still under way");
 }
@@ -195,5 +226,8 @@ fn an_engine_that_does_not_answer_holds_every_pod() {
     let desired = build(&[running("a", 'm', 'g'), running("b", 'm', 'g')]);
     let circumstances = Circumstances { now: NOON, removal_grace: Duration::ZERO, pods: Default::default() };
     let plan = plan(&desired, &Actual::Unknown("no socket".into()), &circumstances);
-    assert_eq!(plan.to_string(), "t/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 2 held, 0 as they should be");
+    assert_eq!(
+        plan.to_string(),
+        "t/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 2 held, 0 as they should be"
+    );
 }

@@ -34,8 +34,15 @@ async fn the_same_line_within_ten_minutes_is_counted_and_later_it_is_a_new_line(
     for seconds in [0, 300, 599, 601, 602] {
         store.record(&event(seconds), at(seconds)).await.unwrap();
     }
-    let rows: Vec<_> = store.events(Some(&alice), 10, None).await.unwrap().into_iter().filter(|row| row.event.kind == "Started").collect();
-    let seen: Vec<_> = rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.event.details.clone().unwrap())).collect();
+    let rows: Vec<_> = store
+        .events(Some(&alice), 10, None)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.event.kind == "Started")
+        .collect();
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.event.details.clone().unwrap())).collect();
     assert_eq!(seen, [(3, at(0), at(599), json!(599)), (2, at(601), at(602), json!(602))]);
 }
 
@@ -45,7 +52,13 @@ async fn lines_that_differ_in_pod_or_kind_or_message_are_not_counted_as_one() {
     store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
     let (alice, bob) = (pod("alice/assistant"), pod("bob/x"));
     let none = Event { kind: "K".into(), message: "m".into(), ..Event::default() };
-    for event in [Event::of_pod(&alice, "K", "m"), Event::of_pod(&bob, "K", "m"), Event::of_pod(&alice, "L", "m"), Event::of_pod(&alice, "K", "n"), none.clone()] {
+    for event in [
+        Event::of_pod(&alice, "K", "m"),
+        Event::of_pod(&bob, "K", "m"),
+        Event::of_pod(&alice, "L", "m"),
+        Event::of_pod(&alice, "K", "n"),
+        none.clone(),
+    ] {
         store.record(&event, at(1)).await.unwrap();
     }
     let rows = store.events(None, 100, None).await.unwrap();
@@ -64,7 +77,8 @@ async fn events_are_read_forwards_from_the_newest_few_or_from_an_id_on() {
     }
     let alice = pod("alice/assistant");
     let read = async |limit, after| store.events(Some(&alice), limit, after).await.unwrap();
-    let texts = |rows: &[agentpod::store::EventRow]| rows.iter().map(|row| row.event.message.clone()).collect::<Vec<_>>();
+    let texts =
+        |rows: &[agentpod::store::EventRow]| rows.iter().map(|row| row.event.message.clone()).collect::<Vec<_>>();
     let newest = read(3, None).await;
     assert_eq!(texts(&newest), ["3", "4", "5"]);
     assert_eq!(texts(&read(10, Some(newest[0].id)).await), ["4", "5"]);
@@ -86,7 +100,8 @@ async fn old_events_are_pruned_by_when_they_happened_last() {
 #[tokio::test]
 async fn an_event_about_a_pod_or_revision_that_nobody_knows_is_kept_and_names_the_pod() {
     let (store, _) = fresh().await;
-    let event = Event { revision: Some(404), ..Event::of_pod(&pod("carol/lost"), "Removed", "its container was\0removed") };
+    let event =
+        Event { revision: Some(404), ..Event::of_pod(&pod("carol/lost"), "Removed", "its container was\0removed") };
     store.record(&event, at(0)).await.unwrap();
     let row = store.events(None, 10, None).await.unwrap().remove(0);
     assert_eq!((row.event.pod, row.event.revision), (None, None));

@@ -34,7 +34,8 @@ fn a_key_is_made_once_for_its_owner_alone_and_then_read() {
 fn many_processes_that_start_at_once_agree_on_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let keys: Vec<InstanceKey> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| InstanceKey::load_or_create(folder.path()).unwrap())).collect();
+        let threads: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| InstanceKey::load_or_create(folder.path()).unwrap())).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     let sealed = keys[0].seal(&"sesame".into(), "here").unwrap();
@@ -61,7 +62,9 @@ fn a_damaged_key_is_refused_without_showing_it_and_stays_as_it_is() {
     let path = folder.path().join(KEY_FILE);
     InstanceKey::load_or_create(folder.path()).unwrap();
     let whole = fs::read_to_string(&path).unwrap();
-    for damaged in ["", "\n", &whole[..62], &format!("{}00", whole.trim_end()), &whole.replace(whole.get(..1).unwrap(), "g")] {
+    for damaged in
+        ["", "\n", &whole[..62], &format!("{}00", whole.trim_end()), &whole.replace(whole.get(..1).unwrap(), "g")]
+    {
         fs::write(&path, damaged).unwrap();
         let text = refusal(folder.path());
         assert!(text.contains("64 hex digits") && text.contains("restore it from a backup"), "{text}");

@@ -69,7 +69,9 @@ async fn processes_that_open_a_new_database_at_the_same_time_agree() {
         sqlx::query("DELETE FROM instance").execute(&mut connection).await.unwrap();
         let open = |_| {
             let (options, key) = (options.clone(), key.clone());
-            tokio::spawn(async move { Store::open(options, &key, &instance()).await.unwrap().fingerprint(&"sesame".into()) })
+            tokio::spawn(
+                async move { Store::open(options, &key, &instance()).await.unwrap().fingerprint(&"sesame".into()) },
+            )
         };
         let fingerprints = futures_util::future::join_all((0..6).map(open).collect::<Vec<_>>()).await;
         let fingerprints: BTreeSet<String> = fingerprints.into_iter().map(|fingerprint| fingerprint.unwrap()).collect();

@@ -52,7 +52,8 @@ async fn a_connection_that_was_cut_while_idle_is_replaced_without_a_word() {
 async fn a_database_that_accepts_and_says_nothing_is_unreachable() {
     let folder = tempfile::tempdir().unwrap();
     let _listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
-    let options = PgConnectOptions::new_without_pgpass().socket(Path::new(folder.path())).username("agentpod").password("sesame");
+    let options =
+        PgConnectOptions::new_without_pgpass().socket(Path::new(folder.path())).username("agentpod").password("sesame");
     tokio::time::pause();
     let error = Store::open(options, &new_key(), &"test".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), "the database does not answer: no answer within 5 seconds");
@@ -88,7 +89,8 @@ async fn a_call_that_the_server_cuts_short_is_unreachable() {
     let mut transaction = connection.begin().await.unwrap();
     sqlx::query("LOCK TABLE pods IN ACCESS EXCLUSIVE MODE").execute(&mut *transaction).await.unwrap();
     let waiting = tokio::spawn(async move { store.known().await });
-    let query = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted AND relation = 'pods'::regclass";
+    let query =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted AND relation = 'pods'::regclass";
     while sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *transaction).await.unwrap() == 0 {
         tokio::task::yield_now().await;
     }

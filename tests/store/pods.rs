@@ -84,5 +84,9 @@ async fn a_row_that_is_no_pod_is_named_rather_than_skipped() {
                  VALUES ('nonsense', 'alice', 'n', 'echo', 'n', '', '', '', '')";
     sqlx::query(query).execute(&mut connection).await.unwrap();
     let error = store.known().await.unwrap_err();
-    assert_eq!((error.code(), error.to_string().contains("row nonsense of pods")), ("store_inconsistent", true), "{error}");
+    assert_eq!(
+        (error.code(), error.to_string().contains("row nonsense of pods")),
+        ("store_inconsistent", true),
+        "{error}"
+    );
 }

@@ -13,7 +13,9 @@ fn files(text: &str) -> BTreeMap<String, Vec<u8>> {
 
 fn problem() -> Problem {
     let text = "spec:\n  adaptr: x\n";
-    Problem::of_file("a.yaml", "unknown field").at(Position { line: 2, column: 3 }, text).hint("did you mean \"adapter\"?")
+    Problem::of_file("a.yaml", "unknown field")
+        .at(Position { line: 2, column: 3 }, text)
+        .hint("did you mean \"adapter\"?")
 }
 
 #[tokio::test]
@@ -24,7 +26,10 @@ async fn the_last_accepted_revision_comes_back_byte_for_byte() {
     let judged = store.accept("h2", "dir:/m", &files("two"), at(2)).await.unwrap();
     assert!(judged.is_new);
     let last = store.last_accepted().await.unwrap().unwrap();
-    assert_eq!((last.id, last.hash.as_str(), last.origin.as_str(), last.accepted_at), (judged.id, "h2", "dir:/m", at(2)));
+    assert_eq!(
+        (last.id, last.hash.as_str(), last.origin.as_str(), last.accepted_at),
+        (judged.id, "h2", "dir:/m", at(2))
+    );
     assert_eq!(last.files, files("two"));
 }
 
@@ -101,8 +106,12 @@ async fn fifty_accepted_revisions_keep_their_files_however_many_are_rejected_in_
     }
     store.accept("h53", "dir:/m", &files("x"), at(200)).await.unwrap();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
-    let (with_files, all): (i64, i64) =
-        sqlx::query_as("SELECT (SELECT count(DISTINCT revision) FROM revision_files), (SELECT count(*) FROM revisions)").fetch_one(&mut connection).await.unwrap();
+    let (with_files, all): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(DISTINCT revision) FROM revision_files), (SELECT count(*) FROM revisions)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
     assert_eq!((with_files, all), (50, 114));
     let last = store.last_accepted().await.unwrap().unwrap();
     assert_eq!((last.hash.as_str(), last.files), ("h53", files("x")));

@@ -12,7 +12,13 @@ use crate::{
 };
 
 fn status(phase: Phase, ready: bool) -> Status {
-    Status { phase, ready, reason: "Why".into(), message: "because".into(), container: Some("alice_assistant-00112233".into()) }
+    Status {
+        phase,
+        ready,
+        reason: "Why".into(),
+        message: "because".into(),
+        container: Some("alice_assistant-00112233".into()),
+    }
 }
 
 #[tokio::test]
@@ -32,7 +38,12 @@ async fn a_status_is_written_once_and_then_only_when_something_differs() {
     let before = dump(&options).await;
     assert!(!store.write_status(&id, &status(Phase::Starting, false), at(2)).await.unwrap());
     assert_eq!(dump(&options).await, before);
-    assert!(store.write_status(&id, &Status { message: "still".into(), ..status(Phase::Starting, false) }, at(3)).await.unwrap());
+    assert!(
+        store
+            .write_status(&id, &Status { message: "still".into(), ..status(Phase::Starting, false) }, at(3))
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -40,12 +51,19 @@ async fn since_is_when_ready_last_changed_and_phase_since_when_the_phase_did() {
     let (store, _) = fresh().await;
     let id = pod("alice/assistant");
     store.sync(&alice().build(), at(0)).await.unwrap();
-    for (phase, ready, now) in [(Phase::Starting, false, 10), (Phase::Running, true, 20), (Phase::RolledBack, true, 30)] {
+    for (phase, ready, now) in [(Phase::Starting, false, 10), (Phase::Running, true, 20), (Phase::RolledBack, true, 30)]
+    {
         store.write_status(&id, &status(phase, ready), at(now)).await.unwrap();
     }
     let row = store.statuses().await.unwrap().remove(0);
-    assert_eq!((row.phase, row.ready, row.since, row.phase_since, row.updated_at), (Phase::RolledBack, true, at(20), at(30), at(30)));
-    assert_eq!((row.reason.as_str(), row.message.as_str(), row.container.as_deref()), ("Why", "because", Some("alice_assistant-00112233")));
+    assert_eq!(
+        (row.phase, row.ready, row.since, row.phase_since, row.updated_at),
+        (Phase::RolledBack, true, at(20), at(30), at(30))
+    );
+    assert_eq!(
+        (row.reason.as_str(), row.message.as_str(), row.container.as_deref()),
+        ("Why", "because", Some("alice_assistant-00112233"))
+    );
 }
 
 #[tokio::test]
@@ -72,7 +90,10 @@ async fn every_phase_reads_back_and_stands_in_the_pods_row_too() {
         assert_eq!(store.statuses().await.unwrap()[0].phase, phase);
         let (actual, container): (String, Option<String>) =
             sqlx::query_as("SELECT actual_status, container_id FROM pods").fetch_one(&mut connection).await.unwrap();
-        assert_eq!((actual, container.as_deref()), (format!("{phase:?}").to_lowercase(), Some("alice_assistant-00112233")));
+        assert_eq!(
+            (actual, container.as_deref()),
+            (format!("{phase:?}").to_lowercase(), Some("alice_assistant-00112233"))
+        );
     }
 }
 

@@ -16,10 +16,16 @@ async fn a_declared_pod_becomes_rows_and_a_line_of_history() {
     let rows = store.statuses().await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0].subdomain.as_str(), rows[0].url.as_str()), ("alice", "https://alice.example.com"));
-    assert_eq!(rows[0].digest.as_deref(), Some(alice().build().pods[&pod("alice/assistant")].container.digest.as_str()));
+    assert_eq!(
+        rows[0].digest.as_deref(),
+        Some(alice().build().pods[&pod("alice/assistant")].container.digest.as_str())
+    );
     let events = store.events(None, 10, None).await.unwrap();
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].event.kind.as_str(), events[0].event.message.as_str()), ("declared", "declared in pods.yaml"));
+    assert_eq!(
+        (events[0].event.kind.as_str(), events[0].event.message.as_str()),
+        ("declared", "declared in pods.yaml")
+    );
     assert!(events[0].event.cause.is_some());
 }
 
@@ -50,13 +56,24 @@ async fn only_the_pod_that_was_declared_otherwise_is_written() {
     let of_bob = |rows: Vec<String>| rows.into_iter().filter(|row| row.contains("bob")).collect::<Vec<_>>();
     let before = of_bob(dump(&options).await);
     let outcome = store
-        .sync(&Declared::tenants().pod("alice/assistant", "subdomain: al, state: stopped, config: {greeting: hi}").pod("bob/x", "subdomain: bob").build(), at(1))
+        .sync(
+            &Declared::tenants()
+                .pod("alice/assistant", "subdomain: al, state: stopped, config: {greeting: hi}")
+                .pod("bob/x", "subdomain: bob")
+                .build(),
+            at(1),
+        )
         .await
         .unwrap();
     assert_eq!(outcome.changed, [pod("alice/assistant")]);
     assert_eq!(of_bob(dump(&options).await), before);
     let message = store.events(Some(&pod("alice/assistant")), 1, None).await.unwrap().remove(0).event.message;
-    assert!(message.starts_with("state running → stopped, subdomain alice → al, url https://alice.example.com → https://al.example.com"), "{message}");
+    assert!(
+        message.starts_with(
+            "state running → stopped, subdomain alice → al, url https://alice.example.com → https://al.example.com"
+        ),
+        "{message}"
+    );
     assert!(message.ends_with(", settings"), "{message}");
 }
 
@@ -64,7 +81,10 @@ async fn only_the_pod_that_was_declared_otherwise_is_written() {
 async fn changed_settings_are_kept_even_when_the_container_stays_the_same() {
     let (store, options) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
-    let outcome = store.sync(&Declared::tenants().pod("alice/assistant", "subdomain: alice, config: {greeting: Moin}").build(), at(1)).await.unwrap();
+    let outcome = store
+        .sync(&Declared::tenants().pod("alice/assistant", "subdomain: alice, config: {greeting: Moin}").build(), at(1))
+        .await
+        .unwrap();
     assert_eq!(outcome.changed, [pod("alice/assistant")]);
     assert!(dump(&options).await.iter().any(|row| row.starts_with("pod_configs") && row.contains("Moin")));
     assert_eq!(store.events(None, 1, None).await.unwrap()[0].event.message, "settings");
@@ -73,8 +93,14 @@ async fn changed_settings_are_kept_even_when_the_container_stays_the_same() {
 #[tokio::test]
 async fn two_pods_swap_their_subdomains_in_one_sync() {
     let (store, _) = fresh().await;
-    store.sync(&Declared::tenants().pod("alice/a", "subdomain: one").pod("bob/b", "subdomain: two").build(), at(0)).await.unwrap();
-    store.sync(&Declared::tenants().pod("alice/a", "subdomain: two").pod("bob/b", "subdomain: one").build(), at(1)).await.unwrap();
+    store
+        .sync(&Declared::tenants().pod("alice/a", "subdomain: one").pod("bob/b", "subdomain: two").build(), at(0))
+        .await
+        .unwrap();
+    store
+        .sync(&Declared::tenants().pod("alice/a", "subdomain: two").pod("bob/b", "subdomain: one").build(), at(1))
+        .await
+        .unwrap();
     let rows = store.statuses().await.unwrap();
     assert_eq!(rows.iter().map(|row| row.subdomain.as_str()).collect::<Vec<_>>(), ["two", "one"]);
 }
@@ -118,7 +144,8 @@ async fn a_pod_that_comes_back_has_the_token_and_the_volume_it_had() {
     assert_eq!(store.circumstances().await.unwrap()[&id].undeclared_since, None);
     assert_eq!(store.known().await.unwrap(), known);
     assert_eq!(store.token(&id).await.unwrap().unwrap().expose_secret(), token.expose_secret());
-    let kinds: Vec<String> = store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind).collect();
+    let kinds: Vec<String> =
+        store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind).collect();
     assert_eq!(kinds, ["declared", "undeclared", "returned"]);
 }
 
@@ -172,7 +199,12 @@ async fn a_number_that_the_database_writes_differently_is_no_change() {
     let mut desired = alice().build();
     let pod = desired.pods.get_mut(&pod("alice/assistant")).unwrap();
     let mut declared = (*pod.declared).clone();
-    declared.config.extend([("big".into(), 1e20.into()), ("bigger".into(), 1e16.into()), ("small".into(), 1e-7.into()), ("whole".into(), 2.0.into())]);
+    declared.config.extend([
+        ("big".into(), 1e20.into()),
+        ("bigger".into(), 1e16.into()),
+        ("small".into(), 1e-7.into()),
+        ("whole".into(), 2.0.into()),
+    ]);
     pod.declared = declared.into();
     store.sync(&desired, at(0)).await.unwrap();
     assert!(store.sync(&desired, at(1)).await.unwrap().is_quiet());

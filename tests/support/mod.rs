@@ -43,7 +43,10 @@ pub fn by_hand(arguments: &[&str]) -> String {
 /// One HTTP request; `None` while nobody answers.
 pub async fn http(method: &str, address: IpAddr, port: u16, path: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = tokio::net::TcpStream::connect((address, port)).await.ok()?;
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).await.ok()?;
     stream.write_all(body).await.ok()?;
     let mut answer = Vec::new();

@@ -16,10 +16,17 @@ use super::stand::{Socket, Stand};
 
 const CLIENT: &str = "openclaw-control-ui";
 const MODE: &str = "webchat";
-const SCOPES: [&str; 5] = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+const SCOPES: [&str; 5] =
+    ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
 /// What the owner's login link is for, exactly: more or less is refused.
 const OWNER_SCOPES: [&str; 7] = [
-    "operator.admin", "operator.approvals", "operator.pairing", "operator.questions", "operator.read", "operator.talk.secrets", "operator.write",
+    "operator.admin",
+    "operator.approvals",
+    "operator.pairing",
+    "operator.questions",
+    "operator.read",
+    "operator.talk.secrets",
+    "operator.write",
 ];
 /// The longest a frame may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -69,22 +76,34 @@ impl Device {
             // The gateway wants its own page's build id, which the page carries: ask again as the page would.
             Err(answer) if build_id(&answer).is_some() => {
                 let build = build_id(&answer).unwrap();
-                self.ask(stand, subdomain, origin, pass, Some(&build)).await.map_or_else(outcome, |()| Outcome::Connected)
+                self.ask(stand, subdomain, origin, pass, Some(&build))
+                    .await
+                    .map_or_else(outcome, |()| Outcome::Connected)
             }
             Err(answer) => outcome(answer),
             Ok(()) => Outcome::Connected,
         }
     }
 
-    async fn ask(&self, stand: &Stand, subdomain: &str, origin: &str, pass: Pass<'_>, build: Option<&str>) -> Result<(), Value> {
-        let mut socket = stand.socket(subdomain, "/", origin).await.map_err(|error| json!({"message": error.to_string()}))?;
+    async fn ask(
+        &self,
+        stand: &Stand,
+        subdomain: &str,
+        origin: &str,
+        pass: Pass<'_>,
+        build: Option<&str>,
+    ) -> Result<(), Value> {
+        let mut socket =
+            stand.socket(subdomain, "/", origin).await.map_err(|error| json!({"message": error.to_string()}))?;
         let challenge = next(&mut socket, |frame| frame["event"] == "connect.challenge").await?;
         let (nonce, at) = (challenge["payload"]["nonce"].as_str().unwrap(), &challenge["payload"]["ts"]);
         let (auth, token, scopes) = match pass {
             Pass::Token(token) => (json!({"token": token}), token, &SCOPES[..]),
             Pass::Bootstrap(token) => (json!({"bootstrapToken": token}), token, &OWNER_SCOPES[..]),
         };
-        let signed = ["v3", &self.id(), CLIENT, MODE, "operator", &scopes.join(","), &at.to_string(), token, nonce, "linux", ""].join("|");
+        let signed =
+            ["v3", &self.id(), CLIENT, MODE, "operator", &scopes.join(","), &at.to_string(), token, nonce, "linux", ""]
+                .join("|");
         let mut client = json!({"id": CLIENT, "version": "agentpod-test", "platform": "linux", "mode": MODE});
         if let Some(build) = build {
             client["buildId"] = build.into();
@@ -102,13 +121,16 @@ impl Device {
 
 async fn next(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Result<Value, Value> {
     loop {
-        let frame = tokio::time::timeout(LIMIT, socket.next()).await.map_err(|_| json!({"message": "no frame in time"}))?;
+        let frame =
+            tokio::time::timeout(LIMIT, socket.next()).await.map_err(|_| json!({"message": "no frame in time"}))?;
         match frame {
             Some(Ok(Message::Text(text))) => match serde_json::from_str::<Value>(&text) {
                 Ok(frame) if wanted(&frame) => return Ok(frame),
                 _ => {}
             },
-            Some(Ok(Message::Close(Some(CloseFrame { reason, .. })))) => return Err(json!({"message": reason.to_string()})),
+            Some(Ok(Message::Close(Some(CloseFrame { reason, .. })))) => {
+                return Err(json!({"message": reason.to_string()}));
+            }
             Some(Ok(_)) => {}
             Some(Err(error)) => return Err(json!({"message": error.to_string()})),
             None => return Err(json!({"message": "closed"})),

@@ -109,7 +109,10 @@ fn search_path() -> String {
 fn unprivileged() -> Option<(u32, u32)> {
     rustix::process::getuid().is_root().then(|| {
         let users = std::fs::read_to_string("/etc/passwd").unwrap();
-        let line = users.lines().find(|line| line.starts_with("postgres:")).or_else(|| users.lines().find(|line| line.starts_with("nobody:")));
+        let line = users
+            .lines()
+            .find(|line| line.starts_with("postgres:"))
+            .or_else(|| users.lines().find(|line| line.starts_with("nobody:")));
         let fields: Vec<&str> = line.unwrap().split(':').collect();
         (fields[2].parse().unwrap(), fields[3].parse().unwrap())
     })

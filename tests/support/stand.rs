@@ -93,8 +93,10 @@ impl Stand {
     /// Waits until a pod is ready and nothing is left to do for it.
     pub async fn ready(&self, id: &str, limit: Duration) -> Value {
         let what = format!("{id} is ready");
-        self.until(&what, limit, async || self.pod(id).await.filter(|pod| pod["ready"] == true && pod["settled"] == true))
-            .await
+        self.until(&what, limit, async || {
+            self.pod(id).await.filter(|pod| pod["ready"] == true && pod["settled"] == true)
+        })
+        .await
     }
 
     /// Waits until all of these pods are ready.
@@ -106,7 +108,8 @@ impl Stand {
 
     /// Waits until a pod is in a phase.
     pub async fn phase(&self, id: &str, phase: &str, limit: Duration) -> Value {
-        self.until(&format!("{id} is {phase}"), limit, async || self.pod(id).await.filter(|pod| pod["phase"] == phase)).await
+        self.until(&format!("{id} is {phase}"), limit, async || self.pod(id).await.filter(|pod| pod["phase"] == phase))
+            .await
     }
 
     /// Has the daemon make rounds for so long, at least three, with a look at the source in each.
@@ -161,7 +164,8 @@ impl Stand {
 
     /// Fails if a text stands in any file of the daemon's state, its database included.
     pub fn not_in_files(&self, text: &str) {
-        let found = std::process::Command::new("grep").args(["-rlaF", "--", text]).arg(self.place.state()).output().unwrap();
+        let found =
+            std::process::Command::new("grep").args(["-rlaF", "--", text]).arg(self.place.state()).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{text:?} stands in these files");
     }
 

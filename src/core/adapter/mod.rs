@@ -217,7 +217,11 @@ impl Adapter {
         };
         let asked = repository(image);
         asked == repository(&self.spec.image)
-            || self.spec.allowed_images.iter().any(|allowed| asked == *allowed || (allowed.ends_with('/') && asked.starts_with(allowed)))
+            || self
+                .spec
+                .allowed_images
+                .iter()
+                .any(|allowed| asked == *allowed || (allowed.ends_with('/') && asked.starts_with(allowed)))
     }
 }
 

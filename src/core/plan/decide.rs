@@ -104,7 +104,8 @@ impl Pod<'_> {
             return Decision::Hold(Hold::SecretsMissing(wish.missing_secrets.clone()));
         }
         let name = &wish.container.name;
-        let (new, others): (Vec<&Sighting>, Vec<&Sighting>) = self.seen.iter().partition(|container| container.name == *name);
+        let (new, others): (Vec<&Sighting>, Vec<&Sighting>) =
+            self.seen.iter().partition(|container| container.name == *name);
         let new = new.first().copied();
         if let Some(rejected) = self.known.rejected.as_ref().filter(|rejected| rejected.digest == wish.container.digest)
             && let Some(fallback) = fallback(&others)
@@ -179,9 +180,16 @@ impl Pod<'_> {
         }
     }
 
-    fn rolled_back(&self, rejected: &Rejected, fallback: &Sighting, new: Option<&Sighting>, others: &[&Sighting]) -> Decision {
+    fn rolled_back(
+        &self,
+        rejected: &Rejected,
+        fallback: &Sighting,
+        new: Option<&Sighting>,
+        others: &[&Sighting],
+    ) -> Decision {
         let not_ready = || Cause::NotReady(rejected.why.clone());
-        let mut steps = stop_live(new.into_iter().chain(others.iter().copied().filter(|other| other.name != fallback.name)));
+        let mut steps =
+            stop_live(new.into_iter().chain(others.iter().copied().filter(|other| other.name != fallback.name)));
         if !fallback.is_live() {
             steps.push(Step::Start(fallback.name.clone()));
         }
@@ -245,7 +253,11 @@ fn fallback<'a>(others: &[&'a Sighting]) -> Option<&'a Sighting> {
 }
 
 fn stop_live<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {
-    containers.into_iter().filter(|container| container.is_live()).map(|container| Step::Stop(container.name.clone())).collect()
+    containers
+        .into_iter()
+        .filter(|container| container.is_live())
+        .map(|container| Step::Stop(container.name.clone()))
+        .collect()
 }
 
 fn remove<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {

@@ -33,11 +33,22 @@ impl PodCircumstances {
                 self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, true, now, chance));
             }
         }
+        if uploaded_into(action).is_some() {
+            // Until it is known to have worked, nobody knows which files are in there.
+            self.uploaded = None;
+        }
         self.busy = true;
     }
 
     /// Takes note of how an action ended: well, or with a failure in a sentence.
-    pub fn finish(&mut self, action: &Action, wish: Option<&DesiredPod>, outcome: Result<(), String>, now: OffsetDateTime, chance: f64) {
+    pub fn finish(
+        &mut self,
+        action: &Action,
+        wish: Option<&DesiredPod>,
+        outcome: Result<(), String>,
+        now: OffsetDateTime,
+        chance: f64,
+    ) {
         self.busy = false;
         match outcome {
             Err(why) => self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, false, now, chance)),

@@ -33,7 +33,9 @@ impl fmt::Display for Step {
             Self::Volume(volume) => write!(f, "make volume {volume} unless it is there"),
             Self::Create(container) => write!(f, "create {container}"),
             Self::Upload(container, Files::All) => write!(f, "upload its files into {container}"),
-            Self::Upload(container, Files::Hot) => write!(f, "upload changed files into {container}, which goes on running"),
+            Self::Upload(container, Files::Hot) => {
+                write!(f, "upload changed files into {container}, which goes on running")
+            }
             Self::Start(container) => write!(f, "start {container}"),
             Self::Stop(container) => write!(f, "stop {container}"),
             Self::Remove(container) => write!(f, "remove {container}, its data volume stays"),
@@ -64,13 +66,21 @@ impl fmt::Display for Hold {
         match self {
             Self::Unknown(why) => write!(f, "its state is unknown: {why}"),
             Self::Busy => f.write_str("earlier steps are still under way"),
-            Self::RetryAt(retry) => write!(f, "attempt {} failed ({}), next at {}", retry.failures, retry.why, clock(retry.at)),
+            Self::RetryAt(retry) => {
+                write!(f, "attempt {} failed ({}), next at {}", retry.failures, retry.why, clock(retry.at))
+            }
             Self::SecretsMissing(which) => write!(f, "secrets cannot be read: {}", which.join("; ")),
             Self::AwaitingReady => f.write_str("its new container is not ready yet, the old one is kept until it is"),
             Self::RolledBack(rejected) => {
-                write!(f, "rolled back: {} did not become ready ({}); change the manifest to try again", rejected.digest, rejected.why)
+                write!(
+                    f,
+                    "rolled back: {} did not become ready ({}); change the manifest to try again",
+                    rejected.digest, rejected.why
+                )
             }
-            Self::RemovalGrace(until) => write!(f, "it was removed, its stopped container is kept until {}", clock(*until)),
+            Self::RemovalGrace(until) => {
+                write!(f, "it was removed, its stopped container is kept until {}", clock(*until))
+            }
             Self::PausedByHand => f.write_str("its container was paused by hand; docker unpause it to go on"),
         }
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions, UploadToContainerOptionsBuilder,
-    WaitContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
+    UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
@@ -51,7 +51,10 @@ impl Docker {
         if labels.get(labels::DIGEST).map(String::as_str) == Some(container.digest.as_str()) {
             return Ok(());
         }
-        Err(EngineError::NameTaken(format!("a container named {} is there, but was made for something else", container.name)))
+        Err(EngineError::NameTaken(format!(
+            "a container named {} is there, but was made for something else",
+            container.name
+        )))
     }
 
     pub(super) async fn put_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
@@ -65,7 +68,10 @@ impl Docker {
             let what = format!("putting files into {folder} of {container}");
             let options = UploadToContainerOptionsBuilder::new().path(&folder).no_overwrite_dir_non_dir("true").build();
             let body = bollard::body_full(archive.into());
-            self.call_within(LONG, what, async |client| client.upload_to_container(&ours.id, Some(options), body).await).await?;
+            self.call_within(LONG, what, async |client| {
+                client.upload_to_container(&ours.id, Some(options), body).await
+            })
+            .await?;
         }
         Ok(())
     }
@@ -78,11 +84,17 @@ impl Docker {
 
     pub(super) async fn switch_off(&self, container: &str) -> Result<()> {
         let Some(ours) = gone_is_fine(self.ours(container).await)? else { return Ok(()) };
-        let own = ours.inspected.config.and_then(|config| config.stop_timeout).and_then(|seconds| u64::try_from(seconds).ok());
+        let own = ours
+            .inspected
+            .config
+            .and_then(|config| config.stop_timeout)
+            .and_then(|seconds| u64::try_from(seconds).ok());
         let limit = Duration::from_secs(own.unwrap_or(DEFAULT_STOP_TIMEOUT)) + STOP_SLACK;
         let what = format!("stopping {container}");
         // No time named in the call: the container's own counts.
-        let stopped = self.call_within(limit, what, async |client| client.stop_container(&ours.id, None::<StopContainerOptions>).await);
+        let stopped = self.call_within(limit, what, async |client| {
+            client.stop_container(&ours.id, None::<StopContainerOptions>).await
+        });
         gone_is_fine(stopped.await.map_err(EngineError::from)).map(drop)
     }
 
@@ -90,10 +102,15 @@ impl Docker {
         let Some(ours) = gone_is_fine(self.ours(container).await)? else { return Ok(()) };
         let options = RemoveContainerOptionsBuilder::new().v(true).force(false).build();
         let what = format!("removing {container}");
-        let removed = self.call_within(LONG, &what, async |client| client.remove_container(&ours.id, Some(options)).await).await;
+        let removed =
+            self.call_within(LONG, &what, async |client| client.remove_container(&ours.id, Some(options)).await).await;
         match removed {
-            Err(failure) if failure.status == Some(409) && failure.message.contains("already in progress") => self.wait_until_gone(&ours.id, &what).await,
-            Err(failure) if failure.status == Some(409) => Err(EngineError::Refused(format!("{what}: {}", failure.message))),
+            Err(failure) if failure.status == Some(409) && failure.message.contains("already in progress") => {
+                self.wait_until_gone(&ours.id, &what).await
+            }
+            Err(failure) if failure.status == Some(409) => {
+                Err(EngineError::Refused(format!("{what}: {}", failure.message)))
+            }
             answer => gone_is_fine(answer.map_err(EngineError::from)).map(drop),
         }
     }
@@ -101,7 +118,8 @@ impl Docker {
     async fn wait_until_gone(&self, id: &str, what: &str) -> Result<()> {
         let options = WaitContainerOptionsBuilder::new().condition("removed").build();
         // The answer is its exit code, or that it is gone already; only that it came matters.
-        let wait = self.call_within(LONG, what, async |client| Ok(client.wait_container(id, Some(options)).next().await));
+        let wait =
+            self.call_within(LONG, what, async |client| Ok(client.wait_container(id, Some(options)).next().await));
         wait.await?;
         match gone_is_fine(self.ours(id).await)? {
             None => Ok(()),

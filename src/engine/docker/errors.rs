@@ -39,13 +39,21 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> Failure {
         | Error::RequestTimeoutError
         | Error::IOError { .. }
         | Error::HyperResponseError { .. }
-        | Error::HyperLegacyError { .. } => (None, EngineError::Unreachable(format!("{host}: {sentence}; {}", advice(&message)))),
-        Error::UnsupportedURISchemeError { .. } => {
-            (None, EngineError::Refused(format!("{host:?} is no place for an engine; write unix:///path, tcp://host:port or http://host:port")))
+        | Error::HyperLegacyError { .. } => {
+            (None, EngineError::Unreachable(format!("{host}: {sentence}; {}", advice(&message))))
         }
-        Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => {
-            (None, EngineError::Other(format!("{what}: its answer is not understood: {message}; is the engine much newer than this AgentPod?")))
-        }
+        Error::UnsupportedURISchemeError { .. } => (
+            None,
+            EngineError::Refused(format!(
+                "{host:?} is no place for an engine; write unix:///path, tcp://host:port or http://host:port"
+            )),
+        ),
+        Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => (
+            None,
+            EngineError::Other(format!(
+                "{what}: its answer is not understood: {message}; is the engine much newer than this AgentPod?"
+            )),
+        ),
         _ => (None, EngineError::Other(sentence)),
     };
     Failure { status, message, error }
@@ -72,7 +80,9 @@ fn advice(message: &str) -> &'static str {
 
 fn words(error: &Error) -> String {
     match error {
-        Error::DockerResponseServerError { message, status_code } if message.trim().is_empty() => format!("status {status_code}"),
+        Error::DockerResponseServerError { message, status_code } if message.trim().is_empty() => {
+            format!("status {status_code}")
+        }
         Error::DockerResponseServerError { message, .. } => message.trim().into(),
         Error::DockerStreamError { error } => error.trim().into(),
         Error::SocketNotFoundError(_) => "there is no such socket".into(),
@@ -93,7 +103,8 @@ mod tests {
     use super::*;
 
     fn answered(status_code: u16) -> EngineError {
-        explain("unix:///s", "starting a_b", &Error::DockerResponseServerError { status_code, message: "why\n".into() }).error
+        explain("unix:///s", "starting a_b", &Error::DockerResponseServerError { status_code, message: "why\n".into() })
+            .error
     }
 
     #[test]
@@ -114,6 +125,9 @@ mod tests {
             "the container engine does not answer: unix:///s: asking: connection refused; is the Docker engine running? look at `systemctl status docker`"
         );
         assert_eq!(explain("unix:///s", "asking", &Error::RequestTimeoutError).error.code(), "engine_unreachable");
-        assert_eq!(explain("unix:///s", "asking", &Error::SocketNotFoundError("/s".into())).error.code(), "engine_unreachable");
+        assert_eq!(
+            explain("unix:///s", "asking", &Error::SocketNotFoundError("/s".into())).error.code(),
+            "engine_unreachable"
+        );
     }
 }

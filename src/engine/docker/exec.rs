@@ -18,7 +18,12 @@ const KEPT: usize = 1024 * 1024;
 const AGAIN: Duration = Duration::from_millis(20);
 
 impl Docker {
-    pub(super) async fn run_inside(&self, container: &str, command: &[String], timeout: Duration) -> Result<ExecAnswer> {
+    pub(super) async fn run_inside(
+        &self,
+        container: &str,
+        command: &[String],
+        timeout: Duration,
+    ) -> Result<ExecAnswer> {
         let ours = self.ours(container).await?;
         let program = command.first().map_or("", String::as_str);
         let what = format!("running {program} in {container}");
@@ -28,7 +33,9 @@ impl Docker {
                 Some(409) => EngineError::Refused(format!("{what}: {}", failure.message)),
                 _ => failure.error,
             }),
-            Err(_) => Err(EngineError::Other(format!("{what}: it did not end within {timeout:?}; it may still be running"))),
+            Err(_) => {
+                Err(EngineError::Other(format!("{what}: it did not end within {timeout:?}; it may still be running")))
+            }
         }
     }
 

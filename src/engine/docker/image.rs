@@ -16,7 +16,8 @@ const STANDSTILL: Duration = Duration::from_secs(600);
 
 impl Docker {
     pub(super) async fn have_image(&self, name: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
-        let there = self.call(format!("looking for the image {name}"), async |client| client.inspect_image(name).await).await;
+        let there =
+            self.call(format!("looking for the image {name}"), async |client| client.inspect_image(name).await).await;
         match there {
             Ok(_) => return Ok(()),
             Err(Failure { error: EngineError::NotFound(_), .. }) => {}

@@ -27,7 +27,9 @@ use bollard::models::ContainerInspectResponse;
 use futures_util::stream::BoxStream;
 
 use self::errors::Failure;
-use super::{Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result};
+use super::{
+    Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
+};
 use crate::core::{
     actual::Sighting,
     desired::{ContainerSpec, RenderedFile},
@@ -67,10 +69,13 @@ impl Docker {
     pub fn connect(instance: InstanceName, host: Option<&str>) -> Result<Self> {
         let host = match host {
             Some(host) => host.to_owned(),
-            None => std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| LOCAL_SOCKET.into()),
+            None => {
+                std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| LOCAL_SOCKET.into())
+            }
         };
         let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
-        let docker = Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Mutex::default() };
+        let docker =
+            Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Mutex::default() };
         match docker.client() {
             Ok(_) | Err(EngineError::Unreachable(_)) => Ok(docker),
             Err(error) => Err(error),
@@ -87,7 +92,8 @@ impl Docker {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let made = bollard::Docker::connect_with_host(&self.host).map_err(|error| self.failure("connecting", error).error)?;
+        let made =
+            bollard::Docker::connect_with_host(&self.host).map_err(|error| self.failure("connecting", error).error)?;
         Ok(self.client.get_or_init(|| made))
     }
 
@@ -100,7 +106,12 @@ impl Docker {
     }
 
     /// One API call. `what` says for people what was being done.
-    async fn call_within<T, F>(&self, limit: Duration, what: impl Display, call: impl FnOnce(bollard::Docker) -> F) -> Attempt<T>
+    async fn call_within<T, F>(
+        &self,
+        limit: Duration,
+        what: impl Display,
+        call: impl FnOnce(bollard::Docker) -> F,
+    ) -> Attempt<T>
     where
         F: Future<Output = Answer<T>>,
     {
@@ -111,7 +122,12 @@ impl Docker {
     }
 
     /// A part of a call.
-    async fn within<T>(&self, limit: Duration, what: impl Display, answer: impl Future<Output = Answer<T>>) -> Attempt<T> {
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        what: impl Display,
+        answer: impl Future<Output = Answer<T>>,
+    ) -> Attempt<T> {
         let answer = tokio::time::timeout(limit, answer).await;
         answer.unwrap_or(Err(bollard::errors::Error::RequestTimeoutError)).map_err(|error| self.failure(what, error))
     }
@@ -130,7 +146,8 @@ impl Docker {
             return Err(EngineError::NotFound(format!("there is no container {container}")));
         }
         let own = inspected.config.as_ref().and_then(|config| config.labels.as_ref());
-        let is_ours = labels::owned(&self.instance).iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value));
+        let is_ours =
+            labels::owned(&self.instance).iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value));
         if !is_ours {
             return Err(EngineError::NameTaken(format!(
                 "a container named {container} is there, but this AgentPod ({}) did not make it; rename or remove it by hand",

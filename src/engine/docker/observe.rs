@@ -41,8 +41,10 @@ pub(super) struct Looks {
 impl Docker {
     pub(super) async fn look_around(&self) -> Result<Vec<Sighting>> {
         let started = Instant::now();
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
-        let listed = self.call("listing containers", async |client| client.list_containers(Some(options)).await).await?;
+        let options =
+            ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
+        let listed =
+            self.call("listing containers", async |client| client.list_containers(Some(options)).await).await?;
         let mut ids = HashSet::new();
         let mut entries = Vec::new();
         for summary in listed {

@@ -59,7 +59,9 @@ impl Docker {
         let what = format!("looking for the network {name}");
         match self.call(what, async |client| client.inspect_network(name, None).await).await {
             // The engine also takes the beginning of an id for a name.
-            Ok(found) if found.name.as_deref() == Some(name) => Ok(Some(found.labels.unwrap_or_default().into_iter().collect())),
+            Ok(found) if found.name.as_deref() == Some(name) => {
+                Ok(Some(found.labels.unwrap_or_default().into_iter().collect()))
+            }
             Ok(_) => Ok(None),
             Err(failure) => match failure.error {
                 EngineError::NotFound(_) => Ok(None),

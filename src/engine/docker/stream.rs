@@ -17,7 +17,11 @@ use crate::engine::{
 };
 
 impl Docker {
-    pub(super) async fn read_logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
+    pub(super) async fn read_logs(
+        &self,
+        container: &str,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<LogLine>>> {
         let ours = self.ours(container).await?;
         let options = LogsOptionsBuilder::new()
             .stdout(true)
@@ -62,7 +66,9 @@ impl Docker {
 }
 
 /// The stream up to and with its first error.
-fn until_error<T: Send + 'static>(stream: impl stream::Stream<Item = Result<T>> + Send + 'static) -> BoxStream<'static, Result<T>> {
+fn until_error<T: Send + 'static>(
+    stream: impl stream::Stream<Item = Result<T>> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
     let mut failed = false;
     let until = stream.take_while(move |item| {
         let goes_on = !failed;

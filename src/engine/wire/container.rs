@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions, RestartPolicy,
-    RestartPolicyNameEnum,
+    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions,
+    RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::core::{
@@ -157,7 +157,17 @@ mod tests {
         spec.blueprint.read_only_root = false;
         let body = serde_json::to_value(body(&spec, &BTreeMap::new())).unwrap();
         let host = &body["HostConfig"];
-        for key in ["Binds", "Devices", "PortBindings", "CapAdd", "PidMode", "UsernsMode", "VolumesFrom", "ExtraHosts", "Sysctls"] {
+        for key in [
+            "Binds",
+            "Devices",
+            "PortBindings",
+            "CapAdd",
+            "PidMode",
+            "UsernsMode",
+            "VolumesFrom",
+            "ExtraHosts",
+            "Sysctls",
+        ] {
             assert_eq!(host.get(key).unwrap_or(&Value::Null), &Value::Null, "{key}");
         }
         let mounts = host["Mounts"].as_array().unwrap();

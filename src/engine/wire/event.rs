@@ -18,7 +18,10 @@ const ACTIONS: [&str; 9] = ["die", "start", "oom", "destroy", "stop", "pause", "
 
 /// Only our containers, in a list.
 pub fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
-    HashMap::from([("label".to_owned(), labels::owned(instance).iter().map(|(key, value)| format!("{key}={value}")).collect())])
+    HashMap::from([(
+        "label".to_owned(),
+        labels::owned(instance).iter().map(|(key, value)| format!("{key}={value}")).collect(),
+    )])
 }
 
 /// Only what happens to our containers.
@@ -70,7 +73,10 @@ mod tests {
 
     #[test]
     fn commands_run_inside_a_container_are_not_its_life() {
-        assert_eq!(event(message(r#"{"Type":"container","Action":"exec_die","Actor":{"ID":"5f","Attributes":{}}}"#)), None);
+        assert_eq!(
+            event(message(r#"{"Type":"container","Action":"exec_die","Actor":{"ID":"5f","Attributes":{}}}"#)),
+            None
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::core::desired::RenderedFile;
 pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut builders: BTreeMap<&str, Builder<Vec<u8>>> = BTreeMap::new();
     for file in files {
-        let (folder, name) = split(&file.path).ok_or_else(|| format!("{:?} is not the absolute path of a file", file.path))?;
+        let (folder, name) =
+            split(&file.path).ok_or_else(|| format!("{:?} is not the absolute path of a file", file.path))?;
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_size(file.text.len() as u64);

@@ -50,12 +50,24 @@ pub fn pull_failure(image: &str, status: Option<u16>, message: &str) -> EngineEr
     let text = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["toomanyrequests", "rate limit"]) {
-        EngineError::Other(format!("the registry allows no more pulls of {image} for now; log in with `docker login` or wait ({message})"))
-    } else if says(&["dial tcp", "no such host", "i/o timeout", "connection refused", "tls handshake", "client.timeout", "request canceled", "eof"]) {
+        EngineError::Other(format!(
+            "the registry allows no more pulls of {image} for now; log in with `docker login` or wait ({message})"
+        ))
+    } else if says(&[
+        "dial tcp",
+        "no such host",
+        "i/o timeout",
+        "connection refused",
+        "tls handshake",
+        "client.timeout",
+        "request canceled",
+        "eof",
+    ]) {
         EngineError::Other(format!(
             "{image} is not on this machine, and its registry cannot be reached; check the machine's network, or bring the image with `docker load` ({message})"
         ))
-    } else if status == Some(404) || says(&["not found", "manifest unknown", "denied", "unauthorized", "no basic auth"]) {
+    } else if status == Some(404) || says(&["not found", "manifest unknown", "denied", "unauthorized", "no basic auth"])
+    {
         EngineError::NotFound(format!(
             "the image {image} is not on this machine, and its registry does not have it or asks for a login; check its name and tag, build it, or use `docker login` ({message})"
         ))
@@ -83,10 +95,17 @@ mod tests {
     #[test]
     fn progress_adds_up_over_the_layers() {
         let mut layers = Layers::default();
-        let mut take = |json: &str| layers.take(serde_json::from_str(json).unwrap()).map(|sum| (sum.received, sum.total));
+        let mut take =
+            |json: &str| layers.take(serde_json::from_str(json).unwrap()).map(|sum| (sum.received, sum.total));
         assert_eq!(take(r#"{"status":"Pulling from agentpod/echo","id":"1"}"#), None);
-        assert_eq!(take(r#"{"status":"Downloading","id":"a","progressDetail":{"current":5,"total":10}}"#), Some((5, 10)));
-        assert_eq!(take(r#"{"status":"Downloading","id":"b","progressDetail":{"current":1,"total":30}}"#), Some((6, 40)));
+        assert_eq!(
+            take(r#"{"status":"Downloading","id":"a","progressDetail":{"current":5,"total":10}}"#),
+            Some((5, 10))
+        );
+        assert_eq!(
+            take(r#"{"status":"Downloading","id":"b","progressDetail":{"current":1,"total":30}}"#),
+            Some((6, 40))
+        );
         assert_eq!(take(r#"{"status":"Download complete","id":"a","progressDetail":{}}"#), Some((11, 40)));
         assert_eq!(take(r#"{"status":"Extracting","id":"a","progressDetail":{"current":1,"total":10}}"#), None);
         assert_eq!(take(r#"{"status":"Already exists","id":"c","progressDetail":{}}"#), None);

@@ -53,7 +53,8 @@ impl Lines {
 /// A frame that goes on with a line, without the time the engine put before it.
 fn without_time(frame: &[u8]) -> &[u8] {
     let Some(space) = frame.iter().take(40).position(|byte| *byte == b' ') else { return frame };
-    let looks_like_a_time = space >= 20 && frame[..4].iter().all(u8::is_ascii_digit) && frame[4] == b'-' && frame[10] == b'T';
+    let looks_like_a_time =
+        space >= 20 && frame[..4].iter().all(u8::is_ascii_digit) && frame[4] == b'-' && frame[10] == b'T';
     if looks_like_a_time { &frame[space + 1..] } else { frame }
 }
 

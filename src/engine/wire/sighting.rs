@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState as State, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings,
+    ContainerInspectResponse, ContainerState as State, ContainerStateStatusEnum, ContainerSummary,
+    ContainerSummaryStateEnum, EndpointSettings,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -47,14 +48,17 @@ pub fn entry(summary: ContainerSummary) -> Result<Entry, String> {
     let name = summary.names.unwrap_or_default().into_iter().find(own).unwrap_or_default();
     let name = name.trim_start_matches('/').to_owned();
     let labels = summary.labels.unwrap_or_default();
-    let key = labels.get(labels::POD_ID).ok_or_else(|| format!("the container {name} has no label {}", labels::POD_ID))?;
-    let pod = PodId::from_key(key).ok_or_else(|| format!("the container {name} has a label {} that names no pod: {key:?}", labels::POD_ID))?;
+    let key =
+        labels.get(labels::POD_ID).ok_or_else(|| format!("the container {name} has no label {}", labels::POD_ID))?;
+    let pod = PodId::from_key(key)
+        .ok_or_else(|| format!("the container {name} has a label {} that names no pod: {key:?}", labels::POD_ID))?;
     Ok(Entry {
         id,
         name,
         pod,
         digest: Digest::from_label(labels.get(labels::DIGEST).cloned().unwrap_or_default()),
-        created_at: OffsetDateTime::from_unix_timestamp(summary.created.unwrap_or(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        created_at: OffsetDateTime::from_unix_timestamp(summary.created.unwrap_or(0))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
         status: summary.status.unwrap_or_default(),
         addresses: addresses(summary.network_settings.and_then(|settings| settings.networks)),
@@ -97,7 +101,9 @@ impl Entry {
 /// Reads a closer look.
 pub fn look(inspected: ContainerInspectResponse) -> Look {
     Look {
-        state: inspected.state.map_or_else(|| ContainerState::Unknown("the engine does not say what it is doing".into()), state),
+        state: inspected
+            .state
+            .map_or_else(|| ContainerState::Unknown("the engine does not say what it is doing".into()), state),
         created_at: inspected.created,
         restarts: inspected.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         addresses: addresses(inspected.network_settings.and_then(|settings| settings.networks)),
@@ -122,7 +128,9 @@ fn state(state: State) -> ContainerState {
         // A start that failed leaves it as if it were never tried, but for the error.
         Some(ContainerStateStatusEnum::CREATED) if !exit.error.is_empty() => ContainerState::Exited(exit),
         Some(ContainerStateStatusEnum::CREATED) => ContainerState::Created,
-        Some(ContainerStateStatusEnum::RUNNING) => ContainerState::Running { since: state.started_at.as_deref().and_then(since) },
+        Some(ContainerStateStatusEnum::RUNNING) => {
+            ContainerState::Running { since: state.started_at.as_deref().and_then(since) }
+        }
         Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Restarting(exit),
         Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused,
         Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => ContainerState::Exited(exit),
@@ -192,7 +200,10 @@ mod tests {
         let unknown = |why: &str| ContainerState::Unknown(why.into());
         let cases = [
             (r#"{"Status":"created"}"#, ContainerState::Created),
-            (r#"{"Status":"created","ExitCode":128,"Error":"no network"}"#, ContainerState::Exited(exit(128, false, "no network"))),
+            (
+                r#"{"Status":"created","ExitCode":128,"Error":"no network"}"#,
+                ContainerState::Exited(exit(128, false, "no network")),
+            ),
             (r#"{"Status":"restarting","ExitCode":3}"#, ContainerState::Restarting(exit(3, false, ""))),
             (r#"{"Status":"paused"}"#, ContainerState::Paused),
             (r#"{"Status":"exited","ExitCode":137,"OOMKilled":true}"#, ContainerState::Exited(exit(137, true, ""))),

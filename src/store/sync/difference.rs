@@ -44,14 +44,19 @@ pub(super) enum Change<'a> {
 }
 
 /// Every pod that differs.
-pub(super) fn differences<'a>(desired: &'a Desired, stored: &BTreeMap<PodId, StoredPod>, reconfigured: &[PodId]) -> Vec<Difference<'a>> {
+pub(super) fn differences<'a>(
+    desired: &'a Desired,
+    stored: &BTreeMap<PodId, StoredPod>,
+    reconfigured: &[PodId],
+) -> Vec<Difference<'a>> {
     let mut found = Vec::new();
     for (id, pod) in &desired.pods {
         let change = match stored.get(id) {
             None => Some((Change::Created(pod), format!("declared in {}", pod.declared.file))),
-            Some(row) if row.desired_status == DesiredStatus::Deleted.as_str() => {
-                Some((Change::Returned(pod), format!("declared again in {}, with the token and the data it had", pod.declared.file)))
-            }
+            Some(row) if row.desired_status == DesiredStatus::Deleted.as_str() => Some((
+                Change::Returned(pod),
+                format!("declared again in {}, with the token and the data it had", pod.declared.file),
+            )),
             Some(row) => {
                 let what = changes(row, pod, reconfigured.contains(id));
                 (!what.is_empty()).then(|| (Change::Changed(pod), what.join(", ")))

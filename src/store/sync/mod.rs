@@ -50,7 +50,10 @@ impl Store {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
             // Two at once would both find the same pod to be new.
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key("agentpod sync")).execute(&mut *transaction).await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                .bind(lock_key("agentpod sync"))
+                .execute(&mut *transaction)
+                .await?;
             let outcome = self.sync_in(&mut transaction, desired, now).await?;
             transaction.commit().await?;
             Ok(outcome)
@@ -58,12 +61,18 @@ impl Store {
         .await
     }
 
-    async fn sync_in(&self, connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
+    async fn sync_in(
+        &self,
+        connection: &mut PgConnection,
+        desired: &Desired,
+        now: OffsetDateTime,
+    ) -> Result<SyncOutcome> {
         sync_tenants(connection, desired, now).await?;
         let stored = stored_pods(connection).await?;
         let reconfigured = reconfigured(connection, desired).await?;
-        let revision: Option<i64> =
-            sqlx::query_scalar("SELECT max(id) FROM revisions WHERE state = 'accepted'").fetch_one(&mut *connection).await?;
+        let revision: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM revisions WHERE state = 'accepted'")
+            .fetch_one(&mut *connection)
+            .await?;
         let mut outcome = SyncOutcome::default();
         for Difference { id, change, message } in difference::differences(desired, &stored, &reconfigured) {
             let (kind, list) = match change {
@@ -84,7 +93,8 @@ impl Store {
                     ("undeclared", &mut outcome.undeclared)
                 }
             };
-            let event = Event { cause: Some("the source says so".into()), revision, ..Event::of_pod(&id, kind, message) };
+            let event =
+                Event { cause: Some("the source says so".into()), revision, ..Event::of_pod(&id, kind, message) };
             events::record(connection, &event, now).await?;
             list.push(id);
         }
@@ -120,7 +130,8 @@ impl Store {
 }
 
 async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<()> {
-    let stored: Vec<(String, String, Option<String>)> = sqlx::query_as("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
+    let stored: Vec<(String, String, Option<String>)> =
+        sqlx::query_as("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
     let stored: BTreeMap<_, _> = stored.into_iter().map(|(id, name, email)| (id, (name, email))).collect();
     for (id, tenant) in &desired.tenants {
         let name = storable(tenant.spec.display_name.as_deref().unwrap_or(id.as_str()));

@@ -24,7 +24,8 @@ impl Stand {
 
     fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let said = self.agentpod(arguments);
-        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{}\n{}", said.out, said.err))
+        serde_json::from_str(&said.out)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{}\n{}", said.out, said.err))
     }
 
     /// The pods' rows.

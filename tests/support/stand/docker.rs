@@ -115,7 +115,8 @@ pub fn try_docker(arguments: &[&str]) -> Option<String> {
 }
 
 fn run(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(arguments).output().map_err(|error| format!("is it installed? {error}"))?;
+    let output =
+        Command::new("docker").args(arguments).output().map_err(|error| format!("is it installed? {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

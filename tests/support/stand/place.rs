@@ -129,7 +129,8 @@ fn remove(list: &[&str], remove: &[&str], filter: &str) {
 fn end(pid_file: &Path, mark: &str) {
     let pid = || fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse::<i32>().ok();
     let Some(pid) = pid() else { return };
-    let lives = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark));
+    let lives =
+        || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark));
     let (Some(process), deadline) = (Pid::from_raw(pid), Instant::now() + Duration::from_secs(10)) else { return };
     // To PostgreSQL: away at once, with nothing left behind.
     let _ = lives() && kill_process(process, Signal::QUIT).is_ok();

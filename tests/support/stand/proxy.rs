@@ -18,7 +18,22 @@ pub fn start(place: &Place, address: &str) {
     let file = format!("{}:/etc/traefik/traefik.yml:ro", file.display());
     let name = format!("{}-traefik", place.name);
     docker(&[
-        "run", "--detach", "--name", &name, "--label", &place.label(), "--network", &place.name, "--ip", address, "--publish",
-        &port, "--volume", &file, "--volume", "/var/run/docker.sock:/var/run/docker.sock:ro", IMAGE,
+        "run",
+        "--detach",
+        "--name",
+        &name,
+        "--label",
+        &place.label(),
+        "--network",
+        &place.name,
+        "--ip",
+        address,
+        "--publish",
+        &port,
+        "--volume",
+        &file,
+        "--volume",
+        "/var/run/docker.sock:/var/run/docker.sock:ro",
+        IMAGE,
     ]);
 }

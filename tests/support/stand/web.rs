@@ -64,12 +64,14 @@ pub async fn get(port: u16, host: &str, path: &str) -> Option<Answer> {
 }
 
 async fn request(method: &str, port: u16, host: &str, path: &str, body: &str) -> Option<Answer> {
-    let request = hyper::Request::builder().method(method).uri(format!("http://127.0.0.1:{port}{path}")).header("host", host);
+    let request =
+        hyper::Request::builder().method(method).uri(format!("http://127.0.0.1:{port}{path}")).header("host", host);
     let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
     let ask = async {
         let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
         let status = answer.status().as_u16();
-        let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let kind =
+            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         let body = answer.into_body().collect().await.ok()?.to_bytes();
         Some(Answer { status, kind, body: String::from_utf8_lossy(&body).into_owned() })
     };

@@ -1,0 +1,126 @@
+//! How deciding grows with the number of pods: planning a fleet at rest, a fleet of which a tenth is to be replaced
+//! and one that is all missing, and building what should be from its manifests.
+
+use std::{collections::BTreeMap, fs, hint::black_box, time::Duration};
+
+use agentpod::core::{
+    actual::{Actual, ContainerState, Sighting},
+    adapter::{self, AdapterFiles, Adapters},
+    desired::{self, Desired},
+    digest::Digest,
+    health::Health,
+    manifest::{self, Manifests},
+    names::PodId,
+    plan::{Circumstances, PodCircumstances, Uploaded, plan},
+    site::{Scheme, Site},
+};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use time::OffsetDateTime;
+
+const SIZES: [usize; 3] = [100, 1_000, 10_000];
+
+fn site() -> Site {
+    Site {
+        instance: "bench".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.213.0.2".parse().unwrap(),
+    }
+}
+
+fn adapters() -> Adapters {
+    let file = |path: &str| fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let files = AdapterFiles {
+        adapters: BTreeMap::from([("echo/adapter.yaml".into(), file("adapters/echo/adapter.yaml"))]),
+        templates: BTreeMap::from([("echo/echo.json.j2".into(), file("templates/echo/echo.json.j2"))]),
+    };
+    let (adapters, problems) = adapter::read(&files);
+    assert_eq!(problems, []);
+    adapters
+}
+
+/// A file for each tenant, with one pod, as people write them.
+fn manifests(pods: usize) -> Manifests {
+    let file = |number: usize| {
+        let text = format!(
+            "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {{name: t{number}}}\n---\napiVersion: agentpod.dev/v1\n\
+             kind: Pod\nmetadata: {{name: a, tenant: t{number}}}\nspec: {{adapter: echo, subdomain: t{number}}}\n"
+        );
+        (format!("t{number}.yaml"), text)
+    };
+    let files: Vec<(String, String)> = (0..pods).map(file).collect();
+    let (manifests, problems) = manifest::read(files.iter().map(|(name, text)| (name.as_str(), text.as_bytes())));
+    assert_eq!(problems, []);
+    manifests
+}
+
+fn build(manifests: &Manifests, adapters: &Adapters) -> Desired {
+    desired::build(manifests, adapters, &site(), &BTreeMap::new(), &BTreeMap::new()).unwrap()
+}
+
+/// Every pod as it should be, but for each tenth (if asked), which still runs what it was before.
+fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actual, Circumstances) {
+    let mut seen = BTreeMap::new();
+    let mut pods: BTreeMap<PodId, PodCircumstances> = BTreeMap::new();
+    for (number, (id, wish)) in desired.pods.iter().enumerate() {
+        let changed = a_tenth_changed && number % 10 == 0;
+        let digest = if changed { Digest::of_bytes(b"before") } else { wish.container.digest.clone() };
+        let name = desired::container_name(id, &digest);
+        let sighting = Sighting {
+            name: name.clone(),
+            id: format!("{number:064}"),
+            pod: id.clone(),
+            digest,
+            state: ContainerState::Running { since: Some(now) },
+            created_at: now,
+            restarts: 0,
+            addresses: BTreeMap::from([("agentpod-net".into(), "10.213.8.1".parse().unwrap())]),
+        };
+        seen.insert(id.clone(), vec![sighting]);
+        pods.insert(
+            id.clone(),
+            PodCircumstances {
+                uploaded: wish.hot.clone().map(|digest| Uploaded { container: name.clone(), digest }),
+                health: Some(Health { ready: true, ..Health::new(name, now, now) }),
+                ..PodCircumstances::default()
+            },
+        );
+    }
+    (Actual::Seen(seen), Circumstances { now, removal_grace: time::Duration::minutes(10), pods })
+}
+
+fn benches(criterion: &mut Criterion) {
+    let adapters = adapters();
+    let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+    let mut group = criterion.benchmark_group("plan");
+    group.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4)).sample_size(20);
+    for pods in SIZES {
+        let manifests = manifests(pods);
+        let desired = build(&manifests, &adapters);
+        let rest = seen(&desired, now, false);
+        let changed = seen(&desired, now, true);
+        let missing = (Actual::Seen(BTreeMap::new()), Circumstances { pods: BTreeMap::new(), ..rest.1.clone() });
+        assert!(plan(&desired, &rest.0, &rest.1).is_quiet());
+        assert_eq!(plan(&desired, &changed.0, &changed.1).actions().count(), pods / 10);
+        assert_eq!(plan(&desired, &missing.0, &missing.1).actions().count(), pods);
+        group.throughput(Throughput::Elements(pods as u64));
+        for (name, (actual, circumstances)) in
+            [("at rest", &rest), ("a tenth changed", &changed), ("all missing", &missing)]
+        {
+            group.bench_with_input(BenchmarkId::new(name, pods), &pods, |bencher, _| {
+                bencher.iter(|| plan(black_box(&desired), black_box(actual), black_box(circumstances)));
+            });
+        }
+        group.bench_with_input(BenchmarkId::new("building what should be", pods), &pods, |bencher, _| {
+            bencher.iter(|| build(black_box(&manifests), &adapters));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);

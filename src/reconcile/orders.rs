@@ -1,0 +1,150 @@
+//! From the plan to the pods' own tasks: what each action needs, with real secret values, and who carries it out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use secrecy::ExposeSecret;
+use time::OffsetDateTime;
+
+use super::{
+    Reconciler,
+    execute::{Listener, Order, execute},
+    triggers::Report,
+};
+use crate::{
+    core::{
+        desired::{self, Desired, DesiredPod, SecretTexts},
+        labels,
+        names::PodId,
+        plan::{Action, Step},
+    },
+    engine::{Materials, PullProgress},
+    store::StoreError,
+};
+
+/// How long the engine's word about a container we stopped or removed is taken for our own doing. A stop may take
+/// minutes.
+const OURS: time::Duration = time::Duration::minutes(7);
+
+impl Reconciler {
+    /// Hands each pod's steps to a task of its own. What the action means is written down before its first step.
+    pub(super) async fn hand_out(&mut self, desired: &Arc<Desired>, now: OffsetDateTime) -> Result<(), StoreError> {
+        self.touched.retain(|_, at| now - *at < OURS);
+        let actions: Vec<(PodId, Action)> =
+            self.plan.actions().map(|(id, action)| (id.clone(), action.clone())).collect();
+        for (id, action) in actions {
+            for step in &action.steps {
+                match step {
+                    Step::Stop(container) | Step::Remove(container) => {
+                        self.touched.insert(container.clone(), now);
+                    }
+                    Step::Start(container) => {
+                        self.touched.remove(container);
+                    }
+                    _ => {}
+                }
+            }
+            let wish = desired.pods.get(&id).cloned();
+            self.remembered.entry(id.clone()).or_default().begin(&action, wish.as_ref(), now, chance(now));
+            if action.verdict.is_some() {
+                self.read_logs(&id, super::record::kind(&action), &action.cause.to_string());
+            }
+            self.journal.flush(&self.remembered).await?;
+            match self.order(&id, &action, wish.as_ref()).await? {
+                Ok(order) => self.spawn(order, wish),
+                Err(why) => {
+                    let report = Report::Finished {
+                        pod: id,
+                        action: Box::new(action),
+                        wish: wish.map(Box::new),
+                        outcome: Err(why),
+                    };
+                    let _ = self.reports.send(report);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn order(
+        &self,
+        id: &PodId,
+        action: &Action,
+        wish: Option<&DesiredPod>,
+    ) -> Result<Result<Order, String>, StoreError> {
+        let needs_values = action.steps.iter().any(|step| matches!(step, Step::Create(_) | Step::Upload(..)));
+        let materials = match wish.filter(|_| needs_values) {
+            None => Materials::default(),
+            Some(wish) => match self.materials(wish).await? {
+                Ok(materials) => materials,
+                Err(why) => return Ok(Err(why)),
+            },
+        };
+        Ok(Ok(Order {
+            pod: id.clone(),
+            action: action.clone(),
+            container: wish.map(|wish| wish.container.clone()),
+            materials,
+            network: self.network.clone(),
+            volume_labels: labels::of_pod(self.inputs.site(), id),
+        }))
+    }
+
+    /// Renders a pod once more, now with the real values.
+    async fn materials(&self, wish: &DesiredPod) -> Result<Result<Materials, String>, StoreError> {
+        let pod = &wish.declared;
+        let Some(token) = self.store.token(&pod.id).await? else {
+            return Ok(Err("it has no gateway token yet".into()));
+        };
+        let mut values = BTreeMap::new();
+        for (name, reference) in &pod.secrets {
+            match self.secrets.get(reference) {
+                Some(Ok(value)) => values.insert(name.clone(), value.expose_secret().to_owned()),
+                Some(Err(why)) => return Ok(Err(format!("secret {name}: {why}"))),
+                None => return Ok(Err(format!("secret {name} was not looked up"))),
+            };
+        }
+        let texts = SecretTexts { secrets: values, token: token.expose_secret().to_owned() };
+        let Some(adapters) = self.inputs.adapters() else { return Ok(Err("no adapters are in force".into())) };
+        Ok(match desired::render(adapters, self.inputs.site(), pod, &texts) {
+            Ok(rendered) => Ok(Materials { environment: rendered.environment, files: rendered.files }),
+            // The problems were made with real values in reach, so only where they are is repeated.
+            Err(problems) => Err(format!(
+                "{} cannot be rendered with its real values",
+                problems.first().map_or("a template", |p| p.file.as_str())
+            )),
+        })
+    }
+
+    fn spawn(&self, order: Order, wish: Option<DesiredPod>) {
+        let (engine, reports, turns) = (self.engine.clone(), self.reports.clone(), self.side_by_side.clone());
+        tokio::spawn(async move {
+            let _turn = turns.acquire().await;
+            let listener = Telling(reports.clone());
+            let outcome = execute(engine.as_ref(), &order, &listener).await.map_err(|failed| failed.to_string());
+            let _ = reports.send(Report::Finished {
+                pod: order.pod,
+                action: Box::new(order.action),
+                wish: wish.map(Box::new),
+                outcome,
+            });
+        });
+    }
+}
+
+/// Sends steps and pulls to the reconciler.
+struct Telling(tokio::sync::mpsc::UnboundedSender<Report>);
+
+impl Listener for Telling {
+    fn step(&self, pod: &PodId, step: &Step) {
+        let _ = self.0.send(Report::Step(pod.clone(), step.clone()));
+    }
+
+    fn pull(&self, pod: &PodId, progress: PullProgress) {
+        let _ = self.0.send(Report::Pulling(pod.clone(), progress.received, progress.total));
+    }
+}
+
+/// A number between 0 and 1 that differs from pod to pod and from time to time; only for jitter.
+pub(super) fn chance(now: OffsetDateTime) -> f64 {
+    f64::from(now.nanosecond() / 1000 % 1000) / 1000.0
+}
