@@ -3,16 +3,18 @@
 
 use std::{collections::BTreeMap, fs, hint::black_box, time::Duration};
 
-use agentpod::core::{
-    actual::{Actual, ContainerState, Sighting},
-    adapter::{self, AdapterFiles, Adapters},
-    desired::{self, Desired},
-    digest::Digest,
-    health::Health,
-    manifest::{self, Manifests},
-    names::PodId,
-    plan::{Circumstances, PodCircumstances, Uploaded, plan},
-    site::{Scheme, Site},
+use agentpod::{
+    core::{
+        actual::{Actual, ContainerState, Sighting},
+        adapter::{self, AdapterFiles, Adapters},
+        desired::{self, Desired},
+        digest::Digest,
+        health::Health,
+        manifest::{self, Manifests},
+        names::PodId,
+        plan::{Circumstances, PodCircumstances, Uploaded, plan},
+        site::{Scheme, Site},
+    },
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use time::OffsetDateTime;
@@ -108,9 +110,7 @@ fn benches(criterion: &mut Criterion) {
         assert_eq!(plan(&desired, &changed.0, &changed.1).actions().count(), pods / 10);
         assert_eq!(plan(&desired, &missing.0, &missing.1).actions().count(), pods);
         group.throughput(Throughput::Elements(pods as u64));
-        for (name, (actual, circumstances)) in
-            [("at rest", &rest), ("a tenth changed", &changed), ("all missing", &missing)]
-        {
+        for (name, (actual, circumstances)) in [("at rest", &rest), ("a tenth changed", &changed), ("all missing", &missing)] {
             group.bench_with_input(BenchmarkId::new(name, pods), &pods, |bencher, _| {
                 bencher.iter(|| plan(black_box(&desired), black_box(actual), black_box(circumstances)));
             });

@@ -238,9 +238,7 @@ fn every_source_file_says_first_what_it_is_for() {
 #[test]
 fn nothing_is_printed_in_a_way_that_ends_the_program_when_the_reader_is_gone() {
     for (path, text) in sources("src") {
-        let printed = tokens(&code(&text))
-            .windows(2)
-            .any(|pair| matches!(pair[0].as_str(), "println" | "print") && pair[1] == "!");
+        let printed = tokens(&code(&text)).windows(2).any(|pair| matches!(pair[0].as_str(), "println" | "print") && pair[1] == "!");
         assert!(!printed, "{}: println! panics on a closed pipe; use cli::output", path.display());
     }
 }

@@ -7,17 +7,13 @@ use agentpod::{cli::Cli, core::manifest};
 use clap::CommandFactory;
 
 fn shipped(path: &str) -> String {
-    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path))
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 #[test]
 fn the_schema_for_editors_is_the_one_that_manifests_are_checked_against() {
     let schema = serde_json::to_string_pretty(&manifest::schema()).unwrap() + "\n";
-    assert!(
-        shipped("docs/manifest.schema.json") == schema,
-        "write it anew: agentpod schema > docs/manifest.schema.json"
-    );
+    assert!(shipped("docs/manifest.schema.json") == schema, "write it anew: agentpod schema > docs/manifest.schema.json");
 }
 
 #[test]
