@@ -126,6 +126,7 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     println!("and ready {} after the word", OffsetDateTime::now_utc() - asked);
     assert!(started - removed < REPAIR, "{}", started - removed);
     stand.routed("alice", "/config").await;
+    println!("and reached from outside {} after the word", OffsetDateTime::now_utc() - asked);
     assert_eq!(greeting(&stand).await.as_deref(), Some("Good night"));
     assert_eq!(kept(&stand, "alice").await, "first");
 
