@@ -28,12 +28,13 @@ async fn a_secret_reaches_its_agent_and_nobody_else_and_its_rotation_replaces_th
 
     // There: it runs, and has it.
     fs::write(&file, format!("{FIRST}\n")).unwrap();
+    stand.nudge();
     stand.ready(ALICE, PATIENCE).await;
     assert_eq!(stand.container(ALICE).variable("ALICE_KEY"), Some(FIRST));
     assert_eq!(stand.routed("alice", "/env/ALICE_KEY").await.body, FIRST);
     nowhere_to_be_seen(&stand, FIRST).await;
 
-    // Another value: another container, with it; bob does not notice.
+    // Another value: another container, with it, at the next tick without anybody's word; bob does not notice.
     let before = stand.container(ALICE);
     fs::write(&file, SECOND).unwrap();
     let rotated = async || stand.containers(ALICE).iter().any(|one| one.id != before.id).then_some(());

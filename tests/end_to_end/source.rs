@@ -1,5 +1,7 @@
 //! A faulty source changes nothing and says why.
 
+use std::time::Duration;
+
 use crate::{
     echo,
     support::stand::{PATIENCE, Stand},
@@ -45,8 +47,8 @@ async fn a_source_that_is_wrong_changes_nothing_and_says_why_until_it_is_right_a
     }
     let problems = self::problems(&stand).await;
     assert!(problems.contains("no manifest"), "{problems}");
-    stand.rounds(2).await;
     // The removal's grace is two seconds: had it begun, it would be over.
+    stand.rounds(Duration::from_secs(4)).await;
     for (id, before) in ids.iter().zip(&before) {
         assert_eq!(stand.container(id).life(), before.life(), "{id}");
     }
