@@ -17,7 +17,7 @@ use agentpod::core::{
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use time::OffsetDateTime;
 
-const SIZES: [usize; 3] = [100, 1_000, 10_000];
+const SIZES: [usize; 3] = [1_000, 10_000, 30_000];
 
 fn site() -> Site {
     Site {

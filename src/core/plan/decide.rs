@@ -20,7 +20,7 @@ pub fn plan(desired: &Desired, actual: &Actual, circumstances: &Circumstances) -
         Actual::Seen(seen) => seen,
     };
     let blank = PodCircumstances::default();
-    let ids = desired.pods.keys().chain(seen.keys());
+    let ids = desired.pods.keys().chain(seen.keys().filter(|id| !desired.pods.contains_key(*id)));
     let decide_one = |id: &PodId| {
         let pod = Pod {
             wish: desired.pods.get(id),
