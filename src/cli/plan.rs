@@ -11,7 +11,11 @@ use super::{
     offline::print_problems,
     output,
 };
-use crate::{config::Settings, core::plan::Decision, reconcile::Reconciler};
+use crate::{
+    config::Settings,
+    core::plan::{Decision, Hold},
+    reconcile::Reconciler,
+};
 
 /// Shows what would be done.
 pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
@@ -40,6 +44,10 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
             });
             output::json(&json!({"changes": !plan.is_quiet(), "pods": pods.collect::<Vec<_>>()}))?;
         }
+    }
+    // What cannot be seen is no "nothing to do".
+    if plan.pods.values().any(|decision| matches!(decision, Decision::Hold(Hold::Unknown(_)))) {
+        return Ok(ExitCode::FAILURE);
     }
     Ok(if plan.is_quiet() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

@@ -48,8 +48,18 @@ impl Reconciler {
             if action.verdict.is_some() {
                 self.read_logs(&id, super::record::kind(&action), &action.cause.to_string());
             }
-            self.journal.flush(&self.remembered).await?;
-            match self.order(&id, &action, wish.as_ref()).await? {
+            if let Err(error) = self.journal.flush(&self.remembered).await {
+                self.not_begun(&id);
+                return Err(error);
+            }
+            let order = match self.order(&id, &action, wish.as_ref()).await {
+                Ok(order) => order,
+                Err(error) => {
+                    self.not_begun(&id);
+                    return Err(error);
+                }
+            };
+            match order {
                 Ok(order) => self.spawn(order, wish),
                 Err(why) => {
                     let report = Report::Finished {
@@ -63,6 +73,11 @@ impl Reconciler {
             }
         }
         Ok(())
+    }
+
+    /// The database failed before the first step: nothing is under way, and the next round decides anew.
+    fn not_begun(&mut self, id: &PodId) {
+        self.remembered.entry(id.clone()).or_default().busy = false;
     }
 
     async fn order(

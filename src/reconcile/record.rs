@@ -31,9 +31,12 @@ pub fn kind(action: &Action) -> &'static str {
 /// Replaces every secret value in a line by its name. Values too short to be told from ordinary words stay.
 pub fn redact(line: &str, secrets: &BTreeMap<String, SecretString>) -> String {
     let mut redacted = line.to_owned();
-    for (name, value) in secrets.iter().filter(|(_, value)| value.expose_secret().len() >= 6) {
-        if redacted.contains(value.expose_secret()) {
-            redacted = redacted.replace(value.expose_secret(), &format!("[secret {name}]"));
+    for (name, value) in secrets {
+        // A log has lines, and programs quote what they print: each line of a value is looked for, plain and escaped.
+        for part in value.expose_secret().lines().filter(|part| part.len() >= 6) {
+            for form in [part.to_owned(), part.escape_debug().to_string(), part.escape_default().to_string()] {
+                redacted = redacted.replace(&form, &format!("[secret {name}]"));
+            }
         }
     }
     redacted
@@ -47,5 +50,11 @@ mod tests {
     fn a_secret_in_a_log_line_is_replaced_by_its_name() {
         let secrets = BTreeMap::from([("API_KEY".to_owned(), SecretString::from("sk-123456"))]);
         assert_eq!(redact("using sk-123456, ok", &secrets), "using [secret API_KEY], ok");
+        let lines = BTreeMap::from([("PEM".to_owned(), SecretString::from("first-line\nsecond\"line"))]);
+        assert_eq!(
+            redact(r#"bad key: "first-line\nsecond\"line""#, &lines),
+            r#"bad key: "[secret PEM]\n[secret PEM]""#
+        );
+        assert_eq!(redact("first-line", &lines), "[secret PEM]");
     }
 }

@@ -28,6 +28,8 @@ use crate::{
 
 /// The longest time between two rounds; what a missed trigger costs at most.
 const TICK: Duration = Duration::from_secs(30);
+/// How long a stop waits for steps that are under way.
+const SEE_THROUGH: Duration = Duration::from_secs(30);
 /// How soon a round is tried again while the database or the engine is away.
 const AWAY: Duration = Duration::from_secs(2);
 
@@ -75,8 +77,25 @@ impl Reconciler {
                 return ending;
             }
             if !self.wait(&stop).await {
+                self.see_through().await;
                 return Ending::Stopped;
             }
+        }
+    }
+
+    /// Waits for steps that are under way: stopped between an old container and its new one, a pod would stay down.
+    async fn see_through(&mut self) {
+        let deadline = Instant::now() + SEE_THROUGH;
+        while self.remembered.values().any(|pod| pod.busy) {
+            match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
+                Ok(Some(report)) => {
+                    self.take(report);
+                }
+                _ => break,
+            }
+        }
+        if let Err(error) = self.journal.flush(&self.remembered).await {
+            warn!(code = error.code(), "what was done last could not be written down: {error}");
         }
     }
 

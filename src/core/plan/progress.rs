@@ -12,6 +12,10 @@ pub const STABLE: Duration = Duration::minutes(10);
 impl PodCircumstances {
     /// Forgets what does not matter any more: a rejection of something else than is wished now, crashes long past.
     pub fn tidy(&mut self, wish: Option<&DesiredPod>, now: OffsetDateTime) {
+        if wish.is_some_and(|wish| !wish.missing_secrets.is_empty()) {
+            // Without its secrets the wished digest is not known: nothing is forgotten for its sake.
+            return;
+        }
         if let Some(wish) = wish
             && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != wish.container.digest)
         {
