@@ -222,11 +222,11 @@ impl Reconciler {
         };
         for id in seen.into_iter().chain(desired.pods.keys().cloned()) {
             let wish = desired.pods.get(&id);
-            let pod = self.remembered.entry(id).or_default();
+            let pod = self.remembered.entry(id.clone()).or_default();
             pod.tidy(wish, now);
             if wish.is_some() {
                 pod.undeclared_since = None;
-            } else {
+            } else if self.known.contains_key(&id) {
                 pod.undeclared_since.get_or_insert(now);
             }
         }

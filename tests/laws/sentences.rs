@@ -168,9 +168,10 @@ fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
 
 #[test]
 fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
-    assert_eq!(scene(None, &[('m', up())]).text(), "t/a: it is not declared any more\n  stop t_a-M");
     let since =
         |minutes| move |known: &mut PodCircumstances| known.undeclared_since = Some(NOON - Duration::minutes(minutes));
+    let live = scene(None, &[('m', up())]).knowing(since(0));
+    assert_eq!(live.text(), "t/a: it is not declared any more\n  stop t_a-M");
     let fresh = scene(None, &[('m', down(0))]).knowing(since(9));
     assert_eq!(fresh.text(), "t/a: held, it was removed, its stopped container is kept until 12:01:00 UTC");
     let old = scene(None, &[('m', down(0))]).knowing(since(10));
@@ -229,5 +230,14 @@ fn an_engine_that_does_not_answer_holds_every_pod() {
     assert_eq!(
         plan.to_string(),
         "t/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 2 held, 0 as they should be"
+    );
+}
+
+#[test]
+fn a_container_the_database_never_knew_is_left_alone_and_said_so() {
+    let text = scene(None, &[('m', up())]).text();
+    assert!(
+        text.starts_with("t/a: held, its container carries our instance's label, but was never declared"),
+        "{text}"
     );
 }

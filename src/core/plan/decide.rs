@@ -81,10 +81,14 @@ impl Pod<'_> {
     }
 
     fn undeclared(&self) -> Decision {
+        // A database that never knew a pod cannot say that it is not wanted any more.
+        let Some(since) = self.known.undeclared_since else {
+            return if self.seen.is_empty() { Decision::Settled } else { Decision::Hold(Hold::NeverDeclared) };
+        };
         if self.seen.iter().any(Sighting::is_live) {
             return act(Cause::Undeclared, stop_live(self.seen));
         }
-        let until = self.known.undeclared_since.unwrap_or(self.now) + self.removal_grace;
+        let until = since + self.removal_grace;
         match self.seen {
             [] => Decision::Settled,
             _ if self.now < until => Decision::Hold(Hold::RemovalGrace(until)),

@@ -172,6 +172,8 @@ pub enum Hold {
     RemovalGrace(OffsetDateTime),
     /// Somebody froze its container by hand.
     PausedByHand,
+    /// Its container carries our label, but it was never declared to the database we have.
+    NeverDeclared,
 }
 
 /// What is to be remembered when an action begins.

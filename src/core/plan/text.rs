@@ -81,6 +81,10 @@ impl fmt::Display for Hold {
             Self::RemovalGrace(until) => {
                 write!(f, "it was removed, its stopped container is kept until {}", clock(*until))
             }
+            Self::NeverDeclared => f.write_str(
+                "its container carries our instance's label, but was never declared to this database; \
+                 is it another AgentPod's? Give one of them another --instance, or remove it by hand",
+            ),
             Self::PausedByHand => f.write_str("its container was paused by hand; docker unpause it to go on"),
         }
     }
