@@ -89,7 +89,7 @@ enum Command {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show a pod's log
+    /// Show a pod's log as the agent wrote it; secrets it printed are not taken out
     Logs {
         /// Which pod, as TENANT/POD
         pod: PodId,

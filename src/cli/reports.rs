@@ -57,27 +57,32 @@ pub async fn events(settings: Settings, pod: Option<PodId>, limit: u32, how: Out
         Output::Json => output::json(&rows.iter().map(event_json).collect::<Vec<_>>())?,
         Output::Text if rows.is_empty() => output::print("nothing happened yet")?,
         Output::Text => {
-            for row in rows {
-                let times = if row.count > 1 { format!(" ({} times)", row.count) } else { String::new() };
-                let at = row.last_at.replace_nanosecond(0).unwrap_or(row.last_at);
-                let at = at.format(&Rfc3339).unwrap_or_default();
-                let pod = row.event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
-                output::print(&format!("{at}  {pod:<24} {:<12} {}{times}", row.event.kind, row.event.message))?;
-                for line in row
-                    .event
-                    .details
-                    .as_ref()
-                    .and_then(|details| details.get("log"))
-                    .and_then(|log| log.as_array())
-                    .into_iter()
-                    .flatten()
-                {
-                    output::print(&format!("    | {}", line.as_str().unwrap_or_default()))?;
-                }
+            for row in &rows {
+                output::print(&event_text(row))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line, why under it, and the container's last words under that.
+fn event_text(row: &EventRow) -> String {
+    let EventRow { event, count, last_at, .. } = row;
+    let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
+    let at = last_at.replace_nanosecond(0).unwrap_or(*last_at).format(&Rfc3339).unwrap_or_default();
+    let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
+    let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, event.message);
+    if let Some(cause) = &event.cause {
+        text += &format!("\n    why: {cause}");
+    }
+    let detail = |key: &str| event.details.as_ref().and_then(|details| details.get(key));
+    for line in detail("log").and_then(Value::as_array).into_iter().flatten() {
+        text += &format!("\n    | {}", line.as_str().unwrap_or_default());
+    }
+    if let Some(why) = detail("logLeftOut").and_then(Value::as_str) {
+        text += &format!("\n    | (log lines left out: {why})");
+    }
+    text
 }
 
 fn event_json(row: &EventRow) -> Value {

@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
 use time::OffsetDateTime;
+use tokio::sync::broadcast;
 
 use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
@@ -56,6 +57,8 @@ pub struct World {
     pub containers: BTreeMap<String, MemoryContainer>,
     /// Volumes and their labels.
     pub volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// What containers wrote, by name.
+    pub logs: BTreeMap<String, Vec<String>>,
     /// Networks.
     pub networks: BTreeSet<String>,
     /// Images that are present.
@@ -75,9 +78,16 @@ pub struct World {
 }
 
 /// The memory engine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Memory {
     world: Mutex<World>,
+    events: broadcast::Sender<EngineEvent>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { world: Mutex::default(), events: broadcast::channel(1024).0 }
+    }
 }
 
 impl Memory {
@@ -89,6 +99,11 @@ impl Memory {
     /// Faults for the coming changing calls, one each; `None` lets a call pass.
     pub fn inject(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.world().faults = faults.into_iter().collect();
+    }
+
+    /// Says something to whoever watches; answers whether anybody does.
+    pub fn say(&self, event: EngineEvent) -> bool {
+        self.events.send(event).is_ok()
     }
 
     /// Puts a container there as if an earlier AgentPod had made it.
@@ -290,11 +305,18 @@ impl Engine for Memory {
         Ok(ExecAnswer::default())
     }
 
-    async fn logs(&self, _: &str, _: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
-        Ok(futures_util::stream::empty().boxed())
+    async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
+        let lines = self.world().logs.get(container).cloned().unwrap_or_default();
+        let first = lines.len().saturating_sub(query.tail);
+        let line = |text| Ok(LogLine { stderr: true, text });
+        Ok(futures_util::stream::iter(lines.into_iter().skip(first).map(line)).boxed())
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
-        Ok(futures_util::stream::pending().boxed())
+        let next = async |mut events: broadcast::Receiver<EngineEvent>| {
+            let event = events.recv().await.ok()?;
+            Some((Ok(event), events))
+        };
+        Ok(futures_util::stream::unfold(self.events.subscribe(), next).boxed())
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-use super::{Reconciler, probe::Prober};
+use super::{Reconciler, notes::Note, probe::Prober};
 use crate::{
     core::{
         actual::{Actual, ContainerState},
@@ -94,7 +94,8 @@ impl Reconciler {
             if was.is_some_and(|was| was.ready) != status.ready {
                 let adopted = status.container.as_ref().is_some_and(|container| self.adopted.remove(container));
                 if !adopted && status.ready {
-                    notes.push((id.clone(), "ready", status.message.clone()));
+                    let after = self.became_ready.remove(id);
+                    notes.push((id.clone(), "ready", after.unwrap_or_else(|| status.message.clone())));
                 }
             }
             if status.phase == Phase::Unhealthy && was.is_none_or(|was| was.phase != Phase::Unhealthy) {
@@ -103,9 +104,9 @@ impl Reconciler {
         }
         for (id, kind, message) in notes {
             if kind == "unhealthy" {
-                self.read_logs(&id, kind, &message);
+                self.note_with_logs(&id, Note::new(kind, message));
             } else {
-                self.note(&id, kind, message, Vec::new());
+                self.note(&id, Note::new(kind, message));
             }
         }
     }

@@ -6,13 +6,16 @@
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
 pub mod execute;
+mod handed;
 mod inputs;
 mod journal;
 mod judge;
+mod notes;
 mod orders;
 mod probe;
 mod reconciler;
 mod record;
+mod redact;
 mod round;
 mod run;
 mod triggers;
@@ -20,5 +23,4 @@ mod triggers;
 pub use inputs::{Inputs, Refused};
 pub use probe::ask;
 pub use reconciler::{Overview, Parts, PodView, Reconciler, SourceView};
-pub use record::redact;
 pub use run::{Ending, Mode};

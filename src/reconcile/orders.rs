@@ -8,7 +8,10 @@ use time::OffsetDateTime;
 use super::{
     Reconciler,
     execute::{Listener, Order, execute},
-    triggers::Report,
+    handed::Values,
+    notes::Note,
+    record,
+    triggers::{Failure, Report},
 };
 use crate::{
     core::{
@@ -29,24 +32,17 @@ impl Reconciler {
     /// Hands each pod's steps to a task of its own. What the action means is written down before its first step.
     pub(super) async fn hand_out(&mut self, desired: &Arc<Desired>, now: OffsetDateTime) -> Result<(), StoreError> {
         self.touched.retain(|_, at| now - *at < OURS);
+        let trigger = self.trigger();
         let actions: Vec<(PodId, Action)> =
             self.plan.actions().map(|(id, action)| (id.clone(), action.clone())).collect();
         for (id, action) in actions {
-            for step in &action.steps {
-                match step {
-                    Step::Stop(container) | Step::Remove(container) => {
-                        self.touched.insert(container.clone(), now);
-                    }
-                    Step::Start(container) => {
-                        self.touched.remove(container);
-                    }
-                    _ => {}
-                }
-            }
             let wish = desired.pods.get(&id).cloned();
             self.remembered.entry(id.clone()).or_default().begin(&action, wish.as_ref(), now, chance(now));
+            let cause = format!("{}; noticed by {trigger}", action.cause);
             if action.verdict.is_some() {
-                self.read_logs(&id, super::record::kind(&action), &action.cause.to_string());
+                let about = self.statuses.get(&id).and_then(|status| status.container.clone());
+                let note = Note::new(record::kind(&action), record::done(&action)).because(&cause);
+                self.note_with_logs(&id, note.about(about.as_deref()));
             }
             if let Err(error) = self.journal.flush(&self.remembered).await {
                 self.not_begun(&id);
@@ -60,19 +56,47 @@ impl Reconciler {
                 }
             };
             match order {
-                Ok(order) => self.spawn(order, wish),
+                Ok((order, values)) => {
+                    if let Some(container) = order.container.as_ref().filter(|_| needs_values(&order.action)) {
+                        self.handed.give(&container.name, &id, values);
+                    }
+                    self.spawn(order, cause, wish);
+                }
                 Err(why) => {
                     let report = Report::Finished {
                         pod: id,
                         action: Box::new(action),
+                        cause,
                         wish: wish.map(Box::new),
-                        outcome: Err(why),
+                        outcome: Err(Failure::before(why)),
                     };
                     let _ = self.reports.send(report);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Remembers that what the engine is going to say of a container is our own doing.
+    pub(super) fn touch(&mut self, step: &Step, now: OffsetDateTime) {
+        match step {
+            Step::Stop(container) | Step::Remove(container) => {
+                self.touched.insert(container.clone(), now);
+            }
+            Step::Start(container) => {
+                self.touched.remove(container);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was to be stopped and was not is not our own doing any more.
+    pub(super) fn untouch(&mut self, action: &Action) {
+        for step in &action.steps {
+            if let Step::Stop(container) | Step::Remove(container) = step {
+                self.touched.remove(container);
+            }
+        }
     }
 
     /// The database failed before the first step: nothing is under way, and the next round decides anew.
@@ -85,27 +109,27 @@ impl Reconciler {
         id: &PodId,
         action: &Action,
         wish: Option<&DesiredPod>,
-    ) -> Result<Result<Order, String>, StoreError> {
-        let needs_values = action.steps.iter().any(|step| matches!(step, Step::Create(_) | Step::Upload(..)));
-        let materials = match wish.filter(|_| needs_values) {
-            None => Materials::default(),
+    ) -> Result<Result<(Order, Values), String>, StoreError> {
+        let (materials, values) = match wish.filter(|_| needs_values(action)) {
+            None => (Materials::default(), Values::default()),
             Some(wish) => match self.materials(wish).await? {
-                Ok(materials) => materials,
+                Ok(made) => made,
                 Err(why) => return Ok(Err(why)),
             },
         };
-        Ok(Ok(Order {
+        let order = Order {
             pod: id.clone(),
             action: action.clone(),
             container: wish.map(|wish| wish.container.clone()),
             materials,
             network: self.network.clone(),
             volume_labels: labels::of_pod(self.inputs.site(), id),
-        }))
+        };
+        Ok(Ok((order, values)))
     }
 
     /// Renders a pod once more, now with the real values.
-    async fn materials(&self, wish: &DesiredPod) -> Result<Result<Materials, String>, StoreError> {
+    async fn materials(&self, wish: &DesiredPod) -> Result<Result<(Materials, Values), String>, StoreError> {
         let pod = &wish.declared;
         let Some(token) = self.store.token(&pod.id).await? else {
             return Ok(Err("it has no gateway token yet".into()));
@@ -121,7 +145,9 @@ impl Reconciler {
         let texts = SecretTexts { secrets: values, token: token.expose_secret().to_owned() };
         let Some(adapters) = self.inputs.adapters() else { return Ok(Err("no adapters are in force".into())) };
         Ok(match desired::render(adapters, self.inputs.site(), pod, &texts) {
-            Ok(rendered) => Ok(Materials { environment: rendered.environment, files: rendered.files }),
+            Ok(rendered) => {
+                Ok((Materials { environment: rendered.environment, files: rendered.files }, Values::of(&texts)))
+            }
             // The problems were made with real values in reach, so only where they are is repeated.
             Err(problems) => Err(format!(
                 "{} cannot be rendered with its real values",
@@ -130,20 +156,26 @@ impl Reconciler {
         })
     }
 
-    fn spawn(&self, order: Order, wish: Option<DesiredPod>) {
+    fn spawn(&self, order: Order, cause: String, wish: Option<DesiredPod>) {
         let (engine, reports, turns) = (self.engine.clone(), self.reports.clone(), self.side_by_side.clone());
         tokio::spawn(async move {
             let _turn = turns.acquire().await;
             let listener = Telling(reports.clone());
-            let outcome = execute(engine.as_ref(), &order, &listener).await.map_err(|failed| failed.to_string());
+            let outcome = execute(engine.as_ref(), &order, &listener).await.map_err(Failure::from);
             let _ = reports.send(Report::Finished {
                 pod: order.pod,
                 action: Box::new(order.action),
+                cause,
                 wish: wish.map(Box::new),
                 outcome,
             });
         });
     }
+}
+
+/// Whether a container is handed secret values.
+fn needs_values(action: &Action) -> bool {
+    action.steps.iter().any(|step| matches!(step, Step::Create(_) | Step::Upload(..)))
 }
 
 /// Sends steps and pulls to the reconciler.

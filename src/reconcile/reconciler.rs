@@ -9,9 +9,12 @@ use std::{
 use secrecy::SecretString;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::Instant,
+};
 
-use super::{Inputs, Refused, journal::Journal, probe::Prober, triggers::Report};
+use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, triggers::Report};
 use crate::{
     core::{
         actual::Actual,
@@ -31,6 +34,8 @@ use crate::{
 
 /// Steps of different pods carried out side by side; more only adds latency on one engine.
 const SIDE_BY_SIDE: usize = 8;
+/// The longest time between two rounds, and between two looks at the source; what a missed trigger costs at most.
+const TICK: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a reconciler is made of.
 pub struct Parts {
@@ -73,14 +78,24 @@ pub struct Reconciler {
     pub(super) adopted: BTreeSet<String>,
     /// Containers our own steps stopped or removed lately: what the engine says of these is no news.
     pub(super) touched: BTreeMap<String, OffsetDateTime>,
+    /// Which secret values which container holds.
+    pub(super) handed: Handed,
+    /// How long it took pods to become ready, until that is told.
+    pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
     pub(super) secrets: BTreeMap<SecretRef, Result<SecretString, String>>,
     pub(super) desired: Option<Arc<Desired>>,
     pub(super) actual: Actual,
     pub(super) plan: Plan,
     pub(super) refused: Option<Refused>,
+    /// What woke us since the last round.
+    pub(super) woken: BTreeSet<&'static str>,
     /// The source has to be read in the next round.
     pub(super) source_due: bool,
+    /// When it was read last.
+    pub(super) source_read: Instant,
+    /// The longest time between two looks.
+    pub(super) tick: std::time::Duration,
     /// The desired state has not been written to the store yet.
     pub(super) sync_due: bool,
     pub(super) revision_row: Option<i64>,
@@ -173,13 +188,18 @@ impl Reconciler {
             doing: BTreeMap::new(),
             adopted: BTreeSet::new(),
             touched: BTreeMap::new(),
+            handed: Handed::default(),
+            became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
             secrets: BTreeMap::new(),
             desired: None,
             actual: Actual::Unknown("it was not looked at yet".into()),
             plan: Plan { pods: BTreeMap::new() },
             refused: None,
+            woken: BTreeSet::from(["the start"]),
             source_due: true,
+            source_read: Instant::now(),
+            tick: TICK,
             sync_due: true,
             revision_row: None,
             applied: false,
@@ -191,6 +211,13 @@ impl Reconciler {
             overview,
         };
         (reconciler, view)
+    }
+
+    /// The same with another longest time between two looks, for tests.
+    #[must_use]
+    pub fn with_tick(mut self, tick: std::time::Duration) -> Self {
+        self.tick = tick;
+        self
     }
 
     /// Publishes what others may see.

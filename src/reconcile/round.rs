@@ -36,6 +36,7 @@ impl Reconciler {
         self.build(now).await?;
         self.journal.flush(&self.remembered).await?;
         self.observe(now).await;
+        self.learn_values().await?;
         if let Some(desired) = self.desired.clone() {
             self.decide(&desired, now);
             self.hand_out(&desired, now).await?;

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,8 +11,8 @@ use tracing::{error, info, warn};
 use super::{
     Reconciler,
     reconciler::Doing,
-    record::{self, LOG_LINES},
-    triggers::{self, Report},
+    record,
+    triggers::{self, Failure, Report},
 };
 use crate::{
     core::{
@@ -21,13 +20,10 @@ use crate::{
         plan::{Decision, Hold},
         status::Phase,
     },
-    engine::{EngineEvent, LogQuery},
     source::Watch,
-    store::{Event, StoreError},
+    store::StoreError,
 };
 
-/// The longest time between two rounds; what a missed trigger costs at most.
-const TICK: Duration = Duration::from_secs(30);
 /// How long a stop waits for steps that are under way.
 const SEE_THROUGH: Duration = Duration::from_secs(30);
 /// How soon a round is tried again while the database or the engine is away.
@@ -62,8 +58,13 @@ impl Reconciler {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
         loop {
+            let reads = self.source_due;
             match self.round().await {
                 Ok(()) => {
+                    if reads {
+                        self.source_read = Instant::now();
+                    }
+                    self.woken.clear();
                     if self.database.take().is_some() {
                         info!("the database answers again");
                         self.publish();
@@ -117,27 +118,47 @@ impl Reconciler {
 
     /// Waits until a round is due. `false` means stop.
     async fn wait(&mut self, stop: &CancellationToken) -> bool {
+        // Whatever else wakes us, and however often: the source is looked at in time.
+        let look = self.source_read + self.tick;
         let due = Instant::now() + self.until_due();
+        let due = if self.source_due { due } else { due.min(look) };
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return false,
                 report = self.inbox.recv() => {
                     let Some(report) = report else { return false };
-                    let mut round_due = self.take(report);
+                    let mut round_due = self.take_in(report);
                     while let Ok(report) = self.inbox.try_recv() {
-                        round_due |= self.take(report);
+                        round_due |= self.take_in(report);
                     }
                     if round_due {
-                        return true;
+                        break;
                     }
                 }
                 () = sleep_until(due) => {
-                    self.source_due = true;
-                    return true;
+                    self.woken.insert("the clock");
+                    break;
                 }
             }
         }
+        self.source_due |= Instant::now() >= look;
+        true
+    }
+
+    /// Takes a report in, and remembers what it was if a round is due for it.
+    fn take_in(&mut self, report: Report) -> bool {
+        let what = report.what();
+        let round_due = self.take(report);
+        if round_due {
+            self.woken.insert(what);
+        }
+        round_due
+    }
+
+    /// What woke us for this round, for the record.
+    pub(super) fn trigger(&self) -> String {
+        self.woken.iter().copied().collect::<Vec<_>>().join(", ")
     }
 
     /// How long until something is due by the clock alone.
@@ -158,7 +179,7 @@ impl Reconciler {
         });
         let next =
             retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
-        next.map_or(TICK, |next| next.min(TICK))
+        next.map_or(self.tick, |next| next.min(self.tick))
     }
 
     /// Takes a report in. Answers whether a round is due for it.
@@ -174,6 +195,7 @@ impl Reconciler {
                 true
             }
             Report::Step(pod, step) => {
+                self.touch(&step, OffsetDateTime::now_utc());
                 self.doing.insert(pod, Doing { step, pull: None });
                 self.publish();
                 false
@@ -184,28 +206,28 @@ impl Reconciler {
                 self.publish();
                 pulling
             }
-            Report::Finished { pod, action, wish, outcome } => {
+            Report::Finished { pod, action, cause, wish, outcome } => {
                 self.doing.remove(&pod);
                 let now = OffsetDateTime::now_utc();
-                match &outcome {
-                    Ok(()) => self.note(&pod, record::kind(&action), action.cause.to_string(), Vec::new()),
-                    Err(why) => {
-                        warn!(%pod, cause = %action.cause, "{pod}: {why}");
-                        self.note(&pod, "failed", why.clone(), Vec::new());
-                    }
+                // The engine may quote what it was given.
+                let clean = |failure: Failure| failure.clean(&self.known_values(&pod).redactor());
+                let outcome = outcome.map_err(clean);
+                if outcome.is_err() {
+                    self.untouch(&action);
                 }
+                self.note_outcome(&pod, &action, &cause, &outcome);
                 self.remembered.entry(pod).or_default().finish(
                     &action,
                     wish.as_deref(),
-                    outcome,
+                    outcome.map_err(|failure| failure.why),
                     now,
                     super::orders::chance(now),
                 );
                 true
             }
             Report::Probed { pod, container, answer } => self.probed(&pod, &container, answer),
-            Report::Logs { pod, kind, message, lines } => {
-                self.note(&pod, &kind, message, lines);
+            Report::Noted(pod, note) => {
+                self.note(&pod, note);
                 true
             }
         }
@@ -220,88 +242,12 @@ impl Reconciler {
             return false;
         }
         let after = before.clone().after(answer, &wish.declared.adapter.spec.health, OffsetDateTime::now_utc());
+        if after.ready && !before.ready {
+            self.became_ready.insert(pod.clone(), record::ready(&before, &after));
+        }
         let told = after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure);
         remembered.health = Some(after);
         told
-    }
-
-    fn note_engine(&mut self, event: EngineEvent) {
-        let Some(pod) = event.pod else { return };
-        let ours = self.touched.contains_key(&event.container);
-        match (event.action.as_str(), event.exit_code) {
-            ("die", Some(code)) if !ours => {
-                self.read_logs(&pod, "exited", &format!("{} ended with exit code {code}", event.container))
-            }
-            ("oom", _) => self.note(
-                &pod,
-                "out_of_memory",
-                format!("{} took more memory than it may", event.container),
-                Vec::new(),
-            ),
-            ("destroy", _) if !ours => {
-                self.note(&pod, "vanished", format!("{} was removed by somebody else", event.container), Vec::new())
-            }
-            _ => {}
-        }
-    }
-
-    /// Remembers an event of a pod.
-    pub(super) fn note(&mut self, pod: &PodId, kind: &str, message: String, lines: Vec<String>) {
-        info!(%pod, kind, "{pod}: {message}");
-        self.journal.event(Event {
-            pod: Some(pod.clone()),
-            kind: kind.into(),
-            message,
-            revision: self.revision_row,
-            container: self.statuses.get(pod).and_then(|status| status.container.clone()),
-            cause: None,
-            details: (!lines.is_empty()).then(|| serde_json::json!({"log": lines})),
-        });
-    }
-
-    /// Reads a pod's last log lines in a task of its own and remembers them with an event, without its secrets.
-    pub(super) fn read_logs(&mut self, pod: &PodId, kind: &str, message: &str) {
-        let container = match &self.actual {
-            crate::core::actual::Actual::Seen(seen) => seen
-                .get(pod)
-                .and_then(|seen| crate::core::status::standing(seen))
-                .map(|container| container.name.clone()),
-            crate::core::actual::Actual::Unknown(_) => None,
-        };
-        let Some(container) = container else { return self.note(pod, kind, message.into(), Vec::new()) };
-        let secrets = self.secrets_of(pod);
-        let (engine, store, reports) = (self.engine.clone(), self.store.clone(), self.reports.clone());
-        let (pod, kind, message) = (pod.clone(), kind.to_owned(), message.to_owned());
-        tokio::spawn(async move {
-            let mut secrets = secrets;
-            if let Ok(Some(token)) = store.token(&pod).await {
-                secrets.insert("gateway token".into(), token);
-            }
-            let read = async {
-                let query = LogQuery { tail: LOG_LINES, follow: false, timestamps: false };
-                let lines = engine.logs(&container, query).await.ok()?;
-                Some(
-                    lines
-                        .filter_map(async |line| line.ok())
-                        .map(|line| record::redact(&line.text, &secrets))
-                        .collect::<Vec<_>>()
-                        .await,
-                )
-            };
-            let lines = tokio::time::timeout(Duration::from_secs(5), read).await.ok().flatten().unwrap_or_default();
-            let _ = reports.send(Report::Logs { pod, kind, message, lines });
-        });
-    }
-
-    fn secrets_of(&self, pod: &PodId) -> std::collections::BTreeMap<String, secrecy::SecretString> {
-        let Some(wish) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else {
-            return Default::default();
-        };
-        let values =
-            wish.declared.secrets.iter().filter_map(|(name, reference)| {
-                Some((name.clone(), self.secrets.get(reference)?.as_ref().ok()?.clone()))
-            });
-        values.collect()
     }
 
     /// Whether a one-shot run is decided, and how.

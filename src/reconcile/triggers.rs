@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::{execute::StepFailed, notes::Note, redact::Redactor};
 use crate::{
     core::{
         desired::DesiredPod,
@@ -30,12 +31,57 @@ pub(super) enum Report {
     Step(PodId, Step),
     /// A pod's image is being pulled: received and total bytes.
     Pulling(PodId, u64, u64),
-    /// A pod's action ended; why it failed, if it did.
-    Finished { pod: PodId, action: Box<Action>, wish: Option<Box<DesiredPod>>, outcome: Result<(), String> },
+    /// A pod's action ended; why it was taken, and why it failed, if it did.
+    Finished {
+        pod: PodId,
+        action: Box<Action>,
+        cause: String,
+        wish: Option<Box<DesiredPod>>,
+        outcome: Result<(), Failure>,
+    },
     /// A container's probe was answered.
     Probed { pod: PodId, container: String, answer: Result<(), String> },
-    /// A pod's last log lines were read for an event.
-    Logs { pod: PodId, kind: String, message: String, lines: Vec<String> },
+    /// What is to be told of a pod is complete: its container's last log lines were read.
+    Noted(PodId, Note),
+}
+
+impl Report {
+    /// What it is, in words for the record.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::FilesChanged => "a saved file",
+            Self::Engine(_) | Self::LookAgain => "the engine's events",
+            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
+            Self::Probed { .. } => "a probe",
+            Self::Noted(..) => "a log that was read",
+        }
+    }
+}
+
+/// Why an action failed.
+pub(super) struct Failure {
+    /// In a sentence.
+    pub why: String,
+    /// The step that failed, if one was tried.
+    pub step: Option<String>,
+}
+
+impl Failure {
+    /// Before any step.
+    pub fn before(why: String) -> Self {
+        Self { why, step: None }
+    }
+
+    /// The same without secrets.
+    pub fn clean(self, redactor: &Redactor) -> Self {
+        Self { why: redactor.clean(&self.why), ..self }
+    }
+}
+
+impl From<StepFailed> for Failure {
+    fn from(failed: StepFailed) -> Self {
+        Self { why: failed.to_string(), step: Some(failed.step.to_string()) }
+    }
 }
 
 /// Sends the engine's events, for ever; a broken stream is opened again and leads to a look.

@@ -143,6 +143,18 @@ impl Store {
         within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
     }
 
+    /// Every pod's gateway token, and how often it was rotated. One that cannot be opened is left out.
+    pub async fn tokens(&self) -> Result<BTreeMap<PodId, (i32, SecretString)>> {
+        let query = sqlx::query_as("SELECT id, token_version, gateway_token FROM pods");
+        let rows: Vec<(String, i32, String)> =
+            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let open = |(key, version, sealed): (String, i32, String)| {
+            let token = self.key.open_sealed(&sealed, &token_context(&key)).ok()?;
+            Some(pod_id(&key).map(|id| (id, (version, token))))
+        };
+        rows.into_iter().filter_map(open).collect()
+    }
+
     /// A pod's gateway token; none for a pod that was never declared.
     pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
         let key = pod.key();

@@ -1,0 +1,14 @@
+//! Whole rounds: the real reconciler on a real database, with the engine in memory.
+
+#[path = "support"]
+mod support {
+    #[allow(dead_code)] // other test binaries use its other part
+    pub mod postgres;
+}
+
+mod reconcile {
+    mod causes;
+    mod last_words;
+    mod looking;
+    pub mod stage;
+}

@@ -1,0 +1,40 @@
+//! Every event says why: the planner's cause and what woke us, and of a failure the step.
+
+use std::time::Duration;
+
+use agentpod::engine::memory::Fault;
+
+use super::stage::Stage;
+
+const TICK: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
+    let mut stage = Stage::new("").await;
+    stage.start(TICK);
+    let first = stage.runs("").await;
+    let created = stage.event("created").await.event;
+    assert!(created.message.starts_with("made and started alice_"), "{created:?}");
+    assert_eq!(created.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
+    stage.declare("config: {mode: other}");
+    let second = stage.runs(&first).await;
+    let replaced = stage.event("replaced").await.event;
+    assert_eq!(replaced.message, format!("stopped {first}, made and started {second}"));
+    let cause = replaced.cause.unwrap();
+    assert!(cause.starts_with("its declaration changed (") && cause.contains("the clock"), "{cause}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_failure_is_told_with_the_step_that_failed_and_why_it_was_taken() {
+    let mut stage = Stage::new("").await;
+    stage.undeclare();
+    stage.engine.inject([None, None, None, Some(Fault::Before)]);
+    stage.start(TICK);
+    let failed = stage.event("failed").await.event;
+    assert_eq!(failed.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
+    let step = failed.details.as_ref().unwrap()["step"].as_str().unwrap();
+    assert!(step.starts_with("create alice_other-"), "{failed:?}");
+    assert!(failed.message.starts_with(step), "{failed:?}");
+    stage.stop().await;
+}

@@ -1,0 +1,192 @@
+//! A reconciler on a folder, a database and an engine of its own, to be stopped and started as a test likes.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use agentpod::{
+    core::site::{Scheme, Site},
+    engine::{EngineEvent, NetworkSpec, memory::Memory},
+    reconcile::{Mode, Overview, Parts, Reconciler},
+    source::{AdapterFolders, Directory, Source},
+    store::{EventRow, InstanceKey, Store},
+};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::postgres;
+
+pub const POD: &str = "alice/assistant";
+
+pub struct Stage {
+    pub folder: tempfile::TempDir,
+    pub engine: Arc<Memory>,
+    pub store: Arc<Store>,
+    options: PgConnectOptions,
+    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
+}
+
+impl Stage {
+    /// One pod with more in its spec. Nothing runs yet.
+    pub async fn new(spec: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("manifests")).unwrap();
+        let options = postgres::database().await;
+        let key = InstanceKey::load_or_create(folder.path()).unwrap();
+        let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
+        let stage = Self { folder, engine: Arc::new(Memory::default()), store, options, running: None };
+        stage.declare(spec);
+        stage
+    }
+
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn declare(&self, spec: &str) {
+        let text = format!(
+            "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: alice}}}}\n---\n\
+             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: alice}}, spec: {{adapter: echo, subdomain: alice, {spec}}}}}\n---\n\
+             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: other, tenant: alice}}, spec: {{adapter: echo, subdomain: other}}}}\n"
+        );
+        fs::write(self.path("manifests/all.yaml"), text).unwrap();
+    }
+
+    /// Removes the first pod's manifest; another one stays.
+    pub fn undeclare(&self) {
+        let file = self.path("manifests/all.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let kept: Vec<&str> = text.split("---\n").filter(|one| !one.contains("name: assistant")).collect();
+        fs::write(file, kept.join("---\n")).unwrap();
+    }
+
+    /// Starts a reconciler that nobody tells of saved files.
+    pub fn start(&mut self, tick: Duration) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let parts = Parts {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            embedded: None,
+            source: Source::Directory(Directory::new(self.path("manifests"))),
+            folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
+            site: Site {
+                instance: "test".parse().unwrap(),
+                domain: "example.com".into(),
+                scheme: Scheme::Https,
+                port: None,
+                entry_point: "websecure".into(),
+                cert_resolver: None,
+                network: "agentpod-net".into(),
+                proxy_address: "10.0.0.2".parse().unwrap(),
+            },
+            network: NetworkSpec {
+                name: "agentpod-net".into(),
+                subnet: "10.0.0.0/24".into(),
+                pool: "10.0.0.128/25".into(),
+                labels: Default::default(),
+            },
+            removal_grace: time::Duration::hours(1),
+        };
+        let (reconciler, view) = Reconciler::new(parts);
+        let stop = CancellationToken::new();
+        let run = reconciler.with_tick(tick).run(Mode::Daemon, None, stop.clone());
+        let task = tokio::spawn(async move { drop(run.await) });
+        self.running = Some((stop, task, view));
+    }
+
+    pub async fn stop(&mut self) {
+        let (stop, task, _) = self.running.take().unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    pub fn overview(&self) -> Overview {
+        self.running.as_ref().unwrap().2.borrow().clone()
+    }
+
+    /// The names of the pod's containers that run.
+    pub fn running(&self) -> Vec<String> {
+        let world = self.engine.world();
+        let mine = world.containers.iter().filter(|(_, one)| one.pod.to_string() == POD);
+        let runs = |state| matches!(state, &agentpod::core::actual::ContainerState::Running { .. });
+        mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Waits until exactly one container of the pod runs that is not `before`, and a round has seen it.
+    pub async fn runs(&self, before: &str) -> String {
+        let name = eventually("a container runs", async || match &self.running()[..] {
+            [one] if one != before => Some(one.clone()),
+            _ => None,
+        })
+        .await;
+        let seen = async || {
+            let overview = self.overview();
+            let pod = overview.pods.get(POD)?;
+            (pod.status.container.as_deref() == Some(&name) && pod.doing.is_none()).then_some(())
+        };
+        eventually("a round has seen it", seen).await;
+        name
+    }
+
+    /// Waits until the pod is in a phase.
+    pub async fn phase(&self, phase: &str) {
+        let is_so =
+            async || self.overview().pods.get(POD).filter(|pod| format!("{:?}", pod.status.phase) == phase).map(drop);
+        eventually(phase, is_so).await
+    }
+
+    /// The container writes this and dies; answers the event that tells of it.
+    pub async fn dies(&self, container: &str, words: &[&str]) -> EventRow {
+        let known = self.events().await.iter().map(|row| row.count).sum::<i32>();
+        self.engine.world().logs.insert(container.into(), words.iter().map(|line| (*line).to_owned()).collect());
+        let event = EngineEvent {
+            action: "die".into(),
+            pod: Some(POD.parse().unwrap()),
+            container: container.into(),
+            exit_code: Some(7),
+        };
+        eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
+        let told = async || {
+            let rows = self.events().await;
+            (rows.iter().map(|row| row.count).sum::<i32>() > known).then(|| rows.last().cloned()).flatten()
+        };
+        eventually("the end is told", told).await
+    }
+
+    async fn events(&self) -> Vec<EventRow> {
+        let all = self.store.events(None, 1000, None).await.unwrap();
+        all.into_iter().filter(|row| row.event.kind == "exited").collect()
+    }
+
+    /// The first event of a kind.
+    pub async fn event(&self, kind: &str) -> EventRow {
+        let found =
+            async || self.store.events(None, 1000, None).await.unwrap().into_iter().find(|row| row.event.kind == kind);
+        eventually(&format!("there is an event {kind}"), found).await
+    }
+
+    /// Everything that stands in the database, as text.
+    pub async fn dump(&self) -> String {
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+        let mut all = String::new();
+        for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection).await.unwrap() {
+            let query = format!("SELECT '{table} ' || to_jsonb(t)::text FROM {table} t");
+            let rows: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap();
+            all += &(rows.join("\n") + "\n");
+        }
+        assert!(all.contains("pods "), "the dump shows rows");
+        all
+    }
+}
+
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
