@@ -110,6 +110,29 @@ impl Stage {
         serde_json::from_str(body.trim_start_matches(|c| c != '{')).ok()
     }
 
+    /// What a daemon says of whether it is ready, and why not.
+    async fn readyz(&self, listen: u16) -> Option<(u16, serde_json::Value)> {
+        let (status, body) = http("GET", "127.0.0.1".parse().unwrap(), listen, "/readyz", b"").await?;
+        Some((status, serde_json::from_str(body.trim_start_matches(|c| c != '{')).ok()?))
+    }
+
+    /// Waits until a daemon is not ready, for a reason.
+    async fn unready(&self, reason: &str) {
+        eventually(&format!("it is not ready: {reason}"), async || {
+            self.readyz(self.listen).await.filter(|(status, body)| {
+                *status == 503
+                    && body["reasons"].as_array().unwrap().iter().any(|why| why.as_str().unwrap().contains(reason))
+            })
+        })
+        .await;
+    }
+
+    /// The lines that `agentpod status` prints.
+    fn status_text(&self) -> Vec<String> {
+        let output = self.command("state", self.listen).arg("status").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
     async fn ready(&self, pod: &str) {
         eventually(&format!("{pod} is ready"), async || {
             self.status().await.filter(|status| status["pods"][format!("t/{pod}")]["ready"] == true)
@@ -210,6 +233,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
 
     stage.switch.store(false, Ordering::SeqCst);
     eventually("it notices", async || stage.status().await.filter(|status| !status["engine"].is_null())).await;
+    stage.unready("the container engine does not answer").await;
     let rounds = stage.status().await.unwrap()["rounds"].as_u64().unwrap();
     eventually("it goes on trying", async || {
         stage.status().await.filter(|status| status["rounds"].as_u64() >= Some(rounds + 2))
@@ -235,6 +259,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     server.stop();
     stage.declare(&["a", "b"]);
     eventually("it notices", async || stage.status().await.filter(|status| !status["database"].is_null())).await;
+    stage.unready("the database does not answer").await;
     eventually("it goes on trying", async || {
         (stage.said("log", "nothing is changed until it answers") > 0).then_some(())
     })
@@ -258,11 +283,18 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut second = stage.start("state", "second", other);
     eventually("it stands by", async || (stage.said("second", "standing by") > 0).then_some(())).await;
+    let status = stage.status().await.unwrap();
+    assert!(status["role"] == "active" && status["role_since"].is_string(), "{status}");
+    let (_, standby) = http("GET", "127.0.0.1".parse().unwrap(), other, "/api/v1/status", b"").await.unwrap();
+    assert!(standby.contains(r#""role":"standby","role_since":"2"#), "{standby}");
+    let (code, body) = stage.readyz(other).await.unwrap();
+    assert_eq!((code, &body["role"]), (200, &serde_json::json!("standby")), "ready to take over: {body}");
 
     first.signal(rustix::process::Signal::KILL);
     stage.declare(&["a", "b"]);
     eventually("the second one made the new pod", async || (stage.containers().len() == 2).then_some(())).await;
     assert!(stage.containers().contains(&before[0]), "the first pod was not touched");
+    assert_eq!(stage.readyz(other).await.unwrap().1["role"], "active");
 
     second.signal(rustix::process::Signal::TERM);
     assert_eq!(second.ended().await, Some(0), "it stops in order");
@@ -284,4 +316,54 @@ async fn another_database_than_before_is_refused_and_the_address_is_not_repeated
     let error = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(1));
     assert!(error.contains("was used with the database") && !error.contains("hunter2secret"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wrong() {
+    let server = postgres::Server::start_new();
+    let stage = Stage::new(Some(url(&server.database().await)), 5).await;
+    let good = fs::read(stage.path("manifests/all.yaml")).unwrap();
+    fs::write(stage.path("manifests/all.yaml"), "kind: Pood\n").unwrap();
+    let _daemon = stage.start("state", "log", stage.listen);
+    stage.unready("no revision is in force: all.yaml").await;
+    let (code, _) = http("GET", "127.0.0.1".parse().unwrap(), stage.listen, "/healthz", b"").await.unwrap();
+    assert_eq!(code, 200, "it lives");
+    assert_eq!(
+        stage.status_text()[1],
+        "source: no revision is in force; the newest, 71bc6454d6ff, is refused with 1 problem: see agentpod validate"
+    );
+
+    fs::write(stage.path("manifests/all.yaml"), good).unwrap();
+    let ready = async || stage.readyz(stage.listen).await.filter(|(code, _)| *code == 200);
+    let (_, body) = eventually("it is ready", ready).await;
+    assert_eq!(body, serde_json::json!({"ready": true, "role": "active", "reasons": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
+    let server = postgres::Server::start_new();
+    let stage = Stage::new(Some(url(&server.database().await)), 6).await;
+    assert_eq!(
+        stage.status_text()[..2],
+        ["daemon: none is running, and none ever was on this database", "source: no revision is in force"]
+    );
+    let mut daemon = stage.start("state", "log", stage.listen);
+    stage.ready("a").await;
+    let applied = async || Some(stage.status_text()).filter(|lines| lines[1].ends_with(", applied"));
+    let lines = eventually("the revision is applied", applied).await;
+    assert!(lines[0].starts_with("daemon: running since 2") && lines[0].ends_with("s ago)"), "{lines:?}");
+    assert!(lines[1].contains("/manifests, revision ") && lines[1].contains(" in force for "), "{lines:?}");
+
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.ended().await;
+    let lines = stage.status_text();
+    assert!(lines[0].starts_with("daemon: none is running; this is as of 2"), "{lines:?}");
+
+    let mut daemon = stage.start("state", "log", stage.listen);
+    stage.ready("a").await;
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.ended().await;
+    let lost = async || Some(stage.status_text()).filter(|lines| lines[0].contains("ended without a word"));
+    let lines = eventually("the server notices that it is gone", lost).await;
+    assert!(lines[0].starts_with("daemon: none is running, and the last one ended"), "{lines:?}");
 }

@@ -4,6 +4,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,7 +16,7 @@ use crate::{
     reconcile::{Ending, Mode, Overview, Reconciler},
     shutdown,
     source::Watch,
-    store::{Lead, Store},
+    store::{Event, Lead, Store},
 };
 
 /// How often a daemon that stands by asks whether it may lead.
@@ -25,7 +26,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(3);
 pub async fn run(settings: Settings) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let database = Database::open(&settings).await?;
-    let (overview, view) = watch::channel(Overview::default());
+    let (overview, view) = watch::channel(standing_by());
     let served = dashboard::serve(settings.listen, view, stop.clone()).await?;
     info!("the status is at http://{}/api/v1/status", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &stop).await;
@@ -41,16 +42,34 @@ async fn lead_and_reconcile(
     overview: &watch::Sender<Overview>,
     stop: &CancellationToken,
 ) -> Result<()> {
-    while let Some(lead) = wait_to_lead(&database.store, stop).await? {
+    while let Some(lead) = wait_to_lead(&database.store, overview, stop).await? {
         // Ends when we are stopped, or when another AgentPod leads.
         let leading = stop.child_token();
         let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
+        let version = env!("CARGO_PKG_VERSION");
+        tell(&database.store, Event::DAEMON_STARTED, format!("AgentPod {version} makes everything as declared")).await;
         let outcome = reconcile(settings, database, overview, &leading).await;
+        if stop.is_cancelled() {
+            tell(&database.store, Event::DAEMON_STOPPED, "AgentPod stopped; agents go on running".into()).await;
+        }
         leading.cancel();
         kept.await?;
+        overview.send_replace(standing_by());
         outcome?;
     }
     Ok(())
+}
+
+/// What is known while another AgentPod leads, or may.
+fn standing_by() -> Overview {
+    Overview { role_since: Some(OffsetDateTime::now_utc()), ..Overview::default() }
+}
+
+/// Keeps that the daemon came or went: so that everybody can tell how far the rows can be believed without it.
+async fn tell(store: &Store, kind: &str, message: String) {
+    if let Err(error) = store.record(&Event::of_none(kind, message), OffsetDateTime::now_utc()).await {
+        warn!(code = error.code(), "the event {kind} could not be written down: {error}");
+    }
 }
 
 async fn reconcile(
@@ -80,17 +99,28 @@ async fn reconcile(
 /// How often the lead is looked after.
 const LOOK_AFTER_LEAD: Duration = Duration::from_secs(2);
 
-async fn wait_to_lead(store: &Arc<Store>, stop: &CancellationToken) -> Result<Option<Lead>> {
+async fn wait_to_lead(
+    store: &Arc<Store>,
+    overview: &watch::Sender<Overview>,
+    stop: &CancellationToken,
+) -> Result<Option<Lead>> {
     let mut told = false;
     while !stop.is_cancelled() {
-        match store.try_lead().await {
+        let asked = store.try_lead().await;
+        let database = asked.as_ref().err().map(ToString::to_string);
+        let mut before = None;
+        overview.send_modify(|overview| before = std::mem::replace(&mut overview.database, database));
+        match asked {
             Ok(Some(lead)) => return Ok(Some(lead)),
             Ok(None) if !told => {
                 info!("another AgentPod leads on this database; standing by");
                 told = true;
             }
-            Ok(None) => {}
-            Err(error) => warn!(code = error.code(), "{error}"),
+            Ok(None) if before.is_some() => info!("the database answers again; standing by"),
+            Err(error) if before.is_none() => {
+                warn!(code = error.code(), "{error}; asked again until it answers");
+            }
+            Ok(None) | Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -34,7 +34,9 @@ pub async fn validate(mut settings: Settings, directory: Option<PathBuf>, how: O
     };
     match how {
         Output::Json => output::json(&json!({"valid": problems.is_empty(), "problems": problems}))?,
-        Output::Text if problems.is_empty() => output::print(&format!("{files} files, no problems"))?,
+        Output::Text if problems.is_empty() => {
+            output::print(&format!("{}, no problems", output::count(files, "file")))?
+        }
         Output::Text => print_problems(&problems)?,
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -45,10 +47,7 @@ pub fn print_problems(problems: &[Problem]) -> Result<()> {
     for problem in problems {
         output::print(&format!("{problem}\n"))?;
     }
-    output::print(&match problems.len() {
-        1 => "1 problem".to_owned(),
-        count => format!("{count} problems"),
-    })
+    output::print(&output::count(problems.len(), "problem"))
 }
 
 /// `agentpod check`.
@@ -68,7 +67,8 @@ pub async fn check(settings: Settings) -> Result<ExitCode> {
     problems.sort();
     problems.dedup();
     if problems.is_empty() {
-        output::print(&format!("{} adapters, {rendered} samples rendered, no problems", adapters.all.len()))?;
+        let (adapters, samples) = (output::count(adapters.all.len(), "adapter"), output::count(rendered, "sample"));
+        output::print(&format!("{adapters}, {samples} rendered, no problems"))?;
         return Ok(ExitCode::SUCCESS);
     }
     print_problems(&problems)?;

@@ -40,6 +40,11 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
     )
 }
 
+/// `1 file`, `4 files`.
+pub fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `3m`, `2h`, `5d`: how long something has been so.
 pub fn age(from: time::OffsetDateTime, now: time::OffsetDateTime) -> String {
     match (now - from).whole_seconds().max(0) {

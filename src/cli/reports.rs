@@ -1,4 +1,4 @@
-//! Commands that read the database: what every pod is doing, and what happened.
+//! Commands that read the database: what every pod is doing, how far that can be believed, and what happened.
 
 use std::process::ExitCode;
 
@@ -10,21 +10,101 @@ use super::{Output, connect::Database, output};
 use crate::{
     config::Settings,
     core::names::PodId,
-    store::{DesiredStatus, EventRow, PodRow},
+    store::{DesiredStatus, EventRow, Freshness, Leader, PodRow, RevisionRow, Store, StoreError},
 };
 
 /// `agentpod status`: exit code 1 when a pod that should be ready is not.
 pub async fn status(settings: Settings, how: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
-    let rows = database.store.statuses().await;
+    let report = Report::read(&database.store).await;
     database.close().await?;
-    let rows = rows?;
+    let report = report?;
     match how {
-        Output::Json => output::json(&rows)?,
-        Output::Text => print_status(&rows)?,
+        Output::Json => output::json(&report.json())?,
+        Output::Text => {
+            let now = OffsetDateTime::now_utc();
+            output::print(&format!("daemon: {}\nsource: {}\n", report.daemon(now), report.source(now)))?;
+            print_status(&report.rows)?;
+        }
     }
-    let missing = rows.iter().any(|row| row.desired_status == DesiredStatus::Running && !row.ready);
+    let missing = report.rows.iter().any(|row| row.desired_status == DesiredStatus::Running && !row.ready);
     Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the database says, and how far it can be believed.
+struct Report {
+    rows: Vec<PodRow>,
+    leader: Option<Leader>,
+    freshness: Freshness,
+    in_force: Option<RevisionRow>,
+    /// The newest revision, if it was refused.
+    refused: Option<RevisionRow>,
+}
+
+impl Report {
+    async fn read(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            rows: store.statuses().await?,
+            leader: store.leader().await?,
+            freshness: store.freshness().await?,
+            in_force: store.in_force().await?,
+            refused: store.newest().await?.filter(|newest| newest.accepted_at.is_none()),
+        })
+    }
+
+    /// Who keeps the rows up to date; if nobody does, how old they are.
+    fn daemon(&self, now: OffsetDateTime) -> String {
+        let ago = |at| format!("{} ({} ago)", clock(at), output::age(at, now));
+        match (self.leader, self.freshness) {
+            (Some(Leader { since: Some(since) }), _) => format!("running since {}", ago(since)),
+            (Some(Leader { since: None }), _) => "running".into(),
+            (None, Freshness { written_at: None, .. }) => "none is running, and none ever was on this database".into(),
+            (None, Freshness { written_at: Some(at), ended_well: true }) => {
+                format!("none is running; this is as of {}", ago(at))
+            }
+            (None, Freshness { written_at: Some(at), ended_well: false }) => {
+                format!("none is running, and the last one ended without a word; the last change was seen {}", ago(at))
+            }
+        }
+    }
+
+    fn source(&self, now: OffsetDateTime) -> String {
+        let short = |revision: &RevisionRow| revision.hash.get(..12).unwrap_or(&revision.hash).to_owned();
+        let mut text = match &self.in_force {
+            None => "no revision is in force".to_owned(),
+            Some(revision) => {
+                let since = revision.accepted_at.unwrap_or(revision.fetched_at);
+                let applied = if revision.applied_at.is_some() { "applied" } else { "not applied yet" };
+                format!(
+                    "{}, revision {} in force for {}, {applied}",
+                    revision.origin,
+                    short(revision),
+                    output::age(since, now)
+                )
+            }
+        };
+        if let Some(refused) = &self.refused {
+            let problems = output::count(refused.problems.len(), "problem");
+            text += &format!("; the newest, {}, is refused with {problems}: see agentpod validate", short(refused));
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let at = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+        let revision = |revision: &RevisionRow| {
+            json!({"origin": revision.origin, "revision": revision.hash, "accepted_at": revision.accepted_at.map(at),
+                "applied_at": revision.applied_at.map(at), "problems": revision.problems})
+        };
+        let as_of = if self.leader.is_some() { Some(OffsetDateTime::now_utc()) } else { self.freshness.written_at };
+        json!({"as_of": as_of.map(at), "daemon": self.leader.map(|leader| json!({"since": leader.since.map(at)})),
+            "source": self.in_force.as_ref().map(revision), "refused": self.refused.as_ref().map(revision), "pods": self.rows})
+    }
+}
+
+/// A time in UTC, to the second.
+fn clock(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
 /// Prints the table of pods.
@@ -69,7 +149,7 @@ pub async fn events(settings: Settings, pod: Option<PodId>, limit: u32, how: Out
 fn event_text(row: &EventRow) -> String {
     let EventRow { event, count, last_at, .. } = row;
     let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
-    let at = last_at.replace_nanosecond(0).unwrap_or(*last_at).format(&Rfc3339).unwrap_or_default();
+    let at = clock(*last_at);
     let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
     let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, event.message);
     if let Some(cause) = &event.cause {

@@ -71,9 +71,9 @@ fn routes(view: watch::Receiver<Overview>) -> impl Filter<Extract = (impl Reply,
     let ready_view = view.clone();
     let readyz = warp::path!("readyz").and(warp::get()).map(move || {
         let overview = ready_view.borrow();
-        let ready = overview.rounds > 0 && overview.engine.is_none() && overview.database.is_none();
-        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = reply::json(&json!({"ready": ready, "rounds": overview.rounds, "engine": overview.engine, "database": overview.database}));
+        let reasons = overview.unready();
+        let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
         reply::with_status(body, status).into_response()
     });
     let status =

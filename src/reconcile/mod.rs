@@ -22,5 +22,5 @@ mod triggers;
 
 pub use inputs::{Inputs, Refused};
 pub use probe::ask;
-pub use reconciler::{Overview, Parts, PodView, Reconciler, SourceView};
+pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};

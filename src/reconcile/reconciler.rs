@@ -100,6 +100,7 @@ pub struct Reconciler {
     pub(super) sync_due: bool,
     pub(super) revision_row: Option<i64>,
     pub(super) applied: bool,
+    pub(super) began: OffsetDateTime,
     pub(super) rounds: u64,
     pub(super) database: Option<String>,
     pub(super) side_by_side: Arc<Semaphore>,
@@ -120,6 +121,11 @@ pub struct Doing {
 /// What others may see of the reconciler, as of its last round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Overview {
+    /// Whether this AgentPod acts, or stands by while another one does.
+    pub role: Role,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub role_since: Option<OffsetDateTime>,
     /// How many rounds were made.
     pub rounds: u64,
     /// When the last one ended.
@@ -133,6 +139,37 @@ pub struct Overview {
     pub database: Option<String>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
+}
+
+/// Which of the AgentPods on one database this is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Another one acts, or may; this one takes over when it can.
+    #[default]
+    Standby,
+    /// It makes rounds.
+    Active,
+}
+
+impl Overview {
+    /// Everything that keeps it from doing what it is there for; nothing means ready. What stands by is ready as long as
+    /// it can ask whether to take over.
+    pub fn unready(&self) -> Vec<String> {
+        let mut reasons: Vec<String> = self.database.iter().cloned().collect();
+        if self.role == Role::Standby {
+            return reasons;
+        }
+        if self.rounds == 0 && reasons.is_empty() {
+            return vec!["no round was made yet".into()];
+        }
+        reasons.extend(self.engine.clone());
+        if self.source.accepted.is_none() {
+            let first = self.source.problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
+            reasons.push(format!("no revision is in force{}", first.unwrap_or_default()));
+        }
+        reasons
+    }
 }
 
 /// What became of the newest revision.
@@ -203,6 +240,7 @@ impl Reconciler {
             sync_due: true,
             revision_row: None,
             applied: false,
+            began: OffsetDateTime::now_utc(),
             rounds: 0,
             database: None,
             side_by_side: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
@@ -236,6 +274,8 @@ impl Reconciler {
             (id.to_string(), view)
         });
         self.overview.send_replace(Overview {
+            role: Role::Active,
+            role_since: Some(self.began),
             rounds: self.rounds,
             last_round: Some(OffsetDateTime::now_utc()),
             source: SourceView {

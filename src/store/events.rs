@@ -49,6 +49,16 @@ pub struct EventRow {
 }
 
 impl Event {
+    /// The kind of a daemon's first word.
+    pub const DAEMON_STARTED: &str = "daemon_started";
+    /// The kind of a daemon's last word.
+    pub const DAEMON_STOPPED: &str = "daemon_stopped";
+
+    /// An event of no pod.
+    pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into(), ..Self::default() }
+    }
+
     /// An event of a pod.
     pub fn of_pod(pod: &PodId, kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { pod: Some(pod.clone()), kind: kind.into(), message: message.into(), ..Self::default() }

@@ -2,9 +2,21 @@
 //! it ends with the process, whatever ends that.
 
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use time::OffsetDateTime;
 
-use super::{CONNECT, Store, error::Result, within};
+use super::{CONNECT, PATIENCE, Store, error::Result, within};
 use crate::core::digest::Digest;
+
+/// Held advisory locks of this database with the number `$1`.
+const HELD: &str = "locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1 AND objsubid = 1 \
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+/// Another process that has the lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leader {
+    /// Since when, if the database lets us know.
+    pub since: Option<OffsetDateTime>,
+}
 
 /// The right to reconcile, until it is dropped or its connection is lost.
 #[derive(Debug)]
@@ -16,7 +28,7 @@ pub struct Lead {
 impl Store {
     /// The lead, unless another process has it.
     pub async fn try_lead(&self) -> Result<Option<Lead>> {
-        let key = lock_key(&format!("agentpod lead {}", self.instance));
+        let key = self.lead_key();
         let mut connection = connect(&self.options).await?;
         within(CONNECT, async move {
             // A machine that vanishes gives the lead up within half a minute, and an idle lead is not idle.
@@ -35,16 +47,27 @@ impl Store {
         })
         .await
     }
+
+    /// Who has the lead, by the lock itself: it ends with its holder, so nobody can seem to live who does not.
+    pub async fn leader(&self) -> Result<Option<Leader>> {
+        let query =
+            format!("SELECT backend_start FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {HELD} LIMIT 1");
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(self.lead_key());
+        let since = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        Ok(since.map(|since| Leader { since }))
+    }
+
+    fn lead_key(&self) -> i64 {
+        lock_key(&format!("agentpod lead {}", self.instance))
+    }
 }
 
 impl Lead {
     /// Whether it is still held. Once it is not it never is again: ask for a new one.
     pub async fn is_held(&mut self) -> bool {
         let held = within(CONNECT, async {
-            let query = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
-                         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                         AND (classid::bigint << 32 | objid::bigint) = $1 AND objsubid = 1)";
-            Ok(sqlx::query_scalar(query).bind(self.key).fetch_one(&mut self.connection).await?)
+            let query = format!("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND {HELD})");
+            Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(self.key).fetch_one(&mut self.connection).await?)
         });
         held.await.unwrap_or(false)
     }

@@ -27,10 +27,10 @@ use sqlx::{
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
-pub use lock::Lead;
+pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use revisions::{Judged, Revision, RevisionRow};
-pub use status::PodRow;
+pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 
 use crate::core::names::InstanceName;

@@ -142,6 +142,15 @@ impl Store {
         row.map(RevisionRow::try_from).transpose()
     }
 
+    /// The revision in force as it is shown.
+    pub async fn in_force(&self) -> Result<Option<RevisionRow>> {
+        let query = "SELECT id, hash, origin, problems, fetched_at, accepted_at, applied_at FROM revisions \
+                     WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
+        let row: Option<Row> =
+            within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
+        row.map(RevisionRow::try_from).transpose()
+    }
+
     /// Keeps when every pod first was as a revision declares; answers whether that is news.
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
         let query =

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{
     PATIENCE, Store,
     error::{Result, StoreError},
+    events::Event,
     pods::{DesiredStatus, pod_id},
     storable, within,
 };
@@ -33,10 +34,12 @@ pub struct PodRow {
     /// What it is doing.
     pub phase: Phase,
     /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
     pub phase_since: OffsetDateTime,
     /// The `Ready` condition.
     pub ready: bool,
     /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
     /// Why, as one word.
     pub reason: String,
@@ -49,8 +52,10 @@ pub struct PodRow {
     /// How often that container was restarted.
     pub restarts: u32,
     /// Since when it is not declared any more.
+    #[serde(with = "time::serde::rfc3339::option")]
     pub undeclared_at: Option<OffsetDateTime>,
     /// When anything of this last changed.
+    #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
 }
 
@@ -59,6 +64,15 @@ impl PodRow {
     pub fn is_gone(&self) -> bool {
         self.desired_status == DesiredStatus::Deleted && self.container.is_none()
     }
+}
+
+/// How far what is written can be believed when nobody writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// When anything was last written; `None` if nothing ever was.
+    pub written_at: Option<OffsetDateTime>,
+    /// Whether the last daemon said that it ends: then it was true until then.
+    pub ended_well: bool,
 }
 
 #[derive(FromRow)]
@@ -130,6 +144,16 @@ impl Store {
         let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
         rows.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(rows)
+    }
+
+    /// When anything was last written, and whether the last daemon ended in order.
+    pub async fn freshness(&self) -> Result<Freshness> {
+        let query = "SELECT greatest((SELECT max(updated_at) FROM pod_status), (SELECT max(updated_at) FROM pods), \
+                       (SELECT max(last_at) FROM pod_events), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
+                     coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
+        let query = sqlx::query_as(query).bind(Event::DAEMON_STOPPED).bind(Event::DAEMON_STARTED);
+        let (written_at, ended_well) = within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await?;
+        Ok(Freshness { written_at, ended_well })
     }
 }
 

@@ -22,7 +22,7 @@ impl Stand {
         Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    fn json(&self, arguments: &[&str]) -> Value {
         let said = self.agentpod(arguments);
         serde_json::from_str(&said.out)
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{}\n{}", said.out, said.err))
@@ -30,7 +30,7 @@ impl Stand {
 
     /// The pods' rows.
     pub fn rows(&self) -> Vec<Value> {
-        self.json(&["status", "-o", "json"])
+        rows(&self.json(&["status", "-o", "json"])["pods"])
     }
 
     /// A pod's row.
@@ -40,6 +40,10 @@ impl Stand {
 
     /// A pod's events, oldest first.
     pub fn events(&self, id: &str) -> Vec<Value> {
-        self.json(&["events", id, "--limit", "500", "-o", "json"])
+        rows(&self.json(&["events", id, "--limit", "500", "-o", "json"]))
     }
+}
+
+fn rows(list: &Value) -> Vec<Value> {
+    list.as_array().unwrap_or_else(|| panic!("{list} is no list")).clone()
 }
