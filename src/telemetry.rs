@@ -14,12 +14,13 @@ pub enum LogFormat {
 }
 
 /// What may never be said in detail, whatever `AGENTPOD_LOG` asks for.
-const NEVER_DETAILED: [&str; 3] = ["bollard=info", "hyper_util=info", "sqlx=info"];
+const NEVER_DETAILED: [&str; 4] = ["bollard=info", "hyper_util=info", "sqlx=info", "notify=info"];
 
 /// Begins logging; once in a process. `usual` is what is said when `AGENTPOD_LOG` is not set.
 pub fn start(format: LogFormat, usual: &str) {
     let filter = EnvFilter::try_from_env("AGENTPOD_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    // At debug level the engine's client writes whole requests, and with them the agents' secrets.
+    // At debug level the engine's client writes whole requests, and with them the agents' secrets; and the watch tells of
+    // every line that is written into a log beside the manifests, in one more line.
     let filter = NEVER_DETAILED
         .iter()
         .fold(filter, |filter, quiet| filter.add_directive(quiet.parse().expect("a fixed directive parses")));

@@ -8,6 +8,8 @@ mod support {
 
 mod end_to_end {
     mod crash_loop;
+    mod nowhere;
+    mod quiet;
     mod reconcile_table;
     mod routing;
     mod secrets;

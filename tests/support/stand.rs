@@ -16,6 +16,7 @@ use std::{
 };
 
 use serde_json::Value;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use daemon::Daemon;
 pub use docker::{Container, docker, try_docker};
@@ -160,6 +161,33 @@ impl Stand {
     /// Starts the daemon again.
     pub fn start_daemon(&mut self) {
         self.daemon = Daemon::start(&self.place);
+    }
+
+    /// Stops the daemon in order and starts it with more in its environment.
+    pub async fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        let lines: String = environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        assert_eq!(self.stop_daemon().await, Some(0));
+        fs::write(self.place.environment(), lines).unwrap();
+        self.start_daemon();
+    }
+
+    /// Every row of every table, as text, with where it lies: an update moves a row, even one that changes nothing.
+    pub async fn dump(&self) -> Vec<String> {
+        let socket = self.place.state().join("postgres/run");
+        let options = PgConnectOptions::new_without_pgpass().socket(&socket).username("agentpod").database("agentpod");
+        let mut connection = PgConnection::connect_with(&options).await.unwrap();
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+        let mut rows = Vec::new();
+        for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection).await.unwrap() {
+            let query = format!(
+                "SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid"
+            );
+            rows.extend(
+                sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap(),
+            );
+        }
+        assert!(rows.iter().any(|row| row.starts_with("pods ")), "the dump shows rows");
+        rows
     }
 
     /// Fails if a text stands in any file of the daemon's state, its database included.

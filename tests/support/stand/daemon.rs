@@ -18,7 +18,10 @@ impl Daemon {
     pub fn start(place: &Place) -> Daemon {
         let log = OpenOptions::new().create(true).append(true).open(place.log()).unwrap();
         let (stdout, stdin) = (log.try_clone().unwrap(), Stdio::null());
-        let child = agentpod(place, &["run"]).stdin(stdin).stdout(stdout).stderr(log).spawn().unwrap();
+        let mut command = agentpod(place, &["run"]);
+        let more = fs::read_to_string(place.environment()).unwrap_or_default();
+        command.envs(more.lines().filter_map(|line| line.split_once('=')));
+        let child = command.stdin(stdin).stdout(stdout).stderr(log).spawn().unwrap();
         fs::write(place.pid_file(), child.id().to_string()).unwrap();
         Daemon(child)
     }

@@ -73,6 +73,11 @@ impl Place {
         self.folder.join("daemon.log")
     }
 
+    /// More environment for the daemon: a line `NAME=VALUE` each.
+    pub fn environment(&self) -> PathBuf {
+        self.folder.join("environment")
+    }
+
     /// What the daemon's process id is kept in, for whoever sweeps up after us.
     pub fn pid_file(&self) -> PathBuf {
         self.folder.join("daemon.pid")
