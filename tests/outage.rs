@@ -18,7 +18,10 @@ use std::{
 };
 
 use support::{Cleanup, by_hand, eventually, http, unique_instance};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, UnixListener, UnixStream},
+};
 
 /// A daemon on manifests of its own, with an engine that can be cut off and a database that can be stopped.
 struct Stage {
@@ -28,6 +31,7 @@ struct Stage {
     database_url: Option<String>,
     subnet: String,
     switch: Arc<AtomicBool>,
+    stuck: Arc<AtomicBool>,
     _cleanup: Cleanup,
 }
 
@@ -38,8 +42,9 @@ impl Stage {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("manifests")).unwrap();
-        let switch = Arc::new(AtomicBool::new(true));
-        tokio::spawn(engine_behind_a_switch(folder.path().join("engine.sock"), switch.clone()));
+        let (switch, stuck) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let socket = folder.path().join("engine.sock");
+        tokio::spawn(engine_behind_a_switch(socket, switch.clone(), stuck.clone()));
         let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let stage = Self {
             instance: instance.to_string(),
@@ -47,6 +52,7 @@ impl Stage {
             database_url,
             subnet: format!("10.217.{third_octet}.0/24"),
             switch,
+            stuck,
             folder,
             _cleanup: Cleanup(instance),
         };
@@ -180,12 +186,13 @@ impl Drop for Daemon {
     }
 }
 
-/// Passes connections on to the real engine while the switch is on, and cuts them when it is off.
-async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>) {
+/// Passes connections on to the real engine while the switch is on, and cuts them when it is off. Anything asked to start
+/// while `stuck` is on is never answered.
+async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>, stuck: Arc<AtomicBool>) {
     let listener = UnixListener::bind(path).unwrap();
     loop {
         let (mut client, _) = listener.accept().await.unwrap();
-        let switch = switch.clone();
+        let (switch, stuck) = (switch.clone(), stuck.clone());
         tokio::spawn(async move {
             if !switch.load(Ordering::SeqCst) {
                 return;
@@ -196,8 +203,24 @@ async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>) {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };
+            let (mut from_client, mut to_client) = client.split();
+            let (mut from_engine, mut to_engine) = engine.split();
+            let ask = async {
+                let mut bytes = vec![0; 64 << 10];
+                while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
+                    let head = String::from_utf8_lossy(&bytes[..read.min(200)]).into_owned();
+                    if stuck.load(Ordering::SeqCst) && head.starts_with("POST ") && head.contains("/start ") {
+                        std::future::pending::<()>().await;
+                    }
+                    if to_engine.write_all(&bytes[..read]).await.is_err() {
+                        break;
+                    }
+                }
+                let _ = to_engine.shutdown().await;
+            };
+            let answer = async { drop(tokio::io::copy(&mut from_engine, &mut to_client).await) };
             tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut engine) => {}
+                _ = futures_util::future::join(ask, answer) => {}
                 () = cut => {}
             }
         });
@@ -366,4 +389,36 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     let lost = async || Some(stage.status_text()).filter(|lines| lines[0].contains("ended without a word"));
     let lines = eventually("the server notices that it is gone", lost).await;
     assert!(lines[0].starts_with("daemon: none is running, and the last one ended"), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
+    use rustix::process::Signal;
+    let server = postgres::Server::start_new();
+    let stage = Stage::new(Some(url(&server.database().await)), 7).await;
+    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)] {
+        stage.stuck.store(true, Ordering::SeqCst);
+        let mut daemon = stage.start("state", "log", stage.listen);
+        let begun = async || {
+            stage.status().await.filter(|status| {
+                status["pods"]["t/a"]["doing"].as_str().is_some_and(|doing| doing.starts_with("start "))
+            })
+        };
+        eventually("a start is under way", begun).await;
+        let told = stage.said("log", "Once more to stop at once");
+        daemon.signal(first);
+        eventually("it heard", async || (stage.said("log", "Once more to stop at once") > told).then_some(())).await;
+        // It sees the start through, which never ends. The wait is the point: nothing may happen in it.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(daemon.0.try_wait().unwrap(), None, "it sees its steps through");
+        let asked = std::time::Instant::now();
+        daemon.signal(second);
+        assert_eq!(daemon.ended().await, Some(130), "{first:?}, {second:?}");
+        assert!(asked.elapsed() < Duration::from_secs(2), "at once");
+    }
+    // What was left in the middle is finished by the next one.
+    stage.stuck.store(false, Ordering::SeqCst);
+    let _daemon = stage.start("state", "log", stage.listen);
+    stage.ready("a").await;
+    assert_eq!(stage.containers().len(), 1);
 }
