@@ -1,6 +1,6 @@
 //! Digests: a hash of everything that, when changed, must replace a container (or re-upload a file).
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,13 @@ impl Digest {
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
         Self(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digest of files by path, each below `prefix`: that of the lines which `sha256sum` prints for them, so that
+    /// anybody can check it by hand.
+    pub fn of_files(prefix: &str, files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let line = |(name, bytes): (&String, &Vec<u8>)| format!("{}  {prefix}{name}\n", Self::of_bytes(bytes).as_str());
+        Self::of_bytes(files.iter().map(line).collect::<String>().as_bytes())
     }
 
     /// A digest as it was written into a label; any text, since a label can hold any.

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     core::{
-        adapter::{self, Adapters},
+        adapter::{self, AdapterFiles, Adapters},
         desired::{self, Desired, KnownPod},
         manifest::{self, Manifests},
         names::PodId,
@@ -17,6 +17,7 @@ use crate::{
         site::Site,
     },
     source::{AdapterFolders, Source},
+    store::Revision,
 };
 
 /// Why the newest revision is not in force.
@@ -49,8 +50,9 @@ pub struct Fresh {
     pub revision: String,
     /// Its files.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The adapters' hash.
-    pub adapters_revision: String,
+    /// The adapters and templates it was read with.
+    pub adapter_files: AdapterFiles,
+    adapters_revision: String,
     manifests: Arc<Manifests>,
     adapters: Arc<Adapters>,
 }
@@ -86,22 +88,34 @@ impl Inputs {
         let unreadable = |error: crate::source::SourceError| Refused { revision: None, problems: error.problems() };
         let adapters = self.folders.read().await.map_err(unreadable)?;
         let snapshot = self.source.read().await.map_err(unreadable)?;
-        let (parsed_adapters, mut problems) = adapter::read(&adapters.files);
-        let (manifests, found) = manifest::read(snapshot.texts());
+        self.judge(snapshot.revision, snapshot.files, adapters.files, &snapshot.origin)
+    }
+
+    /// Parses and builds everything, or says everything that is wrong.
+    fn judge(
+        &self,
+        revision: String,
+        files: BTreeMap<String, Vec<u8>>,
+        adapter_files: AdapterFiles,
+        origin: &str,
+    ) -> Result<Fresh, Refused> {
+        let (adapters, mut problems) = adapter::read(&adapter_files);
+        let (manifests, found) = manifest::read(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
         problems.extend(found);
         if problems.is_empty() && manifests.tenants.is_empty() && manifests.pods.is_empty() {
             let what = "nothing is declared in here";
             problems.push(
-                Problem::of_file(snapshot.origin.clone(), what)
+                Problem::of_file(origin, what)
                     .hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"),
             );
         }
         let fresh = Fresh {
-            revision: snapshot.revision,
-            files: snapshot.files,
-            adapters_revision: adapters.digest.as_str().to_owned(),
+            revision,
+            files,
+            adapters_revision: adapter_files.digest().as_str().to_owned(),
+            adapter_files,
             manifests: Arc::new(manifests),
-            adapters: Arc::new(parsed_adapters),
+            adapters: Arc::new(adapters),
         };
         if problems.is_empty()
             && let Err(found) =
@@ -112,18 +126,22 @@ impl Inputs {
         if problems.is_empty() { Ok(fresh) } else { Err(Refused { revision: Some(fresh.revision), problems }) }
     }
 
-    /// Reads adapters from the folders, and manifests from files kept in the store: for a start without a source.
-    pub async fn restore(&mut self, revision: String, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Refused> {
-        let adapters =
-            self.folders.read().await.map_err(|error| Refused { revision: None, problems: error.problems() })?;
-        let (parsed, mut problems) = adapter::read(&adapters.files);
-        let (manifests, found) = manifest::read(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
-        problems.extend(found);
-        if !problems.is_empty() {
-            return Err(Refused { revision: Some(revision), problems });
-        }
-        self.adapters = Some((adapters.digest.as_str().to_owned(), Arc::new(parsed)));
-        self.manifests = Some((revision, Arc::new(manifests)));
+    /// Puts the revision that the store kept in force, with the adapters it was accepted with: for a start without a
+    /// source, or with a broken one. What another version of AgentPod kept may not build any more; then the adapters in
+    /// the folders are tried with its manifests.
+    pub async fn restore(&mut self, kept: Revision) -> Result<(), Refused> {
+        let Revision { hash, files, origin, adapters, .. } = kept;
+        let as_it_was = adapters.map(|adapters| self.judge(hash.clone(), files.clone(), adapters, &origin));
+        let fresh = match (as_it_was, self.folders.read().await) {
+            (Some(Ok(fresh)), _) => fresh,
+            (was, Ok(folders)) => {
+                let now = self.judge(hash, files, folders.files, &origin);
+                now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
+            }
+            (Some(Err(refused)), Err(_)) => return Err(refused),
+            (None, Err(error)) => return Err(Refused { revision: None, problems: error.problems() }),
+        };
+        self.accept(fresh);
         Ok(())
     }
 

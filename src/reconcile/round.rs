@@ -24,6 +24,11 @@ use crate::{
     store::StoreError,
 };
 
+/// The first problem, with its place, for a line in the log.
+fn first_of(refused: &Refused) -> String {
+    refused.problems.first().map(ToString::to_string).unwrap_or_default()
+}
+
 impl Reconciler {
     /// Makes one round. Only the database can keep it from being made; then everything holds.
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
@@ -90,7 +95,12 @@ impl Reconciler {
                 if self.refused.take().is_some() {
                     info!("the source is in order again");
                 }
-                let judged = self.store.accept(&fresh.revision, &self.inputs.origin(), &fresh.files, now).await?;
+                let judged = self
+                    .store
+                    .accept(&fresh.revision, &self.inputs.origin(), &fresh.files, &fresh.adapter_files, now)
+                    .await?;
+                // The same files can be another row, when something else was refused in between.
+                self.applied &= self.revision_row == Some(judged.id);
                 self.revision_row = Some(judged.id);
                 if self.inputs.accept(fresh) {
                     self.applied = false;
@@ -107,28 +117,36 @@ impl Reconciler {
     }
 
     async fn refuse(&mut self, refused: Refused, now: OffsetDateTime) -> Result<(), StoreError> {
-        if self.refused.as_ref() != Some(&refused) {
-            let first = refused.problems.first().map(ToString::to_string).unwrap_or_default();
-            warn!(
-                problems = refused.problems.len(),
-                "the newest revision is refused, the last good one stays in force: {first}"
-            );
+        let is_news = self.refused.as_ref() != Some(&refused);
+        if is_news {
+            warn!(problems = refused.problems.len(), "the newest revision is refused: {}", first_of(&refused));
             if let Some(revision) = &refused.revision {
                 self.store.reject(revision, &self.inputs.origin(), &refused.problems, now).await?;
             }
         }
         self.refused = Some(refused);
-        if self.inputs.revision().is_none()
-            && let Some(last) = self.store.last_accepted().await?
-        {
-            match self.inputs.restore(last.hash.clone(), &last.files).await {
-                Ok(()) => {
-                    info!(revision = last.hash.get(..12), "going on with the last accepted revision from the store")
-                }
-                Err(refused) => {
-                    warn!(problems = refused.problems.len(), "the last accepted revision cannot be used either")
-                }
+        if self.inputs.revision().is_some() {
+            return Ok(());
+        }
+        let Some(last) = self.store.last_accepted().await? else {
+            if is_news {
+                warn!("nothing is in force, and containers are left as they are: no revision was accepted before");
             }
+            return Ok(());
+        };
+        let (row, hash) = (last.id, last.hash.clone());
+        match self.inputs.restore(last).await {
+            Ok(()) => {
+                self.revision_row = Some(row);
+                info!(revision = hash.get(..12), "going on with the last accepted revision from the store");
+            }
+            Err(refused) if is_news => warn!(
+                problems = refused.problems.len(),
+                "nothing is in force, and containers are left as they are; the last accepted revision cannot be used \
+                 either: {}",
+                first_of(&refused)
+            ),
+            Err(_) => {}
         }
         Ok(())
     }

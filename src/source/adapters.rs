@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    SourceError, digest_of,
+    SourceError,
     read::{self, Rules},
 };
 use crate::core::{adapter::AdapterFiles, digest::Digest};
@@ -41,8 +41,8 @@ impl AdapterFolders {
             });
         }
         let templates = read::read(&self.templates, TEMPLATES).await?;
-        let digests = [digest_of(ADAPTERS.label, &adapters), digest_of(TEMPLATES.label, &templates)];
-        Ok(AdapterSnapshot { files: AdapterFiles { adapters, templates }, digest: Digest::of(&digests) })
+        let files = AdapterFiles { adapters, templates };
+        Ok(AdapterSnapshot { digest: files.digest(), files })
     }
 
     /// The folders to watch for changes.

@@ -33,7 +33,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// The files of one moment.
     pub fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
-        let revision = digest_of("", &files).as_str().into();
+        let revision = Digest::of_files("", &files).as_str().into();
         Self { revision, origin: origin.into(), files }
     }
 
@@ -71,12 +71,6 @@ impl Source {
             Self::Directory(directory) => vec![directory.path().to_owned()],
         }
     }
-}
-
-/// The digest of files: that of the lines which `sha256sum` prints for them, so that anybody can check it by hand.
-fn digest_of(prefix: &str, files: &BTreeMap<String, Vec<u8>>) -> Digest {
-    let line = |(name, bytes): (&String, &Vec<u8>)| format!("{}  {prefix}{name}\n", Digest::of_bytes(bytes).as_str());
-    Digest::of_bytes(files.iter().map(line).collect::<String>().as_bytes())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
 async fn an_event_is_kept_with_all_that_belongs_to_it() {
     let (store, _) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
-    let revision = store.accept("h", "here", &Default::default(), at(0)).await.unwrap().id;
+    let revision = store.accept("h", "here", &Default::default(), &Default::default(), at(0)).await.unwrap().id;
     let event = Event {
         cause: Some("it ended".into()),
         revision: Some(revision),

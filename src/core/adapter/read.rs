@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Adapter, AdapterManifest, Adapters};
 use crate::core::{
+    digest::Digest,
     document::{self, Document},
     names::AdapterName,
     problem::Problem,
@@ -24,6 +25,13 @@ pub struct AdapterFiles {
     pub adapters: BTreeMap<String, Vec<u8>>,
     /// Below `templates/`: `NAME/*`.
     pub templates: BTreeMap<String, Vec<u8>>,
+}
+
+impl AdapterFiles {
+    /// The same files give the same digest.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&[Digest::of_files("adapters/", &self.adapters), Digest::of_files("templates/", &self.templates)])
+    }
 }
 
 /// Reads all adapters. One that has a problem is left out; pods that name it are problems then, and hold.
