@@ -11,6 +11,7 @@ pub mod desired;
 pub mod digest;
 pub mod document;
 pub mod health;
+pub mod hook;
 pub mod labels;
 pub mod manifest;
 pub mod names;
