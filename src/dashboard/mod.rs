@@ -83,10 +83,16 @@ fn routes(
         let body = reply::json(&json!({"ready": ready, "rounds": overview.rounds, "engine": overview.engine, "database": overview.database}));
         reply::with_status(body, status).into_response()
     });
+    // Small however many pods there are, for those who only want to know whether to wait.
+    let busy_view = view.clone();
+    let busy = warp::path!("api" / "v1" / "busy").and(warp::get()).map(move || {
+        let overview = busy_view.borrow();
+        reply::json(&json!({"instance": overview.instance, "busy": overview.busy})).into_response()
+    });
     let status =
         warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
     let index = warp::path::end()
         .and(warp::get())
         .map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
-    healthz.or(readyz).unify().or(status).unify().or(index).unify().or(hooks::route(hooks)).unify()
+    healthz.or(readyz).unify().or(status).unify().or(busy).unify().or(index).unify().or(hooks::route(hooks)).unify()
 }

@@ -9,6 +9,7 @@ pub mod execute;
 mod inputs;
 mod journal;
 mod judge;
+pub mod leavings;
 mod orders;
 mod probe;
 mod reconciler;
@@ -18,7 +19,7 @@ mod run;
 mod triggers;
 
 pub use inputs::{Inputs, Refused};
-pub use probe::ask;
+pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, SourceView};
 pub use record::redact;
 pub use run::{Ending, Mode};

@@ -105,6 +105,8 @@ pub struct Doing {
 /// What others may see of the reconciler, as of its last round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Overview {
+    /// Whose overview this is; empty while another AgentPod leads.
+    pub instance: String,
     /// How many rounds were made.
     pub rounds: u64,
     /// When the last one ended.
@@ -116,6 +118,8 @@ pub struct Overview {
     pub engine: Option<String>,
     /// Why the database cannot be used, if it cannot.
     pub database: Option<String>,
+    /// The pods that steps are under way for, declared or not.
+    pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
 }
@@ -209,6 +213,7 @@ impl Reconciler {
             (id.to_string(), view)
         });
         self.overview.send_replace(Overview {
+            instance: self.inputs.site().instance.to_string(),
             rounds: self.rounds,
             last_round: Some(OffsetDateTime::now_utc()),
             source: SourceView {
@@ -222,6 +227,7 @@ impl Reconciler {
                 Actual::Seen(_) => None,
             },
             database: self.database.clone(),
+            busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
         });
     }
