@@ -8,6 +8,7 @@ mod support {
 
 mod end_to_end {
     mod crash_loop;
+    mod purge;
     mod reconcile_table;
     mod routing;
     mod secrets;

@@ -135,3 +135,40 @@ async fn ask_the_leader(listen: SocketAddr, instance: &InstanceName, pod: &PodId
     let busy = answer["busy"].as_array().ok_or_else(|| silent("it is something else"))?;
     Ok(busy.iter().any(|id| *id == *pod.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    async fn ask(answer: &'static str) -> Result<bool, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
+            stream.write_all((head + answer).as_bytes()).await.unwrap();
+        });
+        ask_the_leader(listen, &"mine".parse().unwrap(), &"t/a".parse().unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn only_the_leaders_own_word_counts() {
+        assert_eq!(ask(r#"{"instance":"mine","busy":["t/b","t/a"]}"#).await, Ok(true));
+        assert_eq!(ask(r#"{"instance":"mine","busy":["t/ab"]}"#).await, Ok(false));
+        for answer in
+            [r#"{"instance":"","busy":[]}"#, r#"{"instance":"other","busy":[]}"#, r#"{"instance":"mine"}"#, "hello"]
+        {
+            let why = ask(answer).await.unwrap_err();
+            assert!(why.contains("--listen"), "{answer}: {why}");
+        }
+        let (instance, pod) = ("mine".parse().unwrap(), "t/a".parse().unwrap());
+        let nobody = ask_the_leader(([127, 0, 0, 1], 1).into(), &instance, &pod).await;
+        assert!(nobody.unwrap_err().contains("127.0.0.1:1"));
+    }
+}
