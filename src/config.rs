@@ -73,6 +73,9 @@ pub struct SettingsArgs {
     /// Where the status page and API listen
     #[arg(long, env = "AGENTPOD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS", global = true)]
     pub listen: SocketAddr,
+    /// The file with the webhook's secrets, one a line; or give one as AGENTPOD_HOOK_SECRET [default: no webhook]
+    #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
+    pub hook_secret_file: Option<PathBuf>,
     /// How long a removed pod's container is kept, stopped
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
@@ -110,6 +113,8 @@ pub struct Settings {
     pub network: NetworkSpec,
     /// Where the status page and API listen.
     pub listen: SocketAddr,
+    /// The file with the webhook's secrets.
+    pub hook_secret_file: Option<PathBuf>,
     /// How long a removed pod's container is kept.
     pub removal_grace: Duration,
 }
@@ -165,6 +170,7 @@ impl SettingsArgs {
                 labels: network_labels,
             },
             listen: self.listen,
+            hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
         })
     }

@@ -9,6 +9,7 @@ mod support {
 mod end_to_end {
     mod crash_loop;
     mod nowhere;
+    mod purge;
     mod quiet;
     mod reconcile_table;
     mod routing;

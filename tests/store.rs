@@ -12,6 +12,7 @@ mod store {
     mod opening;
     mod outage;
     mod pods;
+    mod purge;
     mod revisions;
     mod status;
     mod sync;

@@ -3,18 +3,20 @@
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use secrecy::ExposeSecret;
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::connect::{self, Database};
 use crate::{
     config::Settings,
-    dashboard,
+    core::{hook::Keys, secret::SecretRef},
+    dashboard::{self, hooks::Hooks},
     reconcile::{Ending, Mode, Overview, Reconciler},
-    shutdown,
+    secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
 };
@@ -25,21 +27,46 @@ const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// Runs until a signal comes.
 pub async fn run(settings: Settings) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
+    let woken = Arc::new(Notify::new());
+    let hooks = hooks(&settings, woken.clone())?;
     let database = Database::open(&settings).await?;
     let (overview, view) = watch::channel(standing_by());
-    let served = dashboard::serve(settings.listen, view, stop.clone()).await?;
+    let served = dashboard::serve(settings.listen, view, hooks, stop.clone()).await?;
     info!("the status is at http://{}/api/v1/status", settings.listen);
-    let outcome = lead_and_reconcile(&settings, &database, &overview, &stop).await;
+    let outcome = lead_and_reconcile(&settings, &database, &overview, &woken, &stop).await;
     stop.cancel();
     served.await?;
     database.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
+/// The webhook, if it has secrets: in the file that the settings name, or in our environment.
+fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> {
+    const VARIABLE: &str = "AGENTPOD_HOOK_SECRET";
+    let is_set = std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty());
+    let (env, file) = match &settings.hook_secret_file {
+        Some(_) if is_set => {
+            bail!("both --hook-secret-file and {VARIABLE} are given; give one, it may hold several secrets")
+        }
+        Some(path) => (None, Some(path.display().to_string())),
+        None if is_set => (Some(VARIABLE.to_owned()), None),
+        None => return Ok(None),
+    };
+    let place = SecretRef { env, file };
+    let keys = secrets::resolve(&place).and_then(|text| Keys::read(text.expose_secret()));
+    let keys = keys.map_err(|why| anyhow::anyhow!("the webhook's secret in {place}: {why}"))?;
+    if let Some(concern) = secrets::concern(&place) {
+        warn!("{concern}");
+    }
+    info!("deliveries of a forge's webhook are taken at http://{}/hooks/git", settings.listen);
+    Ok(Some(Arc::new(Hooks::new(keys, None, Arc::new(move || woken.notify_one())))))
+}
+
 async fn lead_and_reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
     while let Some(lead) = wait_to_lead(&database.store, overview, stop).await? {
@@ -48,7 +75,7 @@ async fn lead_and_reconcile(
         let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
         let version = env!("CARGO_PKG_VERSION");
         tell(&database.store, Event::DAEMON_STARTED, format!("AgentPod {version} makes everything as declared")).await;
-        let outcome = reconcile(settings, database, overview, &leading).await;
+        let outcome = reconcile(settings, database, overview, woken, &leading).await;
         if stop.is_cancelled() {
             tell(&database.store, Event::DAEMON_STOPPED, "AgentPod stopped; agents go on running".into()).await;
         }
@@ -76,6 +103,7 @@ async fn reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
     let parts = connect::parts(settings, database)?;
@@ -89,6 +117,7 @@ async fn reconcile(
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
     let (reconciler, view) = Reconciler::new(parts);
+    reconciler.wake_on(woken.clone(), stop.clone());
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
     let ending = reconciler.run(Mode::Daemon, Some(Watch::start(watched)), stop.clone()).await;
     debug_assert_eq!(ending, Ending::Stopped);

@@ -1,10 +1,12 @@
 //! The command line: what can be typed, and which function answers. Everything a person reads here is a sentence; what
-//! a script reads is `-o json`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`) or wrong usage.
+//! a script reads is `-o json`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`),
+//! something left over (`orphans`) or wrong usage.
 
 mod agent;
 mod apply;
 mod connect;
 mod daemon;
+mod leavings;
 mod offline;
 mod output;
 mod plan;
@@ -103,6 +105,19 @@ enum Command {
         #[arg(short, long)]
         timestamps: bool,
     },
+    /// Show containers, volumes and networks of ours that nothing declares (exit code 2: there are some)
+    Orphans {
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Delete a removed pod's data for good: its volume, what is left of its containers, its token and history
+    Purge {
+        /// Which pod, as TENANT/POD; not one that is declared
+        pod: PodId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Ask a running pod for a login link
     Open {
         /// Which pod, as TENANT/POD
@@ -132,6 +147,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Logs { pod, follow, tail, timestamps } => {
             agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await
         }
+        Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
+        Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Completions { shell } => offline::completions(shell),
     }

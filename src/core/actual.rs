@@ -37,6 +37,28 @@ pub struct Sighting {
     pub addresses: BTreeMap<String, IpAddr>,
 }
 
+/// One volume with our instance's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeSighting {
+    /// Its name.
+    pub name: String,
+    /// The pod it was made for, if its label names one.
+    pub pod: Option<PodId>,
+    /// When it was made, if the engine says so.
+    pub created_at: Option<OffsetDateTime>,
+    /// Whether a container has it, running or not, ours or not.
+    pub in_use: bool,
+}
+
+/// One network with our instance's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSighting {
+    /// Its name.
+    pub name: String,
+    /// When it was made, if the engine says so.
+    pub created_at: Option<OffsetDateTime>,
+}
+
 /// What a container is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {

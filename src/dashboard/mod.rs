@@ -1,7 +1,9 @@
 //! What AgentPod shows over HTTP: for now `/healthz`, `/readyz` and the status as JSON; the pages come on top. It reads
-//! what the reconciler publishes and never asks the engine.
+//! what the reconciler publishes and never asks the engine. The one thing that is not shown but taken is the webhook.
 
-use std::{net::SocketAddr, time::Duration};
+pub mod hooks;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use hyper_util::{
@@ -14,6 +16,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warp::{Filter, Reply, http::StatusCode, reply};
 
+use self::hooks::Hooks;
 use crate::reconcile::Overview;
 
 /// How long a client may take to send its request's head.
@@ -25,13 +28,14 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn serve(
     listen: SocketAddr,
     view: watch::Receiver<Overview>,
+    hooks: Option<Arc<Hooks>>,
     stop: CancellationToken,
 ) -> Result<JoinHandle<()>> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
     // warp's own server has no time limit for a request's head, so the connections are ours.
-    let service = TowerToHyperService::new(warp::service(routes(view)));
+    let service = TowerToHyperService::new(warp::service(routes(view, hooks)));
     Ok(tokio::spawn(async move {
         let connections = TaskTracker::new();
         loop {
@@ -66,7 +70,10 @@ pub async fn serve(
     }))
 }
 
-fn routes(view: watch::Receiver<Overview>) -> impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone {
+fn routes(
+    view: watch::Receiver<Overview>,
+    hooks: Option<Arc<Hooks>>,
+) -> impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone {
     let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
     let ready_view = view.clone();
     let readyz = warp::path!("readyz").and(warp::get()).map(move || {
@@ -76,10 +83,16 @@ fn routes(view: watch::Receiver<Overview>) -> impl Filter<Extract = (impl Reply,
         let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
         reply::with_status(body, status).into_response()
     });
+    // Small however many pods there are, for those who only want to know whether to wait.
+    let busy_view = view.clone();
+    let busy = warp::path!("api" / "v1" / "busy").and(warp::get()).map(move || {
+        let overview = busy_view.borrow();
+        reply::json(&json!({"instance": overview.instance, "busy": overview.busy})).into_response()
+    });
     let status =
         warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
     let index = warp::path::end()
         .and(warp::get())
         .map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
-    healthz.or(readyz).unify().or(status).unify().or(index).unify()
+    healthz.or(readyz).unify().or(status).unify().or(busy).unify().or(index).unify().or(hooks::route(hooks)).unify()
 }

@@ -16,7 +16,7 @@ use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    actual::{ContainerState, Exit, Sighting},
+    actual::{ContainerState, Exit, NetworkSighting, Sighting, VolumeSighting},
     desired::{ContainerSpec, RenderedFile},
     digest::Digest,
     labels,
@@ -125,12 +125,18 @@ impl Memory {
         name
     }
 
-    /// Runs one changing call with whatever fault is due.
-    fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
-        let mut world = self.world();
+    /// Everything, for a call that changes nothing.
+    fn look(&self) -> Result<MutexGuard<'_, World>> {
+        let world = self.world();
         if world.unreachable {
             return Err(EngineError::Unreachable("the memory engine is switched off".into()));
         }
+        Ok(world)
+    }
+
+    /// Runs one changing call with whatever fault is due.
+    fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+        let mut world = self.look()?;
         let fault = world.faults.pop_front().flatten();
         if fault == Some(Fault::Before) {
             return Err(EngineError::Other(format!("injected before: {what}")));
@@ -148,6 +154,10 @@ impl Memory {
 impl World {
     fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
         self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(name.into()))
+    }
+
+    fn has_volume(&self, volume: &str) -> bool {
+        self.containers.values().any(|container| container.volume == volume)
     }
 
     fn watch_volumes(&mut self) {
@@ -175,10 +185,7 @@ impl Engine for Memory {
     }
 
     async fn observe(&self) -> Result<Vec<Sighting>> {
-        let mut world = self.world();
-        if world.unreachable {
-            return Err(EngineError::Unreachable("the memory engine is switched off".into()));
-        }
+        let mut world = self.look()?;
         world.lists += 1;
         let mut sightings: Vec<(u64, Sighting)> = Vec::with_capacity(world.containers.len());
         for (name, container) in &world.containers {
@@ -299,6 +306,38 @@ impl Engine for Memory {
                 Ok(())
             }),
         }
+    }
+
+    async fn volumes(&self) -> Result<Vec<VolumeSighting>> {
+        let world = self.look()?;
+        let ours = world.volumes.iter().filter(|(_, labels)| labels.contains_key(labels::INSTANCE));
+        let sighting = |(name, labels): (&String, &BTreeMap<String, String>)| VolumeSighting {
+            name: name.clone(),
+            pod: labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key)),
+            created_at: None,
+            in_use: world.has_volume(name),
+        };
+        Ok(ours.map(sighting).collect())
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        let there = self.world().volumes.get(name).cloned();
+        match there {
+            None => Ok(()),
+            Some(labels) if !labels.contains_key(labels::INSTANCE) => {
+                Err(EngineError::NameTaken(format!("volume {name} is not ours")))
+            }
+            Some(_) if self.world().has_volume(name) => Err(EngineError::Refused(format!("volume {name} is in use"))),
+            Some(_) => self.change(format!("remove volume {name}"), |world| {
+                world.volumes.remove(name);
+                Ok(())
+            }),
+        }
+    }
+
+    async fn networks(&self) -> Result<Vec<NetworkSighting>> {
+        let sighting = |name: &String| NetworkSighting { name: name.clone(), created_at: None };
+        Ok(self.look()?.networks.iter().map(sighting).collect())
     }
 
     async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecAnswer> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::core::{
-    actual::Sighting,
+    actual::{NetworkSighting, Sighting, VolumeSighting},
     desired::{ContainerSpec, RenderedFile},
     names::PodId,
 };
@@ -178,6 +178,16 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Removes a stopped container and its anonymous volumes.
     async fn remove(&self, container: &str) -> Result<()>;
+
+    /// Every volume with our instance's label, those without a name of their own included, by name.
+    async fn volumes(&self) -> Result<Vec<VolumeSighting>>;
+
+    /// Deletes a volume and what is in it, for good. One of another owner is [`EngineError::NameTaken`], one that a
+    /// container still has is [`EngineError::Refused`].
+    async fn remove_volume(&self, name: &str) -> Result<()>;
+
+    /// Every network with our instance's label, by name.
+    async fn networks(&self) -> Result<Vec<NetworkSighting>>;
 
     /// Runs a command in a running container and waits for its end, at most `timeout`.
     async fn exec(&self, container: &str, command: &[String], timeout: std::time::Duration) -> Result<ExecAnswer>;

@@ -10,6 +10,7 @@ mod handed;
 mod inputs;
 mod journal;
 mod judge;
+pub mod leavings;
 mod notes;
 mod orders;
 mod probe;
@@ -21,6 +22,6 @@ mod run;
 mod triggers;
 
 pub use inputs::{Inputs, Refused};
-pub use probe::ask;
+pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};

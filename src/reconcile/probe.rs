@@ -103,7 +103,8 @@ pub async fn ask(
     timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {}", probe.timeout)))
 }
 
-async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, String> {
+/// What an address answers to GET: a text of at most [`MAX_ANSWER`] bytes, or a sentence on why none.
+pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, String> {
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http::<Empty<Bytes>>();
     let request = hyper::Request::get(format!("http://{address}{path}"))
         .header(hyper::header::HOST, host)

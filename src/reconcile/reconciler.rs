@@ -126,6 +126,8 @@ pub struct Overview {
     /// Since when.
     #[serde(with = "time::serde::rfc3339::option")]
     pub role_since: Option<OffsetDateTime>,
+    /// Whose overview this is; empty while another AgentPod leads.
+    pub instance: String,
     /// How many rounds were made.
     pub rounds: u64,
     /// When the last one ended.
@@ -137,6 +139,8 @@ pub struct Overview {
     pub engine: Option<String>,
     /// Why the database cannot be used, if it cannot.
     pub database: Option<String>,
+    /// The pods that steps are under way for, declared or not.
+    pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
 }
@@ -276,6 +280,7 @@ impl Reconciler {
         self.overview.send_replace(Overview {
             role: Role::Active,
             role_since: Some(self.began),
+            instance: self.inputs.site().instance.to_string(),
             rounds: self.rounds,
             last_round: Some(OffsetDateTime::now_utc()),
             source: SourceView {
@@ -289,6 +294,7 @@ impl Reconciler {
                 Actual::Seen(_) => None,
             },
             database: self.database.clone(),
+            busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
         });
     }

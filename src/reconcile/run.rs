@@ -1,10 +1,13 @@
 //! The loop: waits for whatever comes first — a report, a saved file, the next time something is due — and makes a
 //! round. Everything that arrived meanwhile is one round.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -50,6 +53,11 @@ pub enum Ending {
 }
 
 impl Reconciler {
+    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing.
+    pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
+        tokio::spawn(triggers::deliveries(woken, self.reports.clone(), stop));
+    }
+
     /// Makes rounds until `stop` is cancelled or, in [`Mode::Once`], everything is decided.
     pub async fn run(mut self, mode: Mode, watch: Option<Watch>, stop: CancellationToken) -> Ending {
         let started = Instant::now();

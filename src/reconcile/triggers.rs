@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use tokio::sync::mpsc;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -18,6 +18,9 @@ use crate::{
     engine::{Engine, EngineEvent},
     source::Watch,
 };
+
+/// How soon after a delivery to the webhook the next ones count: a flood of them is one look.
+const FLOOD: Duration = Duration::from_secs(1);
 
 /// A message to the reconciler.
 pub(super) enum Report {
@@ -128,5 +131,47 @@ pub(super) async fn file_changes(mut watch: Watch, reports: mpsc::UnboundedSende
             () = stop.cancelled() => return,
             () = watch.changed() => if reports.send(Report::FilesChanged).is_err() { return },
         }
+    }
+}
+
+/// Sends a word for every delivery to the webhook, but for those that come one right after the other only one.
+pub(super) async fn deliveries(woken: Arc<Notify>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+    let forward = async || {
+        woken.notified().await;
+        // Whatever came until now is answered by the look that is about to begin.
+        let _ = woken.notified().now_or_never();
+        let open = reports.send(Report::FilesChanged).is_ok();
+        tokio::time::sleep(FLOOD).await;
+        open
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            open = forward() => if !open { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_deliveries_is_one_look_and_none_is_forgotten() {
+        let (woken, (reports, mut inbox)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+        let task = tokio::spawn(deliveries(woken.clone(), reports, CancellationToken::new()));
+        let mut looks = async || {
+            tokio::time::sleep(FLOOD * 10).await;
+            std::iter::from_fn(|| inbox.try_recv().ok()).count()
+        };
+        assert_eq!(looks().await, 0);
+        (0..1000).for_each(|_| woken.notify_one());
+        assert_eq!(looks().await, 1);
+        woken.notify_one();
+        tokio::time::sleep(FLOOD / 2).await;
+        // The look may be under way already: what comes now needs one more.
+        (0..1000).for_each(|_| woken.notify_one());
+        assert_eq!(looks().await, 2);
+        task.abort();
     }
 }

@@ -4,6 +4,7 @@
 mod accidents;
 mod fake;
 mod inside;
+mod leavings;
 mod life;
 mod ownership;
 mod places;

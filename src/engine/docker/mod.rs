@@ -8,6 +8,7 @@ mod containers;
 mod errors;
 mod exec;
 mod image;
+mod leavings;
 mod observe;
 mod places;
 mod stream;
@@ -31,7 +32,7 @@ use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    actual::Sighting,
+    actual::{NetworkSighting, Sighting, VolumeSighting},
     desired::{ContainerSpec, RenderedFile},
     labels,
     names::InstanceName,
@@ -199,6 +200,18 @@ impl Engine for Docker {
 
     async fn remove(&self, container: &str) -> Result<()> {
         self.take_away(container).await
+    }
+
+    async fn volumes(&self) -> Result<Vec<VolumeSighting>> {
+        self.list_volumes().await
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        self.delete_volume(name).await
+    }
+
+    async fn networks(&self) -> Result<Vec<NetworkSighting>> {
+        self.list_networks().await
     }
 
     async fn exec(&self, container: &str, command: &[String], timeout: Duration) -> Result<ExecAnswer> {

@@ -5,5 +5,6 @@ pub mod container;
 pub mod event;
 pub mod files;
 pub mod image;
+pub mod leavings;
 pub mod lines;
 pub mod sighting;

@@ -24,6 +24,9 @@ use crate::core::{
     names::PodId,
 };
 
+/// What syncs lock: one at a time.
+pub(super) const SYNC: &str = "agentpod sync";
+
 /// What a sync wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SyncOutcome {
@@ -50,10 +53,7 @@ impl Store {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
             // Two at once would both find the same pod to be new.
-            sqlx::query("SELECT pg_advisory_xact_lock($1)")
-                .bind(lock_key("agentpod sync"))
-                .execute(&mut *transaction)
-                .await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
             let outcome = self.sync_in(&mut transaction, desired, now).await?;
             transaction.commit().await?;
             Ok(outcome)

@@ -1,0 +1,159 @@
+//! `POST /hooks/git`: takes a forge's deliveries and wakes the source. What a delivery means is decided in `core::hook`;
+//! here is only how it is read (so much, so long, so many at a time) and how it is answered. Whoever does not know a
+//! secret learns nothing but that.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
+use warp::{
+    Filter, Rejection, Reply,
+    http::{HeaderMap, Method, StatusCode, header},
+    reply::{self, Response},
+};
+
+use crate::core::hook::{self, Answer, Delivery, Keys, Refused, Seen};
+
+/// The most bytes a body may have. The largest pushes have more; they are found by polling.
+pub const MOST_BYTES: usize = 1 << 20;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// How many deliveries are read at a time.
+const AT_ONCE: usize = 16;
+/// How long a refused delivery keeps others from being mentioned in the log.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What a good push calls; returns at once, and many calls may be one look.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// The webhook.
+pub struct Hooks {
+    keys: Keys,
+    followed: Option<String>,
+    wake: Wake,
+    turns: Semaphore,
+    seen: Mutex<Seen>,
+    complained: Mutex<Option<Instant>>,
+}
+
+impl Hooks {
+    /// A webhook that believes `keys`, and calls `wake` for pushes to `followed`: a branch or tag, or anything.
+    pub fn new(keys: Keys, followed: Option<String>, wake: Wake) -> Self {
+        Self {
+            keys,
+            followed,
+            wake,
+            turns: Semaphore::new(AT_ONCE),
+            seen: Mutex::default(),
+            complained: Mutex::default(),
+        }
+    }
+
+    async fn take(&self, headers: HeaderMap, body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Response {
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > MOST_BYTES as u64) {
+            return too_large();
+        }
+        let Ok(_turn) = self.turns.try_acquire() else {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, "too many deliveries at a time; send it again later");
+        };
+        let body = match tokio::time::timeout(BODY_TIME, read(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refusal)) => return refusal,
+            Err(_) => return answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        };
+        let known = hook::HEADERS.into_iter().filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?)));
+        let delivery = Delivery { headers: known.collect(), body: &body };
+        let decided = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            hook::decide(&delivery, &self.keys, self.followed.as_deref(), &mut seen, OffsetDateTime::now_utc())
+        };
+        match decided {
+            Answer::Accepted { reference, delivery } => {
+                info!(reference, delivery, "webhook: {reference} was pushed");
+                (self.wake)();
+                said(StatusCode::ACCEPTED, &json!({"accepted": true, "ref": reference}))
+            }
+            Answer::Ignored(why) => said(StatusCode::ACCEPTED, &json!({"accepted": false, "why": why.to_string()})),
+            Answer::Refused(why) => {
+                self.complain(why);
+                match why {
+                    Refused::Unreadable => answer(StatusCode::BAD_REQUEST, &why.to_string()),
+                    Refused::Unsigned | Refused::WrongSignature | Refused::NotFresh => unauthorized(),
+                }
+            }
+        }
+    }
+
+    /// Says that a delivery was refused, but does not let strangers fill the log.
+    fn complain(&self, why: Refused) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|last| last.elapsed() > QUIET) {
+            *complained = Some(Instant::now());
+            warn!("webhook: a delivery was refused: {why} (others are not mentioned for a minute)");
+        }
+    }
+}
+
+/// The route, there also when there are no hooks: then it is not found.
+pub fn route(hooks: Option<Arc<Hooks>>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    warp::path!("hooks" / "git").and(warp::method()).and(warp::header::headers_cloned()).and(warp::body::stream()).then(
+        move |method: Method, headers, body| {
+            let hooks = hooks.clone();
+            async move {
+                match hooks {
+                    None => answer(StatusCode::NOT_FOUND, "no webhook is set up here"),
+                    Some(_) if method != Method::POST => {
+                        let refusal = answer(StatusCode::METHOD_NOT_ALLOWED, "deliveries come by POST");
+                        reply::with_header(refusal, header::ALLOW, "POST").into_response()
+                    }
+                    Some(hooks) => hooks.take(headers, body).await,
+                }
+            }
+        },
+    )
+}
+
+async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result<Vec<u8>, Response> {
+    let mut bytes = Vec::new();
+    tokio::pin!(body);
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|_| answer(StatusCode::BAD_REQUEST, "the body broke off"))?;
+        if bytes.len() + part.remaining() > MOST_BYTES {
+            return Err(too_large());
+        }
+        while part.has_remaining() {
+            let chunk = part.chunk();
+            bytes.extend_from_slice(chunk);
+            let length = chunk.len();
+            part.advance(length);
+        }
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> Response {
+    answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB; polling will find what was pushed")
+}
+
+fn unauthorized() -> Response {
+    StatusCode::UNAUTHORIZED.into_response()
+}
+
+fn answer(status: StatusCode, why: &str) -> Response {
+    said(status, &json!({"accepted": false, "why": why}))
+}
+
+fn said(status: StatusCode, what: &Value) -> Response {
+    reply::with_status(reply::json(what), status).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Forgetting a pod: the one place that deletes its row and history. Whoever forgets holds everything else still first, so
+//! that nothing is declared meanwhile.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Postgres, Transaction};
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::Result,
+    events::{self, Event},
+    lock::lock_key,
+    pods::pod_id,
+    sync::SYNC,
+    within,
+};
+use crate::core::{names::PodId, orphans::Record};
+
+/// While it lives, no sync makes anything declared, or not declared any more. Dropped, it changed nothing.
+#[derive(Debug)]
+pub struct Stillness {
+    transaction: Transaction<'static, Postgres>,
+}
+
+impl Store {
+    /// Every pod that ever was declared: its volume, and since when it is not any more.
+    pub async fn records(&self) -> Result<BTreeMap<PodId, Record>> {
+        let query = sqlx::query_as("SELECT id, volume, undeclared_at FROM pods");
+        let rows: Vec<(String, String, Option<OffsetDateTime>)> =
+            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let record = |(key, volume, undeclared_since): (String, String, Option<OffsetDateTime>)| {
+            Ok((pod_id(&key)?, Record { volume, undeclared_since }))
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    /// Waits until no sync is under way, and keeps the next from beginning.
+    pub async fn hold_still(&self) -> Result<Stillness> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
+            Ok(Stillness { transaction })
+        })
+        .await
+    }
+}
+
+impl Stillness {
+    /// Deletes all rows of a pod, its token and history among them, and leaves one line that says so. Answers whether there
+    /// was a row; one that is declared is left as it is, and answers no.
+    pub async fn forget(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {
+        within(PATIENCE, async move {
+            let key = pod.key();
+            let gone: Option<i32> =
+                sqlx::query_scalar("SELECT 1 FROM pods WHERE id = $1 AND desired_status = 'deleted' FOR UPDATE")
+                    .bind(&key)
+                    .fetch_optional(&mut *self.transaction)
+                    .await?;
+            if gone.is_some() {
+                for query in [
+                    "DELETE FROM pod_events WHERE pod_id = $1",
+                    "DELETE FROM pod_status WHERE pod_id = $1",
+                    "DELETE FROM pod_configs WHERE pod_id = $1",
+                    "DELETE FROM pods WHERE id = $1",
+                ] {
+                    sqlx::query(query).bind(&key).execute(&mut *self.transaction).await?;
+                }
+            }
+            let event = Event { cause: Some("somebody asked for it".into()), ..Event::of_pod(pod, "purged", why) };
+            events::record(&mut self.transaction, &event, now).await?;
+            self.transaction.commit().await?;
+            Ok(gone.is_some())
+        })
+        .await
+    }
+}
