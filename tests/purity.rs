@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "std",
     "serde",
     "serde_json",
@@ -21,6 +21,7 @@ const CRATES: [&str; 12] = [
     "thiserror",
     "time",
     "ring",
+    "base64",
 ];
 /// The parts of those that reach outside: files, environment, network, clock, randomness, threads.
 const OUTSIDE: [&str; 11] = [

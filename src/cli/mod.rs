@@ -3,12 +3,14 @@
 
 mod agent;
 mod apply;
+mod ask;
 mod connect;
 mod daemon;
 mod offline;
 mod output;
 mod plan;
 mod reports;
+mod secret;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -108,6 +110,9 @@ enum Command {
         /// Which pod, as TENANT/POD
         pod: PodId,
     },
+    /// Make encrypted secrets that are safe to commit
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -133,6 +138,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await
         }
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
+        Command::Secret(what) => secret::run(settings.settle()?, what),
         Command::Completions { shell } => offline::completions(shell),
     }
 }
