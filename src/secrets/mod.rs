@@ -78,6 +78,11 @@ fn decrypt(text: &str, identities: &Identities) -> Value {
 }
 
 /// The value behind a reference to an environment variable or a file; or a sentence on why there is none.
+/// The value in a variable or a file, now; for AgentPod's own secrets.
+pub fn plain(reference: &SecretRef) -> Value {
+    resolve(reference, |name| std::env::var_os(name))
+}
+
 fn resolve(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Value {
     match reference {
         SecretRef { env: Some(name), file: None, age: None } => {
