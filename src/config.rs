@@ -19,6 +19,9 @@ use crate::{
     engine::NetworkSpec,
 };
 
+/// The file with age identities in the state directory, unless others are named.
+pub const AGE_IDENTITY: &str = "age.key";
+
 /// Settings as typed.
 #[derive(Debug, Clone, Args)]
 pub struct SettingsArgs {
@@ -34,6 +37,16 @@ pub struct SettingsArgs {
     /// Where AgentPod keeps its key and its private database [default: /var/lib/agentpod for root, else ~/.local/state/agentpod]
     #[arg(long, env = "AGENTPOD_STATE_DIR", value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
+    /// A file with age identities that open encrypted secrets; may be given several times, or several joined by colons
+    /// [default: age.key in the state directory]
+    #[arg(
+        long = "age-identity",
+        env = "AGENTPOD_AGE_IDENTITY",
+        value_name = "FILE",
+        value_delimiter = ':',
+        global = true
+    )]
+    pub age_identities: Vec<PathBuf>,
     /// A PostgreSQL to use in place of the private one
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
@@ -101,6 +114,8 @@ pub struct Settings {
     pub templates: PathBuf,
     /// Where AgentPod keeps its key and its private database.
     pub state_dir: PathBuf,
+    /// Files with age identities.
+    pub age_identities: Vec<PathBuf>,
     /// A PostgreSQL to use in place of the private one.
     pub database_url: Option<String>,
     /// Where PostgreSQL's server binaries are.
@@ -145,11 +160,17 @@ impl SettingsArgs {
         };
         let mut network_labels = labels::owned(&self.instance);
         network_labels.insert(labels::PROXY_ADDRESS.into(), proxy_address.to_string());
+        let state_dir = absolute(state_dir.map_or_else(default_state_dir, Ok)?)?;
+        let age_identities = match self.age_identities {
+            none if none.is_empty() => vec![state_dir.join(AGE_IDENTITY)],
+            some => some,
+        };
         Ok(Settings {
             source,
             adapters,
             templates,
-            state_dir: absolute(state_dir.map_or_else(default_state_dir, Ok)?)?,
+            state_dir,
+            age_identities,
             database_url,
             postgres_bin,
             docker_host,

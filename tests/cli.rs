@@ -141,3 +141,61 @@ fn settings_that_cannot_be_meant_are_refused_with_an_example() {
         assert!(matches!(code, Some(1 | 2)) && err.contains(part), "{arguments:?}: {err}");
     }
 }
+
+#[test]
+fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
+    let state = folder(&[]);
+    let directory = path(state.path());
+    let (code, out, err) = run(&["secret", "keygen", "--state-dir", directory]);
+    let recipient = out.trim();
+    assert!(code == Some(0) && recipient.starts_with("age1") && err.contains("age.key"), "{out}{err}");
+    let key = fs::read_to_string(state.path().join("age.key")).unwrap();
+    assert!(key.contains("AGE-SECRET-KEY-1") && !out.contains("SECRET") && !err.contains("SECRET"));
+    let (code, _, err) = run(&["secret", "keygen", "--state-dir", directory]);
+    assert!(code == Some(1) && err.contains("stays as it is"), "{err}");
+
+    let list = state.path().join("recipients");
+    fs::write(&list, format!("# ours\n\n{recipient}\n")).unwrap();
+    for to in [vec!["--recipient", recipient], vec!["--recipients-file", path(&list)], vec!["--state-dir", directory]] {
+        let mut arguments = vec!["secret", "encrypt", "--name", "KEY"];
+        arguments.extend(&to);
+        let output = agentpod(&arguments).write_stdin("sk-very-secret\n").output().unwrap();
+        let yaml = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && !yaml.contains("sk-very-secret"), "{yaml}");
+        let manifest = POD.replace("  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n", &format!("  secrets:\n{yaml}"));
+        // Found right without any identity.
+        let source = folder(&[("a.yaml", &manifest)]);
+        let (code, out, _) = run(&["validate", path(source.path())]);
+        assert_eq!(code, Some(0), "{out}\n{manifest}");
+        let (manifests, _) = agentpod::core::manifest::read([("a.yaml", manifest.as_bytes())]);
+        let reference = manifests.pods.into_values().next().unwrap().value.spec.secrets.remove("KEY").unwrap();
+        let identities = agentpod::secrets::Identities::new(vec![state.path().join("age.key")]);
+        let mut values = agentpod::secrets::Reader::new(identities).read([reference.clone()].into());
+        let value = values.remove(&reference).unwrap().unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&value), "sk-very-secret");
+    }
+}
+
+#[test]
+fn what_cannot_be_encrypted_or_encrypted_to_is_refused_and_nothing_secret_is_repeated() {
+    let state = folder(&[("bad", "age1nonsense\n"), ("none", "# nobody\n")]);
+    let (bad, none) = (state.path().join("bad"), state.path().join("none"));
+    let good = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    for (arguments, stdin, part) in [
+        (vec!["--recipient", good], "", "the value is empty"),
+        (vec!["--recipient", good], "s3cret\0", "NUL"),
+        (vec!["--recipient", "AGE-SECRET-KEY-1S3CRET"], "s3cret", "an identity, which must stay secret"),
+        (vec!["--recipient", "ssh-ed25519 AAAA"], "s3cret", "SSH keys are not taken"),
+        (vec!["--recipients-file", path(&bad)], "s3cret", "bad:1"),
+        (vec!["--recipients-file", path(&none)], "s3cret", "no recipient in"),
+        (vec!["--state-dir", path(state.path())], "s3cret", "give --recipient"),
+        (vec!["--recipient", good, "--name", "not a name"], "s3cret", "letters, digits"),
+    ] {
+        let mut all = vec!["secret", "encrypt"];
+        all.extend(&arguments);
+        let output = agentpod(&all).write_stdin(stdin).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{arguments:?}: {err}");
+        assert!(err.contains(part) && !err.to_lowercase().contains("s3cret"), "{arguments:?}: {err}");
+    }
+}

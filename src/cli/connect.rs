@@ -9,6 +9,7 @@ use crate::{
     config::Settings,
     engine::docker::Docker,
     reconcile::Parts,
+    secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
     store::{InstanceKey, Store, embedded::Embedded},
 };
@@ -101,5 +102,6 @@ pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         site: settings.site.clone(),
         network: settings.network.clone(),
         removal_grace: settings.removal_grace,
+        secrets: Reader::new(Identities::new(settings.age_identities.clone())),
     })
 }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod apply;
+mod ask;
 mod connect;
 mod daemon;
 mod leavings;
@@ -11,6 +12,7 @@ mod offline;
 mod output;
 mod plan;
 mod reports;
+mod secret;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -123,6 +125,9 @@ enum Command {
         /// Which pod, as TENANT/POD
         pod: PodId,
     },
+    /// Make encrypted secrets that are safe to commit
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -150,6 +155,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
         Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
+        Command::Secret(what) => secret::run(settings.settle()?, what),
         Command::Completions { shell } => offline::completions(shell),
     }
 }

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use secrecy::SecretString;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 use tokio::{
@@ -28,6 +27,7 @@ use crate::{
         status::Status,
     },
     engine::{Engine, NetworkSpec},
+    secrets::{self, Reader},
     source::{AdapterFolders, Source},
     store::{Store, embedded::Embedded},
 };
@@ -55,6 +55,8 @@ pub struct Parts {
     pub network: NetworkSpec,
     /// How long a removed pod's container is kept, stopped.
     pub removal_grace: Duration,
+    /// What reads the secrets' values.
+    pub secrets: Reader,
 }
 
 /// The reconciler.
@@ -83,7 +85,8 @@ pub struct Reconciler {
     /// How long it took pods to become ready, until that is told.
     pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
-    pub(super) secrets: BTreeMap<SecretRef, Result<SecretString, String>>,
+    pub(super) reader: Reader,
+    pub(super) secrets: BTreeMap<SecretRef, secrets::Value>,
     pub(super) desired: Option<Arc<Desired>>,
     pub(super) actual: Actual,
     pub(super) plan: Plan,
@@ -210,7 +213,7 @@ pub struct PodView {
 impl Reconciler {
     /// A reconciler that has not looked at anything yet, and the place to see what it sees.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<Overview>) {
-        let Parts { engine, store, embedded, source, folders, site, network, removal_grace } = parts;
+        let Parts { engine, store, embedded, source, folders, site, network, removal_grace, secrets } = parts;
         let (reports, inbox) = mpsc::unbounded_channel();
         let (overview, view) = watch::channel(Overview::default());
         let reconciler = Self {
@@ -232,6 +235,7 @@ impl Reconciler {
             handed: Handed::default(),
             became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            reader: secrets,
             secrets: BTreeMap::new(),
             desired: None,
             actual: Actual::Unknown("it was not looked at yet".into()),

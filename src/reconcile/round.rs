@@ -153,12 +153,9 @@ impl Reconciler {
 
     /// Reads the secrets and builds what should be.
     fn resolve(&mut self) -> Result<Option<Arc<Desired>>, Refused> {
-        let references = self.inputs.secret_references();
-        self.secrets =
-            references.into_iter().map(|reference| (reference.clone(), secrets::resolve(&reference))).collect();
-        let fingerprint = |value: &Result<secrecy::SecretString, String>| {
-            value.as_ref().map(|value| self.store.fingerprint(value)).map_err(Clone::clone)
-        };
+        self.secrets = self.reader.read(self.inputs.secret_references());
+        let fingerprint =
+            |value: &secrets::Value| value.as_ref().map(|value| self.store.fingerprint(value)).map_err(Clone::clone);
         let fingerprints: Fingerprints =
             self.secrets.iter().map(|(reference, value)| (reference.clone(), fingerprint(value))).collect();
         self.inputs.desired(&self.known, &fingerprints)

@@ -182,7 +182,7 @@ async fn every_pod_has_a_token_of_its_own_and_none_can_be_read_in_the_database()
 async fn a_secret_that_cannot_be_read_for_a_while_changes_nothing() {
     let (store, options) = fresh().await;
     let mut declared = Declared::tenants().pod("alice/a", "subdomain: one, secrets: {KEY: {env: SOME_KEY}}");
-    let reference = agentpod::core::secret::SecretRef { env: Some("SOME_KEY".into()), file: None };
+    let reference = agentpod::core::secret::SecretRef { env: Some("SOME_KEY".into()), ..Default::default() };
     declared.fingerprints.insert(reference.clone(), Ok(store.fingerprint(&"sesame".into())));
     store.sync(&declared.build(), at(0)).await.unwrap();
     let before = dump(&options).await;

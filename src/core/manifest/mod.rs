@@ -125,7 +125,7 @@ pub struct PodSpec {
     /// The agent's settings, checked against the adapter's `configSchema`.
     #[serde(default)]
     pub config: Map<String, Value>,
-    /// Environment variables whose values stand elsewhere.
+    /// Environment variables whose values stand elsewhere, or here encrypted.
     #[serde(default)]
     #[schemars(schema_with = "secrets")]
     pub secrets: BTreeMap<String, SecretRef>,
@@ -238,7 +238,7 @@ fn secrets(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": "object", "additionalProperties": reference,
         "propertyNames": {"pattern": super::secret::ENV_PATTERN,
             "description": "The name of an environment variable: letters, digits and _, not beginning with a digit."},
-        "description": "Environment variables whose values stand elsewhere: {NAME: {env: NAME}} or {NAME: {file: /path}}."})
+        "description": "Environment variables whose values stand elsewhere, or here encrypted: {NAME: {env: NAME}}, {NAME: {file: /path}} or {NAME: {age: …}}."})
 }
 
 fn secrets_by_adapter(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -2,7 +2,7 @@
 //! with others is `resolve`'s business.
 
 use std::{
-    collections::{BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Arc, OnceLock},
 };
 
@@ -16,6 +16,7 @@ use crate::core::{
     document::{self, Document, Node, NodeValue},
     names::PodId,
     problem::{Position, Problem, nearest},
+    secret::{self, NotAge, SecretRef},
     shape,
 };
 
@@ -97,11 +98,15 @@ fn take(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<P
         }
         Some("Pod") => {
             let Some(pod) = typed::<Pod>(&document, pod_schema(), problems) else { return };
+            not_age(&document, &["spec", "secrets"], &pod.value.spec.secrets, problems);
             let id = PodId::new(pod.value.metadata.tenant.clone(), pod.value.metadata.name.clone());
             declare(manifests.pods.entry(id.clone()), pod, &format!("pod {id}"), problems);
         }
         _ => {
             let Some(defaults) = typed::<Defaults>(&document, defaults_schema(), problems) else { return };
+            for (adapter, secrets) in &defaults.value.spec.secrets {
+                not_age(&document, &["spec", "secrets", adapter.as_str()], secrets, problems);
+            }
             match &manifests.defaults {
                 Some(first) => problems.push(twice("Defaults", &document, first)),
                 None => manifests.defaults = Some(defaults),
@@ -182,6 +187,20 @@ fn typed<T: DeserializeOwned>(
             None
         }
     }
+}
+
+/// Encrypted values that nobody could open. Without the line: it may hold the value itself, written there by mistake.
+fn not_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, SecretRef>, problems: &mut Vec<Problem>) {
+    let texts = secrets.iter().filter_map(|(name, reference)| Some((name, reference.age.as_ref()?)));
+    let problem = |(name, text): (&String, &String)| {
+        let NotAge { what, hint } = secret::age_file(text).err()?;
+        let at = document.root.locate_key(path.iter().copied().chain([name.as_str(), "age"]));
+        let problem = document.problem(at, format!("the age-encrypted value of {name:?} {what}")).hint(hint);
+        Some(Problem { excerpt: None, ..problem })
+    };
+    let mut found: Vec<Problem> = texts.filter_map(problem).collect();
+    found.sort_by_key(|problem| problem.at);
+    problems.extend(found);
 }
 
 /// Takes the excerpt from problems whose line holds what may be a secret: a value written where its place belongs.

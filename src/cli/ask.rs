@@ -1,0 +1,37 @@
+//! Asking a person: a yes, or a secret that must not show. A script is never asked: it has to say so with a flag.
+
+use std::io::{IsTerminal, Write, stderr, stdin};
+
+use anyhow::{Result, bail};
+
+/// Whether a person at a terminal says yes to `question`; without a terminal `--yes` must have said so.
+pub fn confirm(question: &str, yes: bool) -> Result<bool> {
+    if yes {
+        return Ok(true);
+    }
+    if !stdin().is_terminal() {
+        bail!("{question}: nobody is here to ask; give --yes if it is meant");
+    }
+    let mut err = stderr().lock();
+    write!(err, "{question}? [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Who is asking, for the record: the user's name, and who they were before `sudo`.
+pub fn actor() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    };
+    let name = users.lines().find_map(of).unwrap_or_else(|| format!("uid {uid}"));
+    match std::env::var("SUDO_USER") {
+        Ok(before) if before != name => format!("{name} (sudo by {before})"),
+        _ => name,
+    }
+}
