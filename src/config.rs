@@ -17,6 +17,7 @@ use crate::{
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
+    store::KEY_FILE,
 };
 
 /// The file with age identities in the state directory, unless others are named.
@@ -47,6 +48,9 @@ pub struct SettingsArgs {
         global = true
     )]
     pub age_identities: Vec<PathBuf>,
+    /// The file with the key that seals what is kept in the database [default: instance.key in the state directory]
+    #[arg(long, env = "AGENTPOD_KEY_FILE", value_name = "FILE", global = true)]
+    pub key_file: Option<PathBuf>,
     /// A PostgreSQL to use in place of the private one
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
@@ -114,6 +118,8 @@ pub struct Settings {
     pub templates: PathBuf,
     /// Where AgentPod keeps its key and its private database.
     pub state_dir: PathBuf,
+    /// The file with the instance key.
+    pub key_file: PathBuf,
     /// Files with age identities.
     pub age_identities: Vec<PathBuf>,
     /// A PostgreSQL to use in place of the private one.
@@ -169,6 +175,7 @@ impl SettingsArgs {
             source,
             adapters,
             templates,
+            key_file: absolute(self.key_file.unwrap_or_else(|| state_dir.join(KEY_FILE)))?,
             state_dir,
             age_identities,
             database_url,

@@ -83,6 +83,7 @@ impl Stage {
             embedded: None,
             source,
             folders,
+            secrets: Default::default(),
             site,
             network,
             removal_grace: time::Duration::minutes(10),

@@ -8,6 +8,7 @@ mod support {
 
 mod store {
     mod events;
+    mod exchange;
     mod key;
     mod opening;
     mod outage;

@@ -11,7 +11,7 @@ use crate::{
     reconcile::Parts,
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
-    store::{InstanceKey, Store, embedded::Embedded},
+    store::{Store, embedded::Embedded},
 };
 
 /// An open database, and the private server behind it if there is one.
@@ -25,27 +25,9 @@ pub struct Database {
 impl Database {
     /// Opens the database that the settings and the state directory name.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        let state = &settings.state_dir;
-        std::fs::create_dir_all(state).with_context(|| {
-            format!("the state directory {} cannot be made; choose another with --state-dir", state.display())
-        })?;
-        same_as_before(state, settings.database_url.as_deref())?;
-        let key = InstanceKey::load_or_create(state)?;
-        let (options, embedded) = match &settings.database_url {
-            Some(url) => {
-                // The parser's own message would repeat the address, and with it the password.
-                let options = PgConnectOptions::from_str(url).map_err(|_| {
-                    anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database")
-                })?;
-                (options, None)
-            }
-            None => {
-                let embedded = Embedded::open(state, settings.postgres_bin.as_deref()).await?;
-                (embedded.connect_options(), Some(Arc::new(embedded)))
-            }
-        };
-        let store = Arc::new(Store::open(options, &key, &settings.site.instance).await?);
-        Ok(Self { store, embedded })
+        let (options, embedded) = server(settings).await?;
+        let store = Store::open_with_key_file(options, &settings.key_file, &settings.site.instance).await?;
+        Ok(Self { store: Arc::new(store), embedded })
     }
 
     /// Closes the connections, and the private server if nobody else uses it.
@@ -56,6 +38,28 @@ impl Database {
             embedded.close().await?;
         }
         Ok(())
+    }
+}
+
+/// How to reach the database that the settings and the state directory name, and the private server if it is one.
+pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<Embedded>>)> {
+    let state = &settings.state_dir;
+    std::fs::create_dir_all(state).with_context(|| {
+        format!("the state directory {} cannot be made; choose another with --state-dir", state.display())
+    })?;
+    same_as_before(state, settings.database_url.as_deref())?;
+    match &settings.database_url {
+        Some(url) => {
+            // The parser's own message would repeat the address, and with it the password.
+            let options = PgConnectOptions::from_str(url).map_err(|_| {
+                anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database")
+            })?;
+            Ok((options, None))
+        }
+        None => {
+            let embedded = Embedded::open(state, settings.postgres_bin.as_deref()).await?;
+            Ok((embedded.connect_options(), Some(Arc::new(embedded))))
+        }
     }
 }
 

@@ -141,6 +141,7 @@ async fn wait_to_lead(
         overview.send_modify(|overview| before = std::mem::replace(&mut overview.database, database));
         match asked {
             Ok(Some(lead)) => return Ok(Some(lead)),
+            Err(error) if error.is_about_the_key() => return Err(error.into()),
             Ok(None) if !told => {
                 info!("another AgentPod leads on this database; standing by");
                 told = true;
@@ -176,6 +177,8 @@ async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken
                 warn!("another AgentPod leads on this database now; standing by");
                 return leading.cancel();
             }
+            // Exchanged while the database was away from us, and where we cannot read it.
+            Err(error) if error.is_about_the_key() => return leading.cancel(),
             // Nobody can take the lead while the database is away; the rounds say so.
             Err(_) => {}
         }

@@ -7,12 +7,14 @@ mod apply;
 mod ask;
 mod connect;
 mod daemon;
+mod key;
 mod leavings;
 mod offline;
 mod output;
 mod plan;
 mod reports;
 mod secret;
+mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -125,6 +127,12 @@ enum Command {
         /// Which pod, as TENANT/POD
         pod: PodId,
     },
+    /// Show or exchange a pod's gateway token
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Exchange the instance key, or go on without a lost one
+    #[command(subcommand)]
+    Key(key::Key),
     /// Make encrypted secrets that are safe to commit
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -155,6 +163,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
         Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
+        Command::Token(what) => token::run(settings.settle()?, what).await,
+        Command::Key(what) => key::run(settings.settle()?, what).await,
         Command::Secret(what) => secret::run(settings.settle()?, what),
         Command::Completions { shell } => offline::completions(shell),
     }

@@ -72,6 +72,8 @@ pub struct Reconciler {
     pub(super) remembered: BTreeMap<PodId, PodCircumstances>,
     /// Volumes and token versions.
     pub(super) known: BTreeMap<PodId, KnownPod>,
+    /// When those were read, as the store tells time.
+    pub(super) known_stamp: Option<(i64, i64)>,
     pub(super) loaded: bool,
     pub(super) crashes: BTreeMap<PodId, CrashWatch>,
     pub(super) probers: BTreeMap<PodId, Prober>,
@@ -226,6 +228,7 @@ impl Reconciler {
             removal_grace,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),
+            known_stamp: None,
             loaded: false,
             crashes: BTreeMap::new(),
             probers: BTreeMap::new(),

@@ -79,10 +79,15 @@ impl Reconciler {
     }
 
     async fn load(&mut self) -> Result<(), StoreError> {
+        // Somebody may have asked for a new token meanwhile.
+        let stamp = self.store.known_stamp().await?;
+        if self.known_stamp != Some(stamp) {
+            self.known = self.store.known().await?;
+            self.known_stamp = Some(stamp);
+        }
         if self.loaded {
             return Ok(());
         }
-        self.known = self.store.known().await?;
         self.remembered = self.store.circumstances().await?;
         self.journal.loaded(&self.remembered, &self.store.statuses().await?);
         self.loaded = true;

@@ -77,12 +77,12 @@ fn decrypt(text: &str, identities: &Identities) -> Value {
     value(&bytes)
 }
 
-/// The value behind a reference to an environment variable or a file; or a sentence on why there is none.
 /// The value in a variable or a file, now; for AgentPod's own secrets.
 pub fn plain(reference: &SecretRef) -> Value {
     resolve(reference, |name| std::env::var_os(name))
 }
 
+/// The value behind a reference to an environment variable or a file; or a sentence on why there is none.
 fn resolve(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Value {
     match reference {
         SecretRef { env: Some(name), file: None, age: None } => {

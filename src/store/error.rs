@@ -72,6 +72,11 @@ impl StoreError {
         matches!(self, Self::Unreachable(_))
     }
 
+    /// Whether the instance key is not the right one, or cannot be used: a person has to do something.
+    pub fn is_about_the_key(&self) -> bool {
+        matches!(self, Self::KeyMismatch(_) | Self::KeyFile { .. })
+    }
+
     pub(super) fn inconsistent(table: &'static str, row: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Inconsistent { table, row: row.into(), what: what.into() }
     }

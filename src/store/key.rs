@@ -3,9 +3,7 @@
 
 use std::{
     fmt,
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{ErrorKind, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -14,16 +12,19 @@ use ring::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::error::{Result, StoreError};
+use crate::private_file::{self, Unusable};
 
-/// The file's name, in the state folder.
+/// The file's name in the state folder, unless another is named.
 pub const KEY_FILE: &str = "instance.key";
 /// The form of sealed texts; another form gets another number.
 const VERSION: &str = "v1:";
 /// Bytes of a key and of a gateway token.
 const KEY_LEN: usize = 32;
+/// The most bytes of a key's file that are looked at.
+const MOST: usize = 1024;
 
 /// The key that seals what is kept.
 #[derive(Clone)]
@@ -40,33 +41,48 @@ impl InstanceKey {
     /// Reads the key in a state folder, or makes one if there is none yet. One that others could read is refused.
     pub fn load_or_create(state_dir: &Path) -> Result<Self> {
         let path = state_dir.join(KEY_FILE);
-        let fail = |what: String| StoreError::KeyFile { path: path.clone(), what };
-        let cannot =
-            |doing: &'static str| move |error: std::io::Error| format!("the instance key cannot be {doing}: {error}");
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                create(state_dir, &path).map_err(cannot("made")).map_err(fail)?;
-                File::open(&path)
-            }
-            answer => answer,
+        match Self::load(&path)? {
+            Some(key) => Ok(key),
+            None => Self::create(&path),
         }
-        .map_err(cannot("read"))
-        .map_err(fail)?;
+    }
 
-        let mode = file.metadata().map_err(cannot("read")).map_err(fail)?.mode() & 0o7777;
-        if mode & !0o600 != 0 {
-            return Err(fail(format!(
-                "its permissions are {mode:04o}, so others may have read the instance key; chmod 0600 it"
-            )));
-        }
-        let mut text = SecretText::default();
-        (&file).take(1024).read_to_string(&mut text.0).map_err(cannot("read")).map_err(fail)?;
-        let bytes = from_hex(text.0.trim_end()).filter(|bytes| bytes.len() == KEY_LEN).ok_or_else(|| {
-            let length = text.0.trim_end().len();
-            fail(format!("this is no instance key: it must be {} hex digits and has {length} characters; restore it from a backup", KEY_LEN * 2))
+    /// Reads the key in a file, if there is such a file. One that others could read is refused.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        let fail = |what: String| StoreError::KeyFile { path: path.into(), what };
+        let text = match private_file::read(path, MOST) {
+            Ok(text) => text,
+            Err(Unusable::Missing) => return Ok(None),
+            Err(why) => return Err(fail(format!("the instance key is not used: {why}"))),
+        };
+        let bytes = from_hex(text.trim_end()).map(Zeroizing::new).filter(|bytes| bytes.len() == KEY_LEN);
+        let bytes = bytes.ok_or_else(|| {
+            fail(format!(
+                "this is no instance key: it must be {} hex digits and has {} characters; restore it from a backup",
+                KEY_LEN * 2,
+                text.trim_end().len()
+            ))
         })?;
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| fail("this is no instance key".into()))?;
-        Ok(Self { key: LessSafeKey::new(key), path })
+        Ok(Some(Self { key: LessSafeKey::new(key), path: path.into() }))
+    }
+
+    /// Makes a file with a new key. Was another process first, its key is the key.
+    pub fn create(path: &Path) -> Result<Self> {
+        let fail = |what: String| StoreError::KeyFile { path: path.into(), what };
+        let text = Zeroizing::new(format!("{}\n", random_text()?.expose_secret()));
+        match private_file::create(path, &text) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(fail(format!("the instance key cannot be made: {error}")));
+            }
+            _ => {}
+        }
+        Self::load(path)?.ok_or_else(|| fail("the instance key was made and is gone again".into()))
+    }
+
+    /// The same key as it will be once it stands in another file.
+    pub(super) fn moved(self, path: &Path) -> Self {
+        Self { path: path.into(), ..self }
     }
 
     /// The file it was read from.
@@ -131,39 +147,6 @@ pub(super) fn random_text() -> Result<SecretString> {
     let mut bytes = [0; KEY_LEN];
     SystemRandom::new().fill(&mut bytes).map_err(|_| no_randomness())?;
     Ok(to_hex(&bytes).into())
-}
-
-/// Writes a new key beside its place and then links it there: the link fails if there is one, and a crash in between
-/// leaves no half-written key.
-fn create(state_dir: &Path, path: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
-    let text = random_text().map_err(std::io::Error::other)?;
-    let mut suffix = [0; 8];
-    SystemRandom::new().fill(&mut suffix).map_err(|_| std::io::Error::other(no_randomness()))?;
-    let draft = state_dir.join(format!("{KEY_FILE}.{}", to_hex(&suffix)));
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-        writeln!(file, "{}", text.expose_secret())?;
-        file.sync_all()?;
-        fs::hard_link(&draft, path)
-    });
-    let removed = fs::remove_file(&draft);
-    match written {
-        // Another process was first: its key is the key.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        written => written?,
-    }
-    removed?;
-    File::open(state_dir)?.sync_all()
-}
-
-/// Wipes what it holds.
-#[derive(Default)]
-struct SecretText(String);
-
-impl Drop for SecretText {
-    fn drop(&mut self) {
-        secrecy::zeroize::Zeroize::zeroize(&mut self.0);
-    }
 }
 
 fn no_randomness() -> StoreError {

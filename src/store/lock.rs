@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 
 use super::{CONNECT, PATIENCE, Store, error::Result, within};
-use crate::core::digest::Digest;
+use crate::core::{digest::Digest, names::InstanceName};
 
 /// Held advisory locks of this database with the number `$1`.
 const HELD: &str = "locktype = 'advisory' AND granted AND (classid::bigint << 32 | objid::bigint) = $1 AND objsubid = 1 \
@@ -26,40 +26,53 @@ pub struct Lead {
 }
 
 impl Store {
-    /// The lead, unless another process has it.
+    /// The lead, unless another process has it. Who has it also has the instance key in force, in its place.
     pub async fn try_lead(&self) -> Result<Option<Lead>> {
-        let key = self.lead_key();
-        let mut connection = connect(&self.options).await?;
-        within(CONNECT, async move {
-            // A machine that vanishes gives the lead up within half a minute, and an idle lead is not idle.
-            sqlx::raw_sql(
-                "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET idle_session_timeout = 0",
-            )
-            .execute(&mut connection)
-            .await?;
-            let won: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut connection).await?;
-            if won {
-                return Ok(Some(Lead { connection, key }));
+        let Some(mut lead) = try_lead(&self.options, &self.instance).await? else { return Ok(None) };
+        match within(CONNECT, self.settle_key(&mut lead.connection)).await {
+            Ok(()) => Ok(Some(lead)),
+            Err(error) => {
+                lead.release().await?;
+                Err(error)
             }
-            // Said good-bye: a dropped connection would linger on the server for a moment.
-            connection.close().await?;
-            Ok(None)
-        })
-        .await
+        }
     }
 
     /// Who has the lead, by the lock itself: it ends with its holder, so nobody can seem to live who does not.
     pub async fn leader(&self) -> Result<Option<Leader>> {
         let query =
             format!("SELECT backend_start FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {HELD} LIMIT 1");
-        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(self.lead_key());
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(lead_key(&self.instance));
         let since = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
         Ok(since.map(|since| Leader { since }))
     }
+}
 
-    fn lead_key(&self) -> i64 {
-        lock_key(&format!("agentpod lead {}", self.instance))
-    }
+fn lead_key(instance: &InstanceName) -> i64 {
+    lock_key(&format!("agentpod lead {instance}"))
+}
+
+/// The lead of an instance, unless another process has it.
+pub(super) async fn try_lead(options: &PgConnectOptions, instance: &InstanceName) -> Result<Option<Lead>> {
+    let key = lead_key(instance);
+    let mut connection = connect(options).await?;
+    within(CONNECT, async move {
+        // A machine that vanishes gives the lead up within half a minute, and an idle lead is not idle.
+        sqlx::raw_sql(
+            "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; SET idle_session_timeout = 0",
+        )
+        .execute(&mut connection)
+        .await?;
+        let won: bool =
+            sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut connection).await?;
+        if won {
+            return Ok(Some(Lead { connection, key }));
+        }
+        // Said good-bye: a dropped connection would linger on the server for a moment.
+        connection.close().await?;
+        Ok(None)
+    })
+    .await
 }
 
 impl Lead {

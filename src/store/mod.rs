@@ -7,6 +7,7 @@
 pub mod embedded;
 mod error;
 mod events;
+mod exchange;
 mod instance;
 mod key;
 mod lock;
@@ -16,7 +17,12 @@ mod revisions;
 mod status;
 mod sync;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use sqlx::{
@@ -55,7 +61,8 @@ const OLDEST_SERVER: i32 = 140_000;
 pub struct Store {
     pool: PgPool,
     options: PgConnectOptions,
-    key: InstanceKey,
+    /// Another process may exchange it; what is sealed with the next one has us look again.
+    key: Arc<RwLock<InstanceKey>>,
     fingerprint_key: FingerprintKey,
     instance: InstanceName,
 }
@@ -63,17 +70,36 @@ pub struct Store {
 impl Store {
     /// Connects, brings the tables up to date, and makes sure that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
-        let options = options.application_name("agentpod");
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(CONNECT)
-            .connect_lazy_with(options.clone());
-        // The pool keeps the reason to itself when it runs out of time, so ask once without it.
-        lock::connect(&options).await?;
-        within(PATIENCE, check_server(&pool)).await?;
-        within(MIGRATION_PATIENCE, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
-        let fingerprint_key = within(PATIENCE, instance::claim(&pool, key, instance)).await?;
-        Ok(Self { pool, options, key: key.clone(), fingerprint_key, instance: instance.clone() })
+        let pool = prepare(&options).await?;
+        Self::with_key(pool, options, key.clone(), instance).await
+    }
+
+    /// The same with the key that stands in a file; made there only if the database is new, too.
+    pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
+        let pool = prepare(&options).await?;
+        let key = within(PATIENCE, instance::key(&pool, file, instance)).await?;
+        Self::with_key(pool, options, key, instance).await
+    }
+
+    async fn with_key(
+        pool: PgPool,
+        options: PgConnectOptions,
+        key: InstanceKey,
+        instance: &InstanceName,
+    ) -> Result<Self> {
+        let fingerprint_key = within(PATIENCE, instance::claim(&pool, &key, instance)).await?;
+        let key = Arc::new(RwLock::new(key));
+        Ok(Self { pool, options: named(options), key, fingerprint_key, instance: instance.clone() })
+    }
+
+    /// The instance key as this process has it.
+    fn key(&self) -> InstanceKey {
+        self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes on with another instance key.
+    fn hold(&self, key: InstanceKey) {
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Whether the database answers.
@@ -90,11 +116,6 @@ impl Store {
         self.fingerprint_key.fingerprint(value)
     }
 
-    /// The key of [`Store::fingerprint`], for whoever resolves secrets.
-    pub fn fingerprint_key(&self) -> &FingerprintKey {
-        &self.fingerprint_key
-    }
-
     /// Lets go of all connections.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -106,6 +127,22 @@ impl fmt::Debug for Store {
         // The options know the database's password.
         write!(f, "Store({})", self.instance)
     }
+}
+
+fn named(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("agentpod")
+}
+
+/// A pool on a database that answers, with its tables up to date.
+async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
+    let options = named(options.clone());
+    let pool =
+        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_lazy_with(options.clone());
+    // The pool keeps the reason to itself when it runs out of time, so ask once without it.
+    lock::connect(&options).await?;
+    within(PATIENCE, check_server(&pool)).await?;
+    within(MIGRATION_PATIENCE, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
+    Ok(pool)
 }
 
 async fn check_server(pool: &PgPool) -> Result<()> {

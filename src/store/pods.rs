@@ -148,8 +148,9 @@ impl Store {
         let query = sqlx::query_as("SELECT id, token_version, gateway_token FROM pods");
         let rows: Vec<(String, i32, String)> =
             within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let instance_key = self.key();
         let open = |(key, version, sealed): (String, i32, String)| {
-            let token = self.key.open_sealed(&sealed, &token_context(&key)).ok()?;
+            let token = instance_key.open_sealed(&sealed, &token_context(&key)).ok()?;
             Some(pod_id(&key).map(|id| (id, (version, token))))
         };
         rows.into_iter().filter_map(open).collect()
@@ -157,14 +158,32 @@ impl Store {
 
     /// A pod's gateway token; none for a pod that was never declared.
     pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
-        let key = pod.key();
-        let query = sqlx::query_scalar("SELECT gateway_token FROM pods WHERE id = $1").bind(&key);
-        let sealed: Option<String> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
-        let open = |sealed: String| self.key.open_sealed(&sealed, &token_context(&key));
-        sealed
-            .map(open)
-            .transpose()
-            .map_err(|_| StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
+        let (key, context) = (pod.key(), token_context(&pod.key()));
+        within(PATIENCE, async {
+            // Twice: the instance key may have been exchanged since we read it.
+            for again in [false, true] {
+                let mut connection = self.pool.acquire().await?;
+                let instance_key = match again {
+                    true => self.sealing_key(&mut connection).await?,
+                    false => self.key(),
+                };
+                let query = sqlx::query_scalar("SELECT gateway_token FROM pods WHERE id = $1").bind(&key);
+                let sealed: Option<String> = query.fetch_optional(&mut *connection).await?;
+                match sealed.map(|sealed| instance_key.open_sealed(&sealed, &context)) {
+                    None => return Ok(None),
+                    Some(Ok(token)) => return Ok(Some(token)),
+                    Some(Err(_)) => {}
+                }
+            }
+            Err(StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
+        })
+        .await
+    }
+
+    /// Changes whenever [`Store::known`] does, and is cheap to ask for.
+    pub async fn known_stamp(&self) -> Result<(i64, i64)> {
+        let query = sqlx::query_as("SELECT count(*), coalesce(sum(token_version), 0) FROM pods");
+        within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await
     }
 }
 

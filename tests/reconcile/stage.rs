@@ -85,6 +85,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
+            secrets: Default::default(),
         };
         let (reconciler, view) = Reconciler::new(parts);
         let stop = CancellationToken::new();

@@ -104,7 +104,7 @@ impl Store {
     async fn insert_pod(&self, connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
         let id = &pod.declared.id;
         let key = id.key();
-        let token = self.key.seal(&random_text()?, &token_context(&key))?;
+        let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
         let blueprint = &pod.container.blueprint;
         sqlx::query(
             "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
