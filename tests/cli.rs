@@ -38,6 +38,70 @@ fn validate_says_yes_with_exit_code_0() {
 }
 
 #[test]
+fn one_of_a_thing_is_not_called_many() {
+    let one = folder(&[("a.yaml", POD)]);
+    assert_eq!(run(&["validate", path(one.path())]).1, "1 file, no problems\n");
+}
+
+#[test]
+fn a_mistake_in_a_template_is_one_problem_for_all_pods_it_is_rendered_for() {
+    let adapter = fs::read_to_string("adapters/echo/adapter.yaml").unwrap();
+    let pods: String = ["b", "c", "d"]
+        .map(|name| {
+            format!("---\n{}", POD.split("---\n").nth(1).unwrap())
+                .replace("name: a,", &format!("name: {name},"))
+                .replace("subdomain: alice", &format!("subdomain: {name}"))
+        })
+        .concat();
+    let place = folder(&[
+        ("manifests/a.yaml", &format!("{POD}{pods}")),
+        ("adapters/echo/adapter.yaml", &adapter),
+        ("templates/echo/echo.json.j2", "{\"a\": {{ pod.nmae }}}"),
+    ]);
+    let [manifests, adapters, templates] = ["manifests", "adapters", "templates"].map(|name| place.path().join(name));
+    let arguments = ["validate", path(&manifests), "--adapters", path(&adapters), "--templates", path(&templates)];
+    let (code, out, _) = run(&arguments);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("templates/echo/echo.json.j2") && out.contains("(for alice/a and 3 more pods)"), "{out}");
+    assert!(out.ends_with("\n1 problem\n"), "{out}");
+}
+
+#[test]
+fn an_engine_out_of_reach_is_said_once_and_nothing_else() {
+    let state = folder(&[]);
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let away = ["--state-dir", path(state.path()), "--docker-host", "unix:///nowhere.sock"];
+    let (code, out, err) = run(&[&["plan"][..], &away].concat());
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[0].starts_with("nothing can be planned: the container engine does not answer: unix:///nowhere.sock"),
+        "{out}"
+    );
+    assert_eq!(lines[1..], ["3 pods held"]);
+    let (code, out, err) = run(&[&["apply", "--timeout", "1s"][..], &away].concat());
+    assert_eq!(code, Some(1));
+    assert_eq!((out + &err).matches("does not answer").count(), 1);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named_once_with_why_and_what_to_do() {
+    let place = folder(&[("file", "")]);
+    let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("file"))]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot be made: ") && err.ends_with("choose another with --state-dir\n"), "{err}");
+    assert_eq!(err.matches("os error").count(), 1, "{err}");
+
+    // What the private server wants to make stands in its own way.
+    fs::create_dir(place.path().join("state")).unwrap();
+    fs::write(place.path().join("state/postgres"), "").unwrap();
+    let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("state"))]);
+    assert_eq!(code, Some(1));
+    assert_eq!(err.matches("os error").count(), 1, "{err}");
+}
+
+#[test]
 fn validate_names_every_problem_of_every_file_with_exit_code_1() {
     let bad = folder(&[
         ("a.yaml", &POD.replace("adapter: echo", "adaptr: echo")),

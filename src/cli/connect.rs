@@ -2,7 +2,7 @@
 
 use std::{path::Path, str::FromStr, sync::Arc};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{
@@ -44,9 +44,7 @@ impl Database {
 /// How to reach the database that the settings and the state directory name, and the private server if it is one.
 pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<Embedded>>)> {
     let state = &settings.state_dir;
-    std::fs::create_dir_all(state).with_context(|| {
-        format!("the state directory {} cannot be made; choose another with --state-dir", state.display())
-    })?;
+    std::fs::create_dir_all(state).map_err(|error| unusable(state, "made", &error))?;
     same_as_before(state, settings.database_url.as_deref())?;
     match &settings.database_url {
         Some(url) => {
@@ -81,8 +79,12 @@ fn same_as_before(state: &Path, url: Option<&str>) -> Result<()> {
             before.trim(),
             note.display()
         ),
-        Err(_) => std::fs::write(&note, wanted + "\n").with_context(|| format!("{} cannot be written", note.display())),
+        Err(_) => std::fs::write(&note, wanted + "\n").map_err(|error| unusable(state, "written to", &error)),
     }
+}
+
+fn unusable(state: &Path, how: &str, error: &std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!("the state directory {} cannot be {how}: {error}; choose another with --state-dir", state.display())
 }
 
 /// The engine the settings name. Nothing is asked yet.

@@ -146,7 +146,13 @@ enum Command {
 /// Runs the command.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { command, settings, log_format } = cli;
-    telemetry::start(log_format, if matches!(command, Command::Run) { "agentpod=info,warn" } else { "warn" });
+    let usual = match command {
+        Command::Run => "agentpod=info,warn",
+        // What these find goes into their answer.
+        Command::Plan { .. } | Command::Apply { .. } => "agentpod=error,warn",
+        _ => "warn",
+    };
+    telemetry::start(log_format, usual);
     match command {
         Command::Run => daemon::run(settings.settle()?).await,
         Command::Plan { output } => plan::run(settings.settle()?, output).await,

@@ -1,6 +1,6 @@
 //! `agentpod plan`: a round that stops before anything is done or written.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::Result;
 use serde_json::json;
@@ -13,9 +13,22 @@ use super::{
 };
 use crate::{
     config::Settings,
-    core::plan::{Decision, Hold},
+    core::plan::{Decision, Hold, Plan},
     reconcile::Reconciler,
 };
+
+/// The plan as text. What holds every pod alike is said once.
+fn text(plan: &Plan) -> String {
+    let unknown = plan.pods.values().map(|decision| match decision {
+        Decision::Hold(Hold::Unknown(why)) => Some(why),
+        _ => None,
+    });
+    let reasons: Option<BTreeSet<&String>> = unknown.collect();
+    match reasons.as_ref().and_then(|reasons| reasons.first().filter(|_| reasons.len() == 1)) {
+        Some(why) => format!("nothing can be planned: {why}\n{} held", output::count(plan.pods.len(), "pod")),
+        None => plan.to_string(),
+    }
+}
 
 /// Shows what would be done.
 pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
@@ -32,7 +45,7 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
         }
     };
     match how {
-        Output::Text => output::print(&plan.to_string())?,
+        Output::Text => output::print(&text(&plan))?,
         Output::Json => {
             let pods = plan.pods.iter().map(|(id, decision)| match decision {
                 Decision::Settled => json!({"pod": id.to_string(), "decision": "settled"}),

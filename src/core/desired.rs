@@ -155,18 +155,31 @@ pub fn build(
 ) -> Result<Desired, Vec<Problem>> {
     let (resolved, mut problems) = resolve::resolve(manifests, adapters);
     let mut pods = BTreeMap::new();
+    // One mistake in a template is one problem, however many pods it is rendered for.
+    let mut unrendered: BTreeMap<Problem, Vec<PodId>> = BTreeMap::new();
     for (id, pod) in resolved.pods {
         let pod = Arc::new(pod);
         match render(adapters, site, &pod, &SecretTexts::placeholders(&pod)) {
             Ok(rendered) => {
                 pods.insert(id.clone(), desired_pod(site, &pod, rendered, known.get(&id), fingerprints));
             }
-            Err(found) => problems.extend(found),
+            Err(found) => found.into_iter().for_each(|problem| unrendered.entry(problem).or_default().push(id.clone())),
         }
     }
+    problems.extend(unrendered.into_iter().map(|(problem, pods)| of_pods(problem, &pods)));
     problems.sort();
     problems.dedup();
     if problems.is_empty() { Ok(Desired { tenants: resolved.tenants, pods }) } else { Err(problems) }
+}
+
+fn of_pods(problem: Problem, pods: &[PodId]) -> Problem {
+    let pods = match pods {
+        [] => return problem,
+        [one] => format!("for {one}"),
+        [one, two] => format!("for {one} and {two}"),
+        [one, more @ ..] => format!("for {one} and {} more pods", more.len()),
+    };
+    Problem { what: format!("{} ({pods})", problem.what), ..problem }
 }
 
 /// Renders a pod's environment and files.
@@ -188,10 +201,7 @@ pub fn render(
             }
             Err(why) => {
                 let file = format!("adapters/{adapter}/adapter.yaml");
-                problems.push(Problem::of_file(
-                    file,
-                    format!("spec.environment.{name} cannot be rendered for {}: {why}", pod.id),
-                ));
+                problems.push(Problem::of_file(file, format!("spec.environment.{name} cannot be rendered: {why}")));
             }
         }
     }
@@ -204,7 +214,7 @@ pub fn render(
                 text,
                 hot: file.apply == Apply::Upload,
             }),
-            Err(problem) => problems.push(Problem { what: format!("{} (for {})", problem.what, pod.id), ..problem }),
+            Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(Rendered { environment, files }) } else { Err(problems) }

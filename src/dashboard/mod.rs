@@ -5,7 +5,7 @@ pub mod hooks;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -33,7 +33,7 @@ pub async fn serve(
 ) -> Result<JoinHandle<()>> {
     let listener = TcpListener::bind(listen)
         .await
-        .with_context(|| format!("{listen} cannot be listened on; choose another with --listen"))?;
+        .map_err(|error| anyhow::anyhow!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
     // warp's own server has no time limit for a request's head, so the connections are ours.
     let service = TowerToHyperService::new(warp::service(routes(view, hooks)));
     Ok(tokio::spawn(async move {

@@ -153,7 +153,7 @@ impl Memory {
 
 impl World {
     fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
-        self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(name.into()))
+        self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(format!("there is no container {name}")))
     }
 
     fn has_volume(&self, volume: &str) -> bool {
@@ -242,13 +242,17 @@ impl Engine for Memory {
     async fn create(&self, container: &ContainerSpec, _: &BTreeMap<String, String>) -> Result<()> {
         let ContainerSpec { name, digest, blueprint } = container;
         if let Some(there) = self.world().containers.get(name) {
-            return if there.digest == *digest { Ok(()) } else { Err(EngineError::NameTaken(name.clone())) };
+            return if there.digest == *digest {
+                Ok(())
+            } else {
+                Err(EngineError::NameTaken(format!("another container is called {name}")))
+            };
         }
         let key = blueprint.labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key));
         let pod = key.ok_or_else(|| EngineError::Refused("a container without a pod".into()))?;
         self.change(format!("create {name}"), |world| {
             if !world.images.contains(&blueprint.image) || !world.volumes.contains_key(&blueprint.volume) {
-                return Err(EngineError::NotFound("image or volume".into()));
+                return Err(EngineError::NotFound(format!("creating {name}: there is no such image or volume")));
             }
             world.made += 1;
             let made = MemoryContainer {

@@ -18,23 +18,23 @@ use crate::core::{
     names::PodId,
 };
 
-/// What to do about a failed call.
+/// What to do about a failed call. Each holds a whole sentence: what was being done, what went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The engine does not answer: hold everything, try again soon.
     #[error("the container engine does not answer: {0}")]
     Unreachable(String),
     /// The thing is not there: look again.
-    #[error("not found: {0}")]
+    #[error("{0}")]
     NotFound(String),
     /// Something that is not ours has the name: a person must decide.
-    #[error("the name is taken: {0}")]
+    #[error("{0}")]
     NameTaken(String),
     /// The engine will not do it, now or later, as long as it is asked the same.
-    #[error("the container engine refuses: {0}")]
+    #[error("{0}")]
     Refused(String),
     /// Anything else: try again later.
-    #[error("the container engine failed: {0}")]
+    #[error("{0}")]
     Other(String),
 }
 

@@ -33,12 +33,11 @@ pub struct Order {
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{step}: {error}{}", not_tried(*.skipped))]
+#[error("{error}{}", not_tried(*.skipped))]
 pub struct StepFailed {
     /// Which.
     pub step: Step,
-    /// Why.
-    #[source]
+    /// Why, and what was being done.
     pub error: EngineError,
     /// How many steps after it were not tried.
     pub skipped: usize,

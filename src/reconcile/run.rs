@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     core::{
+        actual::Actual,
         names::PodId,
         plan::{Decision, Hold},
         status::Phase,
@@ -171,7 +172,7 @@ impl Reconciler {
 
     /// How long until something is due by the clock alone.
     fn until_due(&self) -> Duration {
-        if self.database.is_some() || matches!(self.actual, crate::core::actual::Actual::Unknown(_)) {
+        if self.database.is_some() || matches!(self.actual, Actual::Unknown(_)) {
             return AWAY;
         }
         let now = OffsetDateTime::now_utc();
@@ -272,6 +273,8 @@ impl Reconciler {
                 Phase::Running | Phase::Stopped if settled => {}
                 Phase::Deleting
                     if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
+                // Said once, below, for all of them.
+                Phase::Unknown if matches!(self.actual, Actual::Unknown(_)) => {}
                 // One end is no verdict: it comes up again, or it is found to be a loop.
                 Phase::Unhealthy if status.reason == "Restarting" => waiting.push(sentence),
                 Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held => failed.push(sentence),
@@ -279,8 +282,8 @@ impl Reconciler {
             }
         }
         let away = self.database.iter().cloned().chain(match &self.actual {
-            crate::core::actual::Actual::Unknown(why) => Some(why.clone()),
-            crate::core::actual::Actual::Seen(_) => None,
+            Actual::Unknown(why) => Some(why.clone()),
+            Actual::Seen(_) => None,
         });
         waiting.extend(away);
         let undecided = !waiting.is_empty() || self.desired.is_none() || self.sync_due;

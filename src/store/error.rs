@@ -27,7 +27,7 @@ pub enum StoreError {
     },
     /// The database belongs to another instance.
     #[error(
-        "this database belongs to the instance {there}, and this is {here}; name the other instance, or use another database"
+        "this database belongs to the instance {there}, and this is {here}; name that one with --instance {there}, or use another database"
     )]
     OtherInstance {
         /// The instance it belongs to.
@@ -103,8 +103,9 @@ impl From<Error> for StoreError {
                 }
             }
             Error::Migrate(error) => (*error).into(),
-            error @ (Error::Io(_)
-            | Error::Tls(_)
+            // Its own words only say that something went wrong on the way.
+            Error::Io(error) => Self::Unreachable(error.to_string()),
+            error @ (Error::Tls(_)
             | Error::Protocol(_)
             | Error::PoolTimedOut
             | Error::PoolClosed

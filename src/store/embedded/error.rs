@@ -31,8 +31,8 @@ pub enum EmbeddedError {
     DataUnusable { path: PathBuf, why: String },
     #[error("the state directory {path} cannot be used: {why}. Choose another state directory, or set DATABASE_URL")]
     StateDirUnusable { path: PathBuf, why: String },
-    #[error("cannot run {program} as user {user}: {source}. Check that this user may execute it")]
-    CannotRun { program: PathBuf, user: String, source: io::Error },
+    #[error("cannot run {program} as user {user}: {why}. Check that this user may execute it")]
+    CannotRun { program: PathBuf, user: String, why: io::Error },
     #[error("creating the database in {dir} failed, {program} {ended}:\n{output}")]
     CreateFailed { dir: PathBuf, program: PathBuf, ended: String, output: String },
     #[error("the PostgreSQL server in {data} did not start: {said}\nThe last lines of {log}:\n{lines}")]
@@ -55,8 +55,8 @@ pub enum EmbeddedError {
         waited.as_secs()
     )]
     Busy { path: PathBuf, waited: Duration },
-    #[error("{doing} {path} failed: {source}")]
-    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("{doing} {path} failed: {why}")]
+    Io { doing: &'static str, path: PathBuf, why: io::Error },
 }
 
 impl EmbeddedError {
@@ -81,7 +81,7 @@ impl EmbeddedError {
     /// For `map_err`: what was being done to which path.
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io { doing, path, source }
+        move |why| Self::Io { doing, path, why }
     }
 }
 

@@ -41,7 +41,7 @@ pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Out
         output
     }
     .await;
-    outcome.map_err(|source| EmbeddedError::CannotRun { program: program.into(), user: owner.name.clone(), source })
+    outcome.map_err(|why| EmbeddedError::CannotRun { program: program.into(), user: owner.name.clone(), why })
 }
 
 /// What `--version` prints, if it runs at all.
