@@ -16,6 +16,7 @@ use crate::{
         labels,
         names::PodId,
         plan::{Action, Step},
+        retry::Failure,
     },
     engine::{Materials, PullProgress},
     store::StoreError,
@@ -36,9 +37,6 @@ impl Reconciler {
                 match step {
                     Step::Stop(container) | Step::Remove(container) => {
                         self.touched.insert(container.clone(), now);
-                    }
-                    Step::Start(container) => {
-                        self.touched.remove(container);
                     }
                     _ => {}
                 }
@@ -66,7 +64,7 @@ impl Reconciler {
                         pod: id,
                         action: Box::new(action),
                         wish: wish.map(Box::new),
-                        outcome: Err(why),
+                        outcome: Err(why.into()),
                     };
                     let _ = self.reports.send(report);
                 }
@@ -135,7 +133,7 @@ impl Reconciler {
         tokio::spawn(async move {
             let _turn = turns.acquire().await;
             let listener = Telling(reports.clone());
-            let outcome = execute(engine.as_ref(), &order, &listener).await.map_err(|failed| failed.to_string());
+            let outcome = execute(engine.as_ref(), &order, &listener).await.map_err(Failure::from);
             let _ = reports.send(Report::Finished {
                 pod: order.pod,
                 action: Box::new(order.action),

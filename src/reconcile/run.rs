@@ -18,7 +18,7 @@ use super::{
 use crate::{
     core::{
         names::PodId,
-        plan::{Decision, Hold},
+        plan::{Decision, Hold, Step},
         status::Phase,
     },
     engine::{EngineEvent, LogQuery},
@@ -156,8 +156,13 @@ impl Reconciler {
             let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
             Some(health.since + probe.startup.duration()).filter(|at| *at > now)
         });
-        let next =
-            retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
+        let going_back =
+            self.remembered.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
+        let next = retries
+            .chain(starts)
+            .chain(going_back)
+            .min()
+            .map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
         next.map_or(TICK, |next| next.min(TICK))
     }
 
@@ -174,6 +179,9 @@ impl Reconciler {
                 true
             }
             Report::Step(pod, step) => {
+                if let Step::Start(container) = &step {
+                    self.touched.remove(container);
+                }
                 self.doing.insert(pod, Doing { step, pull: None });
                 self.publish();
                 false
@@ -188,11 +196,10 @@ impl Reconciler {
                 self.doing.remove(&pod);
                 let now = OffsetDateTime::now_utc();
                 match &outcome {
+                    // What came with a verdict was told, with the last log lines, when it began.
+                    Ok(()) if action.verdict.is_some() => {}
                     Ok(()) => self.note(&pod, record::kind(&action), action.cause.to_string(), Vec::new()),
-                    Err(why) => {
-                        warn!(%pod, cause = %action.cause, "{pod}: {why}");
-                        self.note(&pod, "failed", why.clone(), Vec::new());
-                    }
+                    Err(failure) => self.note(&pod, "failed", failure.why.clone(), Vec::new()),
                 }
                 self.remembered.entry(pod).or_default().finish(
                     &action,
@@ -247,7 +254,10 @@ impl Reconciler {
 
     /// Remembers an event of a pod.
     pub(super) fn note(&mut self, pod: &PodId, kind: &str, message: String, lines: Vec<String>) {
-        info!(%pod, kind, "{pod}: {message}");
+        match kind {
+            "failed" => warn!(%pod, kind, "{pod}: {message}"),
+            _ => info!(%pod, kind, "{pod}: {message}"),
+        }
         self.journal.event(Event {
             pod: Some(pod.clone()),
             kind: kind.into(),

@@ -13,6 +13,7 @@ use crate::{
         desired::DesiredPod,
         names::PodId,
         plan::{Action, Step},
+        retry::Failure,
     },
     engine::{Engine, EngineEvent},
     source::Watch,
@@ -31,7 +32,7 @@ pub(super) enum Report {
     /// A pod's image is being pulled: received and total bytes.
     Pulling(PodId, u64, u64),
     /// A pod's action ended; why it failed, if it did.
-    Finished { pod: PodId, action: Box<Action>, wish: Option<Box<DesiredPod>>, outcome: Result<(), String> },
+    Finished { pod: PodId, action: Box<Action>, wish: Option<Box<DesiredPod>>, outcome: Result<(), Failure> },
     /// A container's probe was answered.
     Probed { pod: PodId, container: String, answer: Result<(), String> },
     /// A pod's last log lines were read for an event.
