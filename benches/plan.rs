@@ -1,7 +1,12 @@
 //! How deciding grows with the number of pods: planning a fleet at rest, a fleet of which a tenth is to be replaced
 //! and one that is all missing, and building what should be from its manifests.
 
-use std::{collections::BTreeMap, fs, hint::black_box, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    hint::black_box,
+    time::Duration,
+};
 
 use agentpod::core::{
     actual::{Actual, ContainerState, Sighting},
@@ -77,7 +82,9 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             digest,
             state: ContainerState::Running { since: Some(now) },
             created_at: now,
+            has_run: true,
             restarts: 0,
+            networks: BTreeSet::from(["agentpod-net".into()]),
             addresses: BTreeMap::from([("agentpod-net".into(), "10.213.8.1".parse().unwrap())]),
         };
         seen.insert(id.clone(), vec![sighting]);

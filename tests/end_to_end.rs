@@ -7,6 +7,7 @@ mod support {
 }
 
 mod end_to_end {
+    mod accidents;
     mod crash_loop;
     mod nowhere;
     mod purge;

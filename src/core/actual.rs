@@ -1,11 +1,14 @@
 //! What was seen on the engine in one look. Not seeing is not the same as seeing nothing: [`Actual::Unknown`] holds
 //! every pod and never leads to a creation or a removal.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use time::OffsetDateTime;
 
-use super::{digest::Digest, names::PodId};
+use super::{desired::ContainerSpec, digest::Digest, names::PodId};
 
 /// The engine's answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +32,14 @@ pub struct Sighting {
     pub digest: Digest,
     /// What it is doing.
     pub state: ContainerState,
+    /// Whether it ever ran: what was made, or refused at its start, can stand in for nothing.
+    pub has_run: bool,
     /// When it was made.
     pub created_at: OffsetDateTime,
     /// How often the engine restarted it since it was last started on purpose.
     pub restarts: u32,
+    /// The networks it is attached to, with or without an address.
+    pub networks: BTreeSet<String>,
     /// Its addresses by network.
     pub addresses: BTreeMap<String, IpAddr>,
 }
@@ -108,5 +115,14 @@ impl Sighting {
     /// Whether a process of it runs or is about to.
     pub fn is_live(&self) -> bool {
         matches!(self.state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
+    }
+    /// Whether it is off the network that `wished` belongs to. A container from before a change may belong to another
+    /// one: it is cut off only when it is on none.
+    pub fn is_cut_off(&self, wished: &ContainerSpec) -> bool {
+        if self.digest == wished.digest {
+            !self.networks.contains(&wished.blueprint.network)
+        } else {
+            self.networks.is_empty()
+        }
     }
 }

@@ -221,6 +221,8 @@ mod tests {
             created_at: at(0),
             restarts: 0,
             addresses: BTreeMap::new(),
+            has_run: true,
+            networks: Default::default(),
         }
     }
 

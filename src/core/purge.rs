@@ -165,6 +165,8 @@ mod tests {
             created_at: OffsetDateTime::UNIX_EPOCH,
             restarts: 0,
             addresses: BTreeMap::new(),
+            has_run: true,
+            networks: Default::default(),
         }
     }
 

@@ -24,6 +24,23 @@ pub struct Retry {
     pub crash: bool,
 }
 
+/// How an action failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In a sentence.
+    pub why: String,
+    /// The step that failed, if one was tried.
+    pub step: Option<String>,
+    /// Whether somebody else was faster: it is looked at again at once, but only once.
+    pub is_race: bool,
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self { why, step: None, is_race: false }
+    }
+}
+
 impl Retry {
     /// The retry after one more failure of `wish`. `chance` is between 0 and 1 and spreads the retries of many pods.
     pub fn after(

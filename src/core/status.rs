@@ -71,7 +71,10 @@ pub fn status(
     let container = standing(seen);
     let health =
         container.and_then(|container| known.health.as_ref().filter(|health| health.container == container.name));
-    let ready = container.is_some_and(Sighting::is_live)
+    let cut_off = wish.zip(container).is_some_and(|(wish, container)| container.is_cut_off(&wish.container));
+    let runs = |container: &Sighting| matches!(container.state, ContainerState::Running { .. });
+    let ready = container.is_some_and(runs)
+        && !cut_off
         && health.is_some_and(|health| health.ready)
         && wish.is_some_and(DesiredPod::is_running);
     let say = |phase: Phase, reason: &str, message: String| Status {
@@ -88,10 +91,19 @@ pub fn status(
         Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
             return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string());
         }
-        Decision::Hold(hold @ Hold::RetryAt(_)) => return say(Phase::Held, "StepFailed", hold.to_string()),
+        Decision::Hold(hold @ Hold::RetryAt(_)) => {
+            let before = |wish: &DesiredPod, container: &Sighting| {
+                container.is_live() && wish.is_running() && container.digest != wish.container.digest
+            };
+            let goes_on = match wish.zip(container).is_some_and(|(wish, container)| before(wish, container)) {
+                true => "; until then its container from before goes on",
+                false => "",
+            };
+            return say(Phase::Held, "StepFailed", format!("{hold}{goes_on}"));
+        }
         Decision::Hold(hold @ Hold::RemovalGrace(_)) => return say(Phase::Deleting, "Undeclared", hold.to_string()),
         Decision::Hold(hold @ Hold::RolledBack(_)) => {
-            return say(Phase::RolledBack, "NotReadyInTime", hold.to_string());
+            return say(Phase::RolledBack, "NewContainerFailed", hold.to_string());
         }
         _ => {}
     }
@@ -111,6 +123,10 @@ pub fn status(
         (_, Some(container)) => match (&container.state, health) {
             (ContainerState::Restarting(exit), _) => {
                 say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})"))
+            }
+            (ContainerState::Running { .. }, _) if cut_off => {
+                let network = &wish.container.blueprint.network;
+                say(Phase::Unhealthy, "OffNetwork", format!("its container is off its network {network}"))
             }
             (ContainerState::Running { .. }, Some(health)) if health.ready => {
                 say(Phase::Running, "ProbeSucceeded", "it is ready".into())

@@ -23,6 +23,9 @@ use crate::core::{
     names::PodId,
 };
 
+/// The network of containers that are put there by hand.
+pub const NETWORK: &str = "agentpod-net";
+
 /// When an injected fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -43,6 +46,10 @@ pub struct MemoryContainer {
     pub volume: String,
     /// What it is doing.
     pub state: ContainerState,
+    /// Whether it ever ran.
+    pub has_run: bool,
+    /// The networks it is attached to.
+    pub networks: BTreeSet<String>,
     /// Its files by path.
     pub files: BTreeMap<String, String>,
     /// How often it was restarted.
@@ -67,6 +74,10 @@ pub struct World {
     pub writes: Vec<String>,
     /// How often containers were listed.
     pub lists: u64,
+    /// Calls that are refused for as long as they stand here, as they would stand in `writes`: `start alice_a-0123abcd`.
+    pub refused: BTreeSet<String>,
+    /// Names of containers that are somebody else's.
+    pub taken: BTreeSet<String>,
     /// Whether the engine answers at all.
     pub unreachable: bool,
     /// Breaches of "never two live containers on one volume".
@@ -106,7 +117,12 @@ impl Memory {
         self.events.send(event).is_ok()
     }
 
-    /// Puts a container there as if an earlier AgentPod had made it.
+    /// How many of the injected faults did not strike yet.
+    pub fn faults_left(&self) -> usize {
+        self.world().faults.iter().flatten().count()
+    }
+
+    /// Puts a container there, on [`NETWORK`], as if an earlier AgentPod had made it.
     pub fn place(&self, pod: &PodId, digest: &Digest, volume: &str, state: ContainerState) -> String {
         let name = crate::core::desired::container_name(pod, digest);
         let mut world = self.world();
@@ -116,7 +132,9 @@ impl Memory {
             pod: pod.clone(),
             digest: digest.clone(),
             volume: volume.into(),
+            has_run: state != ContainerState::Created,
             state,
+            networks: BTreeSet::from([NETWORK.to_owned()]),
             files: BTreeMap::new(),
             restarts: 0,
             order,
@@ -141,6 +159,10 @@ impl Memory {
         if fault == Some(Fault::Before) {
             return Err(EngineError::Other(format!("injected before: {what}")));
         }
+        if world.refused.contains(&what) {
+            world.failed_start(&what);
+            return Err(EngineError::Refused(format!("injected: {what}")));
+        }
         let answer = effect(&mut world)?;
         world.writes.push(what.clone());
         world.watch_volumes();
@@ -158,6 +180,15 @@ impl World {
 
     fn has_volume(&self, volume: &str) -> bool {
         self.containers.values().any(|container| container.volume == volume)
+    }
+
+    /// As Docker has it: what could not be started stands there as ended, and why.
+    fn failed_start(&mut self, what: &str) {
+        let name = what.strip_prefix("start ").map(str::to_owned);
+        if let Some(container) = name.and_then(|name| self.containers.get_mut(&name)) {
+            let error = "injected".into();
+            container.state = ContainerState::Exited(Exit { code: 128, out_of_memory: false, error });
+        }
     }
 
     fn watch_volumes(&mut self) {
@@ -198,7 +229,9 @@ impl Engine for Memory {
                     digest: container.digest.clone(),
                     state: container.state.clone(),
                     created_at: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(container.order),
+                    has_run: container.has_run,
                     restarts: container.restarts,
+                    networks: container.networks.clone(),
                     addresses: BTreeMap::new(),
                 },
             ));
@@ -248,6 +281,9 @@ impl Engine for Memory {
                 Err(EngineError::NameTaken(format!("another container is called {name}")))
             };
         }
+        if self.world().taken.contains(name) {
+            return Err(EngineError::NameTaken(format!("another container is called {name}")));
+        }
         let key = blueprint.labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key));
         let pod = key.ok_or_else(|| EngineError::Refused("a container without a pod".into()))?;
         self.change(format!("create {name}"), |world| {
@@ -260,6 +296,8 @@ impl Engine for Memory {
                 digest: digest.clone(),
                 volume: blueprint.volume.clone(),
                 state: ContainerState::Created,
+                has_run: false,
+                networks: BTreeSet::from([blueprint.network.clone()]),
                 files: BTreeMap::new(),
                 restarts: 0,
                 order: world.made,
@@ -277,6 +315,19 @@ impl Engine for Memory {
         })
     }
 
+    async fn attach(&self, container: &str, network: &str) -> Result<()> {
+        if self.world().container(container)?.networks.contains(network) {
+            return Ok(());
+        }
+        self.change(format!("attach {container}"), |world| {
+            if !world.networks.contains(network) {
+                return Err(EngineError::NotFound(format!("network {network}")));
+            }
+            world.container(container)?.networks.insert(network.into());
+            Ok(())
+        })
+    }
+
     async fn start(&self, container: &str) -> Result<()> {
         if matches!(self.world().container(container)?.state, ContainerState::Running { .. }) {
             return Ok(());
@@ -285,6 +336,7 @@ impl Engine for Memory {
             let since = Some(world.clock());
             let target = world.container(container)?;
             target.state = ContainerState::Running { since };
+            target.has_run = true;
             target.restarts = 0;
             Ok(())
         })

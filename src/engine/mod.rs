@@ -170,6 +170,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Uploads files into a container, running or not; owned by root, readable by the agent.
     async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()>;
 
+    /// Attaches a container to a network that is there, running or not.
+    async fn attach(&self, container: &str, network: &str) -> Result<()>;
+
     /// Starts a container.
     async fn start(&self, container: &str) -> Result<()>;
 

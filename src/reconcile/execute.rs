@@ -10,6 +10,7 @@ use crate::{
         desired::{ContainerSpec, RenderedFile},
         names::PodId,
         plan::{Action, Files, Step},
+        retry::Failure,
     },
     engine::{Engine, EngineError, Materials, NetworkSpec, PullProgress},
 };
@@ -41,6 +42,14 @@ pub struct StepFailed {
     pub error: EngineError,
     /// How many steps after it were not tried.
     pub skipped: usize,
+}
+
+impl From<StepFailed> for Failure {
+    fn from(failed: StepFailed) -> Self {
+        // Somebody made, or is removing, a container of that name: what is there now is better seen than guessed.
+        let is_race = matches!((&failed.step, &failed.error), (Step::Create(_), EngineError::NameTaken(_)));
+        Self { why: failed.to_string(), step: Some(failed.step.to_string()), is_race }
+    }
 }
 
 fn not_tried(count: usize) -> String {
@@ -87,6 +96,7 @@ async fn take(engine: &dyn Engine, order: &Order, step: &Step, listener: &dyn Li
             _ => Err(EngineError::Other(format!("nothing is known of a container {name}"))),
         },
         Step::Upload(name, files) => engine.upload(name, &wanted(&order.materials.files, *files)).await,
+        Step::Attach(name, network) => engine.attach(name, network).await,
         Step::Start(name) => engine.start(name).await,
         Step::Stop(name) => engine.stop(name).await,
         Step::Remove(name) => engine.remove(name).await,

@@ -8,13 +8,9 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 
-use super::{
-    Reconciler, record,
-    redact::Redactor,
-    triggers::{Failure, Report},
-};
+use super::{Reconciler, record, redact::Redactor, triggers::Report};
 use crate::{
-    core::{names::PodId, plan::Action},
+    core::{names::PodId, plan::Action, retry::Failure},
     engine::{Engine, EngineEvent, LogQuery},
     store::Event,
 };

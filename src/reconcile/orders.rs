@@ -11,7 +11,7 @@ use super::{
     handed::Values,
     notes::Note,
     record,
-    triggers::{Failure, Report},
+    triggers::Report,
 };
 use crate::{
     core::{
@@ -19,6 +19,7 @@ use crate::{
         labels,
         names::PodId,
         plan::{Action, Step},
+        retry::Failure,
     },
     engine::{Materials, PullProgress},
     store::StoreError,
@@ -68,7 +69,7 @@ impl Reconciler {
                         action: Box::new(action),
                         cause,
                         wish: wish.map(Box::new),
-                        outcome: Err(Failure::before(why)),
+                        outcome: Err(why.into()),
                     };
                     let _ = self.reports.send(report);
                 }

@@ -104,6 +104,7 @@ pub struct Reconciler {
     /// The desired state has not been written to the store yet.
     pub(super) sync_due: bool,
     pub(super) revision_row: Option<i64>,
+    /// Everything was as declared in the last round.
     pub(super) applied: bool,
     pub(super) began: OffsetDateTime,
     pub(super) rounds: u64,

@@ -25,7 +25,8 @@ pub fn kind(action: &Action) -> &'static str {
         (None, Cause::Missing | Cause::Unfinished) => "created",
         (None, Cause::Changed { .. }) => "replaced",
         (None, Cause::FilesChanged) => "uploaded",
-        (None, Cause::Superseded | Cause::NotReady(_)) if by_steps() == "removed" => "tidied",
+        (None, Cause::OffNetwork(_)) => "reconnected",
+        (None, Cause::Superseded | Cause::Rejected | Cause::NotReady(_)) if by_steps() == "removed" => "tidied",
         (None, _) => by_steps(),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         crash::CrashWatch,
         desired::Desired,
         names::PodId,
-        plan::{Circumstances, Decision, Plan, plan},
+        plan::{Circumstances, Decision, Hold, Plan, plan},
         secret::Fingerprints,
         status::{self},
     },
@@ -262,15 +262,19 @@ impl Reconciler {
         self.plan = plan(desired, &self.actual, &self.circumstances(now));
     }
 
+    /// Whether everything is as declared, now; the store keeps when that was so for the first time.
     async fn note_applied(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let settled = self.desired.is_some()
-            && self.plan.pods.values().all(|decision| {
-                matches!(decision, Decision::Settled | Decision::Hold(crate::core::plan::Hold::RemovalGrace(_)))
-            });
-        if let (false, true, Some(row)) = (self.applied, settled, self.revision_row) {
+        let is_settled =
+            |decision: &Decision| matches!(decision, Decision::Settled | Decision::Hold(Hold::RemovalGrace(_)));
+        let applied = self.desired.as_ref().is_some_and(|desired| {
+            let is_up = |id: &PodId| self.statuses.get(id).is_some_and(|status| status.ready);
+            self.plan.pods.values().all(is_settled)
+                && desired.pods.iter().all(|(id, wish)| !wish.is_running() || is_up(id))
+        });
+        if let (false, true, Some(row)) = (self.applied, applied, self.revision_row) {
             self.store.mark_applied(row, now).await?;
-            self.applied = true;
         }
+        self.applied = applied;
         Ok(())
     }
 }

@@ -15,13 +15,14 @@ use super::{
     Reconciler,
     reconciler::Doing,
     record,
-    triggers::{self, Failure, Report},
+    triggers::{self, Report},
 };
 use crate::{
     core::{
         actual::Actual,
         names::PodId,
         plan::{Decision, Hold},
+        retry::Failure,
         status::Phase,
     },
     source::Watch,
@@ -186,8 +187,13 @@ impl Reconciler {
             let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
             Some(health.since + probe.startup.duration()).filter(|at| *at > now)
         });
-        let next =
-            retries.chain(starts).min().map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
+        let going_back =
+            self.remembered.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
+        let next = retries
+            .chain(starts)
+            .chain(going_back)
+            .min()
+            .map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
         next.map_or(self.tick, |next| next.min(self.tick))
     }
 
@@ -219,7 +225,10 @@ impl Reconciler {
                 self.doing.remove(&pod);
                 let now = OffsetDateTime::now_utc();
                 // The engine may quote what it was given.
-                let clean = |failure: Failure| failure.clean(&self.known_values(&pod).redactor());
+                let clean = |failure: Failure| Failure {
+                    why: self.known_values(&pod).redactor().clean(&failure.why),
+                    ..failure
+                };
                 let outcome = outcome.map_err(clean);
                 if outcome.is_err() {
                     self.untouch(&action);
@@ -228,7 +237,7 @@ impl Reconciler {
                 self.remembered.entry(pod).or_default().finish(
                     &action,
                     wish.as_deref(),
-                    outcome.map_err(|failure| failure.why),
+                    outcome,
                     now,
                     super::orders::chance(now),
                 );

@@ -8,12 +8,13 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::{execute::StepFailed, notes::Note, redact::Redactor};
+use super::notes::Note;
 use crate::{
     core::{
         desired::DesiredPod,
         names::PodId,
         plan::{Action, Step},
+        retry::Failure,
     },
     engine::{Engine, EngineEvent},
     source::Watch,
@@ -58,32 +59,6 @@ impl Report {
             Self::Probed { .. } => "a probe",
             Self::Noted(..) => "a log that was read",
         }
-    }
-}
-
-/// Why an action failed.
-pub(super) struct Failure {
-    /// In a sentence.
-    pub why: String,
-    /// The step that failed, if one was tried.
-    pub step: Option<String>,
-}
-
-impl Failure {
-    /// Before any step.
-    pub fn before(why: String) -> Self {
-        Self { why, step: None }
-    }
-
-    /// The same without secrets.
-    pub fn clean(self, redactor: &Redactor) -> Self {
-        Self { why: redactor.clean(&self.why), ..self }
-    }
-}
-
-impl From<StepFailed> for Failure {
-    fn from(failed: StepFailed) -> Self {
-        Self { why: failed.to_string(), step: Some(failed.step.to_string()) }
     }
 }
 

@@ -114,7 +114,9 @@ async fn a_start_that_failed_says_why() {
     let spec = stage.made(|blueprint| blueprint.network = "no-such-network".into()).await;
     let error = stage.docker.start(&spec.name).await.unwrap_err();
     assert!(matches!(&error, EngineError::NotFound(why) if why.contains("no-such-network")), "{error}");
-    let state = stage.seen(&spec.name).await.unwrap().state;
+    let seen = stage.seen(&spec.name).await.unwrap();
+    assert!(!seen.has_run);
+    let state = seen.state;
     assert!(matches!(&state, ContainerState::Exited(exit) if exit.error.contains("no-such-network")), "{state:?}");
 }
 

@@ -62,3 +62,28 @@ async fn addresses_that_are_taken_are_refused_with_the_setting_to_change() {
     let error = other.docker.ensure_network(&network(&other, 4)).await.unwrap_err();
     assert!(matches!(&error, EngineError::Refused(why) if why.contains("--network-subnet")), "{error}");
 }
+
+#[tokio::test]
+async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running_or_stopped() {
+    let stage = Stage::new();
+    let spec = network(&stage, 6);
+    stage.docker.ensure_network(&spec).await.unwrap();
+    let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
+    stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod), "made, and never started");
+    stage.docker.start(&pod.name).await.unwrap();
+    for running in [true, false] {
+        if !running {
+            stage.docker.stop(&pod.name).await.unwrap();
+        }
+        assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod));
+        by_hand(&["network", "disconnect", &spec.name, &pod.name]);
+        let seen = stage.seen(&pod.name).await.unwrap();
+        assert!(seen.is_cut_off(&pod) && seen.has_run, "{seen:?}");
+        stage.docker.attach(&pod.name, &spec.name).await.unwrap();
+        stage.docker.attach(&pod.name, &spec.name).await.unwrap();
+        let seen = stage.seen(&pod.name).await.unwrap();
+        assert!(!seen.is_cut_off(&pod), "{seen:?}");
+        assert_eq!(seen.addresses.contains_key(&spec.name), running);
+    }
+}

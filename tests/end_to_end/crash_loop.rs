@@ -47,6 +47,14 @@ async fn a_change_that_crashes_is_taken_back_and_the_container_before_it_goes_on
     let event = event(&stand, "rolled_back").await;
     assert!(text(&event).contains("exit code 3") && text(&event).contains("crashing, as crashOnStart asks"), "{event}");
 
+    // One roll-back is one event, and what was tidied up after it another.
+    let told = |kind: &str| {
+        let events = stand.events(POD).into_iter().filter(|event| event["kind"] == kind);
+        events.map(|event| event["count"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    stand.until("what is left is tidied away", PATIENCE, async || (told("tidied") == [1]).then_some(())).await;
+    assert_eq!(told("rolled_back"), [1]);
+
     // The same bad wish is not tried again.
     let life = stand.container(POD);
     stand.rounds(Duration::ZERO).await;

@@ -2,6 +2,7 @@
 
 use agentpod::core::{
     actual::{ContainerState, Exit},
+    desired::container_name,
     names::PodId,
     plan::{Rejected, Uploaded},
 };
@@ -23,7 +24,20 @@ const STATES: [Option<fn() -> ContainerState>; 6] = [
 ];
 
 #[derive(Debug, Clone, Copy)]
+enum Twist {
+    /// None.
+    Plain,
+    /// The wished container was renamed by hand.
+    Renamed,
+    /// The wished container was taken off its network by hand.
+    CutOff,
+    /// The container from before was.
+    BeforeCutOff,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct Situation {
+    twist: Twist,
     wish: usize,
     wished: usize,
     before: usize,
@@ -42,7 +56,25 @@ fn situations() -> Vec<Situation> {
                     for flags in 0..8u8 {
                         let flag = |bit: u8| flags & (1 << bit) != 0;
                         let (never_ready, rejected, uploaded) = (flag(0), flag(1), flag(2));
-                        all.push(Situation { wish, wished, before, long_before, never_ready, rejected, uploaded });
+                        let plain = Situation {
+                            twist: Twist::Plain,
+                            wish,
+                            wished,
+                            before,
+                            long_before,
+                            never_ready,
+                            rejected,
+                            uploaded,
+                        };
+                        all.push(plain);
+                        // Nothing in a twist depends on what was there long before, or on readiness.
+                        if wished != 0 && long_before == 0 && !never_ready {
+                            all.push(Situation { twist: Twist::Renamed, ..plain });
+                            all.push(Situation { twist: Twist::CutOff, ..plain });
+                        }
+                        if before != 0 && long_before == 0 && !never_ready {
+                            all.push(Situation { twist: Twist::BeforeCutOff, ..plain });
+                        }
                     }
                 }
             }
@@ -83,6 +115,7 @@ fn harness(situation: &Situation) -> Harness {
     if situation.never_ready {
         harness.never_ready.insert(reference.container.digest.clone());
     }
+    twist(situation.twist, &harness, &reference.container.name, &container_name(&id, &digest('y')));
     let known = harness.pod(&id);
     if situation.rejected {
         known.rejected = Some(Rejected { digest: reference.container.digest.clone(), why: "too slow".into() });
@@ -90,11 +123,25 @@ fn harness(situation: &Situation) -> Harness {
     if situation.uploaded {
         let digest = reference.hot.clone().unwrap();
         known.uploaded = Some(Uploaded { container: reference.container.name.clone(), digest: digest.clone() });
-        if let Some(container) = harness.engine.world().containers.get_mut(&reference.container.name) {
+        let mut world = harness.engine.world();
+        for container in world.containers.values_mut().filter(|c| c.digest == reference.container.digest) {
             container.files.insert("/config/echo.json".into(), digest.to_string());
         }
     }
     harness
+}
+
+fn twist(twist: Twist, harness: &Harness, wished: &str, before: &str) {
+    let mut world = harness.engine.world();
+    match twist {
+        Twist::Plain => {}
+        Twist::Renamed => {
+            let container = world.containers.remove(wished).unwrap();
+            world.containers.insert("by-hand".into(), container);
+        }
+        Twist::CutOff => world.containers.get_mut(wished).unwrap().networks.clear(),
+        Twist::BeforeCutOff => world.containers.get_mut(before).unwrap().networks.clear(),
+    }
 }
 
 fn check(situation: &Situation, harness: &Harness) {
@@ -128,7 +175,7 @@ fn every_situation_settles_and_the_wish_is_satisfied_and_then_nothing_is_written
 #[test]
 fn every_situation_survives_being_killed_after_any_step() {
     for situation in situations() {
-        for steps in 0..8 {
+        for steps in 0..9 {
             let mut harness = harness(&situation);
             let planned = harness.round(steps);
             if steps > planned {
@@ -144,13 +191,16 @@ fn every_situation_survives_being_killed_after_any_step() {
 #[test]
 fn every_situation_survives_any_single_fault_of_the_engine() {
     for situation in situations() {
-        for (at, fault) in (0..7).flat_map(|at| [(at, Fault::Before), (at, Fault::After)]) {
+        for (at, fault) in (0..9).flat_map(|at| [(at, Fault::Before), (at, Fault::After)]) {
             let mut harness = harness(&situation);
             let mut faults = vec![None; at];
             faults.push(Some(fault));
             harness.engine.inject(faults);
             harness.settle();
             check(&situation, &harness);
+            if harness.engine.faults_left() > 0 {
+                break;
+            }
         }
     }
 }

@@ -25,6 +25,9 @@ enum Move {
     Pass { minutes: i64 },
     Kill { which: usize },
     Forget { which: usize },
+    Rename { which: usize },
+    CutOff { which: usize },
+    Refuse { which: usize, starts: bool },
     Blind,
     NeverReady { which: usize },
 }
@@ -53,6 +56,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0..8i64).prop_map(|minutes| Move::Pass { minutes }),
         1 => any::<usize>().prop_map(|which| Move::Kill { which }),
         1 => any::<usize>().prop_map(|which| Move::Forget { which }),
+        1 => any::<usize>().prop_map(|which| Move::Rename { which }),
+        1 => any::<usize>().prop_map(|which| Move::CutOff { which }),
+        1 => (any::<usize>(), any::<bool>()).prop_map(|(which, starts)| Move::Refuse { which, starts }),
         1 => Just(Move::Blind),
         1 => any::<usize>().prop_map(|which| Move::NeverReady { which }),
     ];
@@ -85,6 +91,27 @@ fn play(harness: &mut Harness, step: &Move) {
             let name = world.containers.keys().nth(which % world.containers.len().max(1)).cloned();
             name.map(|name| world.containers.remove(&name));
         }
+        Move::Rename { which } => {
+            let mut world = harness.engine.world();
+            let name = world.containers.keys().nth(which % world.containers.len().max(1)).cloned();
+            if let Some(name) = name {
+                let container = world.containers.remove(&name).unwrap();
+                world.containers.insert(format!("{name}-by-hand"), container);
+            }
+        }
+        Move::CutOff { which } => {
+            let mut world = harness.engine.world();
+            let count = world.containers.len().max(1);
+            if let Some(container) = world.containers.values_mut().nth(which % count) {
+                container.networks.clear();
+            }
+        }
+        Move::Refuse { which, starts } => {
+            let pods = &harness.desired.pods;
+            let name = pods.values().nth(which % pods.len().max(1)).map(|pod| pod.container.name.clone());
+            let step = if *starts { "start" } else { "upload" };
+            harness.engine.world().refused.extend(name.map(|name| format!("{step} {name}")));
+        }
         Move::Blind => {
             harness.engine.world().unreachable = true;
             let before = harness.engine.world().containers.len();
@@ -116,6 +143,7 @@ proptest! {
             prop_assert!(harness.engine.world().violations.is_empty(), "law 4 after {:?}: {:?}", step, harness.engine.world().violations);
         }
         harness.engine.inject([]);
+        harness.engine.world().refused.clear();
         harness.settle();
         prop_assert_eq!(unsatisfied(&harness), None);
         let writes = harness.engine.world().writes.len();

@@ -10,8 +10,12 @@ use agentpod::{
         health::Health,
         names::PodId,
         plan::{Circumstances, Decision, Plan, PodCircumstances, plan},
+        retry::Failure,
     },
-    engine::{Engine, Materials, NetworkSpec, memory::Memory},
+    engine::{
+        Engine, Materials, NetworkSpec,
+        memory::{Memory, MemoryContainer, NETWORK},
+    },
     reconcile::execute::{Order, Silent, execute},
 };
 use time::{Duration, OffsetDateTime};
@@ -95,7 +99,7 @@ impl Harness {
                 },
                 volume_labels: BTreeMap::new(),
             };
-            let outcome = block_on(execute(&self.engine, &order, &Silent)).map_err(|failed| failed.to_string());
+            let outcome = block_on(execute(&self.engine, &order, &Silent)).map_err(Failure::from);
             if died {
                 // Killed in mid-action: what was begun is remembered, how it went is not.
                 self.pod(id).busy = false;
@@ -120,7 +124,7 @@ impl Harness {
     /// What a fresh AgentPod would not know: everything that is only in memory.
     pub fn restart(&mut self) {
         for known in self.remembered.values_mut() {
-            (known.busy, known.health, known.looping) = (false, None, None);
+            (known.busy, known.health, known.looping, known.going_back) = (false, None, None, None);
         }
     }
 
@@ -214,16 +218,22 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
         let known = harness.remembered.get(id).cloned().unwrap_or_default();
         let wrong = match harness.desired.pods.get(id) {
             None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
-            Some(wish) if !wish.missing_secrets.is_empty() && wish.is_running() => None,
             Some(wish) if !wish.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
             Some(wish) => {
-                let stands = |name: &str| name == wish.container.name || known.rejected.is_some();
-                let paused = mine.iter().any(|(name, c)| stands(name) && c.state == ContainerState::Paused);
+                let wished = |container: &MemoryContainer| container.digest == wish.container.digest;
+                let blind = !wish.missing_secrets.is_empty();
+                let stands = |container: &MemoryContainer| wished(container) || blind || known.rejected.is_some();
+                let paused = mine.iter().any(|(_, c)| stands(c) && c.state == ContainerState::Paused);
                 let hopeless = harness.never_ready.contains(&wish.container.digest);
                 match running.as_slice() {
                     _ if paused => None,
+                    [(name, container)] if !container.networks.contains(NETWORK) => {
+                        Some(format!("{name} is off its network"))
+                    }
+                    [] if blind && !mine.iter().any(|(_, container)| container.has_run) => None,
+                    [_] if blind => None,
                     [] => Some("it should run".to_owned()),
-                    [(name, container)] if **name == wish.container.name => {
+                    [(_, container)] if wished(container) => {
                         if mine.len() != 1 && !hopeless {
                             Some("containers from before are left".to_owned())
                         } else {

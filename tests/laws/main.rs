@@ -5,4 +5,5 @@ mod exhaustive;
 mod fleet;
 mod fleets;
 mod harness;
+mod refusals;
 mod sentences;

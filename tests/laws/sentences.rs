@@ -93,7 +93,7 @@ fn a_pod_without_a_container_gets_one() {
 }
 
 #[test]
-fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made() {
+fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_filled() {
     assert_eq!(
         scene(Some(running("a", 'n', 'g')), &[('m', up())]).text(),
         "t/a: its declaration changed (M → N)
@@ -101,8 +101,8 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made() {
   make network agentpod-net unless it is there
   make volume laws_t_a unless it is there
   create t_a-N
-  stop t_a-M
   upload its files into t_a-N
+  stop t_a-M
   start t_a-N"
     );
 }
@@ -130,10 +130,7 @@ fn a_new_container_that_never_becomes_ready_gives_way_to_the_old_one() {
     );
     let rejected = Some(Rejected { digest: digest('m'), why: "too slow".into() });
     let after = scene(Some(running("a", 'm', 'g')), &[('n', up())]).knowing(|known| known.rejected = rejected);
-    assert_eq!(
-        after.text(),
-        "t/a: held, rolled back: M did not become ready (too slow); change the manifest to try again"
-    );
+    assert_eq!(after.text(), "t/a: held, rolled back: M failed (too slow); change the manifest to try again");
 }
 
 #[test]
@@ -240,4 +237,100 @@ fn a_container_the_database_never_knew_is_left_alone_and_said_so() {
         text.starts_with("t/a: held, its container carries our instance's label, but was never declared"),
         "{text}"
     );
+}
+
+#[test]
+fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_the_second_time_for_good() {
+    let both = [('n', down(0)), ('m', down(128))];
+    let failed = |failures| {
+        let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
+        let wish = format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short());
+        Retry { wish, failures, at: NOON + Duration::seconds(10), why: "refused".into(), crash: false }
+    };
+    let scene = |failures| {
+        scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.retry = Some(failed(failures))).text()
+    };
+    assert_eq!(
+        scene(1),
+        "t/a: its new container could not be started, the one before goes on until the next try (refused)\n  start t_a-N"
+    );
+    assert_eq!(
+        scene(2),
+        "t/a: its new container failed, the one before goes on (it cannot be started: refused)\n  start t_a-N"
+    );
+}
+
+#[test]
+fn a_rejected_container_that_is_left_is_tidied_away_under_its_own_name() {
+    let rejected = Some(Rejected { digest: digest('m'), why: "too slow".into() });
+    let left =
+        scene(Some(running("a", 'm', 'g')), &[('n', up()), ('m', down(0))]).knowing(|known| known.rejected = rejected);
+    assert_eq!(
+        left.text(),
+        "t/a: its new container was given up, and is not needed\n  remove t_a-M, its data volume stays"
+    );
+}
+
+#[test]
+fn a_container_off_its_network_is_started_anew_on_it() {
+    let cut_off = scene(Some(running("a", 'm', 'g')), &[('m', up())]);
+    cut_off.harness.engine.world().containers.get_mut(&name('m')).unwrap().networks.clear();
+    assert_eq!(
+        cut_off.text(),
+        "t/a: its container is off its network agentpod-net
+  stop t_a-M
+  make network agentpod-net unless it is there
+  attach t_a-M to network agentpod-net
+  start t_a-M"
+    );
+}
+
+#[test]
+fn a_container_renamed_by_hand_is_the_same_container() {
+    let renamed = |states: &[(char, ContainerState)], wish| {
+        let scene = scene(Some(wish), states);
+        let mut world = scene.harness.engine.world();
+        let container = world.containers.remove(&name('m')).unwrap();
+        world.containers.insert("by-hand".into(), container);
+        drop(world);
+        scene.text()
+    };
+    assert_eq!(renamed(&[('m', up())], running("a", 'm', 'g')), "");
+    assert_eq!(
+        renamed(&[('m', down(1))], running("a", 'm', 'g')),
+        "t/a: its container ended (exit code 1)\n  upload its files into by-hand\n  start by-hand"
+    );
+    let changed = renamed(&[('m', up())], running("a", 'n', 'g'));
+    assert!(changed.starts_with("t/a: its declaration changed (M → N)") && changed.contains("\n  stop by-hand\n"));
+}
+
+#[test]
+fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
+    let blind = |states: &[(char, ContainerState)]| {
+        scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), states)
+    };
+    let held = "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not looked up";
+    assert_eq!(blind(&[('n', down(1))]).text(), "t/a: its container ended (exit code 1)\n  start t_a-N");
+    assert_eq!(blind(&[('n', up())]).text(), held);
+    assert_eq!(blind(&[('n', ContainerState::Created)]).text(), held, "its files may not be in it");
+    assert_eq!(
+        blind(&[('n', down(0)), ('m', up())]).knowing(|known| known.health = health('m', true, NOON)).text(),
+        "t/a: its new container is ready, the old one is not needed\n  remove t_a-N, its data volume stays"
+    );
+    let looping = ContainerState::Restarting(Exit { code: 3, ..Exit::default() });
+    let rested = blind(&[('n', looping)]).knowing(|known| known.looping = Some(name('n')));
+    assert_eq!(rested.text(), "t/a: its container restarts too often\n  stop t_a-N");
+    let resting = |at: OffsetDateTime| {
+        let retry = Retry { wish: "running:before".into(), failures: 1, at, why: "restarted".into(), crash: true };
+        blind(&[('n', down(3))]).knowing(|known| known.retry = Some(retry)).text()
+    };
+    assert!(resting(NOON + Duration::minutes(1)).starts_with("t/a: held, attempt 1 failed (restarted)"));
+    assert_eq!(resting(NOON), "t/a: its container ended (exit code 3)\n  start t_a-N");
+}
+
+#[test]
+fn a_pod_declared_again_within_its_grace_is_simply_started_again() {
+    let back = scene(Some(running("a", 'm', 'g')), &[('m', down(0))])
+        .knowing(|known| known.undeclared_since = Some(NOON - Duration::minutes(5)));
+    assert_eq!(back.text(), "t/a: its container ended (exit code 0)\n  upload its files into t_a-M\n  start t_a-M");
 }

@@ -1,13 +1,14 @@
 //! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
-//! a trigger or the order of earlier rounds.
+//! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
 
 use time::OffsetDateTime;
 
-use super::{Action, Cause, Circumstances, Decision, Files, Hold, Plan, PodCircumstances, Rejected, Step, Verdict};
+use super::{Action, Cause, Circumstances, Decision, Hold, Plan, PodCircumstances, Step, Verdict, running::Running};
 use crate::core::{
     actual::{Actual, ContainerState, Sighting},
     desired::{Desired, DesiredPod},
     names::PodId,
+    retry::Retry,
 };
 
 /// Decides what to do about every pod that is declared or was seen.
@@ -34,25 +35,13 @@ pub fn plan(desired: &Desired, actual: &Actual, circumstances: &Circumstances) -
     Plan { pods: ids.map(decide_one).collect() }
 }
 
-/// What is being wished for, as a retry remembers it.
-pub(crate) fn wish_key(wish: Option<&DesiredPod>) -> String {
-    match wish {
-        None => "gone".into(),
-        Some(pod) if !pod.is_running() => "stopped".into(),
-        Some(pod) => match &pod.hot {
-            Some(hot) => format!("running:{}:{}", pod.container.digest.short(), hot.short()),
-            None => format!("running:{}", pod.container.digest.short()),
-        },
-    }
-}
-
 /// Everything the decision about one pod may look at.
-struct Pod<'a> {
-    wish: Option<&'a DesiredPod>,
-    seen: &'a [Sighting],
-    known: &'a PodCircumstances,
-    now: OffsetDateTime,
-    removal_grace: time::Duration,
+pub(super) struct Pod<'a> {
+    pub wish: Option<&'a DesiredPod>,
+    pub seen: &'a [Sighting],
+    pub known: &'a PodCircumstances,
+    pub now: OffsetDateTime,
+    pub removal_grace: time::Duration,
 }
 
 impl Pod<'_> {
@@ -70,14 +59,23 @@ impl Pod<'_> {
         let decision = match self.wish {
             None => self.undeclared(),
             Some(wish) if !wish.is_running() => self.stopped(),
-            Some(wish) => self.running(wish),
+            Some(wish) => Running::of(self, wish).map_or_else(|| secrets_missing(wish), |running| running.decide()),
         };
-        match (decision, &self.known.retry) {
-            (Decision::Act(_), Some(retry)) if retry.at > self.now && retry.wish == wish_key(self.wish) => {
-                Decision::Hold(Hold::RetryAt(retry.clone()))
-            }
-            (decision, _) => decision,
+        match (&decision, self.retry().filter(|retry| retry.at > self.now)) {
+            // To give up is no further try.
+            (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _) | (_, None) => decision,
+            (Decision::Act(_), Some(retry)) => self
+                .wish
+                .filter(|wish| wish.is_running() && !retry.crash)
+                .and_then(|wish| Running::of(self, wish)?.meanwhile(retry))
+                .unwrap_or_else(|| Decision::Hold(Hold::RetryAt(retry.clone()))),
+            (_, Some(_)) => decision,
         }
+    }
+
+    /// That the last try at this very wish failed, if it did.
+    pub fn retry(&self) -> Option<&Retry> {
+        self.known.retry.as_ref().filter(|retry| retry.wish == self.known.wish_key(self.wish))
     }
 
     fn undeclared(&self) -> Decision {
@@ -102,161 +100,17 @@ impl Pod<'_> {
             steps => act(Cause::StopWanted, steps),
         }
     }
-
-    fn running(&self, wish: &DesiredPod) -> Decision {
-        if !wish.missing_secrets.is_empty() {
-            return Decision::Hold(Hold::SecretsMissing(wish.missing_secrets.clone()));
-        }
-        let name = &wish.container.name;
-        let (new, others): (Vec<&Sighting>, Vec<&Sighting>) =
-            self.seen.iter().partition(|container| container.name == *name);
-        let new = new.first().copied();
-        if let Some(rejected) = self.known.rejected.as_ref().filter(|rejected| rejected.digest == wish.container.digest)
-            && let Some(fallback) = fallback(&others)
-        {
-            return self.rolled_back(rejected, fallback, new, &others);
-        }
-        let Some(new) = new else { return self.create(wish, &others) };
-        match &new.state {
-            ContainerState::Created => act(Cause::Unfinished, start(wish, &others)),
-            ContainerState::Exited(exit) => act(Cause::Exited(exit.clone()), start(wish, &others)),
-            ContainerState::Paused => Decision::Hold(Hold::PausedByHand),
-            ContainerState::Unknown(why) => Decision::Hold(Hold::Unknown(why.clone())),
-            ContainerState::Running { .. } | ContainerState::Restarting(_) => self.live(wish, new, &others),
-        }
-    }
-
-    fn create(&self, wish: &DesiredPod, others: &[&Sighting]) -> Decision {
-        let blueprint = &wish.container.blueprint;
-        let cause = match fallback(others).or(others.last().copied()) {
-            Some(from) => Cause::Changed { from: from.digest.clone(), to: wish.container.digest.clone() },
-            None => Cause::Missing,
-        };
-        let mut steps = vec![
-            Step::Image(blueprint.image.clone()),
-            Step::Network(blueprint.network.clone()),
-            Step::Volume(blueprint.volume.clone()),
-            Step::Create(wish.container.name.clone()),
-        ];
-        steps.extend(start(wish, others));
-        act(cause, steps)
-    }
-
-    fn live(&self, wish: &DesiredPod, new: &Sighting, others: &[&Sighting]) -> Decision {
-        let stop_others = stop_live(others.iter().copied());
-        if !stop_others.is_empty() {
-            return act(Cause::Duplicate, stop_others);
-        }
-        if self.known.looping.as_ref() == Some(&new.name) {
-            return self.crash_loop(wish, new, others);
-        }
-        let probe = &wish.declared.adapter.spec.health;
-        let health = self.known.health.as_ref().filter(|health| health.container == new.name);
-        match (health, fallback(others)) {
-            (Some(health), _) if health.ready && !others.is_empty() => {
-                return act(Cause::Superseded, remove(others.iter().copied()));
-            }
-            (Some(health), Some(fallback)) if health.is_overdue(probe, self.now) => {
-                let last = health.last_failure.as_deref().unwrap_or("no answer");
-                let why = format!("not ready within {}: {last}", probe.startup);
-                return reject(wish, new, fallback, why);
-            }
-            _ => {}
-        }
-        if let Some(digest) = &wish.hot
-            && !self.known.uploaded.as_ref().is_some_and(|up| up.container == new.name && up.digest == *digest)
-        {
-            return act(Cause::FilesChanged, vec![Step::Upload(new.name.clone(), Files::Hot)]);
-        }
-        // What was made and never ran is no use to anybody: it need not wait for anything.
-        match (others, fallback(others)) {
-            ([], _) => Decision::Settled,
-            (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
-            (_, Some(_)) => Decision::Hold(Hold::AwaitingReady),
-        }
-    }
-
-    fn crash_loop(&self, wish: &DesiredPod, new: &Sighting, others: &[&Sighting]) -> Decision {
-        let why = restarts(new);
-        match fallback(others) {
-            Some(fallback) => reject(wish, new, fallback, why),
-            None => rest(new, why),
-        }
-    }
-
-    fn rolled_back(
-        &self,
-        rejected: &Rejected,
-        fallback: &Sighting,
-        new: Option<&Sighting>,
-        others: &[&Sighting],
-    ) -> Decision {
-        let not_ready = || Cause::NotReady(rejected.why.clone());
-        let mut steps =
-            stop_live(new.into_iter().chain(others.iter().copied().filter(|other| other.name != fallback.name)));
-        if !fallback.is_live() {
-            steps.push(Step::Start(fallback.name.clone()));
-        }
-        if !steps.is_empty() {
-            return act(not_ready(), steps);
-        }
-        if fallback.state == ContainerState::Paused {
-            return Decision::Hold(Hold::PausedByHand);
-        }
-        if self.known.looping.as_ref() == Some(&fallback.name) {
-            return rest(fallback, restarts(fallback));
-        }
-        let leftovers = new.into_iter().chain(others.iter().copied().filter(|other| other.name != fallback.name));
-        match remove(leftovers) {
-            steps if steps.is_empty() => Decision::Hold(Hold::RolledBack(rejected.clone())),
-            steps => act(not_ready(), steps),
-        }
-    }
 }
 
-fn act(cause: Cause, steps: Vec<Step>) -> Decision {
+pub(super) fn secrets_missing(wish: &DesiredPod) -> Decision {
+    Decision::Hold(Hold::SecretsMissing(wish.missing_secrets.clone()))
+}
+
+pub(super) fn act(cause: Cause, steps: Vec<Step>) -> Decision {
     Decision::Act(Action { cause, verdict: None, steps })
 }
 
-/// Stops what runs on the pod's volume, then lets the wished container have it.
-fn start(wish: &DesiredPod, others: &[&Sighting]) -> Vec<Step> {
-    let mut steps = stop_live(others.iter().copied());
-    if !wish.declared.adapter.spec.files.is_empty() {
-        steps.push(Step::Upload(wish.container.name.clone(), Files::All));
-    }
-    steps.push(Step::Start(wish.container.name.clone()));
-    steps
-}
-
-/// Gives up on the wished container and goes back to the one before it.
-fn reject(wish: &DesiredPod, new: &Sighting, fallback: &Sighting, why: String) -> Decision {
-    Decision::Act(Action {
-        cause: Cause::NotReady(why.clone()),
-        verdict: Some(Verdict::Reject(Rejected { digest: wish.container.digest.clone(), why })),
-        steps: vec![Step::Stop(new.name.clone()), Step::Start(fallback.name.clone())],
-    })
-}
-
-/// Stops a container that keeps ending; the retry decides when it may try again.
-fn rest(container: &Sighting, why: String) -> Decision {
-    let steps = vec![Step::Stop(container.name.clone())];
-    Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
-}
-
-fn restarts(container: &Sighting) -> String {
-    match &container.state {
-        ContainerState::Restarting(exit) => format!("restarted {} times, {exit}", container.restarts),
-        _ => format!("restarted {} times", container.restarts),
-    }
-}
-
-/// The container to go on with when the wished one fails: one that runs, else the newest that ever ran.
-fn fallback<'a>(others: &[&'a Sighting]) -> Option<&'a Sighting> {
-    let has_run = |other: &&&Sighting| other.state != ContainerState::Created;
-    others.iter().filter(has_run).max_by_key(|other| (other.is_live(), other.created_at)).copied()
-}
-
-fn stop_live<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {
+pub(super) fn stop_live<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {
     containers
         .into_iter()
         .filter(|container| container.is_live())
@@ -264,6 +118,6 @@ fn stop_live<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step
         .collect()
 }
 
-fn remove<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {
+pub(super) fn remove<'a>(containers: impl IntoIterator<Item = &'a Sighting>) -> Vec<Step> {
     containers.into_iter().map(|container| Step::Remove(container.name.clone())).collect()
 }

@@ -3,6 +3,7 @@
 
 mod decide;
 mod progress;
+mod running;
 mod text;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,9 @@ pub struct PodCircumstances {
     pub busy: bool,
     /// Its last action failed.
     pub retry: Option<Retry>,
-    /// A digest that never became ready while another container could go on in its place.
+    /// Its last action failed, and so did going back to the container before. Not kept: a restart tries again.
+    pub going_back: Option<Retry>,
+    /// A digest that failed while another container could go on in its place.
     pub rejected: Option<Rejected>,
     /// The hot files last uploaded, and into which container.
     pub uploaded: Option<Uploaded>,
@@ -44,7 +47,7 @@ pub struct PodCircumstances {
     pub undeclared_since: Option<OffsetDateTime>,
 }
 
-/// A digest that never became ready.
+/// A digest that failed: never became ready, kept ending, or could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// Which.
@@ -104,6 +107,8 @@ pub enum Step {
     Create(String),
     /// Upload rendered files into a container.
     Upload(String, Files),
+    /// Attach a container to a network.
+    Attach(String, String),
     /// Start a container.
     Start(String),
     /// Stop a container; it may take so many seconds.
@@ -147,8 +152,14 @@ pub enum Cause {
     Superseded,
     /// Two of its containers run.
     Duplicate,
-    /// Its new container did not become ready; the one before goes on.
+    /// Its container is off this network.
+    OffNetwork(String),
+    /// Its new container failed; the one before goes on.
     NotReady(String),
+    /// Its new container was given up, and the one before runs.
+    Rejected,
+    /// Its new container could not be started; the one before goes on until the next try.
+    GoingBack(String),
     /// Its container restarts too often.
     CrashLoop,
 }
@@ -166,7 +177,7 @@ pub enum Hold {
     SecretsMissing(Vec<String>),
     /// Its new container is not ready yet; the one before is kept until it is.
     AwaitingReady,
-    /// What it should be was tried and did not become ready; the container before it runs.
+    /// What it should be was tried and failed; the container before it runs.
     RolledBack(Rejected),
     /// It was removed; its container is kept, stopped, until a time.
     RemovalGrace(OffsetDateTime),
@@ -179,7 +190,7 @@ pub enum Hold {
 /// What is to be remembered when an action begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// This digest did not become ready.
+    /// This digest failed.
     Reject(Rejected),
     /// Its container restarts too often: try again later.
     CrashLoop(String),

@@ -3,8 +3,11 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Action, Files, PodCircumstances, Step, Uploaded, Verdict, decide::wish_key};
-use crate::core::{desired::DesiredPod, retry::Retry};
+use super::{Action, Cause, Files, PodCircumstances, Step, Uploaded, Verdict};
+use crate::core::{
+    desired::DesiredPod,
+    retry::{Failure, Retry},
+};
 
 /// How long a pod that crashed must be ready before its crashes are forgotten.
 pub const STABLE: Duration = Duration::minutes(10);
@@ -12,19 +15,35 @@ pub const STABLE: Duration = Duration::minutes(10);
 impl PodCircumstances {
     /// Forgets what does not matter any more: a rejection of something else than is wished now, crashes long past.
     pub fn tidy(&mut self, wish: Option<&DesiredPod>, now: OffsetDateTime) {
-        if wish.is_some_and(|wish| !wish.missing_secrets.is_empty()) {
-            // Without its secrets the wished digest is not known: nothing is forgotten for its sake.
-            return;
-        }
-        if let Some(wish) = wish
+        // Without its secrets the wished digest is not known: nothing is forgotten for its sake.
+        if let Some(wish) = wish.filter(|wish| wish.missing_secrets.is_empty())
             && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != wish.container.digest)
         {
             self.rejected = None;
         }
         let stable = self.health.as_ref().is_some_and(|health| health.ready && now - health.since >= STABLE);
-        let obsolete = self.retry.as_ref().is_some_and(|retry| retry.wish != wish_key(wish));
-        if obsolete || stable {
+        let obsolete = self.retry.as_ref().is_some_and(|retry| retry.wish != self.wish_key(wish));
+        // That a container runs well says nothing of steps that failed: it may be the one before the change.
+        if obsolete || (stable && self.retry.as_ref().is_some_and(|retry| retry.crash)) {
             self.retry = None;
+        }
+        if self.retry.is_none() {
+            self.going_back = None;
+        }
+    }
+
+    /// What is being wished for, as a retry remembers it. Without its secrets that is not known: then it is what was
+    /// last tried.
+    pub(super) fn wish_key(&self, wish: Option<&DesiredPod>) -> String {
+        let Some(pod) = wish else { return "gone".into() };
+        if !pod.is_running() {
+            return "stopped".into();
+        }
+        let tried = self.retry.as_ref().map(|retry| &retry.wish).filter(|wish| wish.starts_with("running"));
+        match (tried, &pod.hot) {
+            (Some(tried), _) if !pod.missing_secrets.is_empty() => tried.clone(),
+            (_, Some(hot)) => format!("running:{}:{}", pod.container.digest.short(), hot.short()),
+            (_, None) => format!("running:{}", pod.container.digest.short()),
         }
     }
 
@@ -34,7 +53,7 @@ impl PodCircumstances {
             None => {}
             Some(Verdict::Reject(rejected)) => self.rejected = Some(rejected.clone()),
             Some(Verdict::CrashLoop(why)) => {
-                self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, true, now, chance));
+                self.retry = Some(Retry::after(self.retry.as_ref(), &self.wish_key(wish), why, true, now, chance));
             }
         }
         if uploaded_into(action).is_some() {
@@ -44,20 +63,35 @@ impl PodCircumstances {
         self.busy = true;
     }
 
-    /// Takes note of how an action ended: well, or with a failure in a sentence.
+    /// Takes note of how an action ended.
     pub fn finish(
         &mut self,
         action: &Action,
         wish: Option<&DesiredPod>,
-        outcome: Result<(), String>,
+        outcome: Result<(), Failure>,
         now: OffsetDateTime,
         chance: f64,
     ) {
         self.busy = false;
         match outcome {
-            Err(why) => self.retry = Some(Retry::after(self.retry.as_ref(), &wish_key(wish), why, false, now, chance)),
+            Err(failure) => match action.cause {
+                Cause::GoingBack(_) => {
+                    let last = self.going_back.as_ref();
+                    self.going_back = Some(Retry::after(last, "before", failure.why, false, now, chance));
+                }
+                _ => {
+                    let mut retry =
+                        Retry::after(self.retry.as_ref(), &self.wish_key(wish), failure.why, false, now, chance);
+                    if failure.is_race && retry.failures == 1 {
+                        retry.at = now;
+                    }
+                    self.retry = Some(retry);
+                }
+            },
             Ok(()) => {
-                if self.retry.as_ref().is_some_and(|retry| !retry.crash) {
+                if matches!(action.cause, Cause::GoingBack(_)) {
+                    self.going_back = None;
+                } else if self.retry.as_ref().is_some_and(|retry| !retry.crash) {
                     self.retry = None;
                 }
                 if let (Some(container), Some(hot)) = (uploaded_into(action), wish.and_then(|wish| wish.hot.as_ref())) {

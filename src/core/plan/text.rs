@@ -36,6 +36,7 @@ impl fmt::Display for Step {
             Self::Upload(container, Files::Hot) => {
                 write!(f, "upload changed files into {container}, which goes on running")
             }
+            Self::Attach(container, network) => write!(f, "attach {container} to network {network}"),
             Self::Start(container) => write!(f, "start {container}"),
             Self::Stop(container) => write!(f, "stop {container}"),
             Self::Remove(container) => write!(f, "remove {container}, its data volume stays"),
@@ -56,6 +57,11 @@ impl fmt::Display for Cause {
             Self::Superseded => f.write_str("its new container is ready, the old one is not needed"),
             Self::Duplicate => f.write_str("two of its containers run"),
             Self::NotReady(why) => write!(f, "its new container failed, the one before goes on ({why})"),
+            Self::OffNetwork(network) => write!(f, "its container is off its network {network}"),
+            Self::Rejected => f.write_str("its new container was given up, and is not needed"),
+            Self::GoingBack(why) => {
+                write!(f, "its new container could not be started, the one before goes on until the next try ({why})")
+            }
             Self::CrashLoop => f.write_str("its container restarts too often"),
         }
     }
@@ -74,7 +80,7 @@ impl fmt::Display for Hold {
             Self::RolledBack(rejected) => {
                 write!(
                     f,
-                    "rolled back: {} did not become ready ({}); change the manifest to try again",
+                    "rolled back: {} failed ({}); change the manifest to try again",
                     rejected.digest, rejected.why
                 )
             }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
     UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -46,15 +47,21 @@ impl Docker {
 
     /// Whether the container that has the name is the one that was to be made.
     async fn is_the_same(&self, container: &ContainerSpec) -> Result<()> {
-        let found = self.ours(&container.name).await?;
+        let taken =
+            |why: &str| EngineError::NameTaken(format!("a container named {} is there, but {why}", container.name));
+        let found = match self.ours(&container.name).await {
+            Err(EngineError::NotFound(_)) => return Err(taken("was removed at this moment")),
+            found => found?,
+        };
+        let status = found.inspected.state.and_then(|state| state.status);
+        if status == Some(ContainerStateStatusEnum::REMOVING) {
+            return Err(taken("is being removed"));
+        }
         let labels = found.inspected.config.and_then(|config| config.labels).unwrap_or_default();
         if labels.get(labels::DIGEST).map(String::as_str) == Some(container.digest.as_str()) {
             return Ok(());
         }
-        Err(EngineError::NameTaken(format!(
-            "a container named {} is there, but was made for something else",
-            container.name
-        )))
+        Err(taken("was made for something else"))
     }
 
     pub(super) async fn put_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {

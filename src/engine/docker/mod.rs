@@ -190,6 +190,10 @@ impl Engine for Docker {
         self.put_files(container, files).await
     }
 
+    async fn attach(&self, container: &str, network: &str) -> Result<()> {
+        self.connect_to(container, network).await
+    }
+
     async fn start(&self, container: &str) -> Result<()> {
         self.switch_on(container).await
     }

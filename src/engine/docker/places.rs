@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
+use bollard::models::{Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
 
 use super::Docker;
 use crate::{
@@ -53,6 +53,17 @@ impl Docker {
             Err(failure) => Err(failure.error),
             Ok(_) => Err(EngineError::Other(format!("the network {} vanished as soon as it was made", network.name))),
         }
+    }
+
+    pub(super) async fn connect_to(&self, container: &str, network: &str) -> Result<()> {
+        let ours = self.ours(container).await?;
+        let networks = ours.inspected.network_settings.and_then(|settings| settings.networks);
+        if networks.is_some_and(|networks| networks.contains_key(network)) {
+            return Ok(());
+        }
+        let request = NetworkConnectRequest { container: ours.id, ..Default::default() };
+        let what = format!("attaching {container} to the network {network}");
+        Ok(self.call(what, async |client| client.connect_network(network, request).await).await?)
     }
 
     async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {

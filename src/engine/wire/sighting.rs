@@ -1,7 +1,10 @@
 //! What the engine lists and shows, as sightings. The list says which containers there are; a closer look says how
 //! often each was restarted, since when it runs, or how it ended.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState as State, ContainerStateStatusEnum, ContainerSummary,
@@ -28,17 +31,21 @@ pub struct Entry {
     created_at: OffsetDateTime,
     running: bool,
     status: String,
-    addresses: BTreeMap<String, IpAddr>,
+    networks: Networks,
 }
 
 /// What only a closer look shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
     state: ContainerState,
+    has_run: bool,
     created_at: Option<OffsetDateTime>,
     restarts: u32,
-    addresses: BTreeMap<String, IpAddr>,
+    networks: Networks,
 }
+
+/// The networks a container is attached to, and its address in each that gave it one.
+type Networks = BTreeMap<String, Option<IpAddr>>;
 
 /// Reads an entry; or says what is wrong with its labels, in which case it belongs to no pod and nobody may touch it.
 pub fn entry(summary: ContainerSummary) -> Result<Entry, String> {
@@ -61,7 +68,7 @@ pub fn entry(summary: ContainerSummary) -> Result<Entry, String> {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
         status: summary.status.unwrap_or_default(),
-        addresses: addresses(summary.network_settings.and_then(|settings| settings.networks)),
+        networks: networks(summary.network_settings.and_then(|settings| settings.networks)),
     })
 }
 
@@ -79,34 +86,38 @@ impl Entry {
             pod: self.pod,
             digest: self.digest,
             state: look.state,
+            has_run: look.has_run,
             created_at: look.created_at.unwrap_or(self.created_at),
             restarts: look.restarts,
-            addresses: look.addresses,
+            networks: look.networks.keys().cloned().collect::<BTreeSet<_>>(),
+            addresses: look.networks.into_iter().filter_map(|(network, address)| Some((network, address?))).collect(),
         }
     }
 
     /// This entry with a closer look from before.
     pub fn seen_before(self, look: &Look) -> Sighting {
-        let addresses = self.addresses.clone();
-        self.seen(Look { addresses, ..look.clone() })
+        let networks = self.networks.clone();
+        self.seen(Look { networks, ..look.clone() })
     }
 
     /// This entry when a closer look was not to be had.
     pub fn unseen(self, why: String) -> Sighting {
-        let addresses = self.addresses.clone();
-        self.seen(Look { state: ContainerState::Unknown(why), created_at: None, restarts: 0, addresses })
+        let networks = self.networks.clone();
+        self.seen(Look { state: ContainerState::Unknown(why), has_run: false, created_at: None, restarts: 0, networks })
     }
 }
 
 /// Reads a closer look.
 pub fn look(inspected: ContainerInspectResponse) -> Look {
+    let has_run = |state: &State| state.status != Some(ContainerStateStatusEnum::CREATED);
     Look {
+        has_run: inspected.state.as_ref().is_some_and(has_run),
         state: inspected
             .state
             .map_or_else(|| ContainerState::Unknown("the engine does not say what it is doing".into()), state),
         created_at: inspected.created,
         restarts: inspected.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-        addresses: addresses(inspected.network_settings.and_then(|settings| settings.networks)),
+        networks: networks(inspected.network_settings.and_then(|settings| settings.networks)),
     }
 }
 
@@ -145,9 +156,9 @@ fn since(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().filter(|at| at.year() > 1)
 }
 
-fn addresses(networks: Option<impl IntoIterator<Item = (String, EndpointSettings)>>) -> BTreeMap<String, IpAddr> {
-    let address = |(network, endpoint): (String, EndpointSettings)| Some((network, endpoint.ip_address?.parse().ok()?));
-    networks.into_iter().flatten().filter_map(address).collect()
+fn networks(networks: Option<impl IntoIterator<Item = (String, EndpointSettings)>>) -> Networks {
+    let address = |endpoint: EndpointSettings| endpoint.ip_address?.parse().ok();
+    networks.into_iter().flatten().map(|(network, endpoint)| (network, address(endpoint))).collect()
 }
 
 #[cfg(test)]
@@ -177,6 +188,8 @@ mod tests {
         let seen = pod("Up 2 minutes", "running").seen_before(&look);
         assert_eq!((seen.name.as_str(), seen.id.as_str(), seen.restarts), ("alice_assistant-0123", "5f", 2));
         assert_eq!((seen.pod.to_string(), seen.digest.as_str()), ("alice/assistant".into(), "0123"));
+        assert_eq!(seen.networks, ["agentpod-net", "none"].map(str::to_owned).into());
+        assert!(seen.has_run && !looked(r#"{"Status":"created","Error":"no network"}"#).has_run);
         assert_eq!(seen.addresses, BTreeMap::from([("agentpod-net".into(), "10.0.0.9".parse().unwrap())]));
         let ContainerState::Running { since: Some(since) } = seen.state else { panic!("{:?}", seen.state) };
         assert_eq!(since.format(&Rfc3339).unwrap(), "2026-11-23T10:00:01.25Z");
