@@ -87,6 +87,7 @@ impl Stage {
             site,
             network,
             removal_grace: time::Duration::minutes(10),
+            secrets: Default::default(),
         });
         let stop = CancellationToken::new();
         let task = tokio::spawn(reconciler.run(Mode::Daemon, Some(watch), stop.clone()));

@@ -10,5 +10,6 @@ mod reconcile {
     mod causes;
     mod last_words;
     mod looking;
+    mod secrets;
     pub mod stage;
 }

@@ -53,7 +53,7 @@ fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> 
         None => return Ok(None),
     };
     let place = SecretRef { env, file, age: None };
-    let keys = secrets::plain(&place).and_then(|text| Keys::read(text.expose_secret()));
+    let keys = secrets::resolve(&place).and_then(|text| Keys::read(text.expose_secret()));
     let keys = keys.map_err(|why| anyhow::anyhow!("the webhook's secret in {place}: {why}"))?;
     if let Some(concern) = secrets::concern(&place) {
         warn!("{concern}");

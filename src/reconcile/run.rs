@@ -64,6 +64,9 @@ impl Reconciler {
     pub async fn run(mut self, mode: Mode, watch: Option<Watch>, stop: CancellationToken) -> Ending {
         let started = Instant::now();
         tokio::spawn(triggers::engine_events(self.engine.clone(), self.reports.clone(), stop.clone()));
+        if mode == Mode::Daemon {
+            tokio::spawn(triggers::requests(self.store.clone(), self.reports.clone(), stop.clone()));
+        }
         if let Some(watch) = watch {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
@@ -204,7 +207,7 @@ impl Reconciler {
                 self.source_due = true;
                 true
             }
-            Report::LookAgain => true,
+            Report::LookAgain | Report::Asked => true,
             Report::Engine(event) => {
                 self.note_engine(event);
                 true

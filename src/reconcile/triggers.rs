@@ -18,10 +18,14 @@ use crate::{
     },
     engine::{Engine, EngineEvent},
     source::Watch,
+    store::{Store, StoreError},
 };
 
 /// How soon after a delivery to the webhook the next ones count: a flood of them is one look.
 const FLOOD: Duration = Duration::from_secs(1);
+
+/// How soon it is tried to listen again after the database went away.
+const DEAF: Duration = Duration::from_secs(5);
 
 /// A message to the reconciler.
 pub(super) enum Report {
@@ -31,6 +35,8 @@ pub(super) enum Report {
     Engine(EngineEvent),
     /// The engine's events broke off or began again: something may have been missed.
     LookAgain,
+    /// Another process said that somebody asked for something.
+    Asked,
     /// A pod's step is about to be tried.
     Step(PodId, Step),
     /// A pod's image is being pulled: received and total bytes.
@@ -54,6 +60,7 @@ impl Report {
     pub fn what(&self) -> &'static str {
         match self {
             Self::FilesChanged => "a saved file",
+            Self::Asked => "somebody's request",
             Self::Engine(_) | Self::LookAgain => "the engine's events",
             Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
             Self::Probed { .. } => "a probe",
@@ -96,6 +103,29 @@ pub(super) async fn engine_events(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
         }
+    }
+}
+
+/// Sends a word whenever another process says that somebody asked for something.
+pub(super) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+    let listen = async || -> Result<(), StoreError> {
+        let mut ear = store.listen().await?;
+        loop {
+            ear.heard().await?;
+            let _ = reports.send(Report::Asked);
+        }
+    };
+    let hear = async {
+        loop {
+            if let Err(error) = listen().await {
+                debug!(%error, "requests are not heard until the next round");
+            }
+            tokio::time::sleep(DEAF).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = hear => {}
     }
 }
 

@@ -56,7 +56,7 @@ impl Reader {
                     self.opened.insert(key, value.clone());
                     value
                 }
-                reference => resolve(reference, |name| std::env::var_os(name)),
+                reference => resolve(reference),
             };
             (reference, value)
         });
@@ -77,13 +77,13 @@ fn decrypt(text: &str, identities: &Identities) -> Value {
     value(&bytes)
 }
 
-/// The value in a variable or a file, now; for AgentPod's own secrets.
-pub fn plain(reference: &SecretRef) -> Value {
-    resolve(reference, |name| std::env::var_os(name))
+/// The value behind a reference to an environment variable or a file; or a sentence on why there is none.
+pub fn resolve(reference: &SecretRef) -> Value {
+    resolve_with(reference, |name| std::env::var_os(name))
 }
 
-/// The value behind a reference to an environment variable or a file; or a sentence on why there is none.
-fn resolve(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Value {
+/// The same with another environment.
+fn resolve_with(reference: &SecretRef, environment: impl FnOnce(&str) -> Option<OsString>) -> Value {
     match reference {
         SecretRef { env: Some(name), file: None, age: None } => {
             let found = environment(name).ok_or("it is not set in AgentPod's environment")?;
@@ -170,19 +170,19 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let reference = SecretRef { env: Some("KEY".into()), ..SecretRef::default() };
         let value = OsString::from_vec(value.to_vec());
-        resolve(&reference, |name| (name == "KEY").then_some(value)).map(|secret| secret.expose_secret().into())
+        resolve_with(&reference, |name| (name == "KEY").then_some(value)).map(|secret| secret.expose_secret().into())
     }
 
     fn from_file(path: &Path) -> Result<String, String> {
         let reference = SecretRef { file: Some(path.display().to_string()), ..SecretRef::default() };
-        resolve(&reference, |_| None).map(|secret| secret.expose_secret().into())
+        resolve(&reference).map(|secret| secret.expose_secret().into())
     }
 
     #[test]
     fn a_value_from_the_environment_is_taken_as_it_is() {
         assert_eq!(from_env(b"s3cret\n"), Ok("s3cret\n".into()));
         let reference = SecretRef { env: Some("AGENTPOD_NO_SUCH_VARIABLE".into()), ..SecretRef::default() };
-        assert_eq!(resolve(&reference, |_| None).unwrap_err(), "it is not set in AgentPod's environment");
+        assert_eq!(resolve(&reference).unwrap_err(), "it is not set in AgentPod's environment");
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
         assert!(from_file(&folder.path().join("none")).unwrap_err().contains("no such file"));
         assert!(from_file(Path::new("key")).unwrap_err().contains("not absolute"));
         let both = SecretRef { env: Some("KEY".into()), file: Some("/key".into()), age: None };
-        assert!(resolve(&both, |_| None).unwrap_err().contains("more than one"));
+        assert!(resolve(&both).unwrap_err().contains("more than one"));
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
         let reference = SecretRef { file: Some(path.display().to_string()), ..SecretRef::default() };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(concern(&reference).unwrap().contains("chmod o-rwx"));
-        assert!(resolve(&reference, |_| None).is_ok());
+        assert!(resolve(&reference).is_ok());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert_eq!(concern(&reference), None);
     }

@@ -10,13 +10,14 @@ use sqlx::{PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    PATIENCE, Store, asked,
     error::{Result, StoreError},
     events::{self, Event},
     instance::{self, InstanceRow, NEXT, OLD, next_to},
     key::{InstanceKey, random_text},
     lock::{self, Lead, lock_key},
     pods::{pod_id, token_context},
+    sync::SYNC,
     within,
 };
 use crate::{
@@ -104,7 +105,7 @@ impl Store {
         pods
     }
 
-    /// Gives a pod a new token, which the daemon finds in its next round and replaces the container for. Answers how
+    /// Gives a pod a new token, and tells the daemon, which replaces the container. Answers how
     /// often it has had a new one, or nothing for a pod that was never declared.
     pub async fn rotate_token(&self, pod: &PodId, actor: &str, now: OffsetDateTime) -> Result<Option<i32>> {
         let key = pod.key();
@@ -124,6 +125,7 @@ impl Store {
             if let Some(version) = version {
                 let message = format!("{actor} exchanged its gateway token (version {version})");
                 events::record(&mut transaction, &Event::of_pod(pod, "token_rotated", message), now).await?;
+                asked::tell(&mut transaction).await?;
             }
             transaction.commit().await?;
             Ok(version)
@@ -169,7 +171,7 @@ impl Store {
 
 /// The row of `instance`, with the lock that all who seal tokens hold.
 async fn locked(connection: &mut PgConnection) -> Result<InstanceRow> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key("agentpod sync")).execute(&mut *connection).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *connection).await?;
     // What is said to be written must be: a key file follows it.
     sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *connection).await?;
     the_row(connection).await

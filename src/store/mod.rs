@@ -4,6 +4,7 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod asked;
 pub mod embedded;
 mod error;
 mod events;
@@ -31,6 +32,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use asked::Ear;
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};

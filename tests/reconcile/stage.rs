@@ -6,6 +6,7 @@ use agentpod::{
     core::site::{Scheme, Site},
     engine::{EngineEvent, NetworkSpec, memory::Memory},
     reconcile::{Mode, Overview, Parts, Reconciler},
+    secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
     store::{EventRow, InstanceKey, Store},
 };
@@ -85,7 +86,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
-            secrets: Default::default(),
+            secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
         let stop = CancellationToken::new();
