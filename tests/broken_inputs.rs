@@ -83,7 +83,6 @@ impl Stage {
             embedded: None,
             source,
             folders,
-            secrets: Default::default(),
             site,
             network,
             removal_grace: time::Duration::minutes(10),
