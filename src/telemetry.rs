@@ -3,10 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing::Level;
-use tracing_subscriber::{
-    EnvFilter, Layer, filter::FilterExt, filter::filter_fn, fmt, layer::SubscriberExt, registry,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,12 +21,15 @@ const NEVER_DETAILED: [&str; 4] = ["bollard", "hyper_util", "sqlx", "notify"];
 /// Begins logging; once in a process. `usual` is what is said when `AGENTPOD_LOG` is not set.
 pub fn start(format: LogFormat, usual: &str) {
     let filter = EnvFilter::try_from_env("AGENTPOD_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
-    let filter = filter.and(filter_fn(|about| *about.level() <= Level::INFO || !is_quiet(about.target())));
+    // Two filters for everything, not one for the lines: sqlx asks whether it would be heard and then says nothing, and a
+    // filter of one layer takes its answer to that for its answer to the next line.
+    let cap = filter_fn(|about| *about.level() <= Level::INFO || !is_quiet(about.target()));
+    let all = registry().with(cap).with(filter);
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false);
     let started = match format {
-        LogFormat::Text => registry().with(lines.with_filter(filter)).try_init(),
-        LogFormat::Json => registry().with(lines.json().with_filter(filter)).try_init(),
+        LogFormat::Text => all.with(lines).try_init(),
+        LogFormat::Json => all.with(lines.json()).try_init(),
     };
     // Only a second start in one process fails, and then the first one's settings stay.
     drop(started);
