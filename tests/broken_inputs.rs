@@ -139,11 +139,16 @@ fn shipped(path: &str) -> String {
     fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// A stage on which one AgentPod accepted and applied everything, and ended.
+/// Whether nothing is left to do. Nothing in memory answers a probe, so ready, and with it applied, it never is.
+fn is_settled(seen: &Overview) -> bool {
+    !seen.pods.is_empty() && seen.pods.values().all(|pod| pod.settled)
+}
+
+/// A stage on which one AgentPod accepted and did everything, and ended.
 async fn accepted() -> Stage {
     let stage = Stage::new().await;
     let mut life = stage.live();
-    life.until(&stage, "all is applied", |seen| seen.source.applied && stage.runs()).await;
+    life.until(&stage, "all is done", |seen| is_settled(seen) && stage.runs()).await;
     life.end().await;
     stage
 }
@@ -160,7 +165,7 @@ async fn goes_on_and_heals(stage: &Stage, place: &str, mend: impl FnOnce(&Stage)
     life.until(stage, "what was removed is made again", |_| stage.runs()).await;
     assert_eq!(stage.container().unwrap().0, before, "just as it was");
     mend(stage);
-    life.until(stage, "it is in order again", |seen| seen.source.problems.is_empty() && seen.source.applied).await;
+    life.until(stage, "it is in order again", |seen| seen.source.problems.is_empty() && is_settled(seen)).await;
     life.end().await;
 }
 
@@ -171,7 +176,7 @@ async fn a_start_with_a_broken_adapter_goes_on_with_the_last_that_built_whole() 
     stage.write(file, &shipped(file).replace("port: 8080", "prot: 8080"));
     goes_on_and_heals(&stage, "adapters/echo/adapter.yaml:", |stage| stage.write(file, &shipped(file))).await;
     let row = stage.store.newest().await.unwrap().unwrap();
-    assert!(row.accepted_at.is_some() && row.applied_at.is_some(), "{row:?}");
+    assert!(row.accepted_at.is_some(), "{row:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
