@@ -44,11 +44,14 @@ impl Place {
         fs::read_to_string(self.state.join("postgres/server.log")).unwrap_or_default()
     }
 
-    /// The postmasters of this place, by their command lines. (PostgreSQL overwrites those of its other processes.)
+    /// The postmasters of this place, by their command lines. PostgreSQL overwrites those of its other processes, but
+    /// a moment after they begin: until then they are told by their parent.
     pub fn servers(&self) -> Vec<i32> {
         let start = format!("-D\0{}/", self.dir.path().display());
         let mut pids = processes();
         pids.retain(|pid| cmdline(*pid).contains(&start) && cmdline(*pid).contains("cluster_name=agentpod"));
+        let all = pids.clone();
+        pids.retain(|pid| !parent(*pid).is_some_and(|parent| all.contains(&parent)));
         pids
     }
 
@@ -164,4 +167,10 @@ pub fn fake_binaries(dir: &Path) -> PathBuf {
     }
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     dir
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before may hold anything, closing parentheses too.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
