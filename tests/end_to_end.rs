@@ -9,6 +9,7 @@ mod support {
 mod end_to_end {
     mod accidents;
     mod crash_loop;
+    mod keys;
     mod nowhere;
     mod purge;
     mod quiet;

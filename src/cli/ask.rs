@@ -1,22 +1,23 @@
-//! Asking a person: a yes, or a secret that must not show. A script is never asked: it has to say so with a flag.
+//! Asking a person for a yes, and who it is that asks us. May not take silence for a yes.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::io::{Write, stderr, stdin};
 
 use anyhow::{Result, bail};
 
-/// Whether a person at a terminal says yes to `question`; without a terminal `--yes` must have said so.
+/// Whether a person says yes to a question. With nobody there to ask, `--yes` must have said so.
 pub fn confirm(question: &str, yes: bool) -> Result<bool> {
     if yes {
         return Ok(true);
-    }
-    if !stdin().is_terminal() {
-        bail!("{question}: nobody is here to ask; give --yes if it is meant");
     }
     let mut err = stderr().lock();
     write!(err, "{question}? [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
+    if answer.is_empty() {
+        writeln!(err)?;
+        bail!("nobody is there to agree, so nothing was changed; scripts that mean it say --yes");
+    }
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 

@@ -23,7 +23,13 @@ fn random() -> String {
 #[tokio::test]
 async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
     let mut stand = Stand::start(&[("bob.yaml", &echo("bob", ""))]).await;
-    let [from_env, from_file, rotated, printed] = [random(), random(), random(), random()];
+    let [from_env, from_file, from_age, rotated, printed] = [random(), random(), random(), random(), random()];
+    let said = stand.agentpod(&["secret", "keygen"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let encrypted = stand.agentpod_told(&["secret", "encrypt"], &from_age);
+    assert!(encrypted.code == 0 && encrypted.err.is_empty(), "{}", encrypted.err);
+    let lines: Vec<&str> = encrypted.out.lines().skip(2).map(str::trim).collect();
+    let encrypted = lines.join("\\n");
     stand.restart_with(&[("ALICE_KEY_HERE", from_env.as_str()), ("AGENTPOD_LOG", "trace")]).await;
     let (file, port) = (stand.path("alice-key"), stand.path("bob-port"));
     fs::write(&file, &from_file).unwrap();
@@ -31,7 +37,10 @@ async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
 
     // Changes of every kind: made, replaced, reloaded, rotated, crashed.
     let alice = |config: &str| {
-        let secrets = format!("{{FROM_ENV: {{env: ALICE_KEY_HERE}}, FROM_FILE: {{file: {}}}}}", file.display());
+        let secrets = format!(
+            "{{FROM_ENV: {{env: ALICE_KEY_HERE}}, FROM_FILE: {{file: {}}}, FROM_AGE: {{age: \"{encrypted}\"}}}}",
+            file.display()
+        );
         echo("alice", &format!("secrets: {secrets}, config: {{{config}}}"))
     };
     stand.save("alice.yaml", &alice("mode: one"));
@@ -39,6 +48,7 @@ async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
     let container = stand.container(ALICE);
     assert_eq!(container.variable("FROM_ENV"), Some(from_env.as_str()), "the agent has it");
     assert_eq!(container.variable("FROM_FILE"), Some(from_file.as_str()), "the agent has it");
+    assert_eq!(container.variable("FROM_AGE"), Some(from_age.as_str()), "the agent has it");
     let token = container.variable("ECHO_TOKEN").unwrap().to_owned();
     stand.save("alice.yaml", &alice("mode: two, greeting: Hi"));
     let replaced =
@@ -65,7 +75,7 @@ async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
     assert_eq!(said.code, 0, "{}", said.err);
 
     let places = everywhere(&stand).await;
-    for secret in [&from_env, &from_file, &rotated, &printed, &token] {
+    for secret in [&from_env, &from_file, &from_age, &rotated, &printed, &token] {
         for form in [secret.clone(), STANDARD_NO_PAD.encode(secret).split_off(4)] {
             for (place, text) in &places {
                 assert!(!text.contains(&form), "a secret is in {place}");

@@ -83,6 +83,7 @@ async fn a_new_token_rolls_its_pod_alone_at_once_and_keeps_its_volume() {
     stage.start(Duration::from_secs(3600));
     let first = stage.runs("").await;
     let other = eventually("the other pod runs", async || Some(stage.other()).filter(|other| !other.is_empty())).await;
+    stage.listens().await;
     let volume = |name: &str| stage.engine.world().containers[name].volume.clone();
     let before = volume(&first);
     let asked = stage.store.rotate_token(&POD.parse().unwrap(), "root", time::OffsetDateTime::now_utc()).await;

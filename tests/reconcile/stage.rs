@@ -166,6 +166,15 @@ impl Stage {
         eventually(&format!("there is an event {kind}"), found).await
     }
 
+    /// Waits until the reconciler hears what other processes say.
+    pub async fn listens(&self) {
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let query = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()";
+        while sqlx::query(query).fetch_optional(&mut connection).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Everything that stands in the database, as text.
     pub async fn dump(&self) -> String {
         let mut connection = PgConnection::connect_with(&self.options).await.unwrap();

@@ -65,6 +65,11 @@ impl Stand {
         self.place.folder.join(name)
     }
 
+    /// The daemon's state directory.
+    pub fn state(&self) -> PathBuf {
+        self.place.state()
+    }
+
     /// The instance's name.
     pub fn instance(&self) -> &str {
         &self.place.name
