@@ -1,0 +1,112 @@
+//! What the engine in memory holds, and the one law it watches by itself. No call is answered in here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use time::OffsetDateTime;
+
+use crate::{
+    core::{
+        actual::{ContainerState, Exit},
+        digest::Digest,
+        names::PodId,
+    },
+    engine::{EngineError, Result},
+};
+
+/// When an injected fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Before the call has any effect.
+    Before,
+    /// After the call took effect: the answer is lost.
+    After,
+}
+
+/// A container in the memory engine.
+#[derive(Debug, Clone)]
+pub struct MemoryContainer {
+    /// Whose it is.
+    pub pod: PodId,
+    /// The digest it was made for.
+    pub digest: Digest,
+    /// The volume it writes to.
+    pub volume: String,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// Whether it ever ran.
+    pub has_run: bool,
+    /// The networks it is attached to.
+    pub networks: BTreeSet<String>,
+    /// Its files by path.
+    pub files: BTreeMap<String, String>,
+    /// How often it was restarted.
+    pub restarts: u32,
+    pub(super) order: u64,
+}
+
+/// Everything the engine holds.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Containers by name.
+    pub containers: BTreeMap<String, MemoryContainer>,
+    /// Volumes and their labels.
+    pub volumes: BTreeMap<String, BTreeMap<String, String>>,
+    /// What containers wrote, by name.
+    pub logs: BTreeMap<String, Vec<String>>,
+    /// Networks.
+    pub networks: BTreeSet<String>,
+    /// Images that are present.
+    pub images: BTreeSet<String>,
+    /// Every call that changed something, in order: `start alice_a-0123abcd`.
+    pub writes: Vec<String>,
+    /// How often containers were listed.
+    pub lists: u64,
+    /// Calls that are refused for as long as they stand here, as they would stand in `writes`: `start alice_a-0123abcd`.
+    pub refused: BTreeSet<String>,
+    /// Names of containers that are somebody else's.
+    pub taken: BTreeSet<String>,
+    /// Whether the engine answers at all.
+    pub unreachable: bool,
+    /// Breaches of "never two live containers on one volume".
+    pub violations: Vec<String>,
+    /// The time the engine believes it is.
+    pub now: Option<OffsetDateTime>,
+    pub(super) faults: VecDeque<Option<Fault>>,
+    pub(super) made: u64,
+}
+
+impl World {
+    pub(super) fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
+        self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(format!("there is no container {name}")))
+    }
+
+    pub(super) fn has_volume(&self, volume: &str) -> bool {
+        self.containers.values().any(|container| container.volume == volume)
+    }
+
+    /// As Docker has it: what could not be started stands there as ended, and why.
+    pub(super) fn failed_start(&mut self, what: &str) {
+        let name = what.strip_prefix("start ").map(str::to_owned);
+        if let Some(container) = name.and_then(|name| self.containers.get_mut(&name)) {
+            let error = "injected".into();
+            container.state = ContainerState::Exited(Exit { code: 128, out_of_memory: false, error });
+        }
+    }
+
+    pub(super) fn watch_volumes(&mut self) {
+        let mut live: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, container) in self.containers.iter().filter(|(_, container)| is_live(&container.state)) {
+            if let Some(other) = live.insert(&container.volume, name) {
+                self.violations.push(format!("{other} and {name} both run on {}", container.volume));
+            }
+        }
+    }
+
+    pub(super) fn clock(&self) -> OffsetDateTime {
+        self.now.unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+pub(super) fn is_live(state: &ContainerState) -> bool {
+    matches!(state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
+}
