@@ -123,22 +123,14 @@ pub(super) fn next_to(file: &Path, what: &str) -> PathBuf {
 
 /// The key of a database in a file, or a new one there if the database is new, too.
 pub(super) async fn key(pool: &PgPool, file: &Path, instance: &InstanceName) -> Result<InstanceKey> {
-    let mut found = None;
-    // Twice: between the look at the row and at the files an exchange may have come to its end.
-    for _ in 0..2 {
-        let Some(row) = read(pool).await? else {
-            return match InstanceKey::load(file)? {
-                Some(key) => Ok(key),
-                None => InstanceKey::create(file),
-            };
+    let Some(row) = read(pool).await? else {
+        return match InstanceKey::load(file)? {
+            Some(key) => Ok(key),
+            None => InstanceKey::create(file),
         };
-        same_instance(&row, instance)?;
-        match row.key_in(file) {
-            Ok(key) => return Ok(key),
-            Err(error) => found = Some(error),
-        }
-    }
-    Err(found.unwrap_or_else(|| StoreError::Other("no key was looked for".into())))
+    };
+    same_instance(&row, instance)?;
+    row.key_in(file)
 }
 
 /// Makes the row if the database is new, checks it if not, and opens the key of the fingerprints.

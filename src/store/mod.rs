@@ -55,6 +55,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long bringing the tables up to date may take.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
+/// How often the key of a database is looked for before it is said not to be there.
+const LOOKS: u32 = 3;
 /// Postgres 14, as it numbers itself.
 const OLDEST_SERVER: i32 = 140_000;
 
@@ -79,6 +81,18 @@ impl Store {
     /// The same with the key that stands in a file; made there only if the database is new, too.
     pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
         let pool = prepare(&options).await?;
+        // Another process may exchange the key between our looks at the rows and at the files.
+        for _ in 1..LOOKS {
+            let key = within(PATIENCE, instance::key(&pool, file, instance)).await;
+            let opened = match key {
+                Ok(key) => Self::with_key(pool.clone(), options.clone(), key, instance).await,
+                Err(error) => Err(error),
+            };
+            match opened {
+                Err(StoreError::KeyMismatch(_)) => {}
+                outcome => return outcome,
+            }
+        }
         let key = within(PATIENCE, instance::key(&pool, file, instance)).await?;
         Self::with_key(pool, options, key, instance).await
     }

@@ -3,6 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use agentpod::store::{InstanceKey, Lead, Store, StoreError};
@@ -187,20 +191,26 @@ async fn at_no_moment_of_an_exchange_is_a_process_that_starts_without_a_key() {
     let stage = Stage::new().await;
     let before = tokens(&stage.open().await.unwrap()).await;
     let (options, file) = (stage.options.clone(), stage.file(""));
+    let opened = Arc::new(AtomicUsize::new(0));
+    let seen = opened.clone();
     let exchanges = tokio::spawn(async move {
         let store = Store::open_with_key_file(options, &file, &"test".parse().unwrap()).await.unwrap();
         for _ in 0..25 {
             let mut lead = lead(&store).await;
             store.exchange_key(&mut lead, "root", at(1)).await.unwrap();
             lead.release().await.unwrap();
+            // One at a time is what people do: the next when somebody has started since.
+            let so_far = seen.load(SeqCst);
+            while seen.load(SeqCst) == so_far {
+                tokio::task::yield_now().await;
+            }
         }
     });
-    let mut opened = 0;
-    while !exchanges.is_finished() || opened < 5 {
+    while !exchanges.is_finished() {
         let store = stage.open().await.unwrap();
         assert_eq!(tokens(&store).await, before);
         store.close().await;
-        opened += 1;
+        opened.fetch_add(1, SeqCst);
     }
     exchanges.await.unwrap();
 }
