@@ -79,7 +79,7 @@ async fn lead(store: &Store) -> Lead {
         if let Some(lead) = store.try_lead().await.unwrap() {
             return lead;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 
@@ -202,7 +202,7 @@ async fn at_no_moment_of_an_exchange_is_a_process_that_starts_without_a_key() {
             // One at a time is what people do: the next when somebody has started since.
             let so_far = seen.load(SeqCst);
             while seen.load(SeqCst) == so_far {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         }
     });
