@@ -4,8 +4,10 @@
 //! no files. Time, secrets' fingerprints and the engine's answers come in as arguments. `tests/purity.rs` reads the
 //! imports of this folder and fails when that stops being true.
 
+pub mod access;
 pub mod actual;
 pub mod adapter;
+pub mod commit;
 pub mod crash;
 pub mod desired;
 pub mod digest;

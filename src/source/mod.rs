@@ -17,7 +17,7 @@ pub use error::SourceError;
 pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
 
-use crate::core::digest::Digest;
+use crate::core::{commit::Commit, digest::Digest};
 
 /// All manifest files of a source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +28,22 @@ pub struct Snapshot {
     pub origin: String,
     /// The files by their path below the source's root, with `/` between folders.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The commit they were read from, where the source keeps commits.
+    pub commit: Option<Commit>,
 }
 
 impl Snapshot {
     /// The files of one moment.
     pub fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
         let revision = Digest::of_files("", &files).as_str().into();
-        Self { revision, origin: origin.into(), files }
+        Self { revision, origin: origin.into(), files, commit: None }
+    }
+
+    /// The same, from a commit.
+    #[must_use]
+    pub fn of(mut self, commit: Commit) -> Self {
+        self.commit = Some(commit);
+        self
     }
 
     /// The files as [`crate::core::manifest::read`] takes them.
