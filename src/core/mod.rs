@@ -29,3 +29,4 @@ pub mod shape;
 pub mod site;
 pub mod status;
 pub mod template;
+pub mod view;

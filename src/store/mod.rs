@@ -17,6 +17,7 @@ mod purge;
 mod revisions;
 mod status;
 mod sync;
+pub mod view;
 
 use std::{
     fmt,
