@@ -19,6 +19,7 @@ mod record;
 mod redact;
 mod round;
 mod run;
+mod shown;
 mod triggers;
 
 pub use inputs::{Inputs, Refused};

@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, triggers::Report};
+use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report};
 use crate::{
     core::{
         actual::Actual,
@@ -87,6 +87,7 @@ pub struct Reconciler {
     /// How long it took pods to become ready, until that is told.
     pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
+    pub(super) shown: Shown,
     pub(super) reader: Reader,
     pub(super) secrets: BTreeMap<SecretRef, secrets::Value>,
     pub(super) desired: Option<Arc<Desired>>,
@@ -239,6 +240,7 @@ impl Reconciler {
             handed: Handed::default(),
             became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            shown: None,
             reader: secrets,
             secrets: BTreeMap::new(),
             desired: None,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Reconciler, Refused};
@@ -33,6 +34,7 @@ impl Reconciler {
     /// Makes one round. Only the database can keep it from being made; then everything holds.
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
         let now = OffsetDateTime::now_utc();
+        let began = Instant::now();
         self.load().await?;
         if self.source_due {
             self.take_revision(now).await?;
@@ -44,6 +46,7 @@ impl Reconciler {
         self.learn_values().await?;
         if let Some(desired) = self.desired.clone() {
             self.decide(&desired, now);
+            self.show_plans(now).await?;
             self.hand_out(&desired, now).await?;
         }
         self.judge(now);
@@ -53,6 +56,9 @@ impl Reconciler {
         self.journal.restarts(self.restarts(), now).await?;
         self.journal.prune(now).await?;
         self.note_applied(now).await?;
+        if whole {
+            self.show_round(now, began.elapsed()).await?;
+        }
         self.rounds += 1;
         self.publish();
         Ok(())
@@ -176,6 +182,7 @@ impl Reconciler {
         if !same || self.sync_due {
             self.sync_due = true;
             let outcome = self.store.sync(&desired, now).await?;
+            self.store.keep_wishes(&desired, now).await?;
             if !(outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty()) {
                 self.known = self.store.known().await?;
                 for (id, stored) in self.store.circumstances().await? {

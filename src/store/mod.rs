@@ -15,6 +15,7 @@ mod lock;
 mod pods;
 mod purge;
 mod revisions;
+mod shown;
 mod status;
 mod sync;
 pub mod view;
@@ -41,6 +42,7 @@ pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use revisions::{Judged, Revision, RevisionRow};
+pub use shown::Round;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 

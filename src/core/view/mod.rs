@@ -2,7 +2,9 @@
 //! its config with what looks like a secret hidden. Pure; where it is kept and who sees it is decided elsewhere.
 
 mod conceal;
+mod plan;
 mod shape;
 
 pub use conceal::{HIDDEN, conceal};
+pub use plan::{ActionLine, PlanLine};
 pub use shape::{FileShape, Shape, ShapeLine, side_by_side};

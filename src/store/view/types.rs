@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+pub use crate::core::view::{ActionLine, FileShape, PlanLine, Shape, ShapeLine};
 use crate::{
     core::{
         names::{AdapterName, PodId, TenantName},
         problem::Problem,
         status::Phase,
-        view::{Shape, ShapeLine},
     },
     store::DesiredStatus,
 };
@@ -162,17 +162,6 @@ pub struct Condition {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub since: Option<OffsetDateTime>,
-}
-
-/// What the last round decided about a pod, as `agentpod plan` would say it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PlanLine {
-    /// `settled`, `act` or `hold`.
-    pub decision: String,
-    /// Why: the cause of its steps, or what holds it. Empty when settled.
-    pub why: String,
-    /// The steps in order.
-    pub steps: Vec<String>,
 }
 
 /// A pod, whole.
@@ -339,18 +328,6 @@ pub struct RoundLine {
     pub held: i32,
     /// How many were as they should be.
     pub settled: i32,
-}
-
-/// What a round did about one pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ActionLine {
-    /// Which.
-    #[schemars(with = "String")]
-    pub pod: PodId,
-    /// Why.
-    pub cause: String,
-    /// The steps in order.
-    pub steps: Vec<String>,
 }
 
 /// The machine the pods run on, as last measured.
