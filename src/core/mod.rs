@@ -27,5 +27,6 @@ pub mod retry;
 pub mod secret;
 pub mod shape;
 pub mod site;
+pub mod stale;
 pub mod status;
 pub mod template;

@@ -20,8 +20,9 @@ mod redact;
 mod round;
 mod run;
 mod triggers;
+mod watchdog;
 
-pub use inputs::{Inputs, Refused};
+pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
