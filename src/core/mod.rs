@@ -27,6 +27,7 @@ pub mod retry;
 pub mod secret;
 pub mod shape;
 pub mod site;
+pub mod stale;
 pub mod status;
 pub mod template;
 pub mod view;

@@ -21,8 +21,9 @@ mod round;
 mod run;
 mod shown;
 mod triggers;
+mod watchdog;
 
-pub use inputs::{Inputs, Refused};
+pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};

@@ -13,10 +13,13 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report};
+use super::{
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report, watchdog::Watchdog,
+};
 use crate::{
     core::{
         actual::Actual,
+        commit::Commit,
         crash::CrashWatch,
         desired::{Desired, KnownPod},
         names::PodId,
@@ -105,6 +108,11 @@ pub struct Reconciler {
     /// The desired state has not been written to the store yet.
     pub(super) sync_due: bool,
     pub(super) revision_row: Option<i64>,
+    /// When that row was accepted.
+    pub(super) accepted_at: Option<OffsetDateTime>,
+    pub(super) watchdog: Watchdog,
+    /// Pods that stand as declared, and whose row says of which revision.
+    pub(super) settled: BTreeSet<PodId>,
     /// Everything was as declared in the last round.
     pub(super) applied: bool,
     pub(super) began: OffsetDateTime,
@@ -190,10 +198,27 @@ pub struct SourceView {
     pub origin: String,
     /// The revision in force.
     pub accepted: Option<String>,
+    /// When it was accepted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub accepted_at: Option<OffsetDateTime>,
+    /// The newest commit with its files, where the source keeps commits.
+    pub commit: Option<Commit>,
     /// Whether everything is as it says.
     pub applied: bool,
     /// What is wrong with the newest revision, if it was refused.
     pub problems: Vec<Problem>,
+    /// The newest revision, if it could be read and was refused.
+    pub refused: Option<String>,
+    /// Its commit, where the source keeps commits.
+    pub refused_commit: Option<Commit>,
+    /// When the source was last read well.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub read_at: Option<OffsetDateTime>,
+    /// Since when it counts as stale: not read for three intervals.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub stale_since: Option<OffsetDateTime>,
+    /// Why it could not be read last.
+    pub unread: Option<String>,
 }
 
 /// What others may see of a pod.
@@ -253,6 +278,9 @@ impl Reconciler {
             tick: TICK,
             sync_due: true,
             revision_row: None,
+            accepted_at: None,
+            watchdog: Watchdog::default(),
+            settled: BTreeSet::new(),
             applied: false,
             began: OffsetDateTime::now_utc(),
             rounds: 0,
@@ -287,6 +315,8 @@ impl Reconciler {
             };
             (id.to_string(), view)
         });
+        let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
+        let refused = refused.map(|reading| &reading.snapshot);
         self.overview.send_replace(Overview {
             role: Role::Active,
             role_since: Some(self.began),
@@ -296,7 +326,14 @@ impl Reconciler {
             source: SourceView {
                 origin: self.inputs.origin(),
                 accepted: self.inputs.revision().map(str::to_owned),
+                accepted_at: self.accepted_at,
+                commit: self.inputs.snapshot().and_then(|snapshot| snapshot.commit.clone()),
                 applied: self.applied,
+                refused: refused.map(|snapshot| snapshot.revision.clone()),
+                refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
+                read_at: self.watchdog.read_at,
+                stale_since: self.watchdog.stale_since,
+                unread: self.watchdog.why.clone(),
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),
             },
             engine: match &self.actual {
