@@ -14,7 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report, watchdog::Watchdog,
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report,
+    watchdog::Watchdog,
 };
 use crate::{
     core::{

@@ -1,15 +1,20 @@
 //! The read model: everything pages and API show, read from Postgres alone, so that an AgentPod that stands by shows the
 //! same. Every question is asked by a person, and what that person may not see is not in the answer. Writes nothing.
 
+mod cursor;
+mod events;
+mod glance;
+mod pod;
+mod pods;
+mod source;
+mod tenants;
 mod types;
+mod usage;
 
 pub use types::*;
 
-use super::{Store, error::Result};
-use crate::core::{
-    access::Person,
-    names::{PodId, TenantName},
-};
+use super::Store;
+use crate::core::access::Person;
 
 /// The store as one person may see it.
 #[derive(Debug, Clone, Copy)]
@@ -26,58 +31,8 @@ impl Store {
 }
 
 impl View<'_> {
-    /// The fleet at a glance.
-    pub async fn glance(&self) -> Result<Glance> {
-        todo!()
-    }
-
-    /// Pods in a list. A cursor that makes no sense is the first page.
-    pub async fn pods(&self, query: &PodQuery) -> Result<Page<PodLine>> {
-        todo!("{query:?}")
-    }
-
-    /// One pod, whole.
-    pub async fn pod(&self, id: &PodId) -> Result<Option<PodDetail>> {
-        todo!("{id}")
-    }
-
-    /// What a pod used over the last day, oldest first.
-    pub async fn usage(&self, id: &PodId) -> Result<Option<Vec<UsagePoint>>> {
-        todo!("{id}")
-    }
-
-    /// Events, newest first.
-    pub async fn events(&self, query: &EventQuery) -> Result<Page<EventLine>> {
-        todo!("{query:?}")
-    }
-
-    /// The tenants with pods or a declaration, in order.
-    pub async fn tenants(&self) -> Result<Vec<TenantLine>> {
-        todo!()
-    }
-
-    /// One of them.
-    pub async fn tenant(&self, name: &TenantName) -> Result<Option<TenantLine>> {
-        todo!("{name}")
-    }
-
-    /// The adapters in force, in order; not for a tenant's person.
-    pub async fn adapters(&self) -> Result<Option<Vec<AdapterLine>>> {
-        todo!()
-    }
-
-    /// What became of the source; not for a tenant's person.
-    pub async fn source(&self) -> Result<Option<SourceLine>> {
-        todo!()
-    }
-
-    /// Revisions, newest first; not for a tenant's person.
-    pub async fn revisions(&self, limit: u32, after: Option<&str>) -> Result<Option<Page<RevisionLine>>> {
-        todo!("{limit} {after:?}")
-    }
-
-    /// One revision; not for a tenant's person.
-    pub async fn revision(&self, id: i64) -> Result<Option<RevisionLine>> {
-        todo!("{id}")
+    /// The one tenant whose things may be in an answer; `None` means all. The first parameter of every question.
+    fn only(&self) -> Option<&str> {
+        self.person.tenant.as_ref().map(|tenant| tenant.as_str())
     }
 }

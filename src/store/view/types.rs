@@ -235,6 +235,20 @@ pub struct UsagePoint {
     pub storage_mb: Option<i32>,
 }
 
+/// What a pod used when last measured.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UsageNow {
+    /// Which.
+    #[schemars(with = "String")]
+    pub id: PodId,
+    /// MiB of memory.
+    pub memory_mb: i32,
+    /// Processor time, 100 being one processor.
+    pub cpu_percent: f32,
+    /// MiB in its volume, if that was measured.
+    pub storage_mb: Option<i32>,
+}
+
 /// Which events are asked for; newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
@@ -360,12 +374,33 @@ pub struct HostLine {
 /// What became of the source.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SourceLine {
+    /// Since when it could not be read, if it cannot.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub stale_since: Option<OffsetDateTime>,
+    /// Why not, if that is known.
+    pub stale_why: Option<String>,
     /// The revision judged last, accepted or rejected.
     pub fetched: Option<RevisionLine>,
     /// The revision in force.
     pub accepted: Option<RevisionLine>,
     /// The newest revision after which everything was as it declares.
     pub applied: Option<RevisionLine>,
+}
+
+/// The commit a revision was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CommitLine {
+    /// Its full id, in hexadecimal digits.
+    pub id: String,
+    /// As the commit says; anybody can write anything there.
+    pub author: String,
+    /// The first line of its message.
+    pub summary: String,
+    /// By its committer's clock.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Time")]
+    pub committed_at: OffsetDateTime,
 }
 
 /// A revision in a list.
@@ -377,6 +412,8 @@ pub struct RevisionLine {
     pub hash: String,
     /// Where it came from.
     pub origin: String,
+    /// The newest commit with these files, where the source keeps commits.
+    pub commit: Option<CommitLine>,
     /// `accepted` or `rejected`.
     pub state: String,
     /// What is wrong with a rejected one.
