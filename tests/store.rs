@@ -17,6 +17,7 @@ mod store {
     mod revisions;
     mod status;
     mod sync;
+    mod view;
 }
 
 use agentpod::store::{InstanceKey, Store};
