@@ -4,6 +4,7 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod accounts;
 mod asked;
 pub mod embedded;
 mod error;
@@ -15,6 +16,7 @@ mod lock;
 mod pods;
 mod purge;
 mod revisions;
+mod sessions;
 mod status;
 mod sync;
 
@@ -32,6 +34,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use accounts::Account;
 pub use asked::Ear;
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
@@ -40,6 +43,7 @@ pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use revisions::{Judged, Revision, RevisionRow};
+pub use sessions::{ApiToken, Lifetime};
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 
