@@ -1,9 +1,11 @@
 //! Passwords: hashed with Argon2id, and compared, always off the threads that serve, and few at a time: each takes 19 MiB
-//! and tens of milliseconds by intention. Keeps nothing.
+//! and tens of milliseconds by intention. Also makes the ids and tokens that stand in for a password. Keeps nothing.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use argon2::{Argon2, PasswordHasher, PasswordVerifier, password_hash::phc::PasswordHash};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -87,6 +89,13 @@ impl Passwords {
         });
         work.await.map_err(|_| Busy)
     }
+}
+
+/// An id or token that nobody guesses: 256 random bits as text. `None` if the system gives none.
+pub fn new_secret() -> Option<SecretString> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 /// Whether a password may be chosen.

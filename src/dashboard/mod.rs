@@ -38,8 +38,8 @@ pub struct Dashboard {
     pub hooks: Option<Arc<Hooks>>,
 }
 
-/// Every route. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
-fn routes(dashboard: &Dashboard) -> Routes {
+/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
+pub fn routes(dashboard: &Dashboard) -> Routes {
     let Dashboard { auth, view, hooks } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
@@ -48,7 +48,7 @@ fn routes(dashboard: &Dashboard) -> Routes {
         .unify()
         .or(status(view.clone()))
         .unify();
-    all.recover(refusal::recover).unify().boxed()
+    all.boxed()
 }
 
 /// Whether we live and are ready: for whoever looks after this process.

@@ -27,14 +27,17 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::compression::Compression;
 use tracing::error;
-use warp::http::{Request, Response};
+use warp::{
+    Filter,
+    http::{Request, Response},
+};
 
 use super::{
-    Dashboard,
+    Dashboard, Routes,
     auth::Auth,
     gate::{self, Client},
     outside,
-    refusal::Refusal,
+    refusal::{self, Refusal},
     routes,
 };
 
@@ -46,19 +49,19 @@ const GRACE: Duration = Duration::from_secs(5);
 type Failure = Box<dyn Error + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 
-/// Serves until `stop`. The task ends when the last connection has.
+/// Serves the dashboard until `stop`. The task ends when the last connection has.
 pub async fn serve(listen: SocketAddr, dashboard: Dashboard, stop: CancellationToken) -> Result<JoinHandle<()>> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| anyhow::anyhow!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
-    Ok(serve_on(listener, dashboard, stop))
+    Ok(serve_on(listener, dashboard.auth.clone(), routes(&dashboard), stop))
 }
 
-/// The same on what is listened on already.
-pub fn serve_on(listener: TcpListener, dashboard: Dashboard, stop: CancellationToken) -> JoinHandle<()> {
+/// Serves any routes behind the gate, on what is listened on already.
+pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: CancellationToken) -> JoinHandle<()> {
     // warp's own server has no time limit for a request's head, so the connections are ours.
-    let inner = TowerToHyperService::new(Compression::new(warp::service(routes(&dashboard))));
-    let auth = dashboard.auth;
+    let routes = routes.recover(refusal::recover).unify().boxed();
+    let inner = TowerToHyperService::new(Compression::new(warp::service(routes)));
     tokio::spawn(async move {
         let connections = TaskTracker::new();
         loop {

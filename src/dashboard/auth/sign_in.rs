@@ -7,8 +7,6 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 use serde_json::json;
 use warp::{
@@ -109,7 +107,7 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Sent) 
     })?;
     let details = Some(json!({"address": client.to_string()}));
     if is_right && account.as_ref().is_some_and(|account| account.is_enabled()) {
-        let id = new_secret().ok_or_else(Refusal::internal)?;
+        let id = passwords::new_secret().ok_or_else(Refusal::internal)?;
         let event = Event { details: details.clone(), ..Event::of_none("signed_in", format!("{name} signed in")) };
         if auth.store.begin_session(&id, &name, LIFETIME, &event, now).await? {
             throttle().succeeded(&name, client);
@@ -128,13 +126,6 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Sent) 
     };
     auth.store.record(&Event { details, ..Event::of_none("login_failed", message) }, now).await?;
     Ok(form(StatusCode::UNAUTHORIZED, &next, &name, Some("The name or the password is not right.")))
-}
-
-/// An id or token that nobody guesses: 256 random bits.
-pub(crate) fn new_secret() -> Option<SecretString> {
-    let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 fn form(status: StatusCode, next: &str, name: &str, problem: Option<&str>) -> Response {
