@@ -4,6 +4,7 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod accounts;
 mod applied;
 mod asked;
 pub mod embedded;
@@ -17,6 +18,7 @@ mod pods;
 mod purge;
 mod requests;
 mod revisions;
+mod sessions;
 mod shown;
 mod source_state;
 mod status;
@@ -37,6 +39,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use accounts::Account;
 pub use asked::Ear;
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
@@ -46,6 +49,7 @@ pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use requests::RequestRow;
 pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
+pub use sessions::{ApiToken, Lifetime};
 pub use shown::Round;
 pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
