@@ -19,6 +19,7 @@ mod record;
 mod redact;
 mod round;
 mod run;
+mod tally;
 mod triggers;
 mod watchdog;
 
@@ -26,3 +27,4 @@ pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
+pub use tally::Tally;

@@ -13,7 +13,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, triggers::Report, watchdog::Watchdog};
+use super::{
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, tally::Tally, triggers::Report,
+    watchdog::Watchdog,
+};
 use crate::{
     core::{
         actual::Actual,
@@ -108,6 +111,7 @@ pub struct Reconciler {
     /// When that row was accepted.
     pub(super) accepted_at: Option<OffsetDateTime>,
     pub(super) watchdog: Watchdog,
+    pub(super) tally: Tally,
     /// Pods that stand as declared, and whose row says of which revision.
     pub(super) settled: BTreeSet<PodId>,
     /// Everything was as declared in the last round.
@@ -155,6 +159,9 @@ pub struct Overview {
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
+    /// What was counted since this AgentPod acts.
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 /// Which of the AgentPods on one database this is.
@@ -208,6 +215,8 @@ pub struct SourceView {
     pub refused: Option<String>,
     /// Its commit, where the source keeps commits.
     pub refused_commit: Option<Commit>,
+    /// The commit that was fetched last, whatever became of it, where the source keeps commits.
+    pub fetched: Option<Commit>,
     /// When the source was last read well.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,
@@ -276,6 +285,7 @@ impl Reconciler {
             revision_row: None,
             accepted_at: None,
             watchdog: Watchdog::default(),
+            tally: Tally::default(),
             settled: BTreeSet::new(),
             applied: false,
             began: OffsetDateTime::now_utc(),
@@ -296,6 +306,13 @@ impl Reconciler {
         self
     }
 
+    /// The same with another time in which the source should be read, for tests.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.watchdog.interval = Some(interval);
+        self
+    }
+
     /// Publishes what others may see.
     pub(super) fn publish(&self) {
         let pods = self.statuses.iter().map(|(id, status)| {
@@ -313,6 +330,7 @@ impl Reconciler {
         });
         let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
         let refused = refused.map(|reading| &reading.snapshot);
+        let health = self.inputs.health();
         self.overview.send_replace(Overview {
             role: Role::Active,
             role_since: Some(self.began),
@@ -327,9 +345,10 @@ impl Reconciler {
                 applied: self.applied,
                 refused: refused.map(|snapshot| snapshot.revision.clone()),
                 refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
-                read_at: self.watchdog.read_at,
+                read_at: self.watchdog.read_at(&health),
                 stale_since: self.watchdog.stale_since,
-                unread: self.watchdog.why.clone(),
+                fetched: health.fetched,
+                unread: health.last_error,
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),
             },
             engine: match &self.actual {
@@ -339,6 +358,7 @@ impl Reconciler {
             database: self.database.clone(),
             busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
+            tally: self.tally.clone(),
         });
     }
 }
