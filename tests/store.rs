@@ -7,6 +7,7 @@ mod support {
 }
 
 mod store {
+    mod applied;
     mod events;
     mod exchange;
     mod key;
@@ -15,6 +16,7 @@ mod store {
     mod pods;
     mod purge;
     mod revisions;
+    mod source_state;
     mod status;
     mod sync;
     mod view;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod actual;
 pub mod adapter;
 pub mod commit;
+pub mod comparison;
 pub mod crash;
 pub mod desired;
 pub mod digest;

@@ -6,6 +6,7 @@ pub mod auth;
 mod gate;
 pub mod hooks;
 mod html;
+pub mod metrics;
 mod outside;
 pub mod refusal;
 mod server;
@@ -53,6 +54,11 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
 
 /// Whether we live and are ready: for whoever looks after this process.
 fn open(view: watch::Receiver<Overview>) -> Routes {
+    let metrics_view = view.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
+        let text = metrics::text(&metrics_view.borrow());
+        reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
+    });
     let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
     let readyz = warp::path!("readyz").and(warp::get()).map(move || {
         let overview = view.borrow();
@@ -61,7 +67,7 @@ fn open(view: watch::Receiver<Overview>) -> Routes {
         let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
         reply::with_status(body, status).into_response()
     });
-    healthz.or(readyz).unify().boxed()
+    healthz.or(readyz).unify().or(metrics).unify().boxed()
 }
 
 /// What the last round published. It is about all tenants, so a tenant's person does not see it.

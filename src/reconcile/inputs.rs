@@ -16,7 +16,7 @@ use crate::{
         secret::{Fingerprints, SecretRef},
         site::Site,
     },
-    source::{AdapterFolders, Snapshot, Source, SourceError},
+    source::{AdapterFolders, Snapshot, Source, SourceError, SourceHealth},
     store::{Fetched, Revision},
 };
 
@@ -42,8 +42,6 @@ impl Reading {
 pub struct Refused {
     /// What was read, if the source and the adapters could be read at all.
     pub reading: Option<Arc<Reading>>,
-    /// Why the source could not be read, if that is the reason.
-    pub unread: Option<String>,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -83,6 +81,11 @@ impl Inputs {
         self.source.origin()
     }
 
+    /// When the source was read last, and what came of it.
+    pub fn health(&self) -> SourceHealth {
+        self.source.health()
+    }
+
     /// The site everything is built for.
     pub fn site(&self) -> &Site {
         &self.site
@@ -115,7 +118,7 @@ impl Inputs {
             (snapshot, adapters) => {
                 let (source, folders) = (snapshot.err(), adapters.err());
                 let problems = [&source, &folders].into_iter().flatten().flat_map(SourceError::problems).collect();
-                Err(Refused { reading: None, unread: source.map(|error| error.to_string()), problems })
+                Err(Refused { reading: None, problems })
             }
         }
     }
@@ -148,7 +151,7 @@ impl Inputs {
         if problems.is_empty() {
             Ok(Fresh { reading, adapters_revision, manifests: Arc::new(manifests), adapters: Arc::new(adapters) })
         } else {
-            Err(Refused { reading: Some(reading), unread: None, problems })
+            Err(Refused { reading: Some(reading), problems })
         }
     }
 
@@ -166,7 +169,7 @@ impl Inputs {
                 now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
             }
             (Some(Err(refused)), Err(_)) => return Err(refused),
-            (None, Err(error)) => return Err(Refused { reading: None, unread: None, problems: error.problems() }),
+            (None, Err(error)) => return Err(Refused { reading: None, problems: error.problems() }),
         };
         self.accept(fresh);
         Ok(())
@@ -207,7 +210,7 @@ impl Inputs {
         if let Some(built) = self.built.as_ref().filter(|built| built.from == from) {
             return Ok(Some(built.desired.clone()));
         }
-        let refused = |problems| Refused { reading: Some(reading.clone()), unread: None, problems };
+        let refused = |problems| Refused { reading: Some(reading.clone()), problems };
         let desired = Arc::new(desired::build(manifests, adapters, &self.site, known, fingerprints).map_err(refused)?);
         self.built = Some(Built { from, desired: desired.clone() });
         Ok(Some(desired))

@@ -20,6 +20,7 @@ mod redact;
 mod round;
 mod run;
 mod shown;
+mod tally;
 mod triggers;
 mod watchdog;
 
@@ -27,3 +28,4 @@ pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
+pub use tally::Tally;

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, triggers::Report,
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, triggers::Report,
     watchdog::Watchdog,
 };
 use crate::{
@@ -112,6 +112,7 @@ pub struct Reconciler {
     /// When that row was accepted.
     pub(super) accepted_at: Option<OffsetDateTime>,
     pub(super) watchdog: Watchdog,
+    pub(super) tally: Tally,
     /// Pods that stand as declared, and whose row says of which revision.
     pub(super) settled: BTreeSet<PodId>,
     /// Everything was as declared in the last round.
@@ -159,6 +160,9 @@ pub struct Overview {
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
+    /// What was counted since this AgentPod acts.
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 /// Which of the AgentPods on one database this is.
@@ -212,6 +216,8 @@ pub struct SourceView {
     pub refused: Option<String>,
     /// Its commit, where the source keeps commits.
     pub refused_commit: Option<Commit>,
+    /// The commit that was fetched last, whatever became of it, where the source keeps commits.
+    pub fetched: Option<Commit>,
     /// When the source was last read well.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,
@@ -281,6 +287,7 @@ impl Reconciler {
             revision_row: None,
             accepted_at: None,
             watchdog: Watchdog::default(),
+            tally: Tally::default(),
             settled: BTreeSet::new(),
             applied: false,
             began: OffsetDateTime::now_utc(),
@@ -301,6 +308,13 @@ impl Reconciler {
         self
     }
 
+    /// The same with another time in which the source should be read, for tests.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.watchdog.interval = Some(interval);
+        self
+    }
+
     /// Publishes what others may see.
     pub(super) fn publish(&self) {
         let pods = self.statuses.iter().map(|(id, status)| {
@@ -318,6 +332,7 @@ impl Reconciler {
         });
         let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
         let refused = refused.map(|reading| &reading.snapshot);
+        let health = self.inputs.health();
         self.overview.send_replace(Overview {
             role: Role::Active,
             role_since: Some(self.began),
@@ -332,9 +347,10 @@ impl Reconciler {
                 applied: self.applied,
                 refused: refused.map(|snapshot| snapshot.revision.clone()),
                 refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
-                read_at: self.watchdog.read_at,
+                read_at: self.watchdog.read_at(&health),
                 stale_since: self.watchdog.stale_since,
-                unread: self.watchdog.why.clone(),
+                fetched: health.fetched,
+                unread: health.last_error,
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),
             },
             engine: match &self.actual {
@@ -344,6 +360,7 @@ impl Reconciler {
             database: self.database.clone(),
             busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
+            tally: self.tally.clone(),
         });
     }
 }

@@ -76,7 +76,7 @@ impl Reconciler {
         self.inputs.accept(fresh);
         let desired = match self.resolve() {
             Ok(Some(desired)) => desired,
-            Ok(None) => return Ok(Err(Refused { reading: None, unread: None, problems: Vec::new() })),
+            Ok(None) => return Ok(Err(Refused { reading: None, problems: Vec::new() })),
             Err(refused) => return Ok(Err(refused)),
         };
         self.observe(now).await;
@@ -98,19 +98,14 @@ impl Reconciler {
         self.remembered = self.store.circumstances().await?;
         self.journal.loaded(&self.remembered, &self.store.statuses().await?);
         if let Some(kept) = self.store.source_state().await?.filter(|kept| kept.origin == self.inputs.origin()) {
-            self.watchdog.loaded(kept);
+            self.watchdog.loaded(&kept);
         }
         self.loaded = true;
         Ok(())
     }
 
     async fn take_revision(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let read = self.inputs.read().await;
-        self.watchdog.saw(match read.as_ref().err().and_then(|refused| refused.unread.clone()) {
-            Some(why) => Err(why),
-            None => Ok(OffsetDateTime::now_utc()),
-        });
-        match read {
+        match self.inputs.read().await {
             // The row says all of this already.
             Ok(fresh) if self.refused.is_none() && self.revision_row.is_some() && self.inputs.is_in_force(&fresh) => {}
             Ok(fresh) => {
@@ -293,7 +288,10 @@ impl Reconciler {
                 && desired.pods.iter().all(|(id, wish)| !wish.is_running() || is_up(id))
         });
         if let (false, true, Some(row)) = (self.applied, applied, self.revision_row) {
-            self.store.mark_applied(row, now).await?;
+            let is_news = self.store.mark_applied(row, now).await?;
+            if let Some(fetched) = self.accepted_at.filter(|_| is_news) {
+                self.tally.applied(now - fetched);
+            }
         }
         self.applied = applied;
         Ok(())

@@ -8,80 +8,66 @@ use tracing::{info, warn};
 use super::Reconciler;
 use crate::{
     core::stale,
+    source::SourceHealth,
     store::{Event, SourceState, StoreError},
 };
 
-/// What is known of the source's reading.
+/// Whether the source is stale, and what was known of its reading when that last changed.
 #[derive(Debug, Default)]
 pub(super) struct Watchdog {
-    /// When it was last read well.
-    pub read_at: Option<OffsetDateTime>,
     /// Since when it is stale.
     pub stale_since: Option<OffsetDateTime>,
-    /// Why it could not be read last.
-    pub why: Option<String>,
-    /// It was read well since it became stale.
-    answered: bool,
+    /// When it was last read well, as of then.
+    pub read_at: Option<OffsetDateTime>,
+    /// In place of the source's own interval.
+    pub interval: Option<Duration>,
 }
 
 impl Watchdog {
     /// Takes over what the store had at the start: what was stale is so until it is read.
-    pub fn loaded(&mut self, kept: SourceState) {
-        self.read_at = self.read_at.or(kept.read_at);
-        self.stale_since = kept.stale_since;
-        self.why = self.why.take().or(kept.why);
+    pub fn loaded(&mut self, kept: &SourceState) {
+        (self.stale_since, self.read_at) = (kept.stale_since, kept.read_at);
     }
 
-    /// Takes in how a reading ended.
-    pub fn saw(&mut self, outcome: Result<OffsetDateTime, String>) {
-        match outcome {
-            Ok(at) => {
-                (self.read_at, self.why) = (self.read_at.max(Some(at)), None);
-                self.answered = true;
-            }
-            Err(why) => self.why = Some(why),
-        }
+    /// When the source was last read well, by us or by an AgentPod before us.
+    pub fn read_at(&self, health: &SourceHealth) -> Option<OffsetDateTime> {
+        health.last_read.or(self.read_at)
     }
 
     /// Since when the source is stale, now.
-    fn judge(&self, began: OffsetDateTime, interval: Duration, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        let still = self.stale_since.filter(|_| !self.answered);
-        still.or_else(|| stale::stale_since(self.read_at.unwrap_or(began), interval, now))
+    fn judge(&self, health: &SourceHealth, began: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let was_read_since = health.last_read.is_some() && health.last_read != self.read_at;
+        let still = self.stale_since.filter(|_| !was_read_since);
+        let interval = self.interval.or_else(|| Duration::try_from(health.interval).ok()).unwrap_or(Duration::MAX);
+        still.or_else(|| stale::stale_since(health.last_read.unwrap_or(began), interval, now))
     }
 }
 
 impl Reconciler {
     /// Tells, and keeps, that the source became stale or is read again. Writes only then.
     pub(super) async fn watch_source(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let interval = Duration::try_from(self.tick).unwrap_or(Duration::MAX);
-        let before = self.watchdog.stale_since;
-        let stale_since = self.watchdog.judge(self.began, interval, now);
-        if stale_since.is_some() == before.is_some() {
+        let health = self.inputs.health();
+        let stale_since = self.watchdog.judge(&health, self.began, now);
+        if stale_since.is_some() == self.watchdog.stale_since.is_some() {
             return Ok(());
         }
-        let origin = self.inputs.origin();
-        let (read_at, why) = (self.watchdog.read_at, self.watchdog.why.clone());
+        let (origin, read_at, why) = (self.inputs.origin(), self.watchdog.read_at(&health), health.last_error);
         let state = SourceState { origin: origin.clone(), read_at, stale_since, why: why.clone() };
         self.store.set_source_state(&state, now).await?;
-        self.watchdog.stale_since = stale_since;
-        self.watchdog.answered = false;
-        let (kind, message) = match stale_since {
-            Some(_) => {
-                let since = match read_at {
-                    Some(at) => format!("for {} s", (now - at).whole_seconds()),
-                    None => "since AgentPod was started".into(),
-                };
-                let message = format!("{origin} was not read {since}; what was accepted last stays in force");
-                warn!(why, "{message}");
-                ("source_stale", message)
-            }
-            None => {
-                let message = format!("{origin} is read again");
-                info!("{message}");
-                ("source_fresh", message)
-            }
+        (self.watchdog.stale_since, self.watchdog.read_at) = (stale_since, read_at);
+        let (kind, message) = if stale_since.is_some() {
+            let since = match read_at {
+                Some(at) => format!("for {} s", (now - at).whole_seconds()),
+                None => "since AgentPod was started".into(),
+            };
+            let message = format!("{origin} was not read {since}; what was accepted last stays in force");
+            warn!(why, "{message}");
+            (Event::SOURCE_STALE, message)
+        } else {
+            info!("{origin} is read again");
+            (Event::SOURCE_FRESH, format!("{origin} is read again"))
         };
-        self.journal.event(Event { cause: why, ..Event::of_none(kind, message) });
+        self.journal.event(Event { cause: why, revision: self.revision_row, ..Event::of_none(kind, message) });
         Ok(())
     }
 }
@@ -90,17 +76,31 @@ impl Reconciler {
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)
+    }
+
+    fn health(last_read: Option<i64>) -> SourceHealth {
+        let interval = std::time::Duration::from_secs(30);
+        SourceHealth { last_read: last_read.map(at), last_tried: None, last_error: None, fetched: None, interval }
+    }
+
+    #[test]
+    fn a_reader_that_says_nothing_at_all_is_noticed_by_the_time_alone() {
+        let watchdog = Watchdog::default();
+        assert_eq!(watchdog.judge(&health(None), at(0), at(89)), None);
+        assert_eq!(watchdog.judge(&health(None), at(0), at(90)), Some(at(90)));
+        assert_eq!(watchdog.judge(&health(Some(1000)), at(0), at(1089)), None);
+        assert_eq!(watchdog.judge(&health(Some(1000)), at(0), at(5000)), Some(at(1090)));
+    }
+
     #[test]
     fn what_was_stale_before_a_restart_is_so_until_it_is_read() {
-        let at = |seconds| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
         let kept = SourceState { origin: "here".into(), read_at: None, stale_since: Some(at(50)), why: None };
         let mut watchdog = Watchdog::default();
-        watchdog.loaded(kept);
-        let judge = |watchdog: &Watchdog| watchdog.judge(at(1000), Duration::seconds(30), at(1001));
-        assert_eq!(judge(&watchdog), Some(at(50)), "this process has not waited that long, and it was told before");
-        watchdog.saw(Err("gone".into()));
-        assert_eq!(judge(&watchdog), Some(at(50)));
-        watchdog.saw(Ok(at(1001)));
-        assert_eq!(judge(&watchdog), None);
+        watchdog.loaded(&kept);
+        let judge = |last_read| watchdog.judge(&health(last_read), at(1000), at(1001));
+        assert_eq!(judge(None), Some(at(50)), "this process has not waited that long, and it was told before");
+        assert_eq!(judge(Some(1001)), None);
     }
 }

@@ -155,7 +155,7 @@ impl Store {
     /// When anything was last written, and whether the last daemon ended in order.
     pub async fn freshness(&self) -> Result<Freshness> {
         let query = "SELECT greatest((SELECT max(updated_at) FROM pod_status), (SELECT max(updated_at) FROM pods), \
-                       (SELECT max(last_at) FROM pod_events), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
+                       (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
                      coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
         let query = sqlx::query_as(query).bind(Event::DAEMON_STOPPED).bind(Event::DAEMON_STARTED);
         let (written_at, ended_well) = within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await?;

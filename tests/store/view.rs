@@ -287,7 +287,9 @@ async fn a_tenant_shows_what_its_pods_take_of_its_quota() {
     is(&store, "bob/helper", Phase::Running, Some("bob_helper-1"), at(1)).await;
     store.sync(&desired, at(2)).await.unwrap();
     store.keep_wishes(&desired, at(2)).await.unwrap();
-    let names = async || store.view(&person).tenants().await.unwrap().into_iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
+    let names = async || {
+        store.view(&person).tenants().await.unwrap().into_iter().map(|one| one.name.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(names().await, ["alice", "bob"]);
     is(&store, "bob/helper", Phase::Deleting, None, at(3)).await;
     assert_eq!(names().await, ["alice"]);
@@ -390,7 +392,9 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     let one = p99("one pod", async || store.view(&person).pod(&pod("bob/p999")).await.unwrap().unwrap()).await;
     let own = p99("a tenant's glance", async || store.view(&tenant).glance().await.unwrap()).await;
     // The machine may be busy with other tests; whoever makes this slow makes it ten times as slow.
-    for (what, took) in [("glance", glance), ("list", listed), ("all", all), ("text", found), ("one", one), ("own", own)] {
+    for (what, took) in
+        [("glance", glance), ("list", listed), ("all", all), ("text", found), ("one", one), ("own", own)]
+    {
         assert!(took < 500.0, "{what} took {took:.1} ms");
     }
 }
