@@ -2,6 +2,7 @@
 //! reconciler publishes and what the store holds, and never asks the engine. Every request comes in by `gate` and every
 //! answer goes out by `outside`, whatever route is between them.
 
+pub mod api;
 pub mod auth;
 mod gate;
 pub mod hooks;
@@ -19,6 +20,7 @@ use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::
 
 pub use self::server::{serve, serve_on};
 use self::{
+    api::Api,
     auth::{Auth, Visitor, visitor},
     hooks::Hooks,
     refusal::Refusal,
@@ -37,17 +39,21 @@ pub struct Dashboard {
     pub view: watch::Receiver<Overview>,
     /// The webhook, if there is one.
     pub hooks: Option<Arc<Hooks>>,
+    /// What the API answers from.
+    pub api: Arc<Api>,
 }
 
 /// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
-    let Dashboard { auth, view, hooks } = dashboard;
+    let Dashboard { auth, view, hooks, api } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
         .unify()
         .or(status(view.clone()))
+        .unify()
+        .or(api::routes(api))
         .unify();
     all.boxed()
 }
