@@ -19,6 +19,7 @@ use crate::{
         api::{Api, SettingsView},
         auth::{Auth, Clock},
         hooks::Hooks,
+        live::{Live, Pace},
     },
     reconcile::{Ending, Logs, Mode, Overview, Reconciler},
     secrets, shutdown,
@@ -49,11 +50,14 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         settings: SettingsView::of(&settings),
         clock,
     });
-    let served = dashboard::serve(settings.listen, Dashboard { auth, view, hooks, api }, stop.clone()).await?;
+    let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
+    let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
+    let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the status is at http://{}/api/v1/status", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;
     stop.cancel();
     served.await?;
+    live.ended().await;
     database.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ pub mod auth;
 mod gate;
 pub mod hooks;
 mod html;
+pub mod live;
 pub mod metrics;
 mod outside;
 pub mod refusal;
@@ -23,6 +24,7 @@ use self::{
     api::Api,
     auth::{Auth, Visitor, visitor},
     hooks::Hooks,
+    live::Live,
     refusal::Refusal,
 };
 use crate::reconcile::Overview;
@@ -41,17 +43,21 @@ pub struct Dashboard {
     pub hooks: Option<Arc<Hooks>>,
     /// What the API answers from.
     pub api: Arc<Api>,
+    /// What viewers are shown as it comes.
+    pub live: Arc<Live>,
 }
 
 /// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
-    let Dashboard { auth, view, hooks, api } = dashboard;
+    let Dashboard { auth, view, hooks, api, live } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
         .unify()
         .or(status(view.clone()))
+        .unify()
+        .or(live::routes(live, auth))
         .unify()
         .or(api::routes(api))
         .unify();

@@ -4,12 +4,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::BoxStream};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Reconciler, redact::Redactor, triggers::Report};
 use crate::{
     core::names::PodId,
-    engine::{Engine, EngineError, LogQuery},
+    engine::{Engine, EngineError, LogLine, LogQuery},
 };
 
 /// How long the reconciler may take to say what must be left out.
@@ -20,6 +22,17 @@ const ASKING: Duration = Duration::from_secs(5);
 pub struct Logs {
     engine: Arc<dyn Engine>,
     reports: mpsc::UnboundedSender<Report>,
+}
+
+/// A line without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CleanLine {
+    /// When it was written, if times were asked for.
+    pub at: Option<String>,
+    /// Whether it went to standard error.
+    pub err: bool,
+    /// What it says.
+    pub text: String,
 }
 
 /// Why there is no log.
@@ -44,13 +57,28 @@ pub(super) type Revealed = Result<(String, Redactor), NoLog>;
 
 impl Logs {
     /// The log of the container that stands for a pod.
-    pub async fn read(&self, pod: &PodId, query: LogQuery) -> Result<BoxStream<'static, Result<String, NoLog>>, NoLog> {
+    pub async fn read(
+        &self,
+        pod: &PodId,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<CleanLine, NoLog>>, NoLog> {
         let (answer, answered) = oneshot::channel();
         self.reports.send(Report::Reveal(pod.clone(), answer)).map_err(|_| NoLog::NoAnswer)?;
         let answered = tokio::time::timeout(ASKING, answered).await;
         let (container, redactor) = answered.ok().and_then(Result::ok).ok_or(NoLog::NoAnswer)??;
         let lines = self.engine.logs(&container, query).await?;
-        Ok(lines.map(move |line| Ok(redactor.clean(&line?.text))).boxed())
+        Ok(lines.map(move |line| Ok(CleanLine::of(line?, query.timestamps, &redactor))).boxed())
+    }
+}
+
+impl CleanLine {
+    /// The time is taken off first: what is left of a value at a line's beginning must be found there.
+    fn of(line: LogLine, timestamps: bool, redactor: &Redactor) -> Self {
+        let (at, text) = match line.text.split_once(' ').filter(|_| timestamps) {
+            Some((at, text)) => (Some(at.to_owned()), text),
+            None => (None, line.text.as_str()),
+        };
+        Self { at, err: line.stderr, text: redactor.clean(text) }
     }
 }
 
@@ -75,5 +103,23 @@ impl Reconciler {
             Some(name) => Err(NoLog::Unsafe(format!("{name} is too short to be found in it"))),
             None => Ok((container, redactor)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_cut_at_a_lines_beginning_is_found_behind_the_lines_time_too() {
+        let value = SecretString::from("sk-0123456789abcdef");
+        let redactor = Redactor::new([("[secret KEY]", &value)]);
+        let line = |text: &str| LogLine { stderr: true, text: text.into() };
+        let clean = CleanLine::of(line("2026-11-24T12:00:00Z 9abcdef and on"), true, &redactor);
+        assert_eq!((clean.at.as_deref(), clean.text.as_str()), (Some("2026-11-24T12:00:00Z"), "[secret KEY] and on"));
+        let plain = CleanLine::of(line("a sk-0123456789abcdef b"), false, &redactor);
+        assert_eq!((plain.at, plain.text.as_str()), (None, "a [secret KEY] b"));
     }
 }

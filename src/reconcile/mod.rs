@@ -27,7 +27,7 @@ mod watchdog;
 
 pub use inputs::{Inputs, Reading, Refused};
 pub use journal::EVENTS_KEPT;
-pub use logs::{Logs, NoLog};
+pub use logs::{CleanLine, Logs, NoLog};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};

@@ -15,6 +15,9 @@ pub(super) const JSON: &str = "application/json";
 /// The same for logs.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
+/// Logs, one JSON object a line, for who asks for that.
+pub(super) const LINES: &str = "application/x-ndjson";
+
 /// A body.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| {
@@ -39,6 +42,14 @@ pub(super) fn tagged(headers: &HeaderMap, body: Vec<u8>) -> Response {
         answer.headers_mut().insert(header::ETAG, tag);
     }
     answer
+}
+
+/// Whether this kind is asked for by name.
+pub(super) fn wants(headers: &HeaderMap, kind: &str) -> bool {
+    let wanted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    wanted
+        .flat_map(|accept| accept.split(','))
+        .any(|one| one.split(';').next().is_some_and(|one| one.trim().eq_ignore_ascii_case(kind)))
 }
 
 /// Refuses who wants nothing that there is.

@@ -3,28 +3,39 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::sync::mpsc;
 use warp::{
     Reply,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     reply::Response,
 };
 
 use super::{Api, Question, Refusal, answer, params::wrong, pods::missing};
-use crate::{engine::LogQuery, reconcile::NoLog};
+use crate::{
+    engine::LogQuery,
+    reconcile::{CleanLine, NoLog},
+};
 
 /// Lines on their way to somebody; who does not take them has the engine wait.
 const UNDER_WAY: usize = 256;
 
 impl Api {
-    pub(super) async fn logs(&self, question: &Question<'_>) -> Result<Response, Refusal> {
+    pub(super) async fn logs(&self, question: &Question<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
         let id = question.pod()?;
         let tail = match question.params.parsed("tail", "a number up to 10000")? {
             None => 200,
             Some(tail @ 0..=10_000) => tail,
             Some(tail) => return Err(wrong("tail", &tail.to_string(), "a number up to 10000")),
         };
-        let (follow, timestamps) = (question.params.flag("follow")?, question.params.flag("timestamps")?);
+        let follow = question.params.flag("follow")?;
+        let lines_of_json = answer::wants(headers, answer::LINES);
+        let timestamps = question.params.flag("timestamps")?;
+        let since = question.params.text("since").map(|since| {
+            OffsetDateTime::parse(&since, &Rfc3339)
+                .map_err(|_| wrong("since", &since, "a time like 2026-11-24T12:00:00Z"))
+        });
+        let since = since.transpose()?;
         if self.store.view(&question.visitor.person).lines(std::slice::from_ref(&id)).await?.is_empty() {
             return Err(missing(&id));
         }
@@ -34,7 +45,8 @@ impl Api {
                 "this AgentPod stands by and does not know the secrets to leave out; ask the one that acts",
             )
         })?;
-        let lines = logs.read(&id, LogQuery { tail, follow, timestamps }).await;
+        let with_times = timestamps || lines_of_json || since.is_some();
+        let lines = logs.read(&id, LogQuery { tail, follow, timestamps: with_times }).await;
         let mut lines = lines.map_err(|why| match why {
             NoLog::NoContainer => Refusal::not_found(format!("{id} has no container, and so no log")),
             why => Refusal::unavailable(format!("the log of {id} cannot be shown: {why}")),
@@ -47,18 +59,33 @@ impl Api {
                     line = lines.next() => line,
                 };
                 let Some(Ok(line)) = line else { return };
-                if sender.send(Ok(Bytes::from(line + "\n"))).await.is_err() {
+                let at = line.at.as_deref().and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok());
+                if since.is_some() && at.is_some() && at <= since {
+                    continue;
+                }
+                if sender.send(Ok(written(&line, lines_of_json, timestamps).into())).await.is_err() {
                     return;
                 }
             }
         });
         let parts = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
         let mut answer = warp::reply::stream(parts).into_response();
-        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer::TEXT));
+        let kind = if lines_of_json { answer::LINES } else { answer::TEXT };
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if follow {
             // What is compressed waits until there is enough of it.
             answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
         }
         Ok(answer)
+    }
+}
+
+fn written(line: &CleanLine, as_json: bool, timestamps: bool) -> String {
+    if as_json {
+        return serde_json::to_string(line).unwrap_or_default() + "\n";
+    }
+    match line.at.as_deref().filter(|_| timestamps) {
+        Some(at) => format!("{at} {}\n", line.text),
+        None => format!("{}\n", line.text),
     }
 }

@@ -22,11 +22,11 @@ use warp::{
     reply::Response,
 };
 
-pub use self::settings::SettingsView;
 use self::{
     params::Params,
     table::{Found, Name},
 };
+pub use self::{requests::RequestLine, settings::SettingsView};
 use super::{
     Routes,
     auth::{Clock, Sent, Visitor, visitor, writer},
@@ -95,11 +95,13 @@ impl Api {
     async fn look(&self, visitor: &Visitor, path: &str, query: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
         let Some(operation) = found.operation("get") else { return Ok(not_by_that_method(&found)) };
-        answer::acceptable(headers, operation.kind)?;
+        if !(operation.name == Name::Logs && answer::wants(headers, answer::LINES)) {
+            answer::acceptable(headers, operation.kind)?;
+        }
         let params = Params::read(query, &operation.parameters())?;
         let question = Question { visitor, names: found.names.clone(), params };
         match operation.name {
-            Name::Logs => return self.logs(&question).await,
+            Name::Logs => return self.logs(&question, headers).await,
             Name::OpenApi => return Ok(answer::tagged(headers, openapi::document())),
             _ => {}
         }

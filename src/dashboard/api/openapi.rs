@@ -9,8 +9,8 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    ROOT,
-    table::{self, Operation},
+    ROOT, answer,
+    table::{self, Name, Operation},
 };
 
 /// OpenAPI 3.1 as JSON.
@@ -65,9 +65,14 @@ fn one(operation: &Operation, answers: &mut SchemaGenerator, asks: &mut SchemaGe
     parameters
         .extend(query.map(|(name, schema)| json!({"name": name, "in": "query", "required": false, "schema": schema})));
     let kind = operation.kind.split(';').next().unwrap_or(operation.kind);
-    let answer: Value = (operation.answer)(answers).into();
+    let schema: Value = (operation.answer)(answers).into();
+    let mut content = json!({kind: {"schema": schema}});
+    if operation.name == Name::Logs {
+        // One such object a line.
+        content[answer::LINES] = json!({"schema": {"type": "string"}});
+    }
     let mut responses = json!({
-        operation.status.to_string(): {"description": operation.summary, "content": {kind: {"schema": answer}}},
+        operation.status.to_string(): {"description": operation.summary, "content": content},
         "400": refused("A parameter, or what was sent, is not as it should be"),
         "401": refused("Nobody knows who asks"),
         "403": refused("Who asks may not"),

@@ -259,6 +259,10 @@ fn of_logs(_: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     vec![
         ("tail", json!({"type": "integer", "minimum": 0, "maximum": 10000, "default": 200})),
         ("follow", json!({"type": "boolean", "default": false, "description": "Go on as lines come"})),
-        ("timestamps", json!({"type": "boolean", "default": false})),
+        ("timestamps", json!({"type": "boolean", "default": false, "description": "Lines begin with their time"})),
+        (
+            "since",
+            json!({"type": "string", "format": "date-time", "description": "Only lines written after this, of the last tail"}),
+        ),
     ]
 }
