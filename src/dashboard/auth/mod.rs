@@ -215,8 +215,13 @@ impl fmt::Debug for Auth {
 }
 
 fn told(headers: &HeaderMap) -> Told<'_> {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let fetch_site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or_default());
+    // Said twice is said by nobody: which of them would be true?
+    let text = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap_or_default());
+        if values.next().is_some() { Some("") } else { value }
+    };
+    let fetch_site = text(HeaderName::from_static("sec-fetch-site"));
     Told { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
 }
 
