@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicI64, Ordering},
     },
 };
@@ -39,11 +39,16 @@ pub const PASSWORD: &str = "three green words";
 pub struct Stage {
     pub address: SocketAddr,
     pub store: Arc<Store>,
+    pub auth: Arc<Auth>,
+    seen: Seen,
     clock: Arc<AtomicI64>,
     options: PgConnectOptions,
     stop: CancellationToken,
     _overview: watch::Sender<Overview>,
 }
+
+/// Everybody whom a route saw, as something that goes on after its request would keep them.
+type Seen = Arc<Mutex<Vec<Visitor>>>;
 
 /// An answer.
 #[derive(Debug)]
@@ -103,9 +108,10 @@ impl Stage {
         let auth = Auth::open(store.clone(), access, address, time).await.unwrap();
         let (overview, view) = watch::channel(Overview::default());
         let stop = CancellationToken::new();
-        let all = stub().or(routes(&Dashboard { auth: auth.clone(), view, hooks: None })).unify().boxed();
-        serve_on(listener, auth, all, stop.clone());
-        Self { address, store, clock, options, stop, _overview: overview }
+        let seen = Seen::default();
+        let all = stub(seen.clone()).or(routes(&Dashboard { auth: auth.clone(), view, hooks: None })).unify().boxed();
+        serve_on(listener, auth.clone(), all, stop.clone());
+        Self { address, store, auth, seen, clock, options, stop, _overview: overview }
     }
 
     /// Lets time pass.
@@ -167,6 +173,11 @@ impl Stage {
     pub async fn who(&self, headers: &[(&str, &str)]) -> Option<String> {
         let answer = self.get("/api/v1/who", headers).await;
         (answer.status == 200).then_some(answer.body)
+    }
+
+    /// Whom the route saw last.
+    pub fn last_seen(&self) -> Visitor {
+        self.seen.lock().unwrap().last().unwrap().clone()
     }
 
     /// The token that a page of this session carries.
@@ -256,8 +267,9 @@ pub async fn starts(listen: IpAddr, access: Access, people: &[Person]) -> Result
 }
 
 /// Routes as pages and API have them.
-fn stub() -> Routes {
-    let who = warp::path!("api" / "v1" / "who").and(visitor()).map(|visitor: Visitor| {
+fn stub(seen: Seen) -> Routes {
+    let who = warp::path!("api" / "v1" / "who").and(visitor()).map(move |visitor: Visitor| {
+        seen.lock().unwrap().push(visitor.clone());
         let Visitor { person, via, .. } = visitor;
         format!("{} {:?} {:?} {via:?}", person.name, person.role, person.tenant.map(|t| t.to_string())).into_response()
     });

@@ -151,3 +151,41 @@ async fn nothing_is_served_beyond_this_machine_when_nobody_could_sign_in() {
     assert_eq!(starts(here, known_as("http://pods.localhost:8080"), &[]).await, Ok(()));
     assert_eq!(starts("::1".parse().unwrap(), Access::default(), &[]).await, Ok(()));
 }
+
+#[tokio::test]
+async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in() {
+    let stage = Stage::with(behind("127.0.0.1", &[]), &everybody()).await;
+    let (olga, victor) = (stage.sign_in("olga").await, stage.sign_in("victor").await);
+    let id = stage.token("alan", "agentpod_alan", None).await;
+    let mut seen = Vec::new();
+    for headers in [
+        ("cookie", olga.as_str()),
+        ("cookie", victor.as_str()),
+        ("authorization", "Bearer agentpod_alan"),
+        ("remote-user", "vera"),
+        ("remote-user", "paula"),
+    ] {
+        assert!(stage.who(&[headers]).await.is_some(), "{headers:?}");
+        seen.push(stage.last_seen());
+    }
+    let still = async || {
+        let mut still = Vec::new();
+        for visitor in &seen {
+            still.push(stage.auth.is_still_in(visitor).await);
+        }
+        still
+    };
+    assert_eq!(still().await, [true; 5]);
+    stage.store.set_password("olga", "$argon2id$", "the test", stage.now()).await.unwrap();
+    stage.store.revoke_api_token(id, "the test", stage.now()).await.unwrap();
+    stage.store.disable_account("vera", "the test", stage.now()).await.unwrap();
+    assert_eq!(still().await, [false, true, false, false, true]);
+    stage.later(Duration::days(8));
+    assert_eq!(still().await, [false, false, false, false, true]);
+
+    let open = Stage::open().await;
+    open.who(&[]).await.unwrap();
+    assert!(open.auth.is_still_in(&open.last_seen()).await);
+    assert!(open.store.add_account(&everybody()[0], None, "the test", open.now()).await.unwrap());
+    assert!(!open.auth.is_still_in(&open.last_seen()).await);
+}

@@ -87,8 +87,16 @@ async fn what_only_looks_does_not_take_a_write_and_too_much_is_not_taken() {
     let stage = Stage::closed().await;
     stage.token("olga", "agentpod_t", None).await;
     let bearer = ("authorization", "Bearer agentpod_t");
-    assert_eq!(stage.ask("POST", "/api/v1/who", &[bearer], "").await.status, 404);
-    assert_eq!(stage.ask("GET", "/api/v1/restart/alice", &[bearer], "").await.status, 405);
+    for (method, path, allowed) in [
+        ("POST", "/api/v1/who", "GET, HEAD"),
+        ("GET", "/api/v1/restart/alice", "POST"),
+        ("DELETE", "/api/v1/who", "GET, HEAD, POST"),
+    ] {
+        let answer = stage.ask(method, path, &[bearer], "").await;
+        assert_eq!((answer.status, answer.header("allow")), (405, allowed), "{method} {path}");
+    }
+    let head = stage.ask("HEAD", "/api/v1/who", &[bearer], "").await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
     let large = "x".repeat((1 << 20) + 1);
     assert_eq!(stage.ask("POST", "/api/v1/restart/alice", &[bearer], &large).await.status, 413);
     assert_eq!(stage.ask("POST", "/login", &[("content-type", FORM)], &large[..20_000]).await.status, 413);
