@@ -9,7 +9,10 @@ mod support {
 mod reconcile {
     mod causes;
     mod last_words;
+    mod logs;
     mod looking;
     mod secrets;
+    mod shown;
     pub mod stage;
+    mod usage;
 }

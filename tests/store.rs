@@ -19,6 +19,7 @@ mod store {
     mod source_state;
     mod status;
     mod sync;
+    mod usage;
     mod view;
 }
 

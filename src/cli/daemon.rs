@@ -21,7 +21,7 @@ use crate::{
         hooks::Hooks,
         live::{Live, Pace},
     },
-    reconcile::{Ending, Logs, Mode, Overview, Reconciler},
+    reconcile::{Ending, Logs, Meter, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
@@ -140,7 +140,10 @@ async fn reconcile(
     }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
+    let engine = parts.engine.clone();
     let (reconciler, view) = Reconciler::new(parts);
+    let meter = Meter::new(engine, database.store.clone(), view.clone());
+    let measured = tokio::spawn(meter.run(stop.clone()));
     reconciler.wake_on(woken.clone(), stop.clone());
     logs.send_replace(Some(reconciler.logs()));
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
@@ -148,6 +151,7 @@ async fn reconcile(
     logs.send_replace(None);
     debug_assert_eq!(ending, Ending::Stopped);
     passed_on.await?;
+    measured.await?;
     Ok(())
 }
 

@@ -23,6 +23,7 @@ mod run;
 mod shown;
 mod tally;
 mod triggers;
+mod usage;
 mod watchdog;
 
 pub use inputs::{Inputs, Reading, Refused};
@@ -32,3 +33,4 @@ pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
 pub use tally::Tally;
+pub use usage::Meter;

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use agentpod::{
     core::site::{Scheme, Site},
     engine::{EngineEvent, NetworkSpec, memory::Memory},
-    reconcile::{Mode, Overview, Parts, Reconciler},
+    reconcile::{Logs, Mode, Overview, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
     store::{EventRow, InstanceKey, Store},
@@ -22,6 +22,8 @@ pub struct Stage {
     pub folder: tempfile::TempDir,
     pub engine: Arc<Memory>,
     pub store: Arc<Store>,
+    /// Reads logs while a reconciler runs.
+    pub logs: Option<Logs>,
     options: PgConnectOptions,
     running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
 }
@@ -34,7 +36,7 @@ impl Stage {
         let options = postgres::database().await;
         let key = InstanceKey::load_or_create(folder.path()).unwrap();
         let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
-        let stage = Self { folder, engine: Arc::new(Memory::default()), store, options, running: None };
+        let stage = Self { folder, engine: Arc::new(Memory::default()), store, logs: None, options, running: None };
         stage.declare(spec);
         stage
     }
@@ -89,6 +91,7 @@ impl Stage {
             secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
+        self.logs = Some(reconciler.logs());
         let stop = CancellationToken::new();
         let run = reconciler.with_tick(tick).run(Mode::Daemon, None, stop.clone());
         let task = tokio::spawn(async move { drop(run.await) });
