@@ -46,11 +46,12 @@ fn base64(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_unchanged_tip_costs_one_request_also_with_a_password_and_a_change_one_more() {
+async fn an_unchanged_tip_costs_one_request_also_with_a_password_and_a_change_two_more() {
     let (repository, server, settings) = with_password().await;
     let git = Git::new(settings.clone());
     assert!(git.fetch().await);
-    assert_eq!(server.asked().len(), 2);
+    // What there is; how deep; the commit.
+    assert_eq!(server.asked().len(), 3);
     for _ in 0..3 {
         assert!(!git.fetch().await, "nothing is new");
     }
@@ -60,7 +61,7 @@ async fn an_unchanged_tip_costs_one_request_also_with_a_password_and_a_change_on
         let text = number.to_string();
         repository.push(&[("a.yaml", &text), (&format!("{number}.md"), "x")], "more");
         assert_eq!(texts(&fetch(&git).await.unwrap()), format!("a.yaml={number}"));
-        assert_eq!(server.asked().len(), 2, "the {number}th commit");
+        assert_eq!(server.asked().len(), 3, "the {number}th commit");
     }
     // After a start what was fetched before is still there.
     assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=7");

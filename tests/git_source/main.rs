@@ -3,6 +3,7 @@
 #[path = "../support"]
 mod support {
     pub mod git_http;
+    #[allow(dead_code)] // other test binaries use its other part
     pub mod postgres;
     pub mod repository;
     pub mod sshd;
