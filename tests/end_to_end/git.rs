@@ -75,9 +75,8 @@ async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_
     // A push alone is not seen before the hour is over; its delivery is, at once.
     repository.push(&[("pods/alice.yaml", &echo("alice", "config: {mode: pushed}"))], "alice is pushed");
     assert_eq!(deliver(&stand, 1).await, "202");
-    let arrived = async || {
-        stand.containers(IDS[0]).iter().any(|one| one.variable("ECHO_MODE") == Some("pushed")).then_some(())
-    };
+    let arrived =
+        async || stand.containers(IDS[0]).iter().any(|one| one.variable("ECHO_MODE") == Some("pushed")).then_some(());
     stand.until("alice's change arrives", PATIENCE, arrived).await;
     stand.all_ready(&IDS).await;
     for (id, before) in IDS.iter().zip(&before).skip(1) {

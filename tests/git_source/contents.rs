@@ -54,7 +54,9 @@ async fn a_folder_of_the_repository_can_be_followed_alone() {
     let git = Git::new(GitSettings { path: "deploy/pods".into(), ..local(&repository) });
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1");
     assert!(git.origin().ends_with("repo.git in deploy/pods/"), "{}", git.origin());
-    for (path, what) in [("deploy/pods/a.yaml", "a file"), ("deploy/none", "no such folder"), ("none", "no such folder")] {
+    for (path, what) in
+        [("deploy/pods/a.yaml", "a file"), ("deploy/none", "no such folder"), ("none", "no such folder")]
+    {
         let told = problems_in(GitSettings { path: path.into(), ..local(&repository) }).await;
         assert!(told[0].contains(what) && told[0].contains("--git-path"), "{path}: {told:?}");
     }
@@ -91,10 +93,7 @@ async fn links_are_followed_within_the_repository_and_refused_when_they_lead_out
     symlink("pods", repository.work().join("current")).unwrap();
     repository.push_all("links");
     let inside = GitSettings { path: "current".into(), ..local(&repository) };
-    assert_eq!(
-        texts(&fetch(&Git::new(inside.clone())).await.unwrap()),
-        "a.yaml=1 c.yaml=3 d.yaml=2 team/b.yaml=2"
-    );
+    assert_eq!(texts(&fetch(&Git::new(inside.clone())).await.unwrap()), "a.yaml=1 c.yaml=3 d.yaml=2 team/b.yaml=2");
     for (target, name, what) in [
         ("/etc/passwd", "e.yaml", "leads out of the repository, to /etc/passwd"),
         ("../../elsewhere.yaml", "e.yaml", "leads out of the repository"),

@@ -1,6 +1,11 @@
 //! Only commits count that are signed by somebody who may.
 
-use std::{fs, io::Write, path::Path, process::{Command, Stdio}};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use agentpod::source::{
     Git, SourceError,

@@ -117,7 +117,9 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
         Manner::Well => {}
         Manner::Never => std::future::pending().await,
         Manner::HangsUp => return Err("hung up".into()),
-        Manner::SendsTo(address) => return Ok(plain(302, "").header("location", address).body(Full::default()).unwrap()),
+        Manner::SendsTo(address) => {
+            return Ok(plain(302, "").header("location", address).body(Full::default()).unwrap());
+        }
         Manner::Says(status, body) => return Ok(plain(status, "text/plain").body(Full::from(body)).unwrap()),
     }
     if !is_let_in {
@@ -145,7 +147,8 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     let end = output.windows(4).position(|four| four == b"\r\n\r\n").expect("git http-backend answers with headers");
     let text = String::from_utf8_lossy(&output[..end]).into_owned();
     let headers: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(": ")).collect();
-    let status = headers.iter().find(|(name, _)| *name == "Status").map_or(200, |(_, value)| value[..3].parse().unwrap());
+    let status =
+        headers.iter().find(|(name, _)| *name == "Status").map_or(200, |(_, value)| value[..3].parse().unwrap());
     let mut answer = Response::builder().status(status);
     for (name, value) in headers.into_iter().filter(|(name, _)| *name != "Status") {
         answer = answer.header(name, value);
@@ -157,4 +160,3 @@ fn plain(status: u16, kind: &str) -> hyper::http::response::Builder {
     let answer = Response::builder().status(status);
     if kind.is_empty() { answer } else { answer.header("content-type", kind) }
 }
-

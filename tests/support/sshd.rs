@@ -82,7 +82,8 @@ fn listening(folder: &Path, host_key: &Path, port: u16) -> Option<Child> {
 
 /// It wants to be started by its full path.
 fn program() -> PathBuf {
-    let found = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].iter().map(PathBuf::from).find(|at| at.exists());
+    let found =
+        ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].iter().map(PathBuf::from).find(|at| at.exists());
     found.expect("openssh-server is installed")
 }
 

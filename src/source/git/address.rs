@@ -56,9 +56,11 @@ impl Address {
         }
         // A token in a query is a credential, too; nothing else belongs there.
         if rest.contains(['?', '#']) {
-            return Err("the address has a ? or # in it; leave out everything from there on, credentials have settings \
+            return Err(
+                "the address has a ? or # in it; leave out everything from there on, credentials have settings \
                         of their own"
-                .into());
+                    .into(),
+            );
         }
         let (host, port) = split_port(place, way).ok_or("the address names no host, or a port that is none")?;
         if path.is_empty() {
@@ -100,8 +102,7 @@ impl fmt::Display for Address {
     }
 }
 
-const UNKNOWN: &str =
-    "the address is none of https://host/org/repo.git, ssh://git@host/org/repo.git, git@host:org/repo.git and \
+const UNKNOWN: &str = "the address is none of https://host/org/repo.git, ssh://git@host/org/repo.git, git@host:org/repo.git and \
      file:///folder";
 const CREDENTIALS: &str = "the address has a user or password in it, which would be shown wherever it is; leave it out and \
                            give it by --git-token-file, --git-user with --git-password-file, or AGENTPOD_GIT_TOKEN";
@@ -161,7 +162,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "repo", "/srv/repo", "https://", "https://host", "https:///x", "file://x", "https://h:x/r", "a b:c"] {
+        for text in
+            ["", "repo", "/srv/repo", "https://", "https://host", "https:///x", "file://x", "https://h:x/r", "a b:c"]
+        {
             assert!(Address::read(text).is_err(), "{text}");
         }
     }

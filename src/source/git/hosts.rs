@@ -33,7 +33,11 @@ pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), Trouble> {
         match (entry.marker(), is_it) {
             (Some(Marker::Revoked), true) => {
                 let what = format!("{place} shows the key {fingerprint} ({kind}), which is revoked in {said}");
-                return Err(Trouble::known(UNKNOWN_HOST, what, "somebody else may have this key: ask the host's owner"));
+                return Err(Trouble::known(
+                    UNKNOWN_HOST,
+                    what,
+                    "somebody else may have this key: ask the host's owner",
+                ));
             }
             // A key that only vouches for others, or one that is no longer good, says nothing of this one.
             (Some(_), _) => {}
@@ -52,7 +56,8 @@ pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), Trouble> {
         );
         return Err(Trouble::known(UNKNOWN_HOST, what, hint));
     }
-    let known = if others.is_empty() { String::new() } else { format!(" (only its key of kind {})", others.join(", ")) };
+    let known =
+        if others.is_empty() { String::new() } else { format!(" (only its key of kind {})", others.join(", ")) };
     let what = format!("{place} is not known in {said}{known}: it shows the key {fingerprint} ({kind})");
     Err(Trouble::known(UNKNOWN_HOST, what, add))
 }

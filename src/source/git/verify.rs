@@ -28,7 +28,11 @@ pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), Trouble> {
 
 fn unusable(file: &Path, why: &str) -> Trouble {
     let what = format!("the allowed signers in {}: {why}", file.display());
-    Trouble::known(UNVERIFIED, what, "correct the file; it is read anew for each fetch, and nothing is changed until then")
+    Trouble::known(
+        UNVERIFIED,
+        what,
+        "correct the file; it is read anew for each fetch, and nothing is changed until then",
+    )
 }
 
 /// Refuses a tip that is not signed as it should be.
@@ -75,10 +79,7 @@ fn commit_signature(repository: &Repository, commit: &Commit) -> Result<Option<S
 }
 
 /// The signature at the end of a tag's message, what it is over, and when the tag was made.
-fn tag_signature(
-    repository: &Repository,
-    tip: Oid,
-) -> Result<Option<(Vec<u8>, Vec<u8>, OffsetDateTime)>, git2::Error> {
+fn tag_signature(repository: &Repository, tip: Oid) -> Result<Option<(Vec<u8>, Vec<u8>, OffsetDateTime)>, git2::Error> {
     let odb = repository.odb()?;
     let object = odb.read(tip)?;
     if object.kind() != ObjectType::Tag {
