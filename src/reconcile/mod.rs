@@ -17,6 +17,7 @@ mod probe;
 mod reconciler;
 mod record;
 mod redact;
+mod requests;
 mod round;
 mod run;
 mod triggers;

@@ -131,6 +131,11 @@ fn harness(situation: &Situation) -> Harness {
     harness
 }
 
+/// Every situation of a pod that was declared once and is not any more.
+pub fn undeclared() -> impl Iterator<Item = Harness> {
+    situations().into_iter().filter(|situation| situation.wish == 0).map(|situation| harness(&situation))
+}
+
 fn twist(twist: Twist, harness: &Harness, wished: &str, before: &str) {
     let mut world = harness.engine.world();
     match twist {

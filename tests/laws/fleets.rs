@@ -41,7 +41,7 @@ fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
             prop::sample::select(vec!['g', 'h']),
         )
             .prop_map(move |(declared, stopped, mode, greeting)| {
-                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false })
+                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false, subdomain: None })
             })
     };
     (one(NAMES[0]), one(NAMES[1]), one(NAMES[2]), one(NAMES[3]))

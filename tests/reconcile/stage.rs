@@ -86,6 +86,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
