@@ -133,7 +133,8 @@ fn harness(situation: &Situation) -> Harness {
 
 /// Every situation of a pod that was declared once and is not any more.
 pub fn undeclared() -> impl Iterator<Item = Harness> {
-    situations().into_iter().filter(|situation| situation.wish == 0).map(|situation| harness(&situation))
+    let lawful = |situation: &Situation| situation.wish == 0 && !starts_unlawful(situation);
+    situations().into_iter().filter(lawful).map(|situation| harness(&situation))
 }
 
 fn twist(twist: Twist, harness: &Harness, wished: &str, before: &str) {

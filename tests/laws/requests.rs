@@ -123,10 +123,10 @@ fn a_pause_stops_the_pod_and_outlives_us_and_a_changed_manifest_until_its_time()
     let mut harness = at_rest();
     pause(&mut harness, Some(120));
     harness.round(usize::MAX);
-    assert_eq!(text(&harness), "t/a: alice@host asked to pause it until 1972-09-27 02:02:00 UTC\n  stop t_a-M");
+    assert_eq!(text(&harness), "t/a: alice@host asked to pause it until 1972-09-27 02:03:00 UTC\n  stop t_a-M");
     harness.restart();
     harness.round(usize::MAX);
-    let said = "t/a: held, paused by alice@host until 1972-09-27 02:02:00 UTC; agentpod resume starts it again";
+    let said = "t/a: held, paused by alice@host until 1972-09-27 02:03:00 UTC; agentpod resume starts it again";
     assert_eq!(text(&harness), said);
     harness.desired = build(&[running("a", 'n', 'g')]);
     harness.settle();
