@@ -133,7 +133,16 @@ fn harness(situation: &Situation) -> Harness {
 
 /// Every situation of a pod that was declared once and is not any more.
 pub fn undeclared() -> impl Iterator<Item = Harness> {
-    let lawful = |situation: &Situation| situation.wish == 0 && !starts_unlawful(situation);
+    wished(0)
+}
+
+/// Every situation of a pod that should run, and whose secrets can be read.
+pub fn to_run() -> impl Iterator<Item = Harness> {
+    wished(2)
+}
+
+fn wished(wish: usize) -> impl Iterator<Item = Harness> {
+    let lawful = move |situation: &Situation| situation.wish == wish && !starts_unlawful(situation);
     situations().into_iter().filter(lawful).map(|situation| harness(&situation))
 }
 

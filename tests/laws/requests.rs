@@ -194,6 +194,40 @@ fn a_paused_pod_that_is_removed_and_comes_back_is_still_paused() {
 }
 
 #[test]
+fn every_situation_is_stopped_by_a_pause_and_settles_once_it_is_resumed() {
+    for mut harness in crate::exhaustive::to_run() {
+        pause(&mut harness, None);
+        harness.settle();
+        let live = |state: &ContainerState| matches!(state, ContainerState::Running { .. } | ContainerState::Paused);
+        assert!(!harness.engine.world().containers.values().any(|container| live(&container.state)));
+        let writes = harness.engine.world().writes.len();
+        assert_eq!(harness.round(usize::MAX), 0);
+        assert_eq!(harness.engine.world().writes.len(), writes, "a pause is quiet");
+        harness.ask(What::Resume { pod: id() });
+        harness.settle();
+        assert_eq!(unsatisfied(&harness), None);
+        assert!(harness.requests.is_empty());
+    }
+}
+
+#[test]
+fn every_situation_settles_after_a_restart_that_was_cut_off_anywhere() {
+    for steps in 0..4 {
+        for mut harness in crate::exhaustive::to_run() {
+            harness.ask(restart());
+            harness.now += Duration::seconds(1);
+            harness.round(steps);
+            harness.restart();
+            harness.settle();
+            assert_eq!(unsatisfied(&harness), None);
+            harness.now += Duration::hours(2);
+            harness.settle();
+            assert!(harness.requests.is_empty(), "{:?}\n{}", harness.requests, harness.plans.last().unwrap());
+        }
+    }
+}
+
+#[test]
 fn requests_nobody_saw_to_in_time_are_refused_and_do_nothing() {
     let mut harness = at_rest();
     harness.ask(restart());
