@@ -11,6 +11,8 @@ mod reconcile {
     mod last_words;
     mod logs;
     mod looking;
+    mod removals;
+    mod requests;
     mod secrets;
     mod shown;
     pub mod stage;
