@@ -30,11 +30,13 @@ const MINUTE: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu
      SELECT pod_id, 60, date_bin('1 minute', at, 'epoch'), memory_mb, cpu_percent, storage_mb FROM pod_usage_now WHERE at = $1 \
      ON CONFLICT (pod_id, seconds, at) DO UPDATE SET memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
        storage_mb = excluded.storage_mb";
-/// Spans of ten minutes, once all their minutes are in.
+/// Spans of ten minutes, once all their minutes are in; also those that ended while nobody measured. Looked for only until
+/// the last one is there.
 const TEN_MINUTES: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
      SELECT pod_id, 600, span, round(avg(memory_mb))::int, avg(cpu_percent)::real, max(storage_mb) FROM \
        (SELECT *, date_bin('10 minutes', at, 'epoch') AS span FROM pod_usage WHERE seconds = 60 \
-          AND at >= date_bin('10 minutes', $1, 'epoch') - interval '20 minutes' AND at < date_bin('10 minutes', $1, 'epoch')) AS minutes \
+          AND at < date_bin('10 minutes', $1, 'epoch') AND NOT EXISTS (SELECT FROM pod_usage WHERE seconds = 600 \
+            AND at = date_bin('10 minutes', $1, 'epoch') - interval '10 minutes')) AS minutes \
      GROUP BY pod_id, span ON CONFLICT DO NOTHING";
 const FORGET_OLD: &str = "DELETE FROM pod_usage WHERE seconds = 60 AND at < $1 - interval '2 hours' \
      OR seconds = 600 AND at < $1 - interval '1 day'";
