@@ -96,6 +96,7 @@ async fn what_cannot_be_answered_is_a_problem_that_says_why() {
         "/pods?sort=beauty",
         "/pods?phase=Happy",
         "/pods?tenant=A_B",
+        "/pods?tenant=",
         "/pods?limit=1&limit=2",
         "/overview?x=1",
         "/pods/alice/assistant/logs?tail=-1",

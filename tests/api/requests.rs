@@ -22,6 +22,8 @@ async fn what_is_asked_for_becomes_a_row_that_can_be_followed() {
     let open = stage.store.open_requests().await.unwrap();
     assert!(matches!(&open[0].request.what, What::Pause { pod: of, until: Some(_) } if *of == pod("alice/assistant")));
     for body in [
+        r#"{"kind": "pause", "pod": "bob/helper", "seconds": 60.0}"#,
+        r#"{"kind": "resume", "pod": "bob/helper"}"#,
         r#"{"kind": "sync"}"#,
         r#"{"kind": "approve", "plan": "0123456789ab"}"#,
         r#"{"kind": "restart", "pod": "bob/helper"}"#,
@@ -55,6 +57,7 @@ async fn what_makes_no_sense_is_refused_with_why() {
         (r#"{"kind": "restart", "pod": "Alice"}"#, 400),
         (r#"{"kind": "sync", "more": 1}"#, 400),
         (r#"{"kind": "pause", "pod": "alice/assistant", "seconds": 0}"#, 400),
+        (r#"{"kind": "pause", "pod": "alice/assistant", "seconds": 1.5}"#, 400),
         (r#"{"kind": "restart", "pod": "alice/nobody"}"#, 404),
         (r#"{"kind": "restart", "pod": "alice/idle"}"#, 409),
         (r#"{"kind": "resume", "pod": "alice/assistant"}"#, 409),
