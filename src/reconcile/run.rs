@@ -192,6 +192,7 @@ impl Reconciler {
         let retries = self.plan.pods.values().filter_map(|decision| match decision {
             Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
             Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
+            Decision::Hold(Hold::Paused(pause)) => pause.until,
             _ => None,
         });
         let starts = self.remembered.iter().filter_map(|(id, pod)| {
@@ -287,11 +288,17 @@ impl Reconciler {
         }
         let mut waiting = Vec::new();
         let mut failed = Vec::new();
+        // Said once for all of them.
+        failed.extend(self.plan.held_removals.as_ref().map(|held| format!("{held}")));
         for (id, status) in &self.statuses {
+            if matches!(self.plan.pods.get(id), Some(Decision::Hold(Hold::TooManyRemovals(_)))) {
+                continue;
+            }
             let sentence = format!("{id}: {}", status.message);
             let settled = matches!(self.plan.pods.get(id), Some(Decision::Settled));
             match status.phase {
                 Phase::Running | Phase::Stopped if settled => {}
+                Phase::Stopped if status.reason == "Paused" => {}
                 Phase::Deleting
                     if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
                 // Said once, below, for all of them.
