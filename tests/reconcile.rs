@@ -8,8 +8,11 @@ mod support {
 
 mod reconcile {
     mod causes;
+    mod faults;
     mod last_words;
     mod looking;
+    mod revisions;
     mod secrets;
+    mod source_health;
     pub mod stage;
 }

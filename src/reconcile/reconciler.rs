@@ -220,6 +220,9 @@ pub struct SourceView {
     /// When the source was last read well.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,
+    /// When it was last tried, whatever came of it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub tried_at: Option<OffsetDateTime>,
     /// Since when it counts as stale: not read for three intervals.
     #[serde(with = "time::serde::rfc3339::option")]
     pub stale_since: Option<OffsetDateTime>,
@@ -347,6 +350,7 @@ impl Reconciler {
                 refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
                 read_at: self.watchdog.read_at(&health),
                 stale_since: self.watchdog.stale_since,
+                tried_at: health.last_tried,
                 fetched: health.fetched,
                 unread: health.last_error,
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),
