@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn active() -> Overview {
-        let at = |seconds| Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(seconds * 1000 + 250));
+        let at = |seconds: i64| Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(seconds * 1000 + 250));
         let pods = [("a/a", Phase::Running, true), ("a/b", Phase::Running, false), ("b/a", Phase::Held, false)];
         Overview {
             role: Role::Active,
