@@ -1,5 +1,7 @@
 //! Settings twice: as a person types them (flags and environment), and as the program uses them, checked and complete.
 
+mod git;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -17,8 +19,11 @@ use crate::{
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
+    source::git::GitSettings,
     store::KEY_FILE,
 };
+
+pub use git::GitArgs;
 
 /// The file with age identities in the state directory, unless others are named.
 pub const AGE_IDENTITY: &str = "age.key";
@@ -29,6 +34,9 @@ pub struct SettingsArgs {
     /// The folder with the manifests
     #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
     pub source: PathBuf,
+    /// The git repository with the manifests, in place of that folder
+    #[command(flatten)]
+    pub git: GitArgs,
     /// The folder with the adapters
     #[arg(long, env = "AGENTPOD_ADAPTERS", default_value = "adapters", value_name = "DIR", global = true)]
     pub adapters: PathBuf,
@@ -112,6 +120,8 @@ pub enum SchemeArg {
 pub struct Settings {
     /// The folder with the manifests.
     pub source: PathBuf,
+    /// The git repository with the manifests, in place of that folder.
+    pub git: Option<GitSettings>,
     /// The folder with the adapters.
     pub adapters: PathBuf,
     /// The folder with the adapters' templates.
@@ -173,6 +183,7 @@ impl SettingsArgs {
         };
         Ok(Settings {
             source,
+            git: self.git.settle(&state_dir)?,
             adapters,
             templates,
             key_file: absolute(self.key_file.unwrap_or_else(|| state_dir.join(KEY_FILE)))?,

@@ -6,6 +6,7 @@
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
 pub mod execute;
+mod fetches;
 mod handed;
 mod inputs;
 mod journal;

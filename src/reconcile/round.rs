@@ -34,7 +34,9 @@ impl Reconciler {
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
         let now = OffsetDateTime::now_utc();
         self.load().await?;
-        if self.source_due {
+        // A source that is about to speak for the first time is given that moment; then what it says counts, or what is
+        // remembered.
+        if self.source_due && !self.inputs.source().is_awaited() {
             self.take_revision(now).await?;
             self.source_due = false;
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Reconciler,
+    Reconciler, fetches,
     reconciler::Doing,
     record,
     triggers::{self, Report},
@@ -25,7 +25,7 @@ use crate::{
         retry::Failure,
         status::Phase,
     },
-    source::Watch,
+    source::{Source, Watch},
     store::StoreError,
 };
 
@@ -55,9 +55,18 @@ pub enum Ending {
 }
 
 impl Reconciler {
-    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing.
+    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
+    /// one that has to be fetched, fetches it from time to time.
     pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
-        tokio::spawn(triggers::deliveries(woken, self.reports.clone(), stop));
+        let reports = self.reports.clone();
+        match self.inputs.source() {
+            Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
+            Source::Git(git) => {
+                // Before the first round, which would fetch by itself.
+                git.is_polled_from_now_on();
+                tokio::spawn(fetches::fetches(git.clone(), woken, reports, stop))
+            }
+        };
     }
 
     /// Makes rounds until `stop` is cancelled or, in [`Mode::Once`], everything is decided.
@@ -205,7 +214,7 @@ impl Reconciler {
     /// Takes a report in. Answers whether a round is due for it.
     fn take(&mut self, report: Report) -> bool {
         match report {
-            Report::FilesChanged => {
+            Report::FilesChanged | Report::Fetched => {
                 self.source_due = true;
                 true
             }
