@@ -24,5 +24,6 @@ lint: ## formatting, clippy, shell scripts, licences (the last two where their t
 fuzz: ## manifests and webhook, FUZZ_SECONDS (60) each
 	@exec deploy/fuzz.sh
 
-bench: ## how planning grows with the number of pods
+bench: ## how planning grows with the number of pods; how long a save takes, against the engine's bare calls
 	cargo bench --bench plan
+	deploy/with-docker.sh cargo bench --bench save
