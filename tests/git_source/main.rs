@@ -9,6 +9,7 @@ mod support {
     pub mod sshd;
 }
 
+mod command;
 mod contents;
 mod http;
 mod log;
