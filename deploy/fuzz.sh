@@ -29,5 +29,5 @@ for target; do
   echo "fuzzing $target for $seconds s…"
   "fuzz/target/$host/release/$target" "fuzz/found/$target" "fuzz/corpus/$target" \
     -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="fuzz/crashes/$target/" 2>&1 | grep -vE '^#[0-9]+.*(NEW|REDUCE|RELOAD)' 
+    -artifact_prefix="fuzz/crashes/$target/" 2>&1 | grep -vE '^#[0-9]+.*(NEW|REDUCE|RELOAD)'
 done
