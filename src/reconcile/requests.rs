@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Reads what is open. A wish for a look at the source is one for this round.
+    /// Reads what is open. A wish for a look at the source is one for this round, or for a fetch beside the rounds.
     pub(super) async fn take_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.unsure {
             for (id, stored) in self.store.circumstances().await? {
@@ -31,13 +31,23 @@ impl Reconciler {
         if !news.is_empty() {
             self.store.take_requests(&news, now).await?;
         }
-        self.source_due |= requests.iter().any(|open| open.request.what == What::Sync);
+        let syncs = requests.iter().filter(|open| open.request.what == What::Sync);
+        if syncs.clone().any(|open| news.contains(&open.id)) {
+            self.sync_since = Some(now);
+            if let Some(fetch) = &self.fetch {
+                fetch.notify_one();
+            }
+        }
+        self.source_due |= self.fetch.is_none() && syncs.count() > 0;
         self.requests = requests;
         Ok(())
     }
 
-    /// The source was read: whoever asked for that is told what came of it.
+    /// The source was read: whoever asked for that before is told what came of it.
     pub(super) async fn answer_syncs(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        if self.inputs.source().health().last_tried < self.sync_since {
+            return Ok(());
+        }
         let outcome = match (&self.refused, self.inputs.revision()) {
             (Some(refused), _) => format!("it was read, and is refused with {} problems", refused.problems.len()),
             (None, revision) => {

@@ -57,13 +57,14 @@ pub enum Ending {
 impl Reconciler {
     /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
     /// one that has to be fetched, fetches it from time to time.
-    pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
+    pub fn wake_on(&mut self, woken: Arc<Notify>, stop: CancellationToken) {
         let reports = self.reports.clone();
         match self.inputs.source() {
             Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
             Source::Git(git) => {
                 // Before the first round, which would fetch by itself.
                 git.is_polled_from_now_on();
+                self.fetch = Some(woken.clone());
                 tokio::spawn(fetches::fetches(git.clone(), woken, reports, stop))
             }
         };
@@ -80,8 +81,10 @@ impl Reconciler {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
         loop {
-            let reads = self.source_due;
-            match self.round().await {
+            let (reads, began) = (self.source_due, Instant::now());
+            let outcome = self.round().await;
+            self.tally.round(began.elapsed(), outcome.is_ok());
+            match outcome {
                 Ok(()) => {
                     if reads {
                         self.source_read = Instant::now();
@@ -246,6 +249,7 @@ impl Reconciler {
                 if outcome.is_err() {
                     self.untouch(&action);
                 }
+                self.tally.action(&action, &outcome);
                 self.note_outcome(&pod, &action, &cause, &outcome);
                 self.remembered.entry(pod).or_default().finish(
                     &action,
