@@ -73,6 +73,8 @@ pub struct Reconciler {
     pub(super) removals: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
     pub(super) requests: Vec<Open>,
+    /// Wishes for a look at the source that wait for a fetch.
+    pub(super) fetching: BTreeSet<i64>,
     /// Whether the store took the last allowances is not known.
     pub(super) unsure: bool,
     pub(super) journal: Journal,
@@ -239,6 +241,7 @@ impl Reconciler {
             removal_grace,
             removals,
             requests: Vec::new(),
+            fetching: BTreeSet::new(),
             unsure: false,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),

@@ -93,6 +93,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
