@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::Instant,
 };
 
@@ -77,10 +77,8 @@ pub struct Reconciler {
     pub(super) removals: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
     pub(super) requests: Vec<Open>,
-    /// Since when somebody waits for a look at the source.
-    pub(super) sync_since: Option<OffsetDateTime>,
-    /// Has the source fetched, if that is done beside the rounds.
-    pub(super) fetch: Option<Arc<Notify>>,
+    /// Wishes for a look at the source that wait for a fetch.
+    pub(super) fetching: BTreeSet<i64>,
     /// Whether the store took the last allowances is not known.
     pub(super) unsure: bool,
     pub(super) journal: Journal,
@@ -278,8 +276,7 @@ impl Reconciler {
             removal_grace,
             removals,
             requests: Vec::new(),
-            sync_since: None,
-            fetch: None,
+            fetching: BTreeSet::new(),
             unsure: false,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),

@@ -57,14 +57,13 @@ pub enum Ending {
 impl Reconciler {
     /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
     /// one that has to be fetched, fetches it from time to time.
-    pub fn wake_on(&mut self, woken: Arc<Notify>, stop: CancellationToken) {
+    pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
         let reports = self.reports.clone();
         match self.inputs.source() {
             Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
             Source::Git(git) => {
                 // Before the first round, which would fetch by itself.
                 git.is_polled_from_now_on();
-                self.fetch = Some(woken.clone());
                 tokio::spawn(fetches::fetches(git.clone(), woken, reports, stop))
             }
         };
@@ -217,6 +216,11 @@ impl Reconciler {
     fn take(&mut self, report: Report) -> bool {
         match report {
             Report::FilesChanged | Report::Fetched => {
+                self.source_due = true;
+                true
+            }
+            Report::Synced(requests) => {
+                self.fetching.retain(|request| !requests.contains(request));
                 self.source_due = true;
                 true
             }

@@ -98,7 +98,7 @@ impl Stage {
             removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
         };
-        let (mut reconciler, view) = Reconciler::new(parts);
+        let (reconciler, view) = Reconciler::new(parts);
         let stop = CancellationToken::new();
         reconciler.wake_on(self.woken.clone(), stop.clone());
         let run = reconciler.with_tick(Duration::from_millis(200)).run(Mode::Daemon, None, stop.clone());
