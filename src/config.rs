@@ -15,6 +15,7 @@ use crate::{
     core::{
         labels,
         names::InstanceName,
+        plan::RemovalLimit,
         quantity::Span,
         site::{Scheme, Site},
     },
@@ -104,6 +105,20 @@ pub struct SettingsArgs {
     /// How long a removed pod's container is kept, stopped
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
+    /// So many pods may be removed at once without anybody's approval; more are held if they are also more than
+    /// --max-removals-percent
+    #[arg(long, env = "AGENTPOD_MAX_REMOVALS", default_value_t = 3, value_name = "COUNT", global = true)]
+    pub max_removals: u32,
+    /// So many pods of a hundred may be removed at once without anybody's approval; 100 holds nothing
+    #[arg(
+        long,
+        env = "AGENTPOD_MAX_REMOVALS_PERCENT",
+        default_value_t = 20,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=100),
+        global = true
+    )]
+    pub max_removals_percent: u32,
 }
 
 /// What browsers speak, as typed.
@@ -148,6 +163,8 @@ pub struct Settings {
     pub hook_secret_file: Option<PathBuf>,
     /// How long a removed pod's container is kept.
     pub removal_grace: Duration,
+    /// How many pods may be removed at once.
+    pub removals: RemovalLimit,
 }
 
 impl SettingsArgs {
@@ -211,6 +228,7 @@ impl SettingsArgs {
             listen: self.listen,
             hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
+            removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },
         })
     }
 }

@@ -17,6 +17,8 @@ mod end_to_end {
     mod purge;
     mod quiet;
     mod reconcile_table;
+    mod removals;
+    mod requests;
     mod routing;
     mod secrets;
     mod source;

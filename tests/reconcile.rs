@@ -11,6 +11,8 @@ mod reconcile {
     mod faults;
     mod last_words;
     mod looking;
+    mod removals;
+    mod requests;
     mod revisions;
     mod secrets;
     mod source_health;

@@ -15,6 +15,7 @@ mod store {
     mod outage;
     mod pods;
     mod purge;
+    mod requests;
     mod revisions;
     mod source_state;
     mod status;

@@ -116,6 +116,7 @@ pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         site: settings.site.clone(),
         network: settings.network.clone(),
         removal_grace: settings.removal_grace,
+        removals: settings.removals,
         secrets: Reader::new(Identities::new(settings.age_identities.clone())),
     })
 }

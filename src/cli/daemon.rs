@@ -118,7 +118,7 @@ async fn reconcile(
     }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
-    let (reconciler, view) = Reconciler::new(parts);
+    let (mut reconciler, view) = Reconciler::new(parts);
     reconciler.wake_on(woken.clone(), stop.clone());
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
     let ending = reconciler.run(Mode::Daemon, Some(Watch::start(watched)), stop.clone()).await;

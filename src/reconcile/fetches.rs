@@ -28,10 +28,11 @@ pub(super) async fn fetches(
 ) {
     let poll = async {
         let mut failures = 0;
-        let mut is_first = true;
+        let (mut is_first, mut was_asked) = (true, false);
         loop {
             let mut fetch = std::pin::pin!(git.fetch());
-            let is_news = if std::mem::take(&mut is_first) {
+            let mut is_awaited = std::mem::take(&mut was_asked);
+            is_awaited |= if std::mem::take(&mut is_first) {
                 match timeout(FIRST, &mut fetch).await {
                     Ok(is_news) => is_news,
                     Err(_) => {
@@ -43,14 +44,18 @@ pub(super) async fn fetches(
             } else {
                 fetch.await
             };
-            if is_news && reports.send(Report::Fetched).is_err() {
+            if is_awaited && reports.send(Report::Fetched).is_err() {
                 return;
             }
             failures = if git.health().last_error.is_some() { failures + 1 } else { 0 };
             let pause = pause(git.interval(), failures, chance(OffsetDateTime::now_utc()));
             tokio::select! {
                 () = sleep(pause) => {}
-                () = woken.notified() => quiet(&woken).await,
+                () = woken.notified() => {
+                    quiet(&woken).await;
+                    // Whoever asked waits for an answer, also for the one that there is nothing new.
+                    was_asked = true;
+                }
             }
         }
     };

@@ -18,6 +18,7 @@ mod probe;
 mod reconciler;
 mod record;
 mod redact;
+mod requests;
 mod round;
 mod run;
 mod tally;

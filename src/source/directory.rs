@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use time::OffsetDateTime;
+
 use super::{
     Snapshot, SourceError, SourceHealth, Tried,
     manifests::{is_manifest, whole},
@@ -47,8 +49,9 @@ impl Directory {
     /// All manifests below the folder as they are now. A folder without any is an error: an empty set is more often
     /// a mount that failed than a wish to remove everything.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
+        let began = OffsetDateTime::now_utc();
         let outcome = self.look().await;
-        self.tried.note(outcome.as_ref().map(|_| None).map_err(ToString::to_string));
+        self.tried.note(began, outcome.as_ref().map(|_| None).map_err(ToString::to_string));
         outcome
     }
 

@@ -14,7 +14,7 @@ use crate::core::commit::Commit;
 pub struct SourceHealth {
     /// When it was last read whole. A source that was only found unchanged was read, too.
     pub last_read: Option<OffsetDateTime>,
-    /// When it was last tried, whatever came of it.
+    /// When the last try began, whatever came of it: what was there before is known since.
     pub last_tried: Option<OffsetDateTime>,
     /// Why the last try failed, if it did; never with a credential in it.
     pub last_error: Option<String>,
@@ -40,14 +40,14 @@ impl Tried {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what came of a try: the commit that was read, if the source has commits, or why nothing could be read.
-    pub(super) fn note(&self, outcome: Result<Option<Commit>, String>) {
+    /// Keeps when a try began and what came of it: the commit that was read, if the source has commits, or why nothing
+    /// could be read.
+    pub(super) fn note(&self, began: OffsetDateTime, outcome: Result<Option<Commit>, String>) {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = OffsetDateTime::now_utc();
-        health.last_tried = Some(now);
+        health.last_tried = Some(began);
         match outcome {
             Ok(commit) => {
-                (health.last_read, health.last_error) = (Some(now), None);
+                (health.last_read, health.last_error) = (Some(OffsetDateTime::now_utc()), None);
                 health.fetched = commit;
             }
             Err(why) => health.last_error = Some(why),

@@ -24,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use address::{Address, Way};
@@ -120,12 +121,10 @@ impl Git {
     /// Asks the remote. Answers whether there is anything else to read than before. Two at a time are one after the other.
     pub async fn fetch(&self) -> bool {
         let _turn = self.0.turn.lock().await;
-        let before = self.memory().judged.clone();
+        let (before, began) = (self.memory().judged.clone(), OffsetDateTime::now_utc());
         let looked = self.look(before).await;
-        self.0.tried.note(match &looked {
-            Ok(judged) => Ok(Some(judged.commit.clone())),
-            Err(error) => Err(error.to_string()),
-        });
+        let outcome = looked.as_ref().map(|judged| Some(judged.commit.clone())).map_err(ToString::to_string);
+        self.0.tried.note(began, outcome);
         let mut memory = self.memory();
         let latest = match looked {
             Ok(judged) => {
