@@ -1,5 +1,7 @@
 //! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
 
+mod faults;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use agentpod::{
