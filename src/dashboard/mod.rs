@@ -2,6 +2,7 @@
 //! what the reconciler publishes and never asks the engine. The one thing that is not shown but taken is the webhook.
 
 pub mod hooks;
+pub mod metrics;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -89,10 +90,27 @@ fn routes(
         let overview = busy_view.borrow();
         reply::json(&json!({"instance": overview.instance, "busy": overview.busy})).into_response()
     });
+    let metrics_view = view.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
+        let text = metrics::text(&metrics_view.borrow());
+        reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
+    });
     let status =
         warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
     let index = warp::path::end()
         .and(warp::get())
         .map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
-    healthz.or(readyz).unify().or(status).unify().or(busy).unify().or(index).unify().or(hooks::route(hooks)).unify()
+    healthz
+        .or(readyz)
+        .unify()
+        .or(metrics)
+        .unify()
+        .or(status)
+        .unify()
+        .or(busy)
+        .unify()
+        .or(index)
+        .unify()
+        .or(hooks::route(hooks))
+        .unify()
 }

@@ -4,6 +4,7 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod applied;
 mod asked;
 pub mod embedded;
 mod error;
@@ -16,6 +17,7 @@ mod pods;
 mod purge;
 mod requests;
 mod revisions;
+mod source_state;
 mod status;
 mod sync;
 
@@ -41,7 +43,8 @@ pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use requests::RequestRow;
-pub use revisions::{Judged, Revision, RevisionRow};
+pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
+pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 
