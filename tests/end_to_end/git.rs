@@ -38,7 +38,8 @@ async fn deliver(stand: &Stand, number: u32) -> String {
     answer.split(' ').nth(1).unwrap().to_owned()
 }
 
-#[tokio::test]
+// The server answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_alone() {
     let mut stand = three_tenants().await;
     let before = IDS.map(|id| stand.container(id));
