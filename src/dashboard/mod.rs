@@ -1,7 +1,9 @@
 //! What AgentPod shows over HTTP: for now `/healthz`, `/readyz` and the status as JSON; the pages come on top. It reads
 //! what the reconciler publishes and never asks the engine. The one thing that is not shown but taken is the webhook.
 
+pub mod assets;
 pub mod hooks;
+pub mod pages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
