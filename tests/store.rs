@@ -7,6 +7,7 @@ mod support {
 }
 
 mod store {
+    mod applied;
     mod events;
     mod exchange;
     mod key;
@@ -15,8 +16,10 @@ mod store {
     mod pods;
     mod purge;
     mod revisions;
+    mod source_state;
     mod status;
     mod sync;
+    mod view;
 }
 
 use agentpod::store::{InstanceKey, Store};

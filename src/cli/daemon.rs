@@ -14,7 +14,7 @@ use super::connect::{self, Database};
 use crate::{
     config::Settings,
     core::{hook::Keys, secret::SecretRef},
-    dashboard::{self, hooks::Hooks},
+    dashboard::{self, Dashboard, auth::Auth, hooks::Hooks},
     reconcile::{Ending, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
@@ -31,7 +31,12 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let hooks = hooks(&settings, woken.clone())?;
     let database = Database::open(&settings).await?;
     let (overview, view) = watch::channel(standing_by());
-    let served = dashboard::serve(settings.listen, view, hooks, stop.clone()).await?;
+    let clock = Arc::new(OffsetDateTime::now_utc);
+    let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock).await?;
+    if auth.is_open().await {
+        info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
+    }
+    let served = dashboard::serve(settings.listen, Dashboard { auth, view, hooks }, stop.clone()).await?;
     info!("the status is at http://{}/api/v1/status", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &woken, &stop).await;
     stop.cancel();

@@ -1,6 +1,7 @@
 //! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
 //! so that what the page says and what the planner does cannot disagree.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -11,7 +12,7 @@ use super::{
 };
 
 /// What a pod is doing, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Declared, nothing done yet.
     Pending,
@@ -35,6 +36,23 @@ pub enum Phase {
     Held,
     /// The engine does not answer.
     Unknown,
+}
+
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Pulling,
+        Self::Starting,
+        Self::Running,
+        Self::Unhealthy,
+        Self::CrashLoopBackOff,
+        Self::Stopped,
+        Self::RolledBack,
+        Self::Deleting,
+        Self::Held,
+        Self::Unknown,
+    ];
 }
 
 /// The reason of a status that says nothing yet: it is not worth writing down over what was known before.

@@ -19,9 +19,13 @@ mod record;
 mod redact;
 mod round;
 mod run;
+mod shown;
+mod tally;
 mod triggers;
+mod watchdog;
 
-pub use inputs::{Inputs, Refused};
+pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
+pub use tally::Tally;

@@ -1,25 +1,32 @@
 //! A folder of manifests as a source. May read only below that folder, and only files that are manifests by name.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
-    Snapshot, SourceError,
+    Snapshot, SourceError, SourceHealth, Tried,
     read::{self, Rules},
 };
 use crate::core::problem::Problem;
 
 /// A folder of manifests on this machine; may itself be a symlink.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
+    tried: Tried,
 }
+
+/// How often a folder is read at the least: every look of the reconciler is one.
+const INTERVAL: Duration = Duration::from_secs(30);
 
 const MANIFESTS: Rules = Rules { label: "", counts: is_manifest, limited: true };
 
 impl Directory {
     /// The source that is the folder `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), tried: Tried::every(INTERVAL) }
     }
 
     /// The folder, as it was named.
@@ -32,9 +39,20 @@ impl Directory {
         self.path.display().to_string()
     }
 
+    /// When it was read last, and what came of it.
+    pub fn health(&self) -> SourceHealth {
+        self.tried.health()
+    }
+
     /// All manifests below the folder as they are now. A folder without any is an error: an empty set is more often
     /// a mount that failed than a wish to remove everything.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
+        let outcome = self.look().await;
+        self.tried.note(outcome.as_ref().map(|_| None).map_err(ToString::to_string));
+        outcome
+    }
+
+    async fn look(&self) -> Result<Snapshot, SourceError> {
         let origin = self.origin();
         let files = read::read(&self.path, MANIFESTS).await?;
         if files.is_empty() {

@@ -5,6 +5,7 @@
 mod adapters;
 mod directory;
 mod error;
+mod health;
 mod read;
 mod survey;
 mod watch;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use adapters::{AdapterFolders, AdapterSnapshot};
 pub use directory::Directory;
 pub use error::SourceError;
+pub use health::{SourceHealth, Tried};
 pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
 
@@ -71,6 +73,13 @@ impl Source {
     pub fn origin(&self) -> String {
         match self {
             Self::Directory(directory) => directory.origin(),
+        }
+    }
+
+    /// When it was read, what came of it, and how often it should be.
+    pub fn health(&self) -> SourceHealth {
+        match self {
+            Self::Directory(directory) => directory.health(),
         }
     }
 

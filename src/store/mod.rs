@@ -4,6 +4,8 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod accounts;
+mod applied;
 mod asked;
 pub mod embedded;
 mod error;
@@ -14,9 +16,14 @@ mod key;
 mod lock;
 mod pods;
 mod purge;
+mod requests;
 mod revisions;
+mod sessions;
+mod shown;
+mod source_state;
 mod status;
 mod sync;
+pub mod view;
 
 use std::{
     fmt,
@@ -32,6 +39,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use accounts::Account;
 pub use asked::Ear;
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
@@ -39,7 +47,11 @@ pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
 pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use purge::Stillness;
-pub use revisions::{Judged, Revision, RevisionRow};
+pub use requests::RequestRow;
+pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
+pub use sessions::{ApiToken, Lifetime};
+pub use shown::Round;
+pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 

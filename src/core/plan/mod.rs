@@ -13,7 +13,13 @@ use time::{Duration, OffsetDateTime};
 pub use decide::plan;
 pub use progress::STABLE;
 
-use super::{actual::Exit, digest::Digest, health::Health, names::PodId, retry::Retry};
+use super::{
+    actual::Exit,
+    digest::Digest,
+    health::Health,
+    names::{PodId, Subdomain},
+    retry::Retry,
+};
 
 /// What is remembered or measured beside wish and sight. All of it comes in as an argument.
 #[derive(Debug, Clone)]
@@ -45,6 +51,19 @@ pub struct PodCircumstances {
     pub looping: Option<String>,
     /// Since when it is not declared any more.
     pub undeclared_since: Option<OffsetDateTime>,
+    /// That it may be stopped and removed, now that it is not declared any more.
+    pub removal_allowed: Option<Allowance>,
+    /// The subdomain it was last declared with, as the store has it.
+    pub subdomain: Option<Subdomain>,
+}
+
+/// A removal that was within the limit, or approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// Since when; the grace begins then.
+    pub at: OffsetDateTime,
+    /// The revision whose removals it counts among, as long as that one is in force.
+    pub revision: Option<String>,
 }
 
 /// A digest that failed: never became ready, kept ending, or could not be started.
