@@ -14,7 +14,12 @@ use super::connect::{self, Database};
 use crate::{
     config::Settings,
     core::{hook::Keys, secret::SecretRef},
-    dashboard::{self, Dashboard, auth::Auth, hooks::Hooks},
+    dashboard::{
+        self, Dashboard,
+        auth::{Auth, Clock},
+        hooks::Hooks,
+        show::Show,
+    },
     reconcile::{Ending, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
@@ -31,13 +36,15 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let hooks = hooks(&settings, woken.clone())?;
     let database = Database::open(&settings).await?;
     let (overview, view) = watch::channel(standing_by());
-    let clock = Arc::new(OffsetDateTime::now_utc);
-    let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock).await?;
+    let clock: Clock = Arc::new(OffsetDateTime::now_utc);
+    let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock.clone()).await?;
     if auth.is_open().await {
         info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
     }
-    let served = dashboard::serve(settings.listen, Dashboard { auth, view, hooks }, stop.clone()).await?;
-    info!("the status is at http://{}/api/v1/status", settings.listen);
+    let store = database.store.clone();
+    let show = Arc::new(Show { store, view: view.clone(), settings: settings.clone(), clock });
+    let served = dashboard::serve(settings.listen, Dashboard { auth, view, hooks, show }, stop.clone()).await?;
+    info!("the dashboard is at http://{}/dashboard", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &woken, &stop).await;
     stop.cancel();
     served.await?;

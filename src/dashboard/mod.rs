@@ -12,6 +12,7 @@ mod outside;
 pub mod pages;
 pub mod refusal;
 mod server;
+pub mod show;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use self::{
     auth::{Auth, Visitor, visitor},
     hooks::Hooks,
     refusal::Refusal,
+    show::Show,
 };
 use crate::reconcile::Overview;
 
@@ -39,17 +41,21 @@ pub struct Dashboard {
     pub view: watch::Receiver<Overview>,
     /// The webhook, if there is one.
     pub hooks: Option<Arc<Hooks>>,
+    /// What pages are made from.
+    pub show: Arc<Show>,
 }
 
 /// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
-    let Dashboard { auth, view, hooks } = dashboard;
+    let Dashboard { auth, view, hooks, show } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
         .unify()
         .or(status(view.clone()))
+        .unify()
+        .or(show::routes(show))
         .unify();
     all.boxed()
 }

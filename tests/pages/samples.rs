@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use agentpod::dashboard::pages::{
-    Frame, Page, adapters::Adapters, document, fragment, logs::Logs, new::New, overview::Overview, pod::Pod, pods::Pods, settings::Settings,
-    source::Source, tenant::Tenant, tenants::Tenants,
+    Frame, Page, adapters::Adapters, document, fragment, logs::Logs, new::New, overview::Overview, pod::Pod,
+    pods::Pods, settings::Settings, source::Source, tenant::Tenant, tenants::Tenants,
 };
 use serde_json::json;
 
@@ -18,7 +18,9 @@ fn written<P: Page>() -> (&'static str, String) {
 pub fn all() -> Vec<(&'static str, String)> {
     let choose = New { form: None, adapters: vec![] };
     let frame = Frame::sample("New pod", "pods");
-    let stands_alone = |template, values| (template, fragment(template, &values).unwrap_or_else(|error| panic!("{template}: {error:#}")));
+    let stands_alone = |template, values| {
+        (template, fragment(template, &values).unwrap_or_else(|error| panic!("{template}: {error:#}")))
+    };
     vec![
         written::<Overview>(),
         written::<Pods>(),
@@ -31,8 +33,14 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<Adapters>(),
         written::<Source>(),
         written::<Settings>(),
-        stands_alone("sign-in.html", json!({"problem": "name or password is wrong", "next": "/dashboard", "name": "alma"})),
-        stands_alone("refusal.html", json!({"title": "Not Found", "status": 404, "detail": "there is nothing at this address"})),
+        stands_alone(
+            "sign-in.html",
+            json!({"problem": "name or password is wrong", "next": "/dashboard", "name": "alma"}),
+        ),
+        stands_alone(
+            "refusal.html",
+            json!({"title": "Not Found", "status": 404, "detail": "there is nothing at this address"}),
+        ),
     ]
 }
 

@@ -17,8 +17,40 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_as_the_same_value() {
-        let tricky = ["yes", "no", "~", "null", "1", "0x1f", "007", "1e3", "12:30", "a: b", "- a", "# c", "{a}", "\"q\"", "it's", "a\nb\n",
-            "", " x ", "\u{e4}\u{2028}", "*a", "&a", "!t", "%d", "@x", "`x", "true", "---", "<script>", "a\tb", "trailing\n\n", ".5", "2026-11-24"];
+        let tricky = [
+            "yes",
+            "no",
+            "~",
+            "null",
+            "1",
+            "0x1f",
+            "007",
+            "1e3",
+            "12:30",
+            "a: b",
+            "- a",
+            "# c",
+            "{a}",
+            "\"q\"",
+            "it's",
+            "a\nb\n",
+            "",
+            " x ",
+            "\u{e4}\u{2028}",
+            "*a",
+            "&a",
+            "!t",
+            "%d",
+            "@x",
+            "`x",
+            "true",
+            "---",
+            "<script>",
+            "a\tb",
+            "trailing\n\n",
+            ".5",
+            "2026-11-24",
+        ];
         let value = json!({"texts": tricky, "n": 1, "f": 0.5, "b": true, "empty": {}, "none": [], "deep": {"a": [{"b": [1, 2]}]},
             "yes": "key", "1": "key", "a b": "key", "nothing": null});
         let text = write(&value);

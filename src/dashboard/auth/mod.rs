@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use warp::http::{HeaderMap, HeaderName, header};
 
+pub(super) use self::visitor::signed;
 pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, Sent, Via, Visitor, visitor, writer};
 use super::refusal::Refusal;
 use crate::{

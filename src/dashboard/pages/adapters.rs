@@ -104,7 +104,8 @@ fn plural(kind: &str) -> String {
 fn limits(schema: &Value) -> String {
     let mut limits = Vec::new();
     if let Some(values) = schema["enum"].as_array() {
-        let words: Vec<String> = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+        let words: Vec<String> =
+            values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
         limits.push(words.join(", "));
     }
     for (key, say) in [
@@ -136,18 +137,33 @@ impl Page for Adapters {
 
     fn sample() -> Self {
         let schema = super::fields::sample_schema();
-        let card = |name: &str, title: &str, description: &str, pods: &str, image: &str, settings: Vec<Setting>| AdapterCard {
-            name: name.into(),
-            title: title.into(),
-            description: description.into(),
-            pods: pods.into(),
-            facts: vec![Fact::code("Image", image), Fact::words("Port", "8080")],
-            settings,
-        };
+        let card =
+            |name: &str, title: &str, description: &str, pods: &str, image: &str, settings: Vec<Setting>| AdapterCard {
+                name: name.into(),
+                title: title.into(),
+                description: description.into(),
+                pods: pods.into(),
+                facts: vec![Fact::code("Image", image), Fact::words("Port", "8080")],
+                settings,
+            };
         Self {
             adapters: vec![
-                card("openclaw", "OpenClaw", "A personal AI assistant with its own gateway, chat channels and tools.", "31 pods", "agentpod/openclaw:2026.9.6", settings(&schema)),
-                card("echo", "Echo", "A small agent of our own that shows what it was given.", "1 pod", "agentpod/echo:1", Vec::new()),
+                card(
+                    "openclaw",
+                    "OpenClaw",
+                    "A personal AI assistant with its own gateway, chat channels and tools.",
+                    "31 pods",
+                    "agentpod/openclaw:2026.9.6",
+                    settings(&schema),
+                ),
+                card(
+                    "echo",
+                    "Echo",
+                    "A small agent of our own that shows what it was given.",
+                    "1 pod",
+                    "agentpod/echo:1",
+                    Vec::new(),
+                ),
             ],
         }
     }

@@ -89,7 +89,13 @@ impl Diff {
         }
         rows.extend(left_out(if groups.is_empty() { 0 } else { actual.lines().count().saturating_sub(shown_to) }));
         let changed = !groups.is_empty();
-        Self { known: true, why: String::new(), changed, rows, text: if changed { String::new() } else { desired.into() } }
+        Self {
+            known: true,
+            why: String::new(),
+            changed,
+            rows,
+            text: if changed { String::new() } else { desired.into() },
+        }
     }
 }
 
@@ -119,10 +125,22 @@ mod tests {
 
     #[test]
     fn a_changed_line_stands_among_its_neighbours_and_the_rest_is_folded() {
-        let text = |nine: &str| (0..20).map(|line| if line == 9 { format!("{nine}\n") } else { format!("line {line}\n") }).collect::<String>();
+        let text = |nine: &str| {
+            (0..20)
+                .map(|line| if line == 9 { format!("{nine}\n") } else { format!("line {line}\n") })
+                .collect::<String>()
+        };
         let diff = Diff::of(&text("image: a:1"), &text("image: a:2"));
         let expected = [
-            "… 6 unchanged lines", " line 6", " line 7", " line 8", "−image: a:1", "+image: a:2", " line 10", " line 11", " line 12",
+            "… 6 unchanged lines",
+            " line 6",
+            " line 7",
+            " line 8",
+            "−image: a:1",
+            "+image: a:2",
+            " line 10",
+            " line 11",
+            " line 12",
             "… 7 unchanged lines",
         ];
         assert_eq!(shown(&diff), expected);

@@ -54,7 +54,15 @@ impl EventLine {
         };
         let crashed = Self {
             details: Some("exit code 137, out of memory\nloading model index\nallocated 1.9 GiB\nKilled".into()),
-            ..line(96, Tone::Bad, Some(("dora", "research")), "its container ended (exit code 137, out of memory)", None, 5, 94)
+            ..line(
+                96,
+                Tone::Bad,
+                Some(("dora", "research")),
+                "its container ended (exit code 137, out of memory)",
+                None,
+                5,
+                94,
+            )
         };
         let changed = Some("its declaration changed (4be1c09a → 91d7e2f4)");
         vec![
@@ -63,7 +71,15 @@ impl EventLine {
             crashed,
             line(95, Tone::Warn, Some(("bob", "chat")), "alma asked for a pause until 14:00:00 UTC", None, 1, 420),
             line(94, Tone::Good, None, "revision 12 was accepted", None, 1, 680),
-            line(93, Tone::Bad, Some(("erin", "helper")), "it was rolled back: the new container was not ready within 3 min", changed, 1, 3900),
+            line(
+                93,
+                Tone::Bad,
+                Some(("erin", "helper")),
+                "it was rolled back: the new container was not ready within 3 min",
+                changed,
+                1,
+                3900,
+            ),
         ]
     }
 }

@@ -64,7 +64,9 @@ pub fn fields(schema: &Value, filled: &Filled) -> Vec<Field> {
 
 fn below(above: &str, schema: &Value, filled: &Filled) -> Vec<Field> {
     let properties = schema["properties"].as_object().into_iter().flatten();
-    properties.map(|(name, inner)| field(&format!("{above}.{name}"), name, is_required(schema, name), inner, filled)).collect()
+    properties
+        .map(|(name, inner)| field(&format!("{above}.{name}"), name, is_required(schema, name), inner, filled))
+        .collect()
 }
 
 fn field(path: &str, name: &str, required: bool, schema: &Value, filled: &Filled) -> Field {
@@ -158,10 +160,14 @@ fn chosen(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
         match kind {
             "integer" => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
             "number" => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
-            "choice" => schema["enum"].as_array()?.iter().find(|one| plain(one) == text).cloned().unwrap_or(text.into()),
+            "choice" => {
+                schema["enum"].as_array()?.iter().find(|one| plain(one) == text).cloned().unwrap_or(text.into())
+            }
             "list" => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect(),
             // What is no YAML stays a text; the schema then says that it wants something else.
-            "free" => document::read("", text.as_bytes()).0.first().map_or_else(|| text.into(), |found| found.root.to_json()),
+            "free" => {
+                document::read("", text.as_bytes()).0.first().map_or_else(|| text.into(), |found| found.root.to_json())
+            }
             _ => text.into(),
         }
     };

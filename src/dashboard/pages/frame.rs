@@ -31,6 +31,8 @@ pub struct Frame {
     pub person: Option<Looker>,
     /// What every form must carry; empty where none is asked for.
     pub csrf: String,
+    /// Whether they may see what belongs to no tenant alone.
+    pub sees_all: bool,
     /// Whether they may ask for what concerns everybody.
     pub may_ask_for_all: bool,
     /// What became of what they just did.
@@ -90,6 +92,7 @@ impl Frame {
             tabs: tabs(tab, true),
             person: Some(Looker { name: "alma".into(), role: "operator", tenant: None, can_leave: true }),
             csrf: "sample".into(),
+            sees_all: true,
             may_ask_for_all: true,
             notice: None,
             now: sample_time(0),

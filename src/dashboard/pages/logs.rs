@@ -68,7 +68,15 @@ impl Page for Logs {
         let line = |number: usize| {
             let err = number % 23 == 17;
             let at = format!("2026-11-24T12:{:02}:{:02}.{:03}Z", 10 + number / 4, number * 13 % 60, number * 71 % 1000);
-            LogLine::new(&at, err, if err { "warning: the weather service answered 503, trying again" } else { texts[number % texts.len()] })
+            LogLine::new(
+                &at,
+                err,
+                if err {
+                    "warning: the weather service answered 503, trying again"
+                } else {
+                    texts[number % texts.len()]
+                },
+            )
         };
         Self {
             pod: PodName::new("alice", "assistant"),

@@ -95,18 +95,24 @@ pub fn documents(adapter: &str, schema: &Value, filled: &Filled) -> Vec<Value> {
         .filter(|name| !filled.text(name).is_empty())
         .map(|name| (name.to_owned(), number_or_text(filled.text(name))))
         .collect();
-    let parts = [("resources", resources), ("config", config(schema, filled)), ("secrets", secrets(filled.text("secrets")))];
+    let parts =
+        [("resources", resources), ("config", config(schema, filled)), ("secrets", secrets(filled.text("secrets")))];
     for (name, part) in parts {
         if !part.is_empty() {
             spec.insert(name.into(), part.into());
         }
     }
-    documents.push(json!({"apiVersion": API_VERSION, "kind": "Pod", "metadata": {"name": name, "tenant": tenant}, "spec": spec}));
+    documents.push(
+        json!({"apiVersion": API_VERSION, "kind": "Pod", "metadata": {"name": name, "tenant": tenant}, "spec": spec}),
+    );
     documents
 }
 
 fn number_or_text(text: &str) -> Value {
-    text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from)).unwrap_or_else(|_| text.into())
+    text.parse::<i64>()
+        .map(Value::from)
+        .or_else(|_| text.parse::<f64>().map(Value::from))
+        .unwrap_or_else(|_| text.into())
 }
 
 /// `NAME env VARIABLE` and `NAME file /PATH`, one a line. What is written otherwise goes in as it is, so that the check says
@@ -132,7 +138,9 @@ pub fn text(documents: &[Value]) -> String {
 
 /// What the file should be called.
 pub fn file_name(filled: &Filled) -> String {
-    let safe = |text: &str| text.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-').collect::<String>();
+    let safe = |text: &str| {
+        text.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-').collect::<String>()
+    };
     match (safe(filled.text("tenant")), safe(filled.text("name"))) {
         (tenant, name) if tenant.is_empty() || name.is_empty() => "pod.yaml".into(),
         (tenant, name) => format!("{tenant}-{name}.yaml"),
@@ -230,6 +238,9 @@ mod tests {
         let name = |tenant: &str, name: &str| {
             file_name(&Filled(vec![("tenant".into(), tenant.into()), ("name".into(), name.into())]))
         };
-        assert_eq!([name("alice", "chat"), name("../a", "b/c\r\n"), name("", "x")], ["alice-chat.yaml", "a-bc.yaml", "pod.yaml"]);
+        assert_eq!(
+            [name("alice", "chat"), name("../a", "b/c\r\n"), name("", "x")],
+            ["alice-chat.yaml", "a-bc.yaml", "pod.yaml"]
+        );
     }
 }

@@ -114,7 +114,8 @@ impl Page for Overview {
     }
 
     fn sample() -> Self {
-        let counts = [("Running", 41), ("Starting", 1), ("Stopped", 3), ("Held", 1), ("RolledBack", 1), ("CrashLoopBackOff", 1)];
+        let counts =
+            [("Running", 41), ("Starting", 1), ("Stopped", 3), ("Held", 1), ("RolledBack", 1), ("CrashLoopBackOff", 1)];
         let attention = |tenant, name, phase, why: &str, seconds| Attention {
             pod: PodName::new(tenant, name),
             look: Look::of_phase(phase),
@@ -139,8 +140,20 @@ impl Page for Overview {
             total: 48,
             phases: shares(&counts.map(|(word, count)| (word.to_owned(), count))),
             attention: vec![
-                attention("dora", "research", "CrashLoopBackOff", "attempt 3 failed (exit code 137, out of memory), next at 12:36:10 UTC", 1260),
-                attention("erin", "helper", "RolledBack", "91d7e2f4 failed (not ready within 3 min); change the manifest to try again", 3900),
+                attention(
+                    "dora",
+                    "research",
+                    "CrashLoopBackOff",
+                    "attempt 3 failed (exit code 137, out of memory), next at 12:36:10 UTC",
+                    1260,
+                ),
+                attention(
+                    "erin",
+                    "helper",
+                    "RolledBack",
+                    "91d7e2f4 failed (not ready within 3 min); change the manifest to try again",
+                    3900,
+                ),
                 attention("bob", "chat", "Held", "paused by alma until 14:00:00 UTC", 420),
             ],
             attention_count: 3,

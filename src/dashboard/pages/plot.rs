@@ -65,13 +65,16 @@ impl Plot {
         let newest = points.last()?.2;
         let most = points.iter().map(|point| point.2).fold(0.0, f64::max);
         let top = ceiling(most.max(1e-9), series.binary);
-        let x = |at: OffsetDateTime| ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0;
+        let x = |at: OffsetDateTime| {
+            ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0
+        };
         let y = |value: f64| ((BOTTOM - value / top * (BOTTOM - TOP)) * 10.0).round() / 10.0;
         let (mut area, mut curve) = (String::new(), String::new());
         let mut previous: Option<(OffsetDateTime, f64)> = None;
         for (at, seconds, value) in points.iter().copied() {
             let (here, height) = (x(*at), y(*value));
-            let goes_on = previous.is_some_and(|(before, _)| *at - before <= Duration::seconds(i64::from(*seconds) * 3));
+            let goes_on =
+                previous.is_some_and(|(before, _)| *at - before <= Duration::seconds(i64::from(*seconds) * 3));
             if goes_on {
                 curve.push_str(&format!("L{here} {height}"));
                 area.push_str(&format!("L{here} {height}"));
@@ -94,9 +97,24 @@ impl Plot {
         let limit = series.limit.filter(|limit| *limit > 0.0 && *limit <= top).map(y);
         let least = points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min);
         let say = series.say;
-        let summary =
-            format!("{} over the last {hours} hours: now {}, from {} to {}", series.name, say(newest), say(least), say(most));
-        Some(Self { name: series.name, now: say(newest), of: series.limit.map(say), summary, area, curve, limit, ys, xs })
+        let summary = format!(
+            "{} over the last {hours} hours: now {}, from {} to {}",
+            series.name,
+            say(newest),
+            say(least),
+            say(most)
+        );
+        Some(Self {
+            name: series.name,
+            now: say(newest),
+            of: series.limit.map(say),
+            summary,
+            area,
+            curve,
+            limit,
+            ys,
+            xs,
+        })
     }
 }
 
@@ -122,7 +140,10 @@ pub fn sample_points(now: OffsetDateTime, height: f64) -> Vec<(OffsetDateTime, i
         let wave = ((step as f64) / 9.0).sin() * 0.12 + ((step as f64) / 2.3).sin() * 0.05;
         height * (0.55 + wave + if (90..110).contains(&step) { 0.25 } else { 0.0 })
     };
-    (0..144).filter(|step| !(40..47).contains(step)).map(|step| (now - Duration::minutes((143 - step) * 10), 600, value(step))).collect()
+    (0..144)
+        .filter(|step| !(40..47).contains(step))
+        .map(|step| (now - Duration::minutes((143 - step) * 10), 600, value(step)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,7 +158,8 @@ mod tests {
     #[test]
     fn a_curve_ends_where_nothing_was_measured_and_begins_anew() {
         let at = |minutes| SAMPLE_NOW - Duration::minutes(minutes);
-        let plot = plot(&[(at(60), 600, 100.0), (at(50), 600, 120.0), (at(10), 600, 90.0), (at(0), 600, 95.0)]).unwrap();
+        let plot =
+            plot(&[(at(60), 600, 100.0), (at(50), 600, 120.0), (at(10), 600, 90.0), (at(0), 600, 95.0)]).unwrap();
         assert_eq!(plot.curve.matches('M').count(), 2, "{}", plot.curve);
         assert_eq!(plot.area.matches('Z').count(), 2, "{}", plot.area);
         assert_eq!(plot.ys.iter().map(|label| label.text.as_str()).collect::<Vec<_>>(), ["0 MiB", "64 MiB", "128 MiB"]);

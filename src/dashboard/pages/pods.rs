@@ -150,7 +150,17 @@ impl PodRow {
             ("frank", "desk", "Starting", "open-webui", "agentpod/open-webui:0.12.4", 12, 310, "88 %", 40),
             ("grace", "family", "Running", "open-webui", "agentpod/open-webui:0.12.4", 4, 334, "0.4 %", 7_776_000),
         ];
-        let row = |(tenant, name, phase, adapter, image, revision, memory, cpu, age): (&str, &str, &str, &str, &str, i64, i64, &str, i64)| Self {
+        let row = |(tenant, name, phase, adapter, image, revision, memory, cpu, age): (
+            &str,
+            &str,
+            &str,
+            &str,
+            &str,
+            i64,
+            i64,
+            &str,
+            i64,
+        )| Self {
             id: format!("{tenant}/{name}"),
             key: format!("{tenant}_{name}"),
             pod: PodName::new(tenant, name),
@@ -177,13 +187,25 @@ impl Page for Pods {
     }
 
     fn sample() -> Self {
-        let options = |values: &[&str]| values.iter().map(|value| Entry { value: (*value).into(), label: (*value).into(), chosen: false }).collect();
+        let options = |values: &[&str]| {
+            values.iter().map(|value| Entry { value: (*value).into(), label: (*value).into(), chosen: false }).collect()
+        };
         Self {
             filter: Filter::default(),
             choices: vec![
-                Choice { name: "phase", title: "Phase", any: "Any phase", options: options(&["Running", "Starting", "Held"]) },
+                Choice {
+                    name: "phase",
+                    title: "Phase",
+                    any: "Any phase",
+                    options: options(&["Running", "Starting", "Held"]),
+                },
                 Choice { name: "tenant", title: "Tenant", any: "Any tenant", options: options(&["alice", "bob"]) },
-                Choice { name: "adapter", title: "Adapter", any: "Any adapter", options: options(&["echo", "openclaw"]) },
+                Choice {
+                    name: "adapter",
+                    title: "Adapter",
+                    any: "Any adapter",
+                    options: options(&["echo", "openclaw"]),
+                },
             ],
             columns: columns("name", Some(&|sort| format!("/dashboard/pods?sort={sort}"))),
             rows: PodRow::samples(),

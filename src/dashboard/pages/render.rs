@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde,
+};
 use serde::Serialize;
 
 use super::{Frame, Page};
@@ -34,9 +36,8 @@ const TEMPLATES: [(&str, &str); 16] = templates![
     "tenants.html",
 ];
 
-static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    environment(TEMPLATES.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())))
-});
+static ENVIRONMENT: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(TEMPLATES.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()))));
 
 /// An environment with these templates. One that does not compile is not in it; a test renders every one.
 pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Environment<'static> {
@@ -46,8 +47,7 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
-    let assets: BTreeMap<&str, String> =
-        super::super::assets::all().map(|asset| (asset.file, asset.path())).collect();
+    let assets: BTreeMap<&str, String> = super::super::assets::all().map(|asset| (asset.file, asset.path())).collect();
     environment.add_function("asset", move |file: &str| -> Result<String, Error> {
         let missing = || Error::new(ErrorKind::InvalidOperation, format!("there is no asset {file}"));
         assets.get(file).cloned().ok_or_else(missing)

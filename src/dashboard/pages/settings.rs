@@ -59,11 +59,19 @@ impl Page for Settings {
                 ),
                 group(
                     "Keeping",
-                    vec![Fact::words("A removed pod's container", "10 min"), Fact::words("Events", "30 days"), Fact::words("Usage", "1 day")],
+                    vec![
+                        Fact::words("A removed pod's container", "10 min"),
+                        Fact::words("Events", "30 days"),
+                        Fact::words("Usage", "1 day"),
+                    ],
                 ),
                 group(
                     "Versions",
-                    vec![Fact::words("AgentPod", "0.1.0"), Fact::words("Engine", "Docker 27.3.1"), Fact::words("PostgreSQL", "15.14, a private one")],
+                    vec![
+                        Fact::words("AgentPod", "0.1.0"),
+                        Fact::words("Engine", "Docker 27.3.1"),
+                        Fact::words("PostgreSQL", "15.14, a private one"),
+                    ],
                 ),
             ],
             findings: vec![

@@ -93,7 +93,11 @@ pub struct RevisionRow {
 impl SourceCard {
     /// One for samples.
     pub fn sample() -> Self {
-        let step = |name, id, hash: &str, seconds| SourceStep { name, mark: Some(Mark::of(id, hash)), at: Some(sample_time(seconds)) };
+        let step = |name, id, hash: &str, seconds| SourceStep {
+            name,
+            mark: Some(Mark::of(id, hash)),
+            at: Some(sample_time(seconds)),
+        };
         Self {
             origin: "/srv/fleet/manifests".into(),
             look: Look::new("refused", Tone::Warn),
