@@ -40,7 +40,7 @@ pub enum AccountCommand {
         #[arg(long)]
         tenant: Option<TenantName>,
         #[command(flatten)]
-        password: Password,
+        password: PasswordFrom,
         /// Give it no password: it gets in by API token, or by a proxy that knows the name
         #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
         no_password: bool,
@@ -63,7 +63,7 @@ pub enum AccountCommand {
         /// Which
         name: String,
         #[command(flatten)]
-        password: Password,
+        password: PasswordFrom,
     },
     /// Let nobody in by an account until it is enabled again; its sessions end at once
     Disable {
@@ -104,7 +104,7 @@ pub enum RoleArg {
 
 /// Where a password comes from.
 #[derive(Debug, Args)]
-pub struct Password {
+pub struct PasswordFrom {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
@@ -237,7 +237,7 @@ fn until(span: Span, now: OffsetDateTime) -> Option<OffsetDateTime> {
     now.checked_add(Duration::milliseconds(i64::try_from(span.0).ok()?))
 }
 
-impl Password {
+impl PasswordFrom {
     fn read(&self) -> Result<SecretString> {
         let password: SecretString = if let Some(file) = &self.password_file {
             let text = private_file::read(file, passwords::MOST + 3);

@@ -16,11 +16,13 @@ use crate::{
     core::{hook::Keys, secret::SecretRef},
     dashboard::{
         self, Dashboard,
+        api::{Api, SettingsView},
         auth::{Auth, Clock},
         hooks::Hooks,
+        live::{Live, Pace},
         show::Show,
     },
-    reconcile::{Ending, Mode, Overview, Reconciler},
+    reconcile::{Ending, Logs, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
@@ -41,13 +43,29 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     if auth.is_open().await {
         info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
     }
-    let store = database.store.clone();
-    let show = Arc::new(Show { store, view: view.clone(), settings: settings.clone(), clock });
-    let served = dashboard::serve(settings.listen, Dashboard { auth, view, hooks, show }, stop.clone()).await?;
+    let (logs, logs_now) = watch::channel(None);
+    let show = Arc::new(Show {
+        store: database.store.clone(),
+        view: view.clone(),
+        logs: logs_now.clone(),
+        settings: settings.clone(),
+        clock: clock.clone(),
+    });
+    let api = Arc::new(Api {
+        store: database.store.clone(),
+        view: view.clone(),
+        logs: logs_now,
+        settings: SettingsView::of(&settings),
+        clock,
+    });
+    let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
+    let dashboard = Dashboard { auth, view, hooks, api, live: live.clone(), show };
+    let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);
-    let outcome = lead_and_reconcile(&settings, &database, &overview, &woken, &stop).await;
+    let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;
     stop.cancel();
     served.await?;
+    live.ended().await;
     database.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -78,6 +96,7 @@ async fn lead_and_reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    logs: &watch::Sender<Option<Logs>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -87,7 +106,7 @@ async fn lead_and_reconcile(
         let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
         let version = env!("CARGO_PKG_VERSION");
         tell(&database.store, Event::DAEMON_STARTED, format!("AgentPod {version} makes everything as declared")).await;
-        let outcome = reconcile(settings, database, overview, woken, &leading).await;
+        let outcome = reconcile(settings, database, overview, logs, woken, &leading).await;
         if stop.is_cancelled() {
             tell(&database.store, Event::DAEMON_STOPPED, "AgentPod stopped; agents go on running".into()).await;
         }
@@ -115,6 +134,7 @@ async fn reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    logs: &watch::Sender<Option<Logs>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -130,8 +150,10 @@ async fn reconcile(
     watched.extend(parts.folders.folders());
     let (reconciler, view) = Reconciler::new(parts);
     reconciler.wake_on(woken.clone(), stop.clone());
+    logs.send_replace(Some(reconciler.logs()));
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
     let ending = reconciler.run(Mode::Daemon, Some(Watch::start(watched)), stop.clone()).await;
+    logs.send_replace(None);
     debug_assert_eq!(ending, Ending::Stopped);
     passed_on.await?;
     Ok(())

@@ -2,11 +2,13 @@
 //! reconciler publishes and what the store holds, and never asks the engine. Every request comes in by `gate` and every
 //! answer goes out by `outside`, whatever route is between them.
 
+pub mod api;
 pub mod assets;
 pub mod auth;
 mod gate;
 pub mod hooks;
 mod html;
+pub mod live;
 pub mod metrics;
 mod outside;
 pub mod pages;
@@ -22,8 +24,10 @@ use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::
 
 pub use self::server::{serve, serve_on};
 use self::{
+    api::Api,
     auth::{Auth, Visitor, visitor},
     hooks::Hooks,
+    live::Live,
     refusal::Refusal,
     show::Show,
 };
@@ -41,19 +45,27 @@ pub struct Dashboard {
     pub view: watch::Receiver<Overview>,
     /// The webhook, if there is one.
     pub hooks: Option<Arc<Hooks>>,
+    /// What the API answers from.
+    pub api: Arc<Api>,
+    /// What viewers are shown as it comes.
+    pub live: Arc<Live>,
     /// What pages are made from.
     pub show: Arc<Show>,
 }
 
 /// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
-    let Dashboard { auth, view, hooks, show } = dashboard;
+    let Dashboard { auth, view, hooks, api, live, show } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
         .unify()
         .or(status(view.clone()))
+        .unify()
+        .or(live::routes(live, auth))
+        .unify()
+        .or(api::routes(api))
         .unify()
         .or(show::routes(show))
         .unify();

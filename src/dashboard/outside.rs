@@ -37,7 +37,17 @@ pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, heade
         };
         return warp::reply::with_header(StatusCode::SEE_OTHER, header::LOCATION, next).into_response();
     }
-    refusal.answer(for_program, headers)
+    let mut answer = refusal.answer(for_program, headers);
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
+        // An address is there for looking or for asking, and the one was tried.
+        let allowed = match *method {
+            Method::GET | Method::HEAD => "POST",
+            Method::POST => "GET, HEAD",
+            _ => "GET, HEAD, POST",
+        };
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    answer
 }
 
 /// Puts the headers on an answer.

@@ -128,10 +128,10 @@ where
     };
     let mut answer = match answered {
         Ok(answered) => match answered.extensions().get::<Refusal>() {
-            Some(refusal) => outside::write_refusal(refusal, &method, &uri, answered.headers()).map(|body| boxed(body)),
+            Some(refusal) => outside::write_refusal(refusal, &method, &uri, answered.headers()).map(boxed),
             None => answered.map(boxed),
         },
-        Err(refusal) => outside::write_refusal(&refusal, &method, &uri, &Default::default()).map(|body| boxed(body)),
+        Err(refusal) => outside::write_refusal(&refusal, &method, &uri, &Default::default()).map(boxed),
     };
     outside::add_headers(answer.headers_mut(), uri.path(), auth.is_secure());
     Ok(answer)

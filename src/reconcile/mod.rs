@@ -11,6 +11,7 @@ mod inputs;
 mod journal;
 mod judge;
 pub mod leavings;
+mod logs;
 mod notes;
 mod orders;
 mod probe;
@@ -25,6 +26,8 @@ mod triggers;
 mod watchdog;
 
 pub use inputs::{Inputs, Reading, Refused};
+pub use journal::EVENTS_KEPT;
+pub use logs::{CleanLine, Logs, NoLog};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};

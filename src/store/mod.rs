@@ -7,6 +7,7 @@
 mod accounts;
 mod applied;
 mod asked;
+mod changes;
 pub mod embedded;
 mod error;
 mod events;
@@ -41,6 +42,7 @@ use sqlx::{
 
 pub use accounts::Account;
 pub use asked::Ear;
+pub use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};

@@ -73,8 +73,8 @@ impl Store {
         let query = sqlx::query(
             "INSERT INTO pod_plans (pod_id, plan, updated_at) SELECT news.id, news.plan, $3 \
              FROM unnest($1::text[], $2::jsonb[]) AS news (id, plan) JOIN pods USING (id) \
-             ON CONFLICT (pod_id) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at \
-             WHERE pod_plans.plan IS DISTINCT FROM excluded.plan",
+             WHERE NOT EXISTS (SELECT FROM pod_plans old WHERE old.pod_id = news.id AND old.plan = news.plan) \
+             ON CONFLICT (pod_id) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at",
         )
         .bind(keys)
         .bind(plans)
@@ -106,12 +106,14 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     let containers: Vec<&str> = pods().map(|pod| pod.container.name.as_str()).collect();
     let shapes: Vec<Value> = pods().map(|pod| json(&Shape::of(pod))).collect::<Result<_>>()?;
     sqlx::query(
-        "INSERT INTO pod_wishes AS old (pod_id, container, image, memory_mb, milli_cpus, hot, shape) \
-         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::jsonb[]) \
+        "INSERT INTO pod_wishes (pod_id, container, image, memory_mb, milli_cpus, hot, shape) SELECT news.* \
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::jsonb[]) \
+           AS news (pod_id, container, image, memory_mb, milli_cpus, hot, shape) \
+         WHERE NOT EXISTS (SELECT FROM pod_wishes old WHERE old.pod_id = news.pod_id AND \
+           (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.shape) IS NOT DISTINCT FROM \
+           (news.container, news.image, news.memory_mb, news.milli_cpus, news.hot, news.shape)) \
          ON CONFLICT (pod_id) DO UPDATE SET container = excluded.container, image = excluded.image, \
-           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, shape = excluded.shape \
-         WHERE (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.shape) IS DISTINCT FROM \
-           (excluded.container, excluded.image, excluded.memory_mb, excluded.milli_cpus, excluded.hot, excluded.shape)",
+           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, shape = excluded.shape",
     )
     .bind(&keys)
     .bind(&containers)
@@ -125,10 +127,11 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     // A container that could not be described whole is not described.
     let is_whole: Vec<bool> = pods().map(|pod| pod.missing_secrets.is_empty()).collect();
     let written = sqlx::query(
-        "INSERT INTO container_shapes AS old (pod_id, container, shape, wished_at) SELECT pod, container, shape, $5 \
-         FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, shape, is_whole) WHERE is_whole \
-         ON CONFLICT (pod_id, container) DO UPDATE SET shape = excluded.shape, wished_at = excluded.wished_at \
-         WHERE old.shape IS DISTINCT FROM excluded.shape",
+        "INSERT INTO container_shapes (pod_id, container, shape, wished_at) SELECT pod, container, shape, $5 \
+         FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, shape, is_whole) \
+         WHERE is_whole AND NOT EXISTS (SELECT FROM container_shapes old WHERE old.pod_id = news.pod \
+           AND old.container = news.container AND old.shape = news.shape) \
+         ON CONFLICT (pod_id, container) DO UPDATE SET shape = excluded.shape, wished_at = excluded.wished_at",
     )
     .bind(&keys)
     .bind(&containers)

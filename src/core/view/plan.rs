@@ -23,7 +23,6 @@ pub struct PlanLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionLine {
     /// Which.
-    #[schemars(with = "String")]
     pub pod: PodId,
     /// Why.
     pub cause: String,

@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use warp::http::{HeaderMap, HeaderName, header};
 
+use self::visitor::Pass;
 pub(super) use self::visitor::signed;
 pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, Sent, Via, Visitor, visitor, writer};
 use super::refusal::Refusal;
@@ -141,7 +142,7 @@ impl Auth {
                     "this API token is not known, or not good any more; make one with agentpod account token",
                 )
             })?;
-            return Ok(Visitor::new(person, Via::Token));
+            return Ok(Visitor::by_token(person, token));
         }
         if let Some(forward) = &self.access.forward
             && self.access.trusted_proxies.iter().any(|range| range.contains(peer))
@@ -170,6 +171,22 @@ impl Auth {
             return Ok(Visitor::new(person, Via::Loopback));
         }
         Err(Refusal::unknown_visitor())
+    }
+
+    /// Whether somebody would still be let in as who they were: for what goes on after its request, as a WebSocket does.
+    /// While the database is away nobody is thrown out.
+    pub async fn is_still_in(&self, visitor: &Visitor) -> bool {
+        let now = (self.clock)();
+        let found = match (visitor.pass(), visitor.via) {
+            (Pass::Session(id, _), _) => self.store.session(id, LIFETIME, now).await,
+            (Pass::Token(token), _) => self.store.api_token(token, now).await,
+            (Pass::None, Via::Loopback) => return self.is_open().await,
+            (Pass::None, _) => {
+                let account = self.store.account(&visitor.person.name).await;
+                return !account.is_ok_and(|found| found.is_some_and(|(account, _)| !account.is_enabled()));
+            }
+        };
+        found.map_or(true, |person| person.as_ref() == Some(&visitor.person))
     }
 
     /// Somebody whom a trusted proxy names: with the role of their account if they have one, else by their groups.
@@ -216,8 +233,13 @@ impl fmt::Debug for Auth {
 }
 
 fn told(headers: &HeaderMap) -> Told<'_> {
-    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let fetch_site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or_default());
+    // Said twice is said by nobody: which of them would be true?
+    let text = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap_or_default());
+        if values.next().is_some() { Some("") } else { value }
+    };
+    let fetch_site = text(HeaderName::from_static("sec-fetch-site"));
     Told { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
 }
 

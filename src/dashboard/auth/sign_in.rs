@@ -17,7 +17,7 @@ use warp::{
 
 use super::{
     Auth, LIFETIME, Sent, Visitor, cookies,
-    visitor::{read, signed},
+    visitor::{Pass, read, signed},
 };
 use crate::{
     core::access::local_path,
@@ -65,7 +65,7 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
         });
     let logout = warp::path!("logout").and(warp::post()).and(auth_of()).and(signed()).then(
         async |auth: Arc<Auth>, visitor: Visitor, _: Sent| {
-            if let Some(id) = visitor.session_id()
+            if let Pass::Session(id, _) = visitor.pass()
                 && let Err(error) = auth.store.end_session(id).await
             {
                 return Refusal::from(error).into_response();
@@ -73,7 +73,9 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
             with_cookie(see_other("/"), cookies::forget(auth.is_secure()))
         },
     );
-    door.or(login).unify().or(logout).unify().boxed()
+    // Where somebody is who reloads after a failure.
+    let again = warp::path!("login").and(warp::get()).map(|| see_other("/"));
+    door.or(again).unify().or(login).unify().or(logout).unify().boxed()
 }
 
 async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Sent) -> Result<Response, Refusal> {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use warp::{
     Filter, Rejection,
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, header},
 };
 
 use super::csrf;
@@ -37,14 +37,18 @@ pub struct Visitor {
     pub csrf: Option<String>,
     /// How we know.
     pub via: Via,
-    session: Option<Session>,
+    pass: Pass,
 }
 
-/// The session that somebody is in by.
+/// What somebody showed, to look at it again.
 #[derive(Debug, Clone)]
-struct Session {
-    id: SecretString,
-    seed: csrf::Seed,
+pub(super) enum Pass {
+    /// The id of their session, and what its tokens are made of.
+    Session(SecretString, csrf::Seed),
+    /// An API token.
+    Token(SecretString),
+    /// Nothing of their own.
+    None,
 }
 
 /// How somebody was known.
@@ -61,21 +65,26 @@ pub enum Via {
 }
 
 impl Visitor {
-    /// Somebody, for tests of handlers: put it into the request's extensions.
+    /// Somebody who showed nothing of their own. Tests of handlers put one into the request's extensions.
     pub fn new(person: Person, via: Via) -> Self {
-        Self { person, csrf: None, via, session: None }
+        Self { person, csrf: None, via, pass: Pass::None }
+    }
+
+    /// Somebody whose program sent an API token.
+    pub(super) fn by_token(person: Person, token: SecretString) -> Self {
+        Self { person, csrf: None, via: Via::Token, pass: Pass::Token(token) }
     }
 
     /// Somebody whose browser sent the id of their session.
     pub(super) fn by_session(person: Person, id: SecretString) -> Result<Self, Refusal> {
         let seed = csrf::Seed::of(id.expose_secret());
         let token = seed.token().ok_or_else(Refusal::internal)?;
-        Ok(Self { person, csrf: Some(token), via: Via::Session, session: Some(Session { id, seed }) })
+        Ok(Self { person, csrf: Some(token), via: Via::Session, pass: Pass::Session(id, seed) })
     }
 
-    /// What their browser calls their session, to end it.
-    pub(super) fn session_id(&self) -> Option<&SecretString> {
-        self.session.as_ref().map(|session| &session.id)
+    /// What they showed.
+    pub(super) fn pass(&self) -> &Pass {
+        &self.pass
     }
 
     /// Refuses unless `allowed`, as in `visitor.needs(visitor.person.sees_all())?`.
@@ -121,10 +130,7 @@ impl Sent {
 
 /// Who asks, for GET and HEAD. Put it behind the path: `warp::path!("dashboard").and(visitor())`.
 pub fn visitor() -> impl Filter<Extract = (Visitor,), Error = Rejection> + Clone + Send + Sync + 'static {
-    warp::method().and(known()).and_then(async |method: Method, visitor: Visitor| match method {
-        Method::GET | Method::HEAD => Ok(visitor),
-        _ => Err(Rejection::from(Refusal::not_found("there is nothing at this address"))),
-    })
+    warp::get().or(warp::head()).unify().and(known())
 }
 
 /// Who asks, and what they sent, for everything that changes something: operators only, and by session only with the
@@ -151,7 +157,7 @@ pub(in crate::dashboard) fn signed()
         .and(warp::body::stream())
         .and_then(async |visitor: Visitor, headers: HeaderMap, body| {
             let sent = read(&headers, body, MOST_BYTES).await?;
-            if let Some(Session { seed, .. }) = &visitor.session {
+            if let Pass::Session(_, seed) = &visitor.pass {
                 let token = headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok().map(str::to_owned));
                 let token = token.or_else(|| sent.field(CSRF_FIELD));
                 if !token.is_some_and(|token| seed.matches(&token)) {

@@ -32,7 +32,12 @@ use super::{
     pages::{self, Frame, Notice, Page, frame::Looker, words::Moment},
     refusal::Refusal,
 };
-use crate::{config::Settings, core::access::Role, reconcile::Overview, store::Store};
+use crate::{
+    config::Settings,
+    core::access::Role,
+    reconcile::{Logs, Overview},
+    store::Store,
+};
 
 /// What pages are made from.
 pub struct Show {
@@ -40,6 +45,8 @@ pub struct Show {
     pub store: Arc<Store>,
     /// What the last round published.
     pub view: watch::Receiver<Overview>,
+    /// Reads containers' logs, while this AgentPod acts.
+    pub logs: watch::Receiver<Option<Logs>>,
     /// How this AgentPod was started.
     pub settings: Settings,
     /// Tells the time.

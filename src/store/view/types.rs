@@ -97,7 +97,6 @@ pub struct PodQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PodLine {
     /// `tenant/pod`.
-    #[schemars(with = "String")]
     pub id: PodId,
     /// Its tenant.
     pub tenant: TenantName,
@@ -239,7 +238,6 @@ pub struct UsagePoint {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UsageNow {
     /// Which.
-    #[schemars(with = "String")]
     pub id: PodId,
     /// MiB of memory.
     pub memory_mb: i32,
@@ -270,7 +268,6 @@ pub struct EventLine {
     /// Grows with time.
     pub id: i64,
     /// The pod it is about, if about one.
-    #[schemars(with = "Option<String>")]
     pub pod: Option<PodId>,
     /// What kind of thing, one word.
     pub kind: String,
@@ -309,7 +306,6 @@ pub struct PhaseCount {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TroubledPod {
     /// Which.
-    #[schemars(with = "String")]
     pub id: PodId,
     /// What it is doing.
     pub phase: Phase,
@@ -507,6 +503,5 @@ pub struct AdapterLine {
     /// JSON Schema of a pod's `config`.
     pub config_schema: Value,
     /// The pods on it, at most a thousand.
-    #[schemars(with = "Vec<String>")]
     pub pods: Vec<PodId>,
 }

@@ -148,13 +148,46 @@ function take(text) {
   let message;
   try { message = JSON.parse(text); } catch { return; }
   const { type, seq } = message;
+  if (type === "ping") { socket.send(JSON.stringify({ type: "pong" })); return; }
+  if (type === "snapshot") { if (sequence !== null) soon(); sequence = seq; return; }
   if (typeof seq === "number") {
+    // Something was missed: the page as it is now has it.
     if (sequence !== null && seq > sequence + 1) soon();
     sequence = seq;
   }
-  if (type === "ping") { socket.send(JSON.stringify({ type: "pong" })); return; }
-  if (type === "pong" || type === "hello" || type === "snapshot") return;
-  soon();
+  if (type === "pod") { patch(message.pod); soon(); }
+  else if (type === "usage") measure(message.usage);
+  else if (type === "gone" || type === "event" || type === "revision" || type === "request") soon();
+}
+// What a message says of a pod is shown at once; the rest of the page follows.
+const TONES = { Running: "good", Pending: "busy", Pulling: "busy", Starting: "busy", Held: "warn", RolledBack: "warn", Unknown: "warn",
+  Unhealthy: "bad", CrashLoopBackOff: "bad" };
+function fields(id, name) { return document.querySelectorAll(`[data-pod="${CSS.escape(id)}"] [data-field="${name}"]`); }
+function patch(pod) {
+  for (const field of fields(pod.id, "phase")) {
+    const look = field.querySelector(".phase");
+    if (!look || look.textContent === pod.phase) continue;
+    const tone = TONES[pod.phase] ?? "idle";
+    const icon = look.querySelector(".icon");
+    icon.classList.toggle("turns", tone === "busy");
+    icon.firstElementChild.setAttribute("href", icon.firstElementChild.getAttribute("href").replace(/#.*/, `#${tone}`));
+    look.className = `phase ${tone}`;
+    look.lastChild.nodeValue = pod.phase;
+  }
+}
+function mebibytes(amount) {
+  if (amount < 1024) return `${Math.round(amount)} MiB`;
+  const gibi = amount / 1024;
+  return `${gibi >= 100 || Math.round(gibi * 10) % 10 === 0 ? Math.round(gibi) : gibi.toFixed(1)} GiB`;
+}
+let measuredAt = Date.now();
+function measure(usage) {
+  for (const { id, memory_mb, cpu_percent } of usage) {
+    for (const cell of fields(id, "memory")) cell.textContent = mebibytes(memory_mb);
+    for (const cell of fields(id, "cpu")) cell.textContent = cpu_percent > 0 && cpu_percent < 10 ? `${cpu_percent.toFixed(1)} %` : `${Math.round(cpu_percent)} %`;
+  }
+  // Curves and meters follow once a minute: they would not show more.
+  if (Date.now() - measuredAt > 60000 && document.querySelector("#usage, #host")) { measuredAt = Date.now(); soon(); }
 }
 setInterval(() => {
   if (socket?.readyState !== WebSocket.OPEN) return;
