@@ -20,7 +20,6 @@ use crate::{
         auth::{Auth, Clock},
         hooks::Hooks,
         live::{Live, Pace},
-        show::Show,
     },
     reconcile::{Ending, Logs, Mode, Overview, Reconciler},
     secrets, shutdown,
@@ -44,13 +43,6 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
     }
     let (logs, logs_now) = watch::channel(None);
-    let show = Arc::new(Show {
-        store: database.store.clone(),
-        view: view.clone(),
-        logs: logs_now.clone(),
-        settings: settings.clone(),
-        clock: clock.clone(),
-    });
     let api = Arc::new(Api {
         store: database.store.clone(),
         view: view.clone(),
@@ -59,7 +51,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         clock,
     });
     let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
-    let dashboard = Dashboard { auth, view, hooks, api, live: live.clone(), show };
+    let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;

@@ -14,7 +14,7 @@ mod outside;
 pub mod pages;
 pub mod refusal;
 mod server;
-pub mod show;
+mod show;
 
 use std::sync::Arc;
 
@@ -29,7 +29,6 @@ use self::{
     hooks::Hooks,
     live::Live,
     refusal::Refusal,
-    show::Show,
 };
 use crate::reconcile::Overview;
 
@@ -49,13 +48,11 @@ pub struct Dashboard {
     pub api: Arc<Api>,
     /// What viewers are shown as it comes.
     pub live: Arc<Live>,
-    /// What pages are made from.
-    pub show: Arc<Show>,
 }
 
 /// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
-    let Dashboard { auth, view, hooks, api, live, show } = dashboard;
+    let Dashboard { auth, view, hooks, api, live } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
@@ -67,7 +64,7 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
         .unify()
         .or(api::routes(api))
         .unify()
-        .or(show::routes(show))
+        .or(show::routes(api))
         .unify();
     all.boxed()
 }

@@ -15,7 +15,7 @@ use crate::{
 impl Show {
     pub(super) async fn adapters(&self, guest: &Guest) -> Result<Adapters, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let all = self.store.view(&guest.visitor.person).adapters().await?.unwrap_or_default();
+        let all = self.api.store.view(&guest.visitor.person).adapters().await?.unwrap_or_default();
         Ok(Adapters { adapters: all.iter().map(card).collect() })
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn sentence(kind: &str) -> Option<(Tone, &'static str)> {
 
 impl Show {
     pub(super) async fn ask(&self, visitor: &Visitor, sent: &Sent) -> Result<Response, Refusal> {
-        let now = (self.clock)();
+        let now = (self.api.clock)();
         let field = |name: &str| sent.field(name).unwrap_or_default();
         let pod = || field("pod").parse::<PodId>().map_err(|_| Refusal::bad_request("The form names no pod."));
         let kind = field("kind");
@@ -59,14 +59,14 @@ impl Show {
             Some(pod) => {
                 visitor.needs(visitor.person.may_ask(&pod.tenant))?;
                 // One of another tenant is as one that never was.
-                if self.store.view(&visitor.person).lines(std::slice::from_ref(pod)).await?.is_empty() {
+                if self.api.store.view(&visitor.person).lines(std::slice::from_ref(pod)).await?.is_empty() {
                     return Err(super::pod::missing(pod));
                 }
             }
             None => visitor.needs(visitor.person.may_ask_for_all())?,
         }
         let request = Request { what, actor: visitor.person.name.clone() };
-        self.store.ask(&request, now).await?.map_err(|refusal| Refusal::conflict(refusal.to_string()))?;
+        self.api.store.ask(&request, now).await?.map_err(|refusal| Refusal::conflict(refusal.to_string()))?;
         let back = field("back");
         let back = local_path(&back).filter(|path| path.starts_with("/dashboard") && !path.contains(['?', '#']));
         let back = format!("{}?said={kind}", back.unwrap_or("/dashboard"));

@@ -21,7 +21,7 @@ const LINES: usize = 300;
 impl Show {
     pub(super) async fn logs(&self, guest: &Guest, tenant: &str, name: &str) -> Result<Logs, Refusal> {
         let id = id(tenant, name)?;
-        let found = self.store.view(&guest.visitor.person).lines(std::slice::from_ref(&id)).await?;
+        let found = self.api.store.view(&guest.visitor.person).lines(std::slice::from_ref(&id)).await?;
         let line = found.first().ok_or_else(|| missing(&id))?;
         let (shown, told) = match self.newest(&id).await {
             Ok(lines) if lines.is_empty() => (lines, Some("It has written nothing yet.".to_owned())),
@@ -42,7 +42,7 @@ impl Show {
 
     /// The newest lines, or why there are none.
     async fn newest(&self, id: &PodId) -> Result<Vec<LogLine>, String> {
-        let logs = self.logs.borrow().clone();
+        let logs = self.api.logs.borrow().clone();
         let logs =
             logs.ok_or("This AgentPod stands by and does not know the secrets to leave out; ask the one that acts.")?;
         let query = LogQuery { tail: LINES, follow: false, timestamps: true };

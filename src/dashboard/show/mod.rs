@@ -17,7 +17,6 @@ mod tenants;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tokio::sync::watch;
 use warp::{
     Filter, Reply,
     http::{HeaderMap, HeaderValue, header},
@@ -27,30 +26,18 @@ use warp::{
 
 use self::query::Query;
 use super::{
-    Routes, assets,
-    auth::{Clock, Sent, Via, Visitor, signed, visitor, writer},
+    Routes,
+    api::Api,
+    assets,
+    auth::{Sent, Via, Visitor, signed, visitor, writer},
     pages::{self, Frame, Notice, Page, frame::Looker, words::Moment},
     refusal::Refusal,
 };
-use crate::{
-    config::Settings,
-    core::access::Role,
-    reconcile::{Logs, Overview},
-    store::Store,
-};
+use crate::core::access::Role;
 
-/// What pages are made from.
-pub struct Show {
-    /// What is remembered.
-    pub store: Arc<Store>,
-    /// What the last round published.
-    pub view: watch::Receiver<Overview>,
-    /// Reads containers' logs, while this AgentPod acts.
-    pub logs: watch::Receiver<Option<Logs>>,
-    /// How this AgentPod was started.
-    pub settings: Settings,
-    /// Tells the time.
-    pub clock: Clock,
+/// What pages are made from: the same as the API's answers.
+struct Show {
+    api: Arc<Api>,
 }
 
 /// Somebody at a page's address.
@@ -62,7 +49,8 @@ struct Guest {
 }
 
 /// `/assets`, and everything below `/dashboard`.
-pub fn routes(show: &Arc<Show>) -> Routes {
+pub fn routes(api: &Arc<Api>) -> Routes {
+    let show = Arc::new(Show { api: api.clone() });
     let (looking, asking, trying) = (show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
@@ -74,7 +62,7 @@ pub fn routes(show: &Arc<Show>) -> Routes {
         .then(move |path: FullPath, visitor, headers, query: String| {
             let show = looking.clone();
             async move {
-                let guest = Guest { visitor, headers, query: Query::read(&query), now: (show.clock)() };
+                let guest = Guest { visitor, headers, query: Query::read(&query), now: (show.api.clock)() };
                 show.page(path.as_str(), &guest).await.unwrap_or_else(Reply::into_response)
             }
         });
@@ -95,7 +83,7 @@ pub fn routes(show: &Arc<Show>) -> Routes {
         .then(move |path: FullPath, visitor, sent: Sent, headers| {
             let show = trying.clone();
             async move {
-                let guest = Guest { visitor, headers, query: Query::default(), now: (show.clock)() };
+                let guest = Guest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
                 let answer = match path.as_str() {
                     "/dashboard/pods/new" => show.try_form(&guest, &sent).await,
                     "/dashboard/pods/new/manifest" => show.download(&guest, &sent).await,
@@ -145,7 +133,7 @@ impl Show {
         let notice = guest.query.get("said").and_then(ask::sentence);
         let frame = Frame {
             title: page.title(),
-            instance: self.settings.site.instance.to_string(),
+            instance: self.api.settings.instance.clone(),
             version: env!("CARGO_PKG_VERSION"),
             theme: theme(&guest.headers),
             tabs: pages::frame::tabs(P::TAB, person.sees_all()),

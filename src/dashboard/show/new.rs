@@ -63,7 +63,7 @@ impl Show {
         let asked = filled.text("adapter").to_owned();
         let in_force = self.in_force(guest).await?.ok_or_else(|| unknown(&asked))?;
         let form = self.form(&in_force, &asked, &filled).await?;
-        let (file, site) = (file_name(&filled), self.settings.site.clone());
+        let (file, site) = (file_name(&filled), self.api.settings.site.clone().ok_or_else(Refusal::internal)?);
         let (name, manifest) = (file.clone(), form.manifest.clone());
         let judged = tokio::task::spawn_blocking(move || judge(in_force, &site, &name, &manifest)).await;
         let mut problems = judged.map_err(|_| Refusal::internal())?;
@@ -93,7 +93,7 @@ impl Show {
         let form = Form::of(adapter.metadata.name.as_str(), &adapter.metadata.title, &adapter.config_schema, filled);
         Ok(Form {
             tenants: manifests.tenants.keys().take(1000).map(ToString::to_string).collect(),
-            domain: self.settings.site.domain.clone(),
+            domain: self.api.settings.domain.clone(),
             default_memory: resources.memory.map(|memory| memory.to_string()).unwrap_or_default(),
             default_cpus: resources.cpus.map(|cpus| cpus.to_string()).unwrap_or_default(),
             ..form
@@ -103,7 +103,7 @@ impl Show {
     /// What is in force; not for who sees one tenant only, since a verdict names other tenants' things.
     async fn in_force(&self, guest: &Guest) -> Result<Option<InForce>, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let Some(revision) = self.store.last_accepted().await? else { return Ok(None) };
+        let Some(revision) = self.api.store.last_accepted().await? else { return Ok(None) };
         let files = revision.adapters.clone().unwrap_or_default();
         let adapters = tokio::task::spawn_blocking(move || adapter::read(&files).0).await;
         Ok(Some(InForce { adapters: adapters.map_err(|_| Refusal::internal())?, revision }))

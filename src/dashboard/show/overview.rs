@@ -34,7 +34,7 @@ const ROUNDS: usize = 6;
 
 impl Show {
     pub(super) async fn overview(&self, guest: &Guest) -> Result<Overview, Refusal> {
-        let glance = self.store.view(&guest.visitor.person).glance().await?;
+        let glance = self.api.store.view(&guest.visitor.person).glance().await?;
         let now = guest.now;
         let number =
             |phase: Phase| glance.phases.iter().find(|count| count.phase == phase).map_or(0, |count| count.pods);
@@ -70,7 +70,7 @@ impl Show {
         let mut add = |tone, title: &str, text: String, (href, link): (&str, &str)| {
             alarms.push(Alarm { tone, title: title.into(), text, href: href.into(), link: link.into() });
         };
-        let overview = self.view.borrow();
+        let overview = self.api.view.borrow();
         if let (Role::Active, Some(why)) = (overview.role, &overview.engine) {
             add(
                 Tone::Bad,

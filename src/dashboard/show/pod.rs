@@ -36,12 +36,12 @@ impl Show {
     pub(super) async fn pod(&self, guest: &Guest, tenant: &str, name: &str) -> Result<Pod, Refusal> {
         let id = id(tenant, name)?;
         let (person, now) = (&guest.visitor.person, guest.now);
-        let view = self.store.view(person);
+        let view = self.api.store.view(person);
         let detail = view.pod(&id).await?.ok_or_else(|| missing(&id))?;
         let usage = view.usage(&id).await?.unwrap_or_default();
         let events =
             view.events(&EventQuery { pod: Some(id.clone()), limit: EVENTS, ..EventQuery::default() }).await?.items;
-        let open = self.store.open_requests().await?;
+        let open = self.api.store.open_requests().await?;
         let declared = detail.undeclared_at.is_none();
         Ok(Pod {
             pod: lines::name(&id),

@@ -36,7 +36,7 @@ const PATH: &str = "/dashboard/pods";
 
 impl Show {
     pub(super) async fn pods(&self, guest: &Guest) -> Result<Pods, Refusal> {
-        let view = self.store.view(&guest.visitor.person);
+        let view = self.api.store.view(&guest.visitor.person);
         let query = &guest.query;
         let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
         let sort = if text("sort").is_empty() { "name".to_owned() } else { text("sort") };

@@ -1,13 +1,11 @@
 //! `/dashboard/settings`: what may be shown of how this AgentPod was started, and what it finds fault with.
 
-use time::Duration;
-
 use super::{Guest, Show};
 use crate::{
     dashboard::{
         pages::{
             settings::{Finding, Group, Settings},
-            words::{Fact, Moment, Tone, mebibytes},
+            words::{Fact, Moment, Tone, count, mebibytes},
         },
         refusal::Refusal,
     },
@@ -21,11 +19,10 @@ const FULL: i64 = 85;
 impl Show {
     pub(super) async fn settings(&self, guest: &Guest) -> Result<Settings, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let glance = self.store.view(&guest.visitor.person).glance().await?;
-        let (settings, site) = (&self.settings, &self.settings.site);
+        let glance = self.api.store.view(&guest.visitor.person).glance().await?;
+        let settings = &self.api.settings;
         let group = |name: &str, facts| Group { name: name.into(), facts };
-        let shown = "pod".parse().map(|name| site.url(&name)).unwrap_or_default();
-        let role = self.view.borrow().role;
+        let role = self.api.view.borrow().role;
         let mut versions = vec![
             Fact::words("AgentPod", env!("CARGO_PKG_VERSION")),
             Fact::words("Role", if role == Role::Active { "acts" } else { "stands by" }),
@@ -38,36 +35,34 @@ impl Show {
             ));
             versions.push(Fact::at("Measured", Moment::new(host.measured_at, guest.now)));
         }
+        let wildcard = || "a wildcard certificate of the proxy".to_owned();
         let groups = vec![
             group(
                 "Site",
                 vec![
-                    Fact::code("Instance", site.instance.to_string()),
-                    Fact::code("Domain", site.domain.clone()),
-                    Fact::code("A pod answers at", shown),
-                    Fact::code("Entry point", site.entry_point.clone()),
-                    Fact::words(
-                        "Certificates",
-                        site.cert_resolver.clone().unwrap_or_else(|| "a wildcard certificate of the proxy".into()),
-                    ),
+                    Fact::code("Instance", settings.instance.clone()),
+                    Fact::code("Domain", settings.domain.clone()),
+                    Fact::code("A pod answers at", settings.example_url.clone()),
+                    Fact::code("Entry point", settings.entry_point.clone()),
+                    Fact::words("Certificates", settings.cert_resolver.clone().unwrap_or_else(wildcard)),
                 ],
             ),
             group(
                 "Network",
                 vec![
-                    Fact::code("Name", settings.network.name.clone()),
-                    Fact::code("Addresses", settings.network.subnet.clone()),
-                    Fact::code("Proxy", site.proxy_address.to_string()),
-                    Fact::code("Dashboard listens on", settings.listen.to_string()),
+                    Fact::code("Name", settings.network.clone()),
+                    Fact::code("Addresses", settings.network_subnet.clone()),
+                    Fact::code("Proxy", settings.proxy_address.clone()),
                 ],
             ),
             group(
                 "Keeping",
                 vec![
-                    Fact::words("A removed pod's container", span(settings.removal_grace)),
-                    Fact::words("Usage", "a day"),
+                    Fact::words("A removed pod's container", span(settings.removal_grace_seconds)),
+                    Fact::words("Events", count(settings.events_kept_days, "day")),
+                    Fact::words("Usage", count(settings.usage_kept_hours, "hour")),
                     Fact::words("Volumes", "for ever, until somebody purges one"),
-                    Fact::words("Database", if settings.database_url.is_some() { "as given" } else { "a private one" }),
+                    Fact::words("Database", if settings.private_database { "a private one" } else { "as given" }),
                 ],
             ),
             group("Versions", versions),
@@ -78,7 +73,7 @@ impl Show {
     /// What keeps AgentPod from what it is there for, and what soon may.
     fn findings(&self, host: Option<&HostLine>, has_written: bool) -> Vec<Finding> {
         let finding = |tone, what: String, help: Option<&str>| Finding { tone, what, help: help.map(str::to_owned) };
-        let overview = self.view.borrow();
+        let overview = self.api.view.borrow();
         let mut findings: Vec<Finding> =
             overview.unready().into_iter().map(|why| finding(Tone::Bad, why, None)).collect();
         if overview.role == Role::Standby {
@@ -113,8 +108,8 @@ impl Show {
     }
 }
 
-fn span(time: Duration) -> String {
-    match time.whole_seconds() {
+fn span(seconds: i64) -> String {
+    match seconds {
         seconds if seconds % 3600 == 0 && seconds > 0 => format!("{} h", seconds / 3600),
         seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
         seconds => format!("{seconds} s"),

@@ -21,7 +21,7 @@ const PATH: &str = "/dashboard/source";
 impl Show {
     pub(super) async fn source(&self, guest: &Guest) -> Result<Source, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let view = self.store.view(&guest.visitor.person);
+        let view = self.api.store.view(&guest.visitor.person);
         let source = view.source().await?.ok_or_else(Refusal::internal)?;
         let page = view.revisions(PER_PAGE, guest.query.get("after")).await?.ok_or_else(Refusal::internal)?;
         let newest = source.fetched.as_ref().filter(|newest| newest.state == "rejected");

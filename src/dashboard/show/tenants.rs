@@ -25,7 +25,7 @@ const PATH: &str = "/dashboard/tenants";
 
 impl Show {
     pub(super) async fn tenants(&self, guest: &Guest) -> Result<Tenants, Refusal> {
-        let all = self.store.view(&guest.visitor.person).tenants().await?;
+        let all = self.api.store.view(&guest.visitor.person).tenants().await?;
         let (query, q) = (&guest.query, guest.query.get("q").unwrap_or_default().to_lowercase());
         let fits =
             |tenant: &TenantLine| tenant.name.as_str().contains(&q) || tenant.display_name.to_lowercase().contains(&q);
@@ -52,7 +52,7 @@ impl Show {
 
     pub(super) async fn tenant(&self, guest: &Guest, name: &str) -> Result<Tenant, Refusal> {
         let name: TenantName = name.parse().map_err(|_| nothing())?;
-        let view = self.store.view(&guest.visitor.person);
+        let view = self.api.store.view(&guest.visitor.person);
         let tenant =
             view.tenant(&name).await?.ok_or_else(|| Refusal::not_found(format!("There is no tenant {name}.")))?;
         let pods = view.pods(&PodQuery { tenant: Some(name.clone()), limit: PODS, ..PodQuery::default() }).await?.items;
