@@ -4,19 +4,27 @@ use time::OffsetDateTime;
 
 use super::{Guest, Show, lines};
 use crate::{
+    core::{
+        request::{HASH_LENGTH, What},
+        status::Phase,
+    },
     dashboard::{
         pages::{
-            source::{HeldPlan, RevisionRow, Source, SourceCard, SourceStep},
+            source::{Approval, HeldPlan, RevisionRow, Source, SourceCard, SourceStep},
             words::{Look, Moment, Tone},
         },
         refusal::Refusal,
     },
-    store::view::{RevisionLine, SourceLine},
+    store::view::{PodLine, PodQuery, RevisionLine, SourceLine},
 };
 
 /// Revisions on a page.
 const PER_PAGE: u32 = 25;
 const PATH: &str = "/dashboard/source";
+/// The most pods of a held plan that are named.
+const MOST_HELD: u32 = 1000;
+/// Why a pod is held whose removal waits for approval.
+const TOO_MANY: &str = "TooManyRemovals";
 
 impl Show {
     pub(super) async fn source(&self, guest: &Guest) -> Result<Source, Refusal> {
@@ -34,10 +42,32 @@ impl Show {
         })
     }
 
-    /// The plan that waits for approval, if one does.
-    async fn held(&self, _guest: &Guest) -> Result<Vec<HeldPlan>, Refusal> {
-        Ok(Vec::new())
+    /// The plan that waits for approval, if one does: every pod that it holds says its hash.
+    async fn held(&self, guest: &Guest) -> Result<Vec<HeldPlan>, Refusal> {
+        let query = PodQuery { phases: vec![Phase::Held], limit: MOST_HELD, ..PodQuery::default() };
+        let held = self.api.store.view(&guest.visitor.person).pods(&query).await?.items;
+        let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == TOO_MANY).collect();
+        let Some(first) = held.first() else { return Ok(Vec::new()) };
+        let Some(hash) = hash(&first.message) else { return Ok(Vec::new()) };
+        let open = self.api.store.open_requests().await?;
+        let approved = open.iter().find(|one| one.request.what == What::Approve { plan: hash.clone() });
+        let since = held.iter().map(|line| line.phase_since).min().unwrap_or(guest.now);
+        Ok(vec![HeldPlan {
+            why: first.message.clone(),
+            since: Moment::new(since, guest.now),
+            pods: held.iter().map(|line| line.id.to_string()).collect(),
+            approved: approved
+                .map(|one| Approval { by: one.request.actor.clone(), at: Moment::new(one.asked_at, guest.now) }),
+            hash,
+        }])
     }
+}
+
+/// The hash of a plan in what is said of a pod that it holds.
+fn hash(message: &str) -> Option<String> {
+    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_hash = |word: &&str| word.len() == HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    words.filter(is_hash).map(str::to_owned).next()
 }
 
 /// Where manifests come from and how far they got.
@@ -81,5 +111,17 @@ fn row(revision: &RevisionLine, now: OffsetDateTime) -> RevisionRow {
         accepted: at(revision.accepted_at),
         applied: at(revision.applied_at),
         problems: lines::problems(&revision.problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_plans_hash_is_found_in_what_is_said_of_it() {
+        let message = "9 of 48 pods would be removed at once, more than is done without asking; agentpod approve 5d0c41aa90f3 lets them go";
+        assert_eq!(hash(message).as_deref(), Some("5d0c41aa90f3"));
+        assert_eq!(hash("paused by alma"), None);
     }
 }

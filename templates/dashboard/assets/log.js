@@ -141,13 +141,13 @@ field.addEventListener("keydown", (event) => {
 byId("log-next").addEventListener("click", () => go(1));
 byId("log-previous").addEventListener("click", () => go(-1));
 
-// The stream: a line of text each, with its time before it. When it ends it is asked for again.
+// The stream: one JSON object a line. When it ends it is asked for again, from the last line on.
 let wait = 1000;
 async function stream() {
   const address = new URL(log.dataset.stream, location.href);
-  address.search = new URLSearchParams({ follow: "true", timestamps: "true", tail: last ? "1000" : "300" });
+  address.search = new URLSearchParams(last ? { follow: "true", tail: "1000", since: last } : { follow: "true", tail: "300" });
   try {
-    const answer = await fetch(address, { headers: { accept: "text/plain" }, credentials: "same-origin", cache: "no-store" });
+    const answer = await fetch(address, { headers: { accept: "application/x-ndjson" }, credentials: "same-origin", cache: "no-store" });
     if (answer.status === 401) { location.reload(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
     wait = 1000;
@@ -166,15 +166,12 @@ async function stream() {
   setTimeout(stream, wait);
   wait = Math.min(wait * 2, 30000);
 }
-const TIMED = /^(\d{4}-\d\d-\d\dT\S+)(?: (.*))?$/s;
-function take(line) {
-  const timed = line.match(TIMED);
-  if (!timed) { if (line) add({ text: line }); return; }
-  const [, at, text = ""] = timed;
-  // The same line comes again when the stream begins anew.
-  if (last && at <= last) return;
-  last = at;
-  add({ at, text });
+function take(part) {
+  let entry;
+  try { entry = JSON.parse(part); } catch { return; }
+  if (typeof entry.text !== "string") return;
+  if (entry.at) last = entry.at;
+  add(entry);
 }
 toEnd();
 if (log.dataset.stream) stream();
