@@ -25,7 +25,7 @@ use agentpod::{
         routes, serve_on,
     },
     reconcile::Overview,
-    store::{Event, InstanceKey, Store},
+    store::{Event, Fetched, InstanceKey, Store},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -150,11 +150,14 @@ impl Stage {
     pub async fn judged(&self, text: &str) {
         let files = BTreeMap::from([("all.yaml".to_owned(), text.as_bytes().to_vec())]);
         let now = OffsetDateTime::now_utc();
-        self.store.accept("aaaa1111", "/srv/manifests", &files, &shipped(), now).await.unwrap();
+        let adapters = shipped();
+        let fetched =
+            Fetched { hash: "aaaa1111", origin: "/srv/manifests", commit: None, files: &files, adapters: &adapters };
+        self.store.accept(&fetched, now).await.unwrap();
         let problem = Problem::of_file("bob.yaml", format!("unknown field {MARKUP}"))
             .at(Position { line: 1, column: 3 }, "  adaptr: <b>echo</b>")
             .hint("did you mean \"adapter\"?");
-        self.store.reject("bbbb2222", "/srv/manifests", &[problem], now).await.unwrap();
+        self.store.reject(&Fetched { hash: "bbbb2222", ..fetched }, &[problem], now).await.unwrap();
     }
 
     /// Has a pod be in a phase.

@@ -230,7 +230,12 @@ mod tests {
     #[test]
     fn a_manifest_says_what_was_chosen_and_nothing_else() {
         let New { form: Some(form), .. } = New::sample() else { panic!("the sample has a form") };
-        insta::assert_snapshot!(form.manifest, @"");
+        assert_eq!(
+            form.manifest,
+            "apiVersion: agentpod.dev/v1\nkind: Pod\nmetadata:\n  name: assistant\n  tenant: alice\nspec:\n  adapter: openclaw\n  \
+             subdomain: alice\n  resources:\n    memory: 2Gi\n  config:\n    maxTurns: 40\n    telegram:\n      allowFrom:\n      - \"12345678\"\n  \
+             secrets:\n    ANTHROPIC_API_KEY:\n      file: /etc/agentpod/alice.key\n"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use minijinja::{
-    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context, syntax::SyntaxConfig, value::Serde,
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
 };
 use serde::Serialize;
 
@@ -48,9 +48,10 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
         environment.set_syntax(syntax);
     }
     let assets: BTreeMap<&str, String> = super::super::assets::all().map(|asset| (asset.file, asset.path())).collect();
-    environment.add_function("asset", move |file: &str| -> Result<String, Error> {
+    environment.add_function("asset", move |file: &str| -> Result<Value, Error> {
         let missing = || Error::new(ErrorKind::InvalidOperation, format!("there is no asset {file}"));
-        assets.get(file).cloned().ok_or_else(missing)
+        // Our own addresses need no escaping, and are many on a page.
+        assets.get(file).cloned().map(Value::from_safe_string).ok_or_else(missing)
     });
     for (name, text) in templates {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
