@@ -9,7 +9,12 @@ mod support {
 mod reconcile {
     mod causes;
     mod last_words;
+    mod logs;
     mod looking;
+    mod removals;
+    mod requests;
     mod secrets;
+    mod shown;
     pub mod stage;
+    mod usage;
 }

@@ -15,10 +15,12 @@ mod store {
     mod outage;
     mod pods;
     mod purge;
+    mod requests;
     mod revisions;
     mod source_state;
     mod status;
     mod sync;
+    mod usage;
     mod view;
 }
 

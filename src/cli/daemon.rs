@@ -21,7 +21,7 @@ use crate::{
         hooks::Hooks,
         live::{Live, Pace},
     },
-    reconcile::{Ending, Logs, Mode, Overview, Reconciler},
+    reconcile::{Ending, Logs, Meter, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
@@ -81,7 +81,9 @@ fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> 
         warn!("{concern}");
     }
     info!("deliveries of a forge's webhook are taken at http://{}/hooks/git", settings.listen);
-    Ok(Some(Arc::new(Hooks::new(keys, None, Arc::new(move || woken.notify_one())))))
+    // Pushes to other branches are no news; without a named one nobody knows here which the remote's own is.
+    let followed = settings.git.as_ref().and_then(|git| git.reference.name()).map(str::to_owned);
+    Ok(Some(Arc::new(Hooks::new(keys, followed, Arc::new(move || woken.notify_one())))))
 }
 
 async fn lead_and_reconcile(
@@ -140,7 +142,10 @@ async fn reconcile(
     }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
+    let engine = parts.engine.clone();
     let (reconciler, view) = Reconciler::new(parts);
+    let meter = Meter::new(engine, database.store.clone(), view.clone());
+    let measured = tokio::spawn(meter.run(stop.clone()));
     reconciler.wake_on(woken.clone(), stop.clone());
     logs.send_replace(Some(reconciler.logs()));
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
@@ -148,6 +153,7 @@ async fn reconcile(
     logs.send_replace(None);
     debug_assert_eq!(ending, Ending::Stopped);
     passed_on.await?;
+    measured.await?;
     Ok(())
 }
 

@@ -126,6 +126,8 @@ pub enum Refusal {
 /// A pod is kept stopped because somebody asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pause {
+    /// The request that asked for it.
+    pub request: i64,
     /// Who.
     pub actor: String,
     /// Until when, if it ends by itself.
@@ -232,12 +234,12 @@ impl Open {
 }
 
 /// The pause of a pod that stands: asked for, and not ended by a later wish to resume, or by its time.
-pub fn pause_of<'a>(open: &'a [Open], pod: &PodId, now: OffsetDateTime) -> Option<(&'a Open, Pause)> {
+pub fn pause_of(open: &[Open], pod: &PodId, now: OffsetDateTime) -> Option<Pause> {
     let mut standing = None;
     for one in open.iter().filter(|one| one.request.what.pod() == Some(pod)) {
         match one.request.what {
             What::Pause { until, .. } if until.is_none_or(|until| until > now) => {
-                standing = Some((one, Pause { actor: one.request.actor.clone(), until }));
+                standing = Some(Pause { request: one.id, actor: one.request.actor.clone(), until });
             }
             What::Pause { .. } | What::Resume { .. } => standing = None,
             _ => {}
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_for_is_refused_with_what_to_do() {
-        let standing = Pause { actor: "bob@host".into(), until: Some(NOW + Duration::hours(2)) };
+        let standing = Pause { request: 1, actor: "bob@host".into(), until: Some(NOW + Duration::hours(2)) };
         let restart = || ask(What::Restart { pod: pod() });
         let why = |request: Request, known, pause: Option<&Pause>| match request.check(known, pause, NOW) {
             Ok(()) => "yes".to_owned(),
@@ -300,7 +302,7 @@ mod tests {
     fn a_pause_stands_until_its_time_or_until_somebody_resumes_it() {
         let open = |id, request: Request| Open { id, request, asked_at: NOW, expires_at: None };
         let (later, earlier) = (NOW + Duration::hours(1), NOW - Duration::hours(1));
-        let standing = |all: &[Open]| pause_of(all, &pod(), NOW).map(|(one, _)| one.id);
+        let standing = |all: &[Open]| pause_of(all, &pod(), NOW).map(|pause| pause.request);
         let resume = || ask(What::Resume { pod: pod() });
         assert_eq!(standing(&[open(1, pause(Some(later)))]), Some(1));
         assert_eq!(standing(&[open(1, pause(Some(earlier)))]), None);

@@ -6,6 +6,7 @@
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
 pub mod execute;
+mod fetches;
 mod handed;
 mod inputs;
 mod journal;
@@ -18,11 +19,13 @@ mod probe;
 mod reconciler;
 mod record;
 mod redact;
+mod requests;
 mod round;
 mod run;
 mod shown;
 mod tally;
 mod triggers;
+mod usage;
 mod watchdog;
 
 pub use inputs::{Inputs, Reading, Refused};
@@ -32,3 +35,4 @@ pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
 pub use tally::Tally;
+pub use usage::Meter;

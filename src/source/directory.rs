@@ -7,9 +7,9 @@ use std::{
 
 use super::{
     Snapshot, SourceError, SourceHealth, Tried,
+    manifests::{is_manifest, whole},
     read::{self, Rules},
 };
-use crate::core::problem::Problem;
 
 /// A folder of manifests on this machine; may itself be a symlink.
 #[derive(Debug, Clone)]
@@ -53,40 +53,8 @@ impl Directory {
     }
 
     async fn look(&self) -> Result<Snapshot, SourceError> {
-        let origin = self.origin();
         let files = read::read(&self.path, MANIFESTS).await?;
-        if files.is_empty() {
-            let hint = "Put a .yaml file there, or name the right folder.";
-            return Err(SourceError::Empty { origin, expected: "no manifest (no .yaml or .yml file)", hint });
-        }
-        let blank = |name: &String| {
-            Problem::of_file(name, "the file is empty")
-                .hint("an interrupted write leaves such a file; write manifests into it, or delete it")
-        };
-        let problems: Vec<Problem> =
-            files.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(name, _)| blank(name)).collect();
-        if problems.is_empty() {
-            Ok(Snapshot::new(origin, files))
-        } else {
-            Err(SourceError::Refused { origin, problems })
-        }
-    }
-}
-
-/// Whether a file is a manifest, by its path below the root.
-fn is_manifest(name: &str) -> bool {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    let stem = file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml"));
-    stem.is_some_and(|stem| !stem.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_yaml_files_are_manifests() {
-        assert!(["a.yaml", "x/y/a.yml", "a.b.yaml"].into_iter().all(is_manifest));
-        assert!(!["README.md", "a.yaml.bak", "a.json", "x/.yaml", "yaml", "a.yaml/b"].into_iter().any(is_manifest));
+        let hint = "Put a .yaml file there, or name the right folder.";
+        Ok(Snapshot::new(self.origin(), whole(self.origin(), files, hint)?))
     }
 }

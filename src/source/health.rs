@@ -40,7 +40,7 @@ impl Tried {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what came of a try: the commit that was read, or why nothing could be.
+    /// Keeps what came of a try: the commit that was read, if the source has commits, or why nothing could be read.
     pub(super) fn note(&self, outcome: Result<Option<Commit>, String>) {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = OffsetDateTime::now_utc();
@@ -52,11 +52,5 @@ impl Tried {
             }
             Err(why) => health.last_error = Some(why),
         }
-    }
-
-    /// Keeps which commit was fetched, before anybody knows whether it can be used.
-    #[allow(dead_code)] // the git source, which follows, uses it
-    pub(super) fn fetched(&self, commit: Commit) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).fetched = Some(commit);
     }
 }

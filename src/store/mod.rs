@@ -24,6 +24,7 @@ mod shown;
 mod source_state;
 mod status;
 mod sync;
+mod usage;
 pub mod view;
 
 use std::{
@@ -56,6 +57,7 @@ pub use shown::Round;
 pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
+pub use usage::Measured;
 
 use crate::core::names::InstanceName;
 

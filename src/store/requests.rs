@@ -69,7 +69,7 @@ impl Store {
                 None => (Known::Never, None),
                 Some(pod) => {
                     let open = open(&mut transaction).await?;
-                    (known(&mut transaction, pod).await?, pause_of(&open, pod, now).map(|(_, pause)| pause))
+                    (known(&mut transaction, pod).await?, pause_of(&open, pod, now))
                 }
             };
             if let Err(refusal) = request.check(known, pause.as_ref(), now) {

@@ -13,7 +13,9 @@ use agentpod::{
     core::access::{Person, Role},
     dashboard::{
         Dashboard, Routes,
+        api::{Api, SettingsView},
         auth::{Auth, Sent, Visitor, visitor, writer},
+        live::{Live, Pace},
         refusal::Refusal,
         routes, serve_on,
     },
@@ -109,7 +111,7 @@ impl Stage {
         let (overview, view) = watch::channel(Overview::default());
         let stop = CancellationToken::new();
         let seen = Seen::default();
-        let all = stub(seen.clone()).or(routes(&Dashboard { auth: auth.clone(), view, hooks: None })).unify().boxed();
+        let all = stub(seen.clone()).or(routes(&dashboard(&store, &auth, view, &stop))).unify().boxed();
         serve_on(listener, auth.clone(), all, stop.clone());
         Self { address, store, auth, seen, clock, options, stop, _overview: overview }
     }
@@ -264,6 +266,23 @@ pub async fn starts(listen: IpAddr, access: Access, people: &[Person]) -> Result
     let stage = Stage::with(Access::default(), people).await;
     let opened = Auth::open(stage.store.clone(), access, (listen, 7070).into(), Arc::new(|| at(0))).await;
     opened.map(drop).map_err(|error| error.to_string())
+}
+
+fn dashboard(
+    store: &Arc<Store>,
+    auth: &Arc<Auth>,
+    view: watch::Receiver<Overview>,
+    stop: &CancellationToken,
+) -> Dashboard {
+    let api = Arc::new(Api {
+        store: store.clone(),
+        view: view.clone(),
+        logs: watch::channel(None).1,
+        settings: SettingsView::default(),
+        clock: Arc::new(|| at(0)),
+    });
+    let live = Live::start(store.clone(), Pace::default(), stop.clone());
+    Dashboard { auth: auth.clone(), view, hooks: None, api, live }
 }
 
 /// Routes as pages and API have them.

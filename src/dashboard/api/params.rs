@@ -30,15 +30,15 @@ impl Params {
         Ok(Self(params))
     }
 
-    /// One as text; an empty one as if it were not there.
+    /// One as text.
     pub fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).filter(|text| !text.is_empty()).cloned()
+        self.0.get(name).cloned()
     }
 
     /// One as something that is read from text.
     pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
         let read = |text: &String| text.parse().map_err(|_| wrong(name, text, expected));
-        self.0.get(name).filter(|text| !text.is_empty()).map(read).transpose()
+        self.0.get(name).map(read).transpose()
     }
 
     /// How many lines are wanted.

@@ -1,7 +1,7 @@
 //! Requests: what somebody asks for beside the manifests, taken as a row and seen to by the reconciler.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use time::{Duration, OffsetDateTime};
 use warp::{
     Reply,
@@ -19,6 +19,18 @@ use crate::{
     store::{RequestRow, view::Time},
 };
 
+/// A year: the longest a pause may be that ends by itself.
+const MOST_SECONDS: u32 = 31_536_000;
+
+/// A whole number of seconds, however it is written: to JSON, 60 and 60.0 are the same.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() != 0.0 || !(1.0..=f64::from(MOST_SECONDS)).contains(&number) {
+        return Err(D::Error::custom(format!("seconds is a whole number from 1 to {MOST_SECONDS}, a year")));
+    }
+    Ok(Some(number as u32))
+}
+
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
@@ -33,8 +45,8 @@ pub enum Ask {
         /// Which.
         pod: PodId,
         /// For how long; for ever if it is not said.
-        #[serde(default)]
-        #[schemars(range(min = 1, max = 31_536_000))]
+        #[serde(default, deserialize_with = "seconds")]
+        #[schemars(range(min = 1, max = MOST_SECONDS))]
         seconds: Option<u32>,
     },
     /// End a pod's pause.
@@ -124,9 +136,6 @@ impl Api {
     pub(super) async fn take_request(&self, visitor: &Visitor, sent: &Sent) -> Result<Response, Refusal> {
         let now = (self.clock)();
         let ask: Ask = sent.json()?;
-        if matches!(ask, Ask::Pause { seconds: Some(seconds), .. } if !(1..=31_536_000).contains(&seconds)) {
-            return Err(Refusal::bad_request("seconds is not a number from 1 to 31536000, a year"));
-        }
         let what = ask.what(now);
         match what.pod() {
             Some(pod) if !visitor.person.sees(&pod.tenant) => return Err(super::pods::missing(pod)),

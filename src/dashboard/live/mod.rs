@@ -93,6 +93,12 @@ impl Live {
         live
     }
 
+    /// Waits until changes are heard of; who looks on before is shown everything once more then.
+    pub async fn hears(&self) {
+        // An error means that we are gone, and nobody waits for us then.
+        let _ = self.news.subscribe().wait_for(|count| *count > 0).await;
+    }
+
     /// Waits until viewers were told that it is over; a stop must have come.
     pub async fn ended(&self) {
         self.sockets.close();

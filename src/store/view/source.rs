@@ -88,13 +88,11 @@ impl View<'_> {
         let files = "SELECT folder, path, content FROM adapter_files WHERE adapters = \
                      (SELECT adapters FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1)";
         let pods = "SELECT adapter_id, id FROM pods WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\"";
-        let (files, pods): (Vec<(String, String, Vec<u8>)>, Vec<(String, String)>) = within(PATIENCE, async {
-            Ok((
-                sqlx::query_as(files).fetch_all(&self.store.pool).await?,
-                sqlx::query_as(pods).fetch_all(&self.store.pool).await?,
-            ))
-        })
-        .await?;
+        let (files, pods) = (sqlx::query_as(files), sqlx::query_as(pods));
+        let files: Vec<(String, String, Vec<u8>)> =
+            within(PATIENCE, async { Ok(files.fetch_all(&self.store.pool).await?) }).await?;
+        let pods: Vec<(String, String)> =
+            within(PATIENCE, async { Ok(pods.fetch_all(&self.store.pool).await?) }).await?;
         let mut kept = AdapterFiles::default();
         for (folder, path, content) in files {
             let folder = if folder == "templates" { &mut kept.templates } else { &mut kept.adapters };
