@@ -80,18 +80,16 @@ fn is_web(url: &str) -> bool {
 }
 
 fn paused(open: &[Open], id: &PodId, now: OffsetDateTime) -> Option<Paused> {
-    let (request, pause) = pause_of(open, id, now)?;
-    Some(Paused {
-        by: pause.actor,
-        at: Moment::new(request.asked_at, now),
-        until: pause.until.map(|until| Moment::new(until, now)),
-    })
+    let pause = pause_of(open, id, now)?;
+    let request = open.iter().find(|one| one.id == pause.request)?;
+    let until = pause.until.map(|until| Moment::new(until, now));
+    Some(Paused { by: pause.actor, at: Moment::new(request.asked_at, now), until })
 }
 
 /// What was asked for and is not done yet; a pause that stands has its own place.
 fn asked(open: &[Open], id: &PodId, now: OffsetDateTime) -> Vec<Asked> {
-    let standing = pause_of(open, id, now).map(|(request, _)| request.id);
-    let of_this = open.iter().filter(|one| one.request.what.pod() == Some(id) && Some(one.id) != standing);
+    let paused = pause_of(open, id, now).map(|pause| pause.request);
+    let of_this = open.iter().filter(|one| one.request.what.pod() == Some(id) && Some(one.id) != paused);
     of_this
         .map(|one| Asked {
             what: one.request.what.to_string(),
