@@ -53,7 +53,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
-    info!("the status is at http://{}/api/v1/status", settings.listen);
+    info!("the dashboard is at http://{}/dashboard", settings.listen);
     let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;
     stop.cancel();
     served.await?;

@@ -3,6 +3,7 @@
 //! answer goes out by `outside`, whatever route is between them.
 
 pub mod api;
+pub mod assets;
 pub mod auth;
 mod gate;
 pub mod hooks;
@@ -10,8 +11,10 @@ mod html;
 pub mod live;
 pub mod metrics;
 mod outside;
+pub mod pages;
 pub mod refusal;
 mod server;
+mod show;
 
 use std::sync::Arc;
 
@@ -60,6 +63,8 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
         .or(live::routes(live, auth))
         .unify()
         .or(api::routes(api))
+        .unify()
+        .or(show::routes(api))
         .unify();
     all.boxed()
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::Settings;
+use crate::{config::Settings, core::site::Site};
 
 /// Settings for reading; they are changed where AgentPod is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -34,6 +34,9 @@ pub struct SettingsView {
     pub usage_kept_hours: i64,
     /// Whether the database is a private one in the state directory.
     pub private_database: bool,
+    /// What manifests are judged for; its parts are shown above.
+    #[serde(skip)]
+    pub site: Option<Site>,
 }
 
 impl SettingsView {
@@ -54,6 +57,7 @@ impl SettingsView {
             events_kept_days: crate::reconcile::EVENTS_KEPT.whole_days(),
             usage_kept_hours: 24,
             private_database: settings.database_url.is_none(),
+            site: Some(site.clone()),
         }
     }
 }

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use warp::http::{HeaderMap, HeaderName, header};
 
 use self::visitor::Pass;
+pub(super) use self::visitor::signed;
 pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, Sent, Via, Visitor, visitor, writer};
 use super::refusal::Refusal;
 use crate::{

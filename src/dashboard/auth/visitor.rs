@@ -150,7 +150,8 @@ pub fn writer() -> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + C
 }
 
 /// The same for what every role may do, as signing out.
-pub(super) fn signed() -> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + Clone + Send + Sync + 'static {
+pub(in crate::dashboard) fn signed()
+-> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + Clone + Send + Sync + 'static {
     known()
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())

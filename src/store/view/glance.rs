@@ -60,7 +60,7 @@ impl View<'_> {
     }
 
     /// How many pods are in each phase, and how many of them are ready.
-    async fn phases(&self) -> Result<Vec<(PhaseCount, i64)>> {
+    pub(super) async fn phases(&self) -> Result<Vec<(PhaseCount, i64)>> {
         let sql = format!(
             "SELECT coalesce(s.phase, 'Pending') AS phase, count(*), count(*) FILTER (WHERE s.ready) {PODS} GROUP BY 1 ORDER BY 1"
         );

@@ -1,6 +1,7 @@
 //! The read model: everything pages and API show, read from Postgres alone, so that an AgentPod that stands by shows the
 //! same. Every question is asked by a person, and what that person may not see is not in the answer. Writes nothing.
 
+mod choices;
 mod cursor;
 mod events;
 mod glance;
@@ -11,6 +12,7 @@ mod tenants;
 mod types;
 mod usage;
 
+pub use choices::Choices;
 pub use types::*;
 
 use super::Store;
