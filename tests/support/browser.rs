@@ -160,7 +160,7 @@ impl Browser {
         let run = "const done = arguments[arguments.length - 1]; axe.run().then(done, error => done({error: String(error)}));";
         let found = self.page.execute_async(run, Vec::new()).await.unwrap();
         let violations = found["violations"].as_array().unwrap_or_else(|| panic!("axe-core answers: {found}"));
-        assert!(found["passes"].as_array().is_some_and(|passes| passes.len() > 5), "axe-core looked at something");
+        assert!(found["passes"].as_array().is_some_and(|passes| !passes.is_empty()), "axe-core looked at something");
         let serious = violations.iter().filter(|one| matches!(one["impact"].as_str(), Some("serious" | "critical")));
         serious.map(|one| format!("{}: {} in {}", one["id"], one["help"], one["nodes"][0]["html"])).collect()
     }
