@@ -97,7 +97,17 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             },
         );
     }
-    (Actual::Seen(seen), Circumstances { now, removal_grace: time::Duration::minutes(10), pods })
+    (
+        Actual::Seen(seen),
+        Circumstances {
+            now,
+            removal_grace: time::Duration::minutes(10),
+            removals: Default::default(),
+            revision: "r1".into(),
+            requests: Vec::new(),
+            pods,
+        },
+    )
 }
 
 fn benches(criterion: &mut Criterion) {

@@ -3,7 +3,7 @@
 #
 #   deploy/setup.sh engine              Docker, installed and running
 #   deploy/setup.sh postgres            the PostgreSQL server's programs; no cluster is made or started
-#   deploy/setup.sh tools               what building images takes: debootstrap, Python with pip, npm
+#   deploy/setup.sh tools               what images and tests take: debootstrap, Python with pip, npm, git, servers
 #   deploy/setup.sh rust-libs           what compiling AgentPod takes besides Rust: a C compiler, OpenSSL's headers
 #   deploy/setup.sh images [NAME...]    the images named: echo traefik openclaw open-webui (default: all)
 #   deploy/setup.sh all                 everything above
@@ -113,7 +113,12 @@ postgres() {
 }
 
 tools() {
-  install_missing debootstrap:debootstrap python3:python3 npm:npm curl:curl
+  install_missing debootstrap:debootstrap python3:python3 npm:npm curl:curl git:git ssh-keygen:openssh-client openssl:openssl
+  # only the program: Debian starts the server by itself where systemd runs, unless it is told not to
+  if ! have sshd && ! [ -x /usr/sbin/sshd ]; then
+    may_be_root && "${as_root[@]}" mkdir -p /etc/ssh && "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
+    install openssh-server
+  fi
   # the programs may be there without these two parts, which are packages of their own
   python3 -m pip --version >/dev/null 2>&1 || install python3-pip
   python3 -c 'import ensurepip' 2>/dev/null || install python3-venv

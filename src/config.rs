@@ -1,6 +1,7 @@
 //! Settings twice: as a person types them (flags and environment), and as the program uses them, checked and complete.
 
 mod access;
+mod git;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -16,12 +17,16 @@ use crate::{
     core::{
         labels,
         names::InstanceName,
+        plan::RemovalLimit,
         quantity::Span,
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
+    source::git::GitSettings,
     store::KEY_FILE,
 };
+
+pub use git::GitArgs;
 
 /// The file with age identities in the state directory, unless others are named.
 pub const AGE_IDENTITY: &str = "age.key";
@@ -32,6 +37,9 @@ pub struct SettingsArgs {
     /// The folder with the manifests
     #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
     pub source: PathBuf,
+    /// The git repository with the manifests, in place of that folder
+    #[command(flatten)]
+    pub git: GitArgs,
     /// The folder with the adapters
     #[arg(long, env = "AGENTPOD_ADAPTERS", default_value = "adapters", value_name = "DIR", global = true)]
     pub adapters: PathBuf,
@@ -102,6 +110,20 @@ pub struct SettingsArgs {
     /// How long a removed pod's container is kept, stopped
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
+    /// So many pods may be removed at once without anybody's approval; more are held if they are also more than
+    /// --max-removals-percent
+    #[arg(long, env = "AGENTPOD_MAX_REMOVALS", default_value_t = 3, value_name = "COUNT", global = true)]
+    pub max_removals: u32,
+    /// So many pods of a hundred may be removed at once without anybody's approval; 100 holds nothing
+    #[arg(
+        long,
+        env = "AGENTPOD_MAX_REMOVALS_PERCENT",
+        default_value_t = 20,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=100),
+        global = true
+    )]
+    pub max_removals_percent: u32,
 }
 
 /// What browsers speak, as typed.
@@ -118,6 +140,8 @@ pub enum SchemeArg {
 pub struct Settings {
     /// The folder with the manifests.
     pub source: PathBuf,
+    /// The git repository with the manifests, in place of that folder.
+    pub git: Option<GitSettings>,
     /// The folder with the adapters.
     pub adapters: PathBuf,
     /// The folder with the adapters' templates.
@@ -146,6 +170,8 @@ pub struct Settings {
     pub hook_secret_file: Option<PathBuf>,
     /// How long a removed pod's container is kept.
     pub removal_grace: Duration,
+    /// How many pods may be removed at once.
+    pub removals: RemovalLimit,
 }
 
 impl SettingsArgs {
@@ -181,6 +207,7 @@ impl SettingsArgs {
         };
         Ok(Settings {
             source,
+            git: self.git.settle(&state_dir)?,
             adapters,
             templates,
             key_file: absolute(self.key_file.unwrap_or_else(|| state_dir.join(KEY_FILE)))?,
@@ -209,6 +236,7 @@ impl SettingsArgs {
             access: self.access.settle()?,
             hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
+            removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },
         })
     }
 }

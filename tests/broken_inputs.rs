@@ -86,6 +86,7 @@ impl Stage {
             site,
             network,
             removal_grace: time::Duration::minutes(10),
+            removals: Default::default(),
             secrets: Default::default(),
         });
         let stop = CancellationToken::new();

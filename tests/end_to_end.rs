@@ -3,17 +3,22 @@
 
 #[path = "support"]
 mod support {
+    pub mod git_http;
+    pub mod repository;
     pub mod stand;
 }
 
 mod end_to_end {
     mod accidents;
     mod crash_loop;
+    mod git;
     mod keys;
     mod nowhere;
     mod purge;
     mod quiet;
     mod reconcile_table;
+    mod removals;
+    mod requests;
     mod routing;
     mod secrets;
     mod source;

@@ -10,6 +10,8 @@ mod reconcile {
     mod causes;
     mod last_words;
     mod looking;
+    mod removals;
+    mod requests;
     mod secrets;
     pub mod stage;
 }

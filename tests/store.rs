@@ -14,6 +14,7 @@ mod store {
     mod outage;
     mod pods;
     mod purge;
+    mod requests;
     mod revisions;
     mod status;
     mod sync;

@@ -18,7 +18,6 @@ use crate::{
         resolve, status,
     },
     engine::{Engine, LogQuery, docker::Docker},
-    source::Directory,
 };
 
 /// How long an agent may take to answer with a link; measured 3 to 8 s for the slowest on two busy cores.
@@ -48,12 +47,11 @@ pub async fn logs(settings: Settings, id: &PodId, follow: bool, tail: usize, tim
 /// `agentpod open`.
 pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let folders = connect::folders(&settings).read().await?;
-    let snapshot = Directory::new(&settings.source).read().await?;
+    let snapshot = connect::source(&settings).read().await?;
     let (adapters, _) = adapter::read(&folders.files);
     let (manifests, _) = manifest::read(snapshot.texts());
     let (mut resolved, _) = resolve::resolve(&manifests, &adapters);
-    let pod =
-        resolved.pods.remove(id).with_context(|| format!("there is no pod {id} in {}", settings.source.display()))?;
+    let pod = resolved.pods.remove(id).with_context(|| format!("there is no pod {id} in {}", snapshot.origin))?;
     let values = pod_values(&settings.site, &pod);
     let url = values["url"].as_str().unwrap_or_default().to_owned();
     let Some(login) = &pod.adapter.spec.login else {

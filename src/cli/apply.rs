@@ -4,25 +4,32 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
+    ask,
     connect::{self, Database},
     output, reports,
 };
 use crate::{
     config::Settings,
+    core::request::{Request, What},
     reconcile::{Ending, Mode, Overview, PodView, Reconciler},
     shutdown,
 };
 
 /// Applies once.
-pub async fn run(settings: Settings, timeout: Duration) -> Result<ExitCode> {
+pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let database = Database::open(&settings).await?;
     let Some(lead) = database.store.try_lead().await? else {
         database.close().await?;
         bail!("an AgentPod daemon is running on this database and applies by itself; look with agentpod status");
+    };
+    let approval = match approve {
+        Some(plan) => Some(ask_to_approve(&database, plan).await?),
+        None => None,
     };
     let (reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
     let shown = tokio::spawn(show(view));
@@ -30,10 +37,17 @@ pub async fn run(settings: Settings, timeout: Duration) -> Result<ExitCode> {
     shown.await?;
     let rows = database.store.statuses().await;
     drop(lead);
+    let refused = match approval {
+        Some(id) => database.store.request(id).await?.and_then(|row| row.outcome.filter(|_| row.done == Some(false))),
+        None => None,
+    };
+    if let Some(why) = &refused {
+        output::print(&format!("not approved: {why}"))?;
+    }
     let code = match ending {
         Ending::Applied => {
             reports::print_status(&rows?)?;
-            ExitCode::SUCCESS
+            if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ending::Stopped => bail!("stopped before everything was as declared; run it again to go on"),
         Ending::Failed(why) => {
@@ -45,6 +59,12 @@ pub async fn run(settings: Settings, timeout: Duration) -> Result<ExitCode> {
     };
     database.close().await?;
     Ok(code)
+}
+
+/// Asks for an approval that the rounds to come will see to.
+async fn ask_to_approve(database: &Database, plan: String) -> Result<i64> {
+    let request = Request { what: What::Approve { plan }, actor: ask::actor_at_host() };
+    database.store.ask(&request, OffsetDateTime::now_utc()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }
 
 /// Draws a line for each pod until the reconciler ends.

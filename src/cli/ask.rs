@@ -21,6 +21,12 @@ pub fn confirm(question: &str, yes: bool) -> Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
+/// Who is asking, and from where: `alice@host`, where alice is who it was before `sudo`.
+pub fn actor_at_host() -> String {
+    let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(actor);
+    format!("{name}@{}", rustix::system::uname().nodename().to_string_lossy())
+}
+
 /// Who is asking, for the record: the user's name, and who they were before `sudo`.
 pub fn actor() -> String {
     let uid = rustix::process::getuid().as_raw();

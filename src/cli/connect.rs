@@ -10,7 +10,7 @@ use crate::{
     engine::docker::Docker,
     reconcile::Parts,
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Directory, Source},
+    source::{AdapterFolders, Directory, Git, Source},
     store::{Store, embedded::Embedded},
 };
 
@@ -97,17 +97,26 @@ pub fn folders(settings: &Settings) -> AdapterFolders {
     AdapterFolders { adapters: settings.adapters.clone(), templates: settings.templates.clone() }
 }
 
+/// Where manifests come from. Nothing is read yet.
+pub fn source(settings: &Settings) -> Source {
+    match &settings.git {
+        Some(git) => Source::Git(Git::new(git.clone())),
+        None => Source::Directory(Directory::new(&settings.source)),
+    }
+}
+
 /// Everything a reconciler is made of.
 pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
     Ok(Parts {
         engine: engine(settings)?,
         store: database.store.clone(),
         embedded: database.embedded.clone(),
-        source: Source::Directory(Directory::new(&settings.source)),
+        source: source(settings),
         folders: folders(settings),
         site: settings.site.clone(),
         network: settings.network.clone(),
         removal_grace: settings.removal_grace,
+        removals: settings.removals,
         secrets: Reader::new(Identities::new(settings.age_identities.clone())),
     })
 }

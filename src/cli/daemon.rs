@@ -64,7 +64,9 @@ fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> 
         warn!("{concern}");
     }
     info!("deliveries of a forge's webhook are taken at http://{}/hooks/git", settings.listen);
-    Ok(Some(Arc::new(Hooks::new(keys, None, Arc::new(move || woken.notify_one())))))
+    // Pushes to other branches are no news; without a named one nobody knows here which the remote's own is.
+    let followed = settings.git.as_ref().and_then(|git| git.reference.name()).map(str::to_owned);
+    Ok(Some(Arc::new(Hooks::new(keys, followed, Arc::new(move || woken.notify_one())))))
 }
 
 async fn lead_and_reconcile(

@@ -14,6 +14,7 @@ mod offline;
 mod output;
 mod plan;
 mod reports;
+mod requests;
 mod secret;
 mod token;
 
@@ -64,6 +65,9 @@ enum Command {
         /// How long to wait
         #[arg(long, default_value = "10m", value_name = "TIME")]
         timeout: Span,
+        /// Let the removals go on that the plan of this hash holds
+        #[arg(long, value_name = "HASH")]
+        approve: Option<String>,
     },
     /// Check manifests and say everything that is wrong with them
     Validate {
@@ -123,6 +127,8 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    #[command(flatten)]
+    Requests(requests::Requests),
     /// Ask a running pod for a login link
     Open {
         /// Which pod, as TENANT/POD
@@ -160,7 +166,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     match command {
         Command::Run => daemon::run(settings.settle()?).await,
         Command::Plan { output } => plan::run(settings.settle()?, output).await,
-        Command::Apply { timeout } => apply::run(settings.settle()?, timeout.duration()).await,
+        Command::Apply { timeout, approve } => apply::run(settings.settle()?, timeout.duration(), approve).await,
         Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
         Command::Check => offline::check(settings.settle()?).await,
         Command::Schema => offline::schema(),
@@ -172,6 +178,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
         Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
+        Command::Requests(asked) => requests::run(settings.settle()?, asked).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Token(what) => token::run(settings.settle()?, what).await,
         Command::Key(what) => key::run(settings.settle()?, what).await,

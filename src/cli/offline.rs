@@ -22,11 +22,11 @@ use crate::{
 };
 
 /// `agentpod validate`.
-pub async fn validate(mut settings: Settings, directory: Option<PathBuf>, how: Output) -> Result<ExitCode> {
-    if let Some(directory) = directory {
-        settings.source = directory;
-    }
-    let source = Source::Directory(Directory::new(&settings.source));
+pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Output) -> Result<ExitCode> {
+    let source = match directory {
+        Some(directory) => Source::Directory(Directory::new(directory)),
+        None => connect::source(&settings),
+    };
     let inputs = Inputs::new(source, connect::folders(&settings), settings.site.clone());
     let (problems, files) = match inputs.read().await {
         Ok(fresh) => (Vec::new(), fresh.files.len()),
@@ -106,7 +106,7 @@ pub fn schema() -> Result<ExitCode> {
 /// `agentpod render`.
 pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let folders = connect::folders(&settings).read().await?;
-    let snapshot = Directory::new(&settings.source).read().await?;
+    let snapshot = connect::source(&settings).read().await?;
     let (adapters, mut problems) = adapter::read(&folders.files);
     let (manifests, found) = manifest::read(snapshot.texts());
     problems.extend(found);
@@ -114,7 +114,7 @@ pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
     problems.extend(found);
     let Some(pod) = resolved.pods.get(id) else {
         if problems.is_empty() {
-            bail!("there is no pod {id} in {}", settings.source.display());
+            bail!("there is no pod {id} in {}", snapshot.origin);
         }
         print_problems(&problems)?;
         return Ok(ExitCode::FAILURE);

@@ -55,7 +55,12 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
                     "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()})
                 }
             });
-            output::json(&json!({"changes": !plan.is_quiet(), "pods": pods.collect::<Vec<_>>()}))?;
+            let held = plan.held_removals.as_ref().map(|held| {
+                json!({"plan": held.why.plan, "pods": held.pods, "of": held.why.all, "before": held.why.before,
+                    "limit": held.why.limit, "approve": format!("agentpod approve {}", held.why.plan)})
+            });
+            let pods: Vec<_> = pods.collect();
+            output::json(&json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
         }
     }
     // What cannot be seen is no "nothing to do".

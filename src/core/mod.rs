@@ -22,6 +22,7 @@ pub mod plan;
 pub mod problem;
 pub mod purge;
 pub mod quantity;
+pub mod request;
 pub mod resolve;
 pub mod retry;
 pub mod secret;

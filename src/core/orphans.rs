@@ -158,7 +158,9 @@ fn of_container(container: &Sighting, wanted: &Wanted) -> Option<Orphan> {
     let (pod, name) = (&container.pod, &container.name);
     let why = wanted.why(pod)?;
     let remedy = match (&why, container.is_live()) {
-        (Why::Removed(_), _) => "wait: agentpod run stops it, and removes it after the grace".to_owned(),
+        (Why::Removed(_), _) => {
+            "wait: agentpod run stops it, and removes it after the grace, unless its removal is held".to_owned()
+        }
         (_, true) => format!("declare {pod} to take it over, or: docker stop {name} && agentpod purge {pod}"),
         (_, false) => format!("declare {pod} to take it over, or: agentpod purge {pod}"),
     };
@@ -278,7 +280,7 @@ mod tests {
         assert_eq!(
             found(Seen { containers, ..Seen::default() }),
             [
-                "container t_gone-01234567: its pod is not declared any more since 2024-10-07; wait: agentpod run stops it, and removes it after the grace",
+                "container t_gone-01234567: its pod is not declared any more since 2024-10-07; wait: agentpod run stops it, and removes it after the grace, unless its removal is held",
                 "container x_silent-01234567: its pod is not declared and never was in this database; declare x/silent to take it over, or: agentpod purge x/silent",
                 "container x_unknown-01234567: its pod is not declared and never was in this database; declare x/unknown to take it over, or: docker stop x_unknown-01234567 && agentpod purge x/unknown",
             ]

@@ -56,7 +56,7 @@ impl Refusal {
             }
             Self::Busy => format!("AgentPod is at work on {pod} right now; try again in a moment"),
             Self::Runs(container, true) => format!(
-                "{container} still runs. A running AgentPod stops it, now that {pod} is not declared any more; or run: agentpod apply"
+                "{container} still runs. A running AgentPod stops it, now that {pod} is not declared any more, unless agentpod plan holds its removal; or run: agentpod apply"
             ),
             Self::Runs(container, false) => {
                 format!(

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{
     actual::{ContainerState, Sighting},
     desired::DesiredPod,
-    plan::{Decision, Hold, PodCircumstances, Step},
+    plan::{Action, Cause, Decision, Hold, PodCircumstances, Step},
 };
 
 /// What a pod is doing, in one word.
@@ -87,6 +87,14 @@ pub fn status(
     match decision {
         Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, "EngineUnknown", hold.to_string()),
         Decision::Hold(hold @ Hold::SecretsMissing(_)) => return say(Phase::Held, "SecretMissing", hold.to_string()),
+        Decision::Hold(hold @ Hold::TooManyRemovals(_)) => {
+            return say(Phase::Held, "TooManyRemovals", hold.to_string());
+        }
+        Decision::Hold(hold @ Hold::SubdomainTaken(_)) => return say(Phase::Held, "SubdomainTaken", hold.to_string()),
+        Decision::Hold(hold @ Hold::Paused(_)) => return say(Phase::Stopped, "Paused", hold.to_string()),
+        Decision::Act(Action { cause: cause @ Cause::Paused(_), .. }) => {
+            return say(Phase::Stopped, "Pausing", cause.to_string());
+        }
         Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, "PausedByHand", hold.to_string()),
         Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
             return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string());

@@ -68,6 +68,11 @@ impl Inputs {
         self.source.origin()
     }
 
+    /// Where manifests come from.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The site everything is built for.
     pub fn site(&self) -> &Site {
         &self.site

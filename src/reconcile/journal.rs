@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     core::{
         names::PodId,
-        plan::{PodCircumstances, Rejected, Uploaded},
+        plan::{Allowance, PodCircumstances, Rejected, Uploaded},
         retry::Retry,
         status::{NOT_ASKED, Phase, Status},
     },
@@ -25,7 +25,7 @@ const MOST_WAITING: usize = 10_000;
 const EVENTS_KEPT: Duration = Duration::days(30);
 
 /// The part of a pod's record that must outlive us.
-type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>);
+type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>, Option<Allowance>);
 
 /// What was written, and what still has to be.
 pub(super) struct Journal {
@@ -81,6 +81,9 @@ impl Journal {
             }
             if now.2 != before.2 {
                 self.store.set_uploaded(id, now.2.as_ref()).await?;
+            }
+            if now.3 != before.3 {
+                self.store.set_removal_allowed(id, now.3.as_ref()).await?;
             }
             if now != before {
                 self.lasting.insert(id.clone(), now);
@@ -145,5 +148,5 @@ fn farewell() -> Status {
 }
 
 fn lasting(pod: &PodCircumstances) -> Lasting {
-    (pod.retry.clone(), pod.rejected.clone(), pod.uploaded.clone())
+    (pod.retry.clone(), pod.rejected.clone(), pod.uploaded.clone(), pod.removal_allowed.clone())
 }

@@ -6,6 +6,7 @@
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
 pub mod execute;
+mod fetches;
 mod handed;
 mod inputs;
 mod journal;
@@ -17,6 +18,7 @@ mod probe;
 mod reconciler;
 mod record;
 mod redact;
+mod requests;
 mod round;
 mod run;
 mod triggers;

@@ -20,8 +20,9 @@ use crate::{
         crash::CrashWatch,
         desired::{Desired, KnownPod},
         names::PodId,
-        plan::{Plan, PodCircumstances, Step},
+        plan::{HeldRemovals, Plan, PodCircumstances, RemovalLimit, Step},
         problem::Problem,
+        request::Open,
         secret::SecretRef,
         site::Site,
         status::Status,
@@ -55,6 +56,8 @@ pub struct Parts {
     pub network: NetworkSpec,
     /// How long a removed pod's container is kept, stopped.
     pub removal_grace: Duration,
+    /// How many pods may be removed at once.
+    pub removals: RemovalLimit,
     /// What reads the secrets' values.
     pub secrets: Reader,
 }
@@ -67,6 +70,11 @@ pub struct Reconciler {
     pub(super) inputs: Inputs,
     pub(super) network: NetworkSpec,
     pub(super) removal_grace: Duration,
+    pub(super) removals: RemovalLimit,
+    /// What people asked for, and nobody is done with yet.
+    pub(super) requests: Vec<Open>,
+    /// Whether the store took the last allowances is not known.
+    pub(super) unsure: bool,
     pub(super) journal: Journal,
     /// What is remembered of each pod; the store has what must outlive us.
     pub(super) remembered: BTreeMap<PodId, PodCircumstances>,
@@ -145,6 +153,8 @@ pub struct Overview {
     pub engine: Option<String>,
     /// Why the database cannot be used, if it cannot.
     pub database: Option<String>,
+    /// The removals that are held because they are too many at once, and the hash to approve them by.
+    pub held_removals: Option<HeldRemovals>,
     /// The pods that steps are under way for, declared or not.
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
@@ -216,7 +226,7 @@ pub struct PodView {
 impl Reconciler {
     /// A reconciler that has not looked at anything yet, and the place to see what it sees.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<Overview>) {
-        let Parts { engine, store, embedded, source, folders, site, network, removal_grace, secrets } = parts;
+        let Parts { engine, store, embedded, source, folders, site, network, removal_grace, removals, secrets } = parts;
         let (reports, inbox) = mpsc::unbounded_channel();
         let (overview, view) = watch::channel(Overview::default());
         let reconciler = Self {
@@ -227,6 +237,9 @@ impl Reconciler {
             inputs: Inputs::new(source, folders, site),
             network,
             removal_grace,
+            removals,
+            requests: Vec::new(),
+            unsure: false,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),
             known_stamp: None,
@@ -243,7 +256,7 @@ impl Reconciler {
             secrets: BTreeMap::new(),
             desired: None,
             actual: Actual::Unknown("it was not looked at yet".into()),
-            plan: Plan { pods: BTreeMap::new() },
+            plan: Plan::default(),
             refused: None,
             woken: BTreeSet::from(["the start"]),
             source_due: true,
@@ -302,6 +315,7 @@ impl Reconciler {
                 Actual::Seen(_) => None,
             },
             database: self.database.clone(),
+            held_removals: self.plan.held_removals.clone(),
             busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
         });

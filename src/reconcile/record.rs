@@ -26,6 +26,7 @@ pub fn kind(action: &Action) -> &'static str {
         (None, Cause::Changed { .. }) => "replaced",
         (None, Cause::FilesChanged) => "uploaded",
         (None, Cause::OffNetwork(_)) => "reconnected",
+        (None, Cause::Requested { .. }) if has(|step| matches!(step, Step::Stop(_))) => "restarted",
         (None, Cause::Superseded | Cause::Rejected | Cause::NotReady(_)) if by_steps() == "removed" => "tidied",
         (None, _) => by_steps(),
     }

@@ -17,6 +17,7 @@ use crate::{
         desired::Desired,
         names::PodId,
         plan::{Circumstances, Decision, Hold, Plan, plan},
+        request::pause_of,
         secret::Fingerprints,
         status::{self},
     },
@@ -34,9 +35,13 @@ impl Reconciler {
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
         let now = OffsetDateTime::now_utc();
         self.load().await?;
-        if self.source_due {
+        self.take_requests(now).await?;
+        // A source that is about to speak for the first time is given that moment; then what it says counts, or what is
+        // remembered.
+        if self.source_due && !self.inputs.source().is_awaited() {
             self.take_revision(now).await?;
             self.source_due = false;
+            self.answer_syncs(now).await?;
         }
         self.build(now).await?;
         self.journal.flush(&self.remembered).await?;
@@ -44,6 +49,7 @@ impl Reconciler {
         self.learn_values().await?;
         if let Some(desired) = self.desired.clone() {
             self.decide(&desired, now);
+            self.settle_requests(now).await?;
             self.hand_out(&desired, now).await?;
         }
         self.judge(now);
@@ -73,6 +79,7 @@ impl Reconciler {
             Err(refused) => return Ok(Err(refused)),
         };
         self.observe(now).await;
+        self.requests = self.store.open_requests().await?;
         self.tidy(&desired, now);
         let circumstances = self.circumstances(now);
         Ok(Ok((plan(&desired, &self.actual, &circumstances), desired)))
@@ -179,7 +186,9 @@ impl Reconciler {
             if !(outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty()) {
                 self.known = self.store.known().await?;
                 for (id, stored) in self.store.circumstances().await? {
-                    self.remembered.entry(id).or_default().undeclared_since = stored.undeclared_since;
+                    let pod = self.remembered.entry(id).or_default();
+                    pod.undeclared_since = stored.undeclared_since;
+                    (pod.removal_allowed, pod.subdomain) = (stored.removal_allowed, stored.subdomain);
                 }
             }
             (self.sync_due, self.applied) = (false, false);
@@ -251,10 +260,22 @@ impl Reconciler {
                 pod.undeclared_since.get_or_insert(now);
             }
         }
+        let revision = self.inputs.revision().unwrap_or_default();
+        for (id, pod) in &mut self.remembered {
+            pod.keep_allowance(desired.pods.contains_key(id), revision);
+            pod.pause = pause_of(&self.requests, id, now);
+        }
     }
 
     fn circumstances(&self, now: OffsetDateTime) -> Circumstances {
-        Circumstances { now, removal_grace: self.removal_grace, pods: self.remembered.clone() }
+        Circumstances {
+            now,
+            removal_grace: self.removal_grace,
+            removals: self.removals,
+            revision: self.inputs.revision().unwrap_or_default().to_owned(),
+            requests: self.requests.clone(),
+            pods: self.remembered.clone(),
+        }
     }
 
     fn decide(&mut self, desired: &Desired, now: OffsetDateTime) {

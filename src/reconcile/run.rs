@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Reconciler,
+    Reconciler, fetches,
     reconciler::Doing,
     record,
     triggers::{self, Report},
@@ -25,7 +25,7 @@ use crate::{
         retry::Failure,
         status::Phase,
     },
-    source::Watch,
+    source::{Source, Watch},
     store::StoreError,
 };
 
@@ -55,9 +55,18 @@ pub enum Ending {
 }
 
 impl Reconciler {
-    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing.
+    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
+    /// one that has to be fetched, fetches it from time to time.
     pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
-        tokio::spawn(triggers::deliveries(woken, self.reports.clone(), stop));
+        let reports = self.reports.clone();
+        match self.inputs.source() {
+            Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
+            Source::Git(git) => {
+                // Before the first round, which would fetch by itself.
+                git.is_polled_from_now_on();
+                tokio::spawn(fetches::fetches(git.clone(), woken, reports, stop))
+            }
+        };
     }
 
     /// Makes rounds until `stop` is cancelled or, in [`Mode::Once`], everything is decided.
@@ -183,6 +192,7 @@ impl Reconciler {
         let retries = self.plan.pods.values().filter_map(|decision| match decision {
             Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
             Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
+            Decision::Hold(Hold::Paused(pause)) => pause.until,
             _ => None,
         });
         let starts = self.remembered.iter().filter_map(|(id, pod)| {
@@ -203,7 +213,7 @@ impl Reconciler {
     /// Takes a report in. Answers whether a round is due for it.
     fn take(&mut self, report: Report) -> bool {
         match report {
-            Report::FilesChanged => {
+            Report::FilesChanged | Report::Fetched => {
                 self.source_due = true;
                 true
             }
@@ -278,11 +288,17 @@ impl Reconciler {
         }
         let mut waiting = Vec::new();
         let mut failed = Vec::new();
+        // Said once for all of them.
+        failed.extend(self.plan.held_removals.as_ref().map(|held| format!("{held}")));
         for (id, status) in &self.statuses {
+            if matches!(self.plan.pods.get(id), Some(Decision::Hold(Hold::TooManyRemovals(_)))) {
+                continue;
+            }
             let sentence = format!("{id}: {}", status.message);
             let settled = matches!(self.plan.pods.get(id), Some(Decision::Settled));
             match status.phase {
                 Phase::Running | Phase::Stopped if settled => {}
+                Phase::Stopped if status.reason == "Paused" => {}
                 Phase::Deleting
                     if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
                 // Said once, below, for all of them.

@@ -31,6 +31,8 @@ const DEAF: Duration = Duration::from_secs(5);
 pub(super) enum Report {
     /// Something in the watched folders changed.
     FilesChanged,
+    /// A fetch brought something else than the one before.
+    Fetched,
     /// The engine says something happened to a container of ours.
     Engine(EngineEvent),
     /// The engine's events broke off or began again: something may have been missed.
@@ -60,6 +62,7 @@ impl Report {
     pub fn what(&self) -> &'static str {
         match self {
             Self::FilesChanged => "a saved file",
+            Self::Fetched => "a fetch",
             Self::Asked => "somebody's request",
             Self::Engine(_) | Self::LookAgain => "the engine's events",
             Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",

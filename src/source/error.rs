@@ -44,6 +44,18 @@ pub enum SourceError {
         /// What was changing last.
         file: String,
     },
+    /// A repository could not be fetched, or its newest commit may not be used.
+    #[error("{origin}: {what}; {hint}")]
+    Unfetched {
+        /// Which source.
+        origin: String,
+        /// A steady word for machines.
+        code: &'static str,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// Anything else.
     #[error("{origin} could not be read: {why}; it is tried again")]
     Failed {
@@ -63,6 +75,7 @@ impl SourceError {
             Self::Empty { .. } => "source_empty",
             Self::Refused { .. } => "source_refused",
             Self::Busy { .. } => "source_busy",
+            Self::Unfetched { code, .. } => code,
             Self::Failed { .. } => "source_failed",
         }
     }
@@ -87,6 +100,7 @@ impl SourceError {
                         .hint(hint),
                 ]
             }
+            Self::Unfetched { origin, what, hint, .. } => vec![Problem::of_file(origin, what).hint(hint)],
             Self::Failed { origin, why } => {
                 vec![
                     Problem::of_file(origin, format!("it could not be read: {why}"))

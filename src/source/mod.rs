@@ -5,6 +5,9 @@
 mod adapters;
 mod directory;
 mod error;
+pub mod git;
+mod health;
+mod manifests;
 mod read;
 mod survey;
 mod watch;
@@ -14,6 +17,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use adapters::{AdapterFolders, AdapterSnapshot};
 pub use directory::Directory;
 pub use error::SourceError;
+pub use git::Git;
+pub use health::{SourceHealth, Tried};
 pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
 
@@ -57,12 +62,15 @@ impl Snapshot {
 pub enum Source {
     /// A folder on this machine.
     Directory(Directory),
+    /// A git repository somewhere else.
+    Git(Git),
 }
 
 impl Source {
-    /// All manifest files as they are now.
+    /// All manifest files as they are now; of a repository, as they were when it was fetched last.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
         match self {
+            Self::Git(git) => git.read().await,
             Self::Directory(directory) => directory.read().await,
         }
     }
@@ -71,6 +79,15 @@ impl Source {
     pub fn origin(&self) -> String {
         match self {
             Self::Directory(directory) => directory.origin(),
+            Self::Git(git) => git.origin(),
+        }
+    }
+
+    /// When it was read, what came of it, and how often it should be.
+    pub fn health(&self) -> SourceHealth {
+        match self {
+            Self::Directory(directory) => directory.health(),
+            Self::Git(git) => git.health(),
         }
     }
 
@@ -78,6 +95,15 @@ impl Source {
     pub fn folders(&self) -> Vec<PathBuf> {
         match self {
             Self::Directory(directory) => vec![directory.path().to_owned()],
+            Self::Git(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is worth waiting a moment before it is read: it will say something new soon.
+    pub fn is_awaited(&self) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            Self::Git(git) => git.is_awaited(),
         }
     }
 }

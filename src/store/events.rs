@@ -83,10 +83,15 @@ impl Store {
         rows.into_iter().map(EventRow::try_from).collect()
     }
 
-    /// Forgets events that last happened before a time; answers how many.
+    /// Forgets events that last happened before a time, and requests that ended before it; answers how many events.
     pub async fn prune(&self, older_than: OffsetDateTime) -> Result<u64> {
-        let query = sqlx::query("DELETE FROM pod_events WHERE last_at < $1").bind(older_than);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected()) }).await
+        let events = sqlx::query("DELETE FROM pod_events WHERE last_at < $1").bind(older_than);
+        let requests = sqlx::query("DELETE FROM requests WHERE ended_at < $1").bind(older_than);
+        within(PATIENCE, async {
+            requests.execute(&self.pool).await?;
+            Ok(events.execute(&self.pool).await?.rows_affected())
+        })
+        .await
     }
 }
 

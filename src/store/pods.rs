@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::core::{
     digest::Digest,
     manifest::State,
     names::PodId,
-    plan::{PodCircumstances, Rejected, Uploaded},
+    plan::{Allowance, PodCircumstances, Rejected, Uploaded},
     retry::Retry,
 };
 
@@ -80,6 +80,9 @@ struct Remembered {
     retry_why: Option<String>,
     retry_crash: Option<bool>,
     undeclared_at: Option<OffsetDateTime>,
+    removal_allowed_at: Option<OffsetDateTime>,
+    removal_revision: Option<String>,
+    subdomain: String,
 }
 
 impl Store {
@@ -97,7 +100,7 @@ impl Store {
     pub async fn circumstances(&self) -> Result<BTreeMap<PodId, PodCircumstances>> {
         let query = sqlx::query_as(
             "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_wish, retry_failures, retry_at, \
-             retry_why, retry_crash, undeclared_at FROM pods",
+             retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods",
         );
         let rows: Vec<Remembered> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
@@ -141,6 +144,12 @@ impl Store {
         .bind(uploaded.map(|uploaded| uploaded.container.as_str()))
         .bind(uploaded.map(|uploaded| uploaded.digest.as_str()));
         within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Remembers that a pod that is not declared any more may be removed, or that it may not. Nothing is written for one
+    /// that is declared.
+    pub async fn set_removal_allowed(&self, pod: &PodId, allowed: Option<&Allowance>) -> Result<()> {
+        within(PATIENCE, async { allow_removal(&mut *self.pool.acquire().await?, pod, allowed).await }).await
     }
 
     /// Every pod's gateway token, and how often it was rotated. One that cannot be opened is left out.
@@ -187,6 +196,24 @@ impl Store {
     }
 }
 
+/// The same within whatever the connection is doing.
+pub(super) async fn allow_removal(
+    connection: &mut PgConnection,
+    pod: &PodId,
+    allowed: Option<&Allowance>,
+) -> Result<()> {
+    sqlx::query(
+        "UPDATE pods SET removal_allowed_at = $2, removal_revision = $3 WHERE id = $1 AND undeclared_at IS NOT NULL \
+         AND (removal_allowed_at, removal_revision) IS DISTINCT FROM ($2, $3)",
+    )
+    .bind(pod.key())
+    .bind(allowed.map(|allowed| allowed.at))
+    .bind(allowed.and_then(|allowed| allowed.revision.as_deref().map(storable)))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 impl From<Remembered> for PodCircumstances {
     fn from(row: Remembered) -> Self {
         let retry = match (row.retry_wish, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
@@ -207,6 +234,8 @@ impl From<Remembered> for PodCircumstances {
                 .zip(row.uploaded_digest)
                 .map(|(container, uploaded)| Uploaded { container, digest: digest(uploaded) }),
             undeclared_since: row.undeclared_at,
+            removal_allowed: row.removal_allowed_at.map(|at| Allowance { at, revision: row.removal_revision }),
+            subdomain: row.subdomain.parse().ok(),
             ..Self::default()
         }
     }

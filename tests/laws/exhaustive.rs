@@ -131,6 +131,21 @@ fn harness(situation: &Situation) -> Harness {
     harness
 }
 
+/// Every situation of a pod that was declared once and is not any more.
+pub fn undeclared() -> impl Iterator<Item = Harness> {
+    wished(0)
+}
+
+/// Every situation of a pod that should run, and whose secrets can be read.
+pub fn to_run() -> impl Iterator<Item = Harness> {
+    wished(2)
+}
+
+fn wished(wish: usize) -> impl Iterator<Item = Harness> {
+    let lawful = move |situation: &Situation| situation.wish == wish && !starts_unlawful(situation);
+    situations().into_iter().filter(lawful).map(|situation| harness(&situation))
+}
+
 fn twist(twist: Twist, harness: &Harness, wished: &str, before: &str) {
     let mut world = harness.engine.world();
     match twist {

@@ -45,10 +45,12 @@ pub struct Wanted {
     pub mode: char,
     pub greeting: char,
     pub secret_missing: bool,
+    /// Its subdomain, if that is not its name.
+    pub subdomain: Option<&'static str>,
 }
 
 pub fn running(name: &'static str, mode: char, greeting: char) -> Wanted {
-    Wanted { name, stopped: false, mode, greeting, secret_missing: false }
+    Wanted { name, stopped: false, mode, greeting, secret_missing: false, subdomain: None }
 }
 
 /// Builds, or gives what was built for the same declaration before.
@@ -60,12 +62,13 @@ pub fn build(wanted: &[Wanted]) -> Desired {
 
 fn build_anew(wanted: &[Wanted]) -> Desired {
     let mut yaml = String::from("apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: t}\n");
-    for Wanted { name, stopped, mode, greeting, secret_missing } in wanted {
+    for Wanted { name, stopped, mode, greeting, secret_missing, subdomain } in wanted {
+        let subdomain = subdomain.unwrap_or(name);
         let state = if *stopped { "stopped" } else { "running" };
         let secrets = if *secret_missing { "\n  secrets: {KEY: {env: MISSING}}" } else { "" };
         yaml += &format!(
             "---\napiVersion: agentpod.dev/v1\nkind: Pod\nmetadata: {{name: {name}, tenant: t}}\nspec:\n  adapter: echo\n  \
-             subdomain: {name}\n  state: {state}\n  config: {{mode: {mode}, greeting: {greeting}}}{secrets}\n"
+             subdomain: {subdomain}\n  state: {state}\n  config: {{mode: {mode}, greeting: {greeting}}}{secrets}\n"
         );
     }
     let (manifests, problems) = manifest::read([("t.yaml", yaml.as_bytes())]);

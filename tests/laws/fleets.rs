@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentpod::core::{
     actual::{ContainerState, Exit},
     names::PodId,
+    request::What,
 };
 use agentpod::engine::memory::Fault;
 use proptest::prelude::*;
@@ -30,6 +31,9 @@ enum Move {
     Refuse { which: usize, starts: bool },
     Blind,
     NeverReady { which: usize },
+    Restart { which: usize },
+    Pause { which: usize, minutes: Option<i64> },
+    Resume { which: usize },
 }
 
 fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
@@ -41,7 +45,7 @@ fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
             prop::sample::select(vec!['g', 'h']),
         )
             .prop_map(move |(declared, stopped, mode, greeting)| {
-                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false })
+                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false, subdomain: None })
             })
     };
     (one(NAMES[0]), one(NAMES[1]), one(NAMES[2]), one(NAMES[3]))
@@ -61,8 +65,15 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (any::<usize>(), any::<bool>()).prop_map(|(which, starts)| Move::Refuse { which, starts }),
         1 => Just(Move::Blind),
         1 => any::<usize>().prop_map(|which| Move::NeverReady { which }),
+        1 => (0..4usize).prop_map(|which| Move::Restart { which }),
+        1 => (0..4usize, prop::option::of(1..30i64)).prop_map(|(which, minutes)| Move::Pause { which, minutes }),
+        1 => (0..4usize).prop_map(|which| Move::Resume { which }),
     ];
     prop::collection::vec(one, 1..40)
+}
+
+fn pod(which: usize) -> PodId {
+    format!("t/{}", NAMES[which]).parse().unwrap()
 }
 
 fn play(harness: &mut Harness, step: &Move) {
@@ -119,6 +130,16 @@ fn play(harness: &mut Harness, step: &Move) {
             assert_eq!(harness.engine.world().containers.len(), before);
             harness.engine.world().unreachable = false;
         }
+        Move::Restart { which } => {
+            harness.ask(What::Restart { pod: pod(*which) });
+        }
+        Move::Pause { which, minutes } => {
+            let until = minutes.map(|minutes| harness.now + time::Duration::minutes(minutes));
+            harness.ask(What::Pause { pod: pod(*which), until });
+        }
+        Move::Resume { which } => {
+            harness.ask(What::Resume { pod: pod(*which) });
+        }
         Move::NeverReady { which } => {
             let digests: Vec<_> = harness.desired.pods.values().map(|pod| pod.container.digest.clone()).collect();
             if let Some(digest) = digests.get(which % digests.len().max(1)) {
@@ -144,8 +165,12 @@ proptest! {
         }
         harness.engine.inject([]);
         harness.engine.world().refused.clear();
+        for which in 0..4 {
+            harness.ask(What::Resume { pod: pod(which) });
+        }
         harness.settle();
         prop_assert_eq!(unsatisfied(&harness), None);
+        prop_assert!(!harness.requests.iter().any(|open| open.request.what.kind() != "restart"), "{:?}", harness.requests);
         let writes = harness.engine.world().writes.len();
         for _ in 0..3 {
             prop_assert_eq!(harness.round(usize::MAX), 0);

@@ -9,7 +9,8 @@ use agentpod::{
         digest::Digest,
         health::Health,
         names::PodId,
-        plan::{Circumstances, Decision, Plan, PodCircumstances, plan},
+        plan::{Circumstances, Decision, Plan, PodCircumstances, RemovalLimit, plan},
+        request::{Ended, Open, Request, What, pause_of},
         retry::Failure,
     },
     engine::{
@@ -22,11 +23,21 @@ use time::{Duration, OffsetDateTime};
 
 use crate::fleet::site;
 
+/// Holds no removal, for the laws that are not about that.
+pub const NO_LIMIT: RemovalLimit = RemovalLimit { count: usize::MAX, percent: 100 };
+
 pub struct Harness {
     pub engine: Memory,
     pub desired: Desired,
     pub remembered: BTreeMap<PodId, PodCircumstances>,
     pub now: OffsetDateTime,
+    /// The revision that `desired` stands for.
+    pub revision: String,
+    pub limit: RemovalLimit,
+    /// What people asked for, and nobody is done with yet.
+    pub requests: Vec<Open>,
+    /// What came of it.
+    pub ended: Vec<Ended>,
     /// Digests whose containers never become ready.
     pub never_ready: BTreeSet<Digest>,
     /// Plans made, newest last.
@@ -40,6 +51,10 @@ impl Harness {
             desired,
             remembered: BTreeMap::new(),
             now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
+            revision: "r1".into(),
+            limit: NO_LIMIT,
+            requests: Vec::new(),
+            ended: Vec::new(),
             never_ready: BTreeSet::new(),
             plans: Vec::new(),
         }
@@ -63,14 +78,25 @@ impl Harness {
             let now = self.now;
             let known = self.pod(id);
             known.tidy(wish.as_ref(), now);
-            if wish.is_none() {
-                known.undeclared_since.get_or_insert(now);
-            } else {
+            if let Some(wish) = wish {
                 known.undeclared_since = None;
+                known.subdomain = Some(wish.declared.subdomain.clone());
+            } else {
+                known.undeclared_since.get_or_insert(now);
             }
+        }
+        for (id, known) in &mut self.remembered {
+            known.keep_allowance(self.desired.pods.contains_key(id), &self.revision);
+            known.pause = pause_of(&self.requests, id, self.now);
         }
         let made = plan(&self.desired, &Actual::Seen(seen), &self.circumstances());
         self.plans.push(made.clone());
+        // One transaction, before the first step.
+        for (id, allowance) in &made.allowed {
+            self.pod(id).removal_allowed = Some(allowance.clone());
+        }
+        self.requests.retain(|open| !made.ended.iter().any(|ended| ended.id == open.id));
+        self.ended.extend(made.ended.clone());
         let mut left = steps;
         let mut planned = 0;
         for (id, decision) in &made.pods {
@@ -118,13 +144,30 @@ impl Harness {
     }
 
     fn circumstances(&self) -> Circumstances {
-        Circumstances { now: self.now, removal_grace: Duration::minutes(10), pods: self.remembered.clone() }
+        Circumstances {
+            now: self.now,
+            removal_grace: Duration::minutes(10),
+            removals: self.limit,
+            revision: self.revision.clone(),
+            requests: self.requests.clone(),
+            pods: self.remembered.clone(),
+        }
+    }
+
+    /// Somebody asks for something, now.
+    pub fn ask(&mut self, what: What) -> i64 {
+        let id = i64::try_from(self.requests.len() + self.ended.len()).unwrap() + 1;
+        let request = Request { actor: "alice@host".into(), what };
+        let expires_at = request.what.expires(self.now);
+        self.requests.push(Open { id, request, asked_at: self.now, expires_at });
+        id
     }
 
     /// What a fresh AgentPod would not know: everything that is only in memory.
     pub fn restart(&mut self) {
         for known in self.remembered.values_mut() {
             (known.busy, known.health, known.looping, known.going_back) = (false, None, None, None);
+            known.restart = None;
         }
     }
 

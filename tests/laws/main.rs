@@ -6,4 +6,6 @@ mod fleet;
 mod fleets;
 mod harness;
 mod refusals;
+mod removals;
+mod requests;
 mod sentences;

@@ -1,10 +1,12 @@
 //! The plan's text, one situation each: what people read is what is compared.
 
+use std::collections::BTreeMap;
+
 use agentpod::core::{
     actual::{Actual, ContainerState, Exit},
     health::Health,
     names::PodId,
-    plan::{Circumstances, PodCircumstances, Rejected, Uploaded, plan},
+    plan::{Allowance, Circumstances, PodCircumstances, Rejected, RemovalLimit, Uploaded, plan},
     retry::Retry,
 };
 use time::{Duration, OffsetDateTime};
@@ -46,7 +48,7 @@ impl Scene {
     fn text(&self) -> String {
         let seen = by_pod(crate::harness::block_on(agentpod::engine::Engine::observe(&self.harness.engine)).unwrap());
         let pods = [(self.id.clone(), self.known.clone())].into();
-        let circumstances = Circumstances { now: NOON, removal_grace: Duration::minutes(10), pods };
+        let circumstances = circumstances(Duration::minutes(10), pods);
         let mut text = plan(&self.harness.desired, &Actual::Seen(seen), &circumstances).to_string();
         for mode in ['m', 'n'] {
             let digest = digest(mode);
@@ -54,6 +56,11 @@ impl Scene {
         }
         text.rsplit_once('\n').map_or(String::new(), |(text, _)| text.to_owned())
     }
+}
+
+fn circumstances(removal_grace: Duration, pods: BTreeMap<PodId, PodCircumstances>) -> Circumstances {
+    let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
+    Circumstances { now: NOON, removal_grace, removals, revision, requests, pods }
 }
 
 fn digest(mode: char) -> agentpod::core::digest::Digest {
@@ -165,8 +172,13 @@ fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
 
 #[test]
 fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
-    let since =
-        |minutes| move |known: &mut PodCircumstances| known.undeclared_since = Some(NOON - Duration::minutes(minutes));
+    let since = |minutes| {
+        move |known: &mut PodCircumstances| {
+            let at = NOON - Duration::minutes(minutes);
+            known.undeclared_since = Some(at);
+            known.removal_allowed = Some(Allowance { at, revision: None });
+        }
+    };
     let live = scene(None, &[('m', up())]).knowing(since(0));
     assert_eq!(live.text(), "t/a: it is not declared any more\n  stop t_a-M");
     let fresh = scene(None, &[('m', down(0))]).knowing(since(9));
@@ -222,7 +234,7 @@ fn what_cannot_be_known_or_read_is_held_with_the_reason() {
 #[test]
 fn an_engine_that_does_not_answer_holds_every_pod() {
     let desired = build(&[running("a", 'm', 'g'), running("b", 'm', 'g')]);
-    let circumstances = Circumstances { now: NOON, removal_grace: Duration::ZERO, pods: Default::default() };
+    let circumstances = circumstances(Duration::ZERO, Default::default());
     let plan = plan(&desired, &Actual::Unknown("no socket".into()), &circumstances);
     assert_eq!(
         plan.to_string(),

@@ -3,12 +3,15 @@
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use agentpod::{
-    core::site::{Scheme, Site},
+    core::{
+        request::{Request, What},
+        site::{Scheme, Site},
+    },
     engine::{EngineEvent, NetworkSpec, memory::Memory},
     reconcile::{Mode, Overview, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
-    store::{EventRow, InstanceKey, Store},
+    store::{EventRow, InstanceKey, RequestRow, Store},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::watch, task::JoinHandle};
@@ -52,6 +55,17 @@ impl Stage {
         fs::write(self.path("manifests/all.yaml"), text).unwrap();
     }
 
+    /// Declares pods of alice with these names, and no others.
+    pub fn declare_pods(&self, names: &[&str]) {
+        let mut text = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n".to_owned();
+        for name in names {
+            text += &format!(
+                "---\n{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: alice}}, spec: {{adapter: echo, subdomain: {name}}}}}\n"
+            );
+        }
+        fs::write(self.path("manifests/all.yaml"), text).unwrap();
+    }
+
     /// Removes the first pod's manifest; another one stays.
     pub fn undeclare(&self) {
         let file = self.path("manifests/all.yaml");
@@ -86,6 +100,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
@@ -111,6 +126,30 @@ impl Stage {
         let mine = world.containers.iter().filter(|(_, one)| one.pod.to_string() == POD);
         let runs = |state| matches!(state, &agentpod::core::actual::ContainerState::Running { .. });
         mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The names of all pods of which a container runs.
+    pub fn pods_running(&self) -> Vec<String> {
+        let world = self.engine.world();
+        let runs = |state| matches!(state, &agentpod::core::actual::ContainerState::Running { .. });
+        let mut pods: Vec<String> =
+            world.containers.values().filter(|one| runs(&one.state)).map(|one| one.pod.pod.to_string()).collect();
+        pods.sort();
+        pods
+    }
+
+    /// Asks for something as alice@host.
+    pub async fn ask(&self, what: What) -> i64 {
+        let request = Request { what, actor: "alice@host".into() };
+        self.store.ask(&request, time::OffsetDateTime::now_utc()).await.unwrap().unwrap()
+    }
+
+    /// Waits until a request is over.
+    pub async fn answered(&self, id: i64) -> RequestRow {
+        eventually("the request is over", async || {
+            self.store.request(id).await.unwrap().filter(|row| row.ended_at.is_some())
+        })
+        .await
     }
 
     /// Waits until exactly one container of the pod runs that is not `before`, and a round has seen it.

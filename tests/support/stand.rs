@@ -80,6 +80,11 @@ impl Stand {
         self.place.proxy_port
     }
 
+    /// The port of the daemon's own page.
+    pub fn listen_port(&self) -> u16 {
+        self.place.listen_port
+    }
+
     /// The address people type for a subdomain.
     pub fn url(&self, subdomain: &str) -> String {
         format!("http://{subdomain}.localhost:{}", self.place.proxy_port)

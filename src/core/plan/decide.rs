@@ -1,13 +1,19 @@
 //! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
 //! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
-use super::{Action, Cause, Circumstances, Decision, Hold, Plan, PodCircumstances, Step, Verdict, running::Running};
+use super::{
+    Action, Allowance, Cause, Circumstances, Decision, Hold, Plan, PodCircumstances, Step, TooManyRemovals, Verdict,
+    asked, removals, running::Running,
+};
 use crate::core::{
     actual::{Actual, ContainerState, Sighting},
     desired::{Desired, DesiredPod},
-    names::PodId,
+    names::{PodId, Subdomain},
+    request::Open,
     retry::Retry,
 };
 
@@ -16,23 +22,51 @@ pub fn plan(desired: &Desired, actual: &Actual, circumstances: &Circumstances) -
     let seen = match actual {
         Actual::Unknown(why) => {
             let hold = |id: &PodId| (id.clone(), Decision::Hold(Hold::Unknown(why.clone())));
-            return Plan { pods: desired.pods.keys().map(hold).collect() };
+            return Plan { pods: desired.pods.keys().map(hold).collect(), ..Plan::default() };
         }
         Actual::Seen(seen) => seen,
     };
     let blank = PodCircumstances::default();
+    let removals = removals::judge(desired, seen, circumstances);
+    let asked = asked::read(desired, seen, circumstances);
+    let leaving = leaving(desired, seen, circumstances);
     let ids = desired.pods.keys().chain(seen.keys().filter(|id| !desired.pods.contains_key(*id)));
     let decide_one = |id: &PodId| {
+        let known = circumstances.pods.get(id).unwrap_or(&blank);
+        let wish = desired.pods.get(id);
         let pod = Pod {
-            wish: desired.pods.get(id),
+            wish,
             seen: seen.get(id).map_or(&[], Vec::as_slice),
-            known: circumstances.pods.get(id).unwrap_or(&blank),
+            known,
             now: circumstances.now,
             removal_grace: circumstances.removal_grace,
+            allowed: removals.allowed.get(id).or(known.removal_allowed.as_ref()),
+            approved_by: removals.approved_by.as_ref().filter(|_| removals.allowed.contains_key(id)),
+            held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
+            restart: asked.restarts.get(id).copied(),
+            resumed: asked.resumed.get(id),
+            served_by: wish.and_then(|wish| leaving.get(&wish.declared.subdomain).copied()),
         };
         (id.clone(), pod.decide())
     };
-    Plan { pods: ids.map(decide_one).collect() }
+    let pods = ids.map(decide_one).collect();
+    let ended = removals.ended.into_iter().chain(asked.ended).collect();
+    Plan { pods, held_removals: removals.held, allowed: removals.allowed, ended }
+}
+
+/// The subdomains that pods still answer at which are not declared any more, as long as anything of these runs.
+fn leaving<'a>(
+    desired: &Desired,
+    seen: &'a BTreeMap<PodId, Vec<Sighting>>,
+    circumstances: &'a Circumstances,
+) -> BTreeMap<&'a Subdomain, &'a PodId> {
+    seen.iter()
+        .filter(|(id, containers)| !desired.pods.contains_key(id) && containers.iter().any(Sighting::is_live))
+        .filter_map(|(id, _)| {
+            let known = circumstances.pods.get(id).filter(|known| known.undeclared_since.is_some())?;
+            Some((known.subdomain.as_ref()?, id))
+        })
+        .collect()
 }
 
 /// Everything the decision about one pod may look at.
@@ -42,6 +76,18 @@ pub(super) struct Pod<'a> {
     pub known: &'a PodCircumstances,
     pub now: OffsetDateTime,
     pub removal_grace: time::Duration,
+    /// That it may be removed.
+    pub allowed: Option<&'a Allowance>,
+    /// Who has just approved that.
+    pub approved_by: Option<&'a String>,
+    /// That it may not.
+    pub held: Option<&'a TooManyRemovals>,
+    /// The restart that somebody asked for.
+    pub restart: Option<&'a Open>,
+    /// Why it starts again, if its pause is over.
+    pub resumed: Option<&'a Cause>,
+    /// The pod that still answers at its subdomain.
+    pub served_by: Option<&'a PodId>,
 }
 
 impl Pod<'_> {
@@ -58,12 +104,15 @@ impl Pod<'_> {
         }
         let decision = match self.wish {
             None => self.undeclared(),
+            Some(_) if self.known.pause.is_some() => self.paused(),
             Some(wish) if !wish.is_running() => self.stopped(),
-            Some(wish) => Running::of(self, wish).map_or_else(|| secrets_missing(wish), |running| running.decide()),
+            Some(wish) => self.running(wish),
         };
         match (&decision, self.retry().filter(|retry| retry.at > self.now)) {
             // To give up is no further try.
             (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _) | (_, None) => decision,
+            // Who asks for a restart need not wait, but that is one try, and no more.
+            (Decision::Act(Action { cause: Cause::Requested { .. }, .. }), _) if self.is_asked_anew() => decision,
             (Decision::Act(_), Some(retry)) => self
                 .wish
                 .filter(|wish| wish.is_running() && !retry.crash)
@@ -79,19 +128,59 @@ impl Pod<'_> {
     }
 
     fn undeclared(&self) -> Decision {
+        if self.seen.is_empty() {
+            return Decision::Settled;
+        }
+        if let Some(held) = self.held {
+            return Decision::Hold(Hold::TooManyRemovals(held.clone()));
+        }
         // A database that never knew a pod cannot say that it is not wanted any more.
-        let Some(since) = self.known.undeclared_since else {
-            return if self.seen.is_empty() { Decision::Settled } else { Decision::Hold(Hold::NeverDeclared) };
+        let (Some(_), Some(allowed)) = (self.known.undeclared_since, self.allowed) else {
+            return Decision::Hold(Hold::NeverDeclared);
         };
         if self.seen.iter().any(Sighting::is_live) {
-            return act(Cause::Undeclared, stop_live(self.seen));
+            let cause = self.approved_by.map_or(Cause::Undeclared, |actor| Cause::RemovalApproved(actor.clone()));
+            return act(cause, stop_live(self.seen));
         }
-        let until = since + self.removal_grace;
-        match self.seen {
-            [] => Decision::Settled,
-            _ if self.now < until => Decision::Hold(Hold::RemovalGrace(until)),
-            stopped => act(Cause::Undeclared, remove(stopped)),
+        // From when it might go: what was held had no grace yet.
+        let until = allowed.at + self.removal_grace;
+        if self.now < until {
+            return Decision::Hold(Hold::RemovalGrace(until));
         }
+        act(Cause::Undeclared, remove(self.seen))
+    }
+
+    fn paused(&self) -> Decision {
+        let Some(pause) = &self.known.pause else { return Decision::Settled };
+        match stop_live(self.seen) {
+            steps if steps.is_empty() => Decision::Hold(Hold::Paused(pause.clone())),
+            steps => act(Cause::Paused(pause.clone()), steps),
+        }
+    }
+
+    fn running(&self, wish: &DesiredPod) -> Decision {
+        let Some(running) = Running::of(self, wish) else { return secrets_missing(wish) };
+        let mut decision = match self.restart {
+            Some(asked) => running.restart(asked),
+            None => running.decide(),
+        };
+        let Decision::Act(action) = &mut decision else { return decision };
+        let starts = |step: &Step| matches!(step, Step::Create(_) | Step::Start(_));
+        if !action.steps.iter().any(starts) {
+            return decision;
+        }
+        if let Some(by) = self.served_by {
+            return Decision::Hold(Hold::SubdomainTaken(by.clone()));
+        }
+        if let (Some(resumed), Cause::Exited(_)) = (self.resumed, &action.cause) {
+            action.cause = resumed.clone();
+        }
+        decision
+    }
+
+    /// Whether the restart that is asked for was not tried yet.
+    pub fn is_asked_anew(&self) -> bool {
+        self.restart.is_some_and(|asked| self.known.restart.as_ref().is_none_or(|last| last.request != asked.id))
     }
 
     fn stopped(&self) -> Decision {

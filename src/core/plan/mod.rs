@@ -1,8 +1,10 @@
 //! The plan: what to do about every pod, and why, or why not. `decide` is the one place where anything is decided; the
 //! executor follows without a choice of its own, and `agentpod plan` is a round that stops here.
 
+mod asked;
 mod decide;
 mod progress;
+mod removals;
 mod running;
 mod text;
 
@@ -12,8 +14,16 @@ use time::{Duration, OffsetDateTime};
 
 pub use decide::plan;
 pub use progress::STABLE;
+pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
 
-use super::{actual::Exit, digest::Digest, health::Health, names::PodId, retry::Retry};
+use super::{
+    actual::Exit,
+    digest::Digest,
+    health::Health,
+    names::{PodId, Subdomain},
+    request::{Ended, Open, Pause},
+    retry::Retry,
+};
 
 /// What is remembered or measured beside wish and sight. All of it comes in as an argument.
 #[derive(Debug, Clone)]
@@ -22,6 +32,12 @@ pub struct Circumstances {
     pub now: OffsetDateTime,
     /// How long a removed pod's container is kept, stopped.
     pub removal_grace: Duration,
+    /// How many pods may be removed at once.
+    pub removals: RemovalLimit,
+    /// The revision in force.
+    pub revision: String,
+    /// What people asked for, and nobody is done with yet; in the order in which they asked.
+    pub requests: Vec<Open>,
     /// By pod; a pod that is not in here has a blank record.
     pub pods: BTreeMap<PodId, PodCircumstances>,
 }
@@ -45,6 +61,32 @@ pub struct PodCircumstances {
     pub looping: Option<String>,
     /// Since when it is not declared any more.
     pub undeclared_since: Option<OffsetDateTime>,
+    /// That it may be stopped and removed, now that it is not declared any more.
+    pub removal_allowed: Option<Allowance>,
+    /// The subdomain it was last declared with, as the store has it.
+    pub subdomain: Option<Subdomain>,
+    /// Somebody asked for it to be kept stopped.
+    pub pause: Option<Pause>,
+    /// The last restart that somebody asked for. Not kept: a restart of ours looks at the container.
+    pub restart: Option<Restart>,
+}
+
+/// A restart that somebody asked for, once it was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// The request.
+    pub request: i64,
+    /// Whether it was carried out.
+    pub done: bool,
+}
+
+/// A removal that was within the limit, or approved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// Since when; the grace begins then.
+    pub at: OffsetDateTime,
+    /// The revision whose removals it counts among, as long as that one is in force.
+    pub revision: Option<String>,
 }
 
 /// A digest that failed: never became ready, kept ending, or could not be started.
@@ -66,10 +108,16 @@ pub struct Uploaded {
 }
 
 /// What to do about every pod that is declared or was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// By pod.
     pub pods: BTreeMap<PodId, Decision>,
+    /// The removals that are held because they are too many at once.
+    pub held_removals: Option<HeldRemovals>,
+    /// The removals that may go on from now; to be remembered before the first step.
+    pub allowed: BTreeMap<PodId, Allowance>,
+    /// The requests that are over; to be remembered before the first step.
+    pub ended: Vec<Ended>,
 }
 
 /// What to do about one pod.
@@ -148,6 +196,21 @@ pub enum Cause {
     StopWanted,
     /// It is not declared any more.
     Undeclared,
+    /// It is not declared any more, and its removal was held until somebody approved it.
+    RemovalApproved(String),
+    /// Somebody asked for it.
+    Requested {
+        /// The request.
+        request: i64,
+        /// Who.
+        actor: String,
+        /// For what, in one word.
+        what: &'static str,
+    },
+    /// Somebody asked for it to be kept stopped.
+    Paused(Pause),
+    /// The pause that somebody asked for is over.
+    PauseOver(String),
     /// A container of it from before a change is not needed any more.
     Superseded,
     /// Two of its containers run.
@@ -181,6 +244,12 @@ pub enum Hold {
     RolledBack(Rejected),
     /// It was removed; its container is kept, stopped, until a time.
     RemovalGrace(OffsetDateTime),
+    /// It was removed, with too many others at once.
+    TooManyRemovals(TooManyRemovals),
+    /// The pod whose subdomain it is to have still runs, although it is not declared any more.
+    SubdomainTaken(PodId),
+    /// Somebody asked for it to be kept stopped.
+    Paused(Pause),
     /// Somebody froze its container by hand.
     PausedByHand,
     /// Its container carries our label, but it was never declared to the database we have.
@@ -194,6 +263,14 @@ pub enum Verdict {
     Reject(Rejected),
     /// Its container restarts too often: try again later.
     CrashLoop(String),
+}
+
+impl Cause {
+    /// That somebody asked for it.
+    pub fn of(open: &Open) -> Self {
+        let Open { id, request, .. } = open;
+        Self::Requested { request: *id, actor: request.actor.clone(), what: request.what.kind() }
+    }
 }
 
 impl Plan {

@@ -3,7 +3,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Action, Cause, Files, PodCircumstances, Step, Uploaded, Verdict};
+use super::{Action, Cause, Files, PodCircumstances, Restart, Step, Uploaded, Verdict};
 use crate::core::{
     desired::DesiredPod,
     retry::{Failure, Retry},
@@ -32,10 +32,26 @@ impl PodCircumstances {
         }
     }
 
+    /// Forgets that it may be removed, once it is declared again; and which revision that counted for, once another one is
+    /// in force.
+    pub fn keep_allowance(&mut self, is_declared: bool, revision: &str) {
+        if is_declared {
+            self.removal_allowed = None;
+        }
+        if let Some(allowed) = &mut self.removal_allowed
+            && allowed.revision.as_deref() != Some(revision)
+        {
+            allowed.revision = None;
+        }
+    }
+
     /// What is being wished for, as a retry remembers it. Without its secrets that is not known: then it is what was
     /// last tried.
     pub(super) fn wish_key(&self, wish: Option<&DesiredPod>) -> String {
         let Some(pod) = wish else { return "gone".into() };
+        if self.pause.is_some() {
+            return "paused".into();
+        }
         if !pod.is_running() {
             return "stopped".into();
         }
@@ -55,6 +71,9 @@ impl PodCircumstances {
             Some(Verdict::CrashLoop(why)) => {
                 self.retry = Some(Retry::after(self.retry.as_ref(), &self.wish_key(wish), why, true, now, chance));
             }
+        }
+        if let Cause::Requested { request, .. } = action.cause {
+            self.restart = Some(Restart { request, done: false });
         }
         if uploaded_into(action).is_some() {
             // Until it is known to have worked, nobody knows which files are in there.
@@ -89,6 +108,9 @@ impl PodCircumstances {
                 }
             },
             Ok(()) => {
+                if let Cause::Requested { request, .. } = action.cause {
+                    self.restart = Some(Restart { request, done: true });
+                }
                 if matches!(action.cause, Cause::GoingBack(_)) {
                     self.going_back = None;
                 } else if self.retry.as_ref().is_some_and(|retry| !retry.crash) {

@@ -9,6 +9,7 @@ use crate::core::{
     actual::{ContainerState, Sighting},
     desired::DesiredPod,
     digest::Digest,
+    request::Open,
     retry::Retry,
 };
 
@@ -70,6 +71,27 @@ impl<'a> Running<'a> {
             ContainerState::Paused => Decision::Hold(Hold::PausedByHand),
             ContainerState::Unknown(why) => Decision::Hold(Hold::Unknown(why.clone())),
             ContainerState::Running { .. } | ContainerState::Restarting(_) => self.live(new),
+        }
+    }
+
+    /// What to do about it when somebody asked for a restart. What starts a container anyway will do.
+    pub fn restart(&self, asked: &Open) -> Decision {
+        let usual = self.decide();
+        let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
+        let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
+        match (usual, live) {
+            (Decision::Act(action), _) if !waits && action.steps.iter().any(|step| matches!(step, Step::Start(_))) => {
+                Decision::Act(action)
+            }
+            (_, Some(live)) => {
+                let mut steps = stop_live(self.pod.seen);
+                steps.extend(self.bring_up(live));
+                act(Cause::of(asked), steps)
+            }
+            (Decision::Act(action), None) if self.pod.is_asked_anew() && action.verdict.is_none() => {
+                Decision::Act(Action { cause: Cause::of(asked), ..action })
+            }
+            (usual, None) => usual,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Cause, Decision, Files, Hold, Plan, Step};
+use super::{Cause, Decision, Files, HeldRemovals, Hold, Plan, Step, TooManyRemovals};
+use crate::core::request::{Pause, moment};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,6 +18,9 @@ impl fmt::Display for Plan {
                     }
                 }
             }
+        }
+        if let Some(held) = &self.held_removals {
+            writeln!(f, "{held}")?;
         }
         let acting = self.actions().count();
         let held = self.pods.values().filter(|decision| matches!(decision, Decision::Hold(_))).count();
@@ -54,6 +58,15 @@ impl fmt::Display for Cause {
             Self::Exited(exit) => write!(f, "its container ended ({exit})"),
             Self::StopWanted => f.write_str("it should be stopped"),
             Self::Undeclared => f.write_str("it is not declared any more"),
+            Self::RemovalApproved(actor) => {
+                write!(f, "it is not declared any more, and {actor} approved its removal")
+            }
+            Self::Requested { actor, what, .. } => write!(f, "{actor} asked to {what} it"),
+            Self::Paused(Pause { actor, until: Some(until), .. }) => {
+                write!(f, "{actor} asked to pause it until {}", moment(*until))
+            }
+            Self::Paused(Pause { actor, until: None, .. }) => write!(f, "{actor} asked to pause it"),
+            Self::PauseOver(actor) => write!(f, "the pause that {actor} asked for is over"),
             Self::Superseded => f.write_str("its new container is ready, the old one is not needed"),
             Self::Duplicate => f.write_str("two of its containers run"),
             Self::NotReady(why) => write!(f, "its new container failed, the one before goes on ({why})"),
@@ -87,12 +100,39 @@ impl fmt::Display for Hold {
             Self::RemovalGrace(until) => {
                 write!(f, "it was removed, its stopped container is kept until {}", clock(*until))
             }
+            Self::TooManyRemovals(why) => write!(f, "{why}"),
+            Self::SubdomainTaken(by) => {
+                write!(
+                    f,
+                    "{by} still runs at its subdomain and is not declared any more; it waits until that one is stopped"
+                )
+            }
+            Self::Paused(pause) => write!(f, "paused by {}; agentpod resume starts it again", pause.words()),
             Self::NeverDeclared => f.write_str(
                 "its container carries our instance's label, but was never declared to this database; \
                  is it another AgentPod's? Give one of them another --instance, or remove it by hand",
             ),
             Self::PausedByHand => f.write_str("its container was paused by hand; docker unpause it to go on"),
         }
+    }
+}
+
+impl fmt::Display for HeldRemovals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TooManyRemovals { plan, held, .. } = &self.why;
+        write!(f, "plan {plan} holds {held} removals; to let these go, and no others: agentpod approve {plan}")
+    }
+}
+
+impl fmt::Display for TooManyRemovals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plan, held, before, all, limit } = self;
+        write!(f, "it was removed, and goes on running: {} of {all} pods would be removed at once", held + before)?;
+        if *before > 0 {
+            write!(f, " ({before} of them were already)")?;
+        }
+        let (count, percent) = (limit.count, limit.percent);
+        write!(f, ", more than {count} and more than {percent} %; if that is meant: agentpod approve {plan}")
     }
 }
 

@@ -179,7 +179,8 @@ async fn update_pod(connection: &mut PgConnection, pod: &DesiredPod, now: Offset
     // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
     sqlx::query(
         "UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
-         digest = coalesce($7, digest), undeclared_at = NULL, updated_at = $8 WHERE id = $1",
+         digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at = NULL, removal_revision = NULL, \
+         updated_at = $8 WHERE id = $1",
     )
     .bind(pod.declared.id.key())
     .bind(pod.declared.adapter.metadata.name.as_str())

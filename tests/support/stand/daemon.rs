@@ -61,7 +61,9 @@ pub fn agentpod(place: &Place, arguments: &[&str]) -> Command {
     command.env_remove("DATABASE_URL").env("AGENTPOD_LOG", "agentpod=debug,warn").env("NO_COLOR", "1");
     // The instance first: whoever sweeps up knows the daemon by it.
     command.args(["--instance", &place.name]).args(arguments);
-    command.args(["--domain", "localhost", "--public-scheme", "http", "--entry-point", "web", "--removal-grace", "2s"]);
+    command.args(["--domain", "localhost", "--public-scheme", "http", "--entry-point", "web"]);
+    // Not as a flag: a stand may be started with another one in its environment.
+    command.env("AGENTPOD_REMOVAL_GRACE", "2s");
     let listen = format!("127.0.0.1:{}", place.listen_port);
     command.args(["--network", &place.name, "--network-subnet", &place.subnet, "--listen", &listen]);
     command.args(["--public-port", &place.proxy_port.to_string()]);

@@ -1,0 +1,197 @@
+//! `agentpod restart`, `pause`, `resume`, `sync` and `approve`: each is a row that the daemon sees to, with the name of who
+//! asked. Nothing is done to any container from here.
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use time::OffsetDateTime;
+
+use super::{
+    ask,
+    connect::{self, Database},
+    output,
+};
+use crate::{
+    config::Settings,
+    core::{
+        names::PodId,
+        quantity::Span,
+        request::{Request, What, moment},
+    },
+    reconcile::Reconciler,
+    store::{RequestRow, Store},
+};
+
+/// How long the daemon may take to say what came of an approval or a sync.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long `--wait` waits.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How often the row is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Requests {
+    /// Stop a pod's container and start it again
+    Restart {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Stop a pod's container and keep it stopped, whatever its manifest says
+    Pause {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+        /// For how long; then it is started again
+        #[arg(long = "for", value_name = "TIME", required_unless_present = "until_resumed")]
+        span: Option<Span>,
+        /// Until somebody says agentpod resume
+        #[arg(long, conflicts_with = "span")]
+        until_resumed: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// End a pod's pause
+    Resume {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Read the source now
+    Sync {
+        #[command(flatten)]
+        how: How,
+    },
+    /// Let the removals go on that a plan holds: exactly these, once
+    Approve {
+        /// The plan's hash, as agentpod plan shows it
+        plan: String,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How it is asked.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Who asks, for the record [default: the user at this machine]
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Wait until it is done
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Runs the command.
+pub async fn run(settings: Settings, asked: Requests) -> Result<ExitCode> {
+    let database = Database::open(&settings).await?;
+    let outcome = put(&settings, &database, asked).await;
+    database.close().await?;
+    outcome
+}
+
+async fn put(settings: &Settings, database: &Database, asked: Requests) -> Result<ExitCode> {
+    let now = OffsetDateTime::now_utc();
+    let (what, how) = match asked {
+        Requests::Restart { pod, how } => (What::Restart { pod }, how),
+        Requests::Pause { pod, span, how, .. } => {
+            let until = span.map(|span| now.checked_add(time::Duration::milliseconds(span.0 as i64)));
+            let Some(until) = until.map_or(Some(None), |until| until.map(Some)) else {
+                bail!("a pause cannot last that long; without an end it is --until-resumed")
+            };
+            (What::Pause { pod, until }, how)
+        }
+        Requests::Resume { pod, how } => (What::Resume { pod }, how),
+        Requests::Sync { how } => (What::Sync, how),
+        Requests::Approve { plan, how } => (What::Approve { plan }, how),
+    };
+    let led = database.store.leader().await?.is_some();
+    if let (What::Approve { plan }, false) = (&what, led) {
+        is_held(settings, database, plan).await?;
+    }
+    let request = Request { what, actor: how.name.unwrap_or_else(ask::actor_at_host) };
+    let id = match database.store.ask(&request, now).await? {
+        Ok(id) => id,
+        Err(refusal) => bail!("{refusal}"),
+    };
+    let answers = matches!(request.what, What::Sync | What::Approve { .. });
+    if !led {
+        output::print(&format!("noted: {}; {}", request.what, later(&request.what, now)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !(how.wait || answers) {
+        output::print(&format!("asked: {}; the daemon does it now, as {}", request.what, request.actor))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = wait(&database.store, id, if how.wait { LONGEST } else { ANSWER }).await?;
+    let said = row.outcome.unwrap_or_else(|| "it is stopped".into());
+    output::print(&format!("{}: {said}", request.what))?;
+    Ok(if row.done == Some(false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What becomes of a request while no daemon runs.
+fn later(what: &What, now: OffsetDateTime) -> String {
+    let expires = what.expires(now);
+    match (what, expires) {
+        (What::Approve { plan }, _) => {
+            format!(
+                "no daemon is running: it counts when one runs within a day, or now with agentpod apply --approve {plan}"
+            )
+        }
+        (What::Pause { .. } | What::Resume { .. }, _) | (_, None) => {
+            "no daemon is running: it is done when AgentPod runs again".into()
+        }
+        (_, Some(at)) => {
+            format!("no daemon is running: it is done when AgentPod runs again before {}, or not at all", moment(at))
+        }
+    }
+}
+
+/// Fails when no plan of this hash is held, which nobody else could say while no daemon runs.
+async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result<()> {
+    let (mut reconciler, view) = Reconciler::new(connect::parts(settings, database)?);
+    let preview = reconciler.preview().await?;
+    drop((reconciler, view));
+    let Ok((plan, _)) = preview else {
+        bail!("the source has problems, so there is no plan to approve; agentpod validate shows them")
+    };
+    match plan.held_removals {
+        Some(held) if held.why.plan == hash => Ok(()),
+        Some(held) => bail!(
+            "{hash} is not what is held now: that is plan {}, {}; look at it with agentpod plan",
+            held.why.plan,
+            output::count(held.why.held, "pod")
+        ),
+        None => bail!("no removals are held, so there is nothing to approve"),
+    }
+}
+
+/// Waits until a request is over; a pause, until it has begun.
+async fn wait(store: &Store, id: i64, limit: Duration) -> Result<RequestRow> {
+    let begun = Instant::now();
+    loop {
+        let Some(row) = store.request(id).await? else { bail!("the request is gone: its pod was purged") };
+        if row.ended_at.is_some() || is_paused(store, &row).await? {
+            return Ok(row);
+        }
+        if begun.elapsed() > limit {
+            bail!(
+                "{} was asked for, and is not done after {} s; agentpod status and agentpod events say why",
+                row.open.request.what,
+                limit.as_secs()
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn is_paused(store: &Store, row: &RequestRow) -> Result<bool> {
+    let What::Pause { pod, .. } = &row.open.request.what else { return Ok(false) };
+    Ok(store.statuses().await?.iter().any(|status| status.id == *pod && status.reason == "Paused"))
+}

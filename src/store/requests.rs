@@ -1,0 +1,199 @@
+//! Requests: rows that people write and the reconciler ends. Whether something can be asked for is decided in
+//! `core::request`; how it is carried out, by the planner.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store, StoreError, asked,
+    error::Result,
+    events::{self, Event},
+    lock::lock_key,
+    pods::{DesiredStatus, allow_removal},
+    storable, storable_json,
+    sync::SYNC,
+    within,
+};
+use crate::core::{
+    names::PodId,
+    plan::Allowance,
+    request::{Ended, Known, Open, Refusal, Request, What, pause_of},
+};
+
+/// A request as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RequestRow {
+    /// What was asked for, by whom, when.
+    #[serde(flatten)]
+    pub open: Open,
+    /// When the reconciler first saw it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub taken_at: Option<OffsetDateTime>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub ended_at: Option<OffsetDateTime>,
+    /// How it ended, as a sentence.
+    pub outcome: Option<String>,
+    /// Whether it was carried out, once it ended.
+    pub done: Option<bool>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    argument: Value,
+    actor: String,
+    asked_at: OffsetDateTime,
+    expires_at: Option<OffsetDateTime>,
+    taken_at: Option<OffsetDateTime>,
+    ended_at: Option<OffsetDateTime>,
+    outcome: Option<String>,
+    done: Option<bool>,
+}
+
+const COLUMNS: &str =
+    "SELECT id, argument, actor, asked_at, expires_at, taken_at, ended_at, outcome, done FROM requests";
+
+impl Store {
+    /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
+    pub async fn ask(&self, request: &Request, now: OffsetDateTime) -> Result<Result<i64, Refusal>> {
+        let argument = serde_json::to_value(&request.what).map_err(|error| StoreError::Other(error.to_string()))?;
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            // What is known of the pod must still be so when the row is in.
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
+            let (known, pause) = match request.what.pod() {
+                None => (Known::Never, None),
+                Some(pod) => {
+                    let open = open(&mut transaction).await?;
+                    (known(&mut transaction, pod).await?, pause_of(&open, pod, now))
+                }
+            };
+            if let Err(refusal) = request.check(known, pause.as_ref(), now) {
+                return Ok(Err(refusal));
+            }
+            let id = sqlx::query_scalar(
+                "INSERT INTO requests (kind, pod_id, argument, actor, asked_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+            )
+            .bind(request.what.kind())
+            .bind(request.what.pod().map(PodId::key))
+            .bind(storable_json(&argument))
+            .bind(storable(&request.actor))
+            .bind(now)
+            .bind(request.what.expires(now))
+            .fetch_one(&mut *transaction)
+            .await?;
+            asked::tell(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(Ok(id))
+        })
+        .await
+    }
+
+    /// The requests nobody is done with yet, in the order in which they were asked.
+    pub async fn open_requests(&self) -> Result<Vec<Open>> {
+        within(PATIENCE, async { open(&mut *self.pool.acquire().await?).await }).await
+    }
+
+    /// One request, however it went.
+    pub async fn request(&self, id: i64) -> Result<Option<RequestRow>> {
+        let query = format!("{COLUMNS} WHERE id = $1");
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(id);
+        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        row.map(RequestRow::try_from).transpose()
+    }
+
+    /// The newest requests, newest first: all, or those about a pod.
+    pub async fn requests(&self, pod: Option<&PodId>, limit: u32) -> Result<Vec<RequestRow>> {
+        let query = format!("{COLUMNS} WHERE $1 IS NULL OR pod_id = $1 ORDER BY id DESC LIMIT $2");
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(pod.map(PodId::key)).bind(i64::from(limit));
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter().map(RequestRow::try_from).collect()
+    }
+
+    /// Keeps that the reconciler has seen these.
+    pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
+        let query = sqlx::query("UPDATE requests SET taken_at = $2 WHERE id = ANY($1) AND taken_at IS NULL").bind(ids);
+        within(PATIENCE, async { Ok(query.bind(now).execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Ends requests, and allows the removals that follow from it: all of it, or nothing. Each leaves an event that says
+    /// who asked; one that has ended already is left as it is.
+    pub async fn end_requests(
+        &self,
+        ended: &[Ended],
+        allowed: &BTreeMap<PodId, Allowance>,
+        now: OffsetDateTime,
+    ) -> Result<()> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            for one in ended {
+                let rows = sqlx::query(
+                    "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, taken_at = coalesce(taken_at, $2) \
+                     WHERE id = $1 AND ended_at IS NULL",
+                )
+                .bind(one.id)
+                .bind(now)
+                .bind(storable(&one.outcome))
+                .bind(one.done)
+                .execute(&mut *transaction)
+                .await?;
+                if rows.rows_affected() > 0 {
+                    events::record(&mut transaction, &event(one), now).await?;
+                }
+            }
+            for (pod, allowance) in allowed {
+                allow_removal(&mut transaction, pod, Some(allowance)).await?;
+            }
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn event(ended: &Ended) -> Event {
+    let Request { what, actor } = &ended.request;
+    let kind = if ended.done { "request" } else { "request_refused" };
+    Event {
+        pod: what.pod().cloned(),
+        cause: Some(format!("{actor} asked")),
+        ..Event::of_none(kind, format!("{what}: {}", ended.outcome))
+    }
+}
+
+async fn open(connection: &mut PgConnection) -> Result<Vec<Open>> {
+    let query = format!("{COLUMNS} WHERE ended_at IS NULL ORDER BY id");
+    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await?;
+    rows.into_iter().map(|row| Ok(RequestRow::try_from(row)?.open)).collect()
+}
+
+async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<Known> {
+    let key = pod.key();
+    let status: Option<String> = sqlx::query_scalar("SELECT desired_status FROM pods WHERE id = $1")
+        .bind(&key)
+        .fetch_optional(connection)
+        .await?;
+    let status = status.map(|text| DesiredStatus::read(&key, &text)).transpose()?;
+    Ok(match status {
+        None => Known::Never,
+        Some(DesiredStatus::Deleted) => Known::Undeclared,
+        Some(DesiredStatus::Stopped) => Known::Stopped,
+        Some(DesiredStatus::Running) => Known::Running,
+    })
+}
+
+impl TryFrom<Row> for RequestRow {
+    type Error = StoreError;
+    fn try_from(row: Row) -> Result<Self> {
+        let Row { id, argument, actor, asked_at, expires_at, taken_at, ended_at, outcome, done } = row;
+        let what: What = serde_json::from_value(argument)
+            .map_err(|error| StoreError::inconsistent("requests", id.to_string(), format!("argument: {error}")))?;
+        let open = Open { id, request: Request { what, actor }, asked_at, expires_at };
+        Ok(Self { open, taken_at, ended_at, outcome, done })
+    }
+}

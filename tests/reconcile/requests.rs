@@ -1,0 +1,106 @@
+//! What people ask for, done by a whole reconciler that nobody else wakes.
+
+use std::time::Duration;
+
+use agentpod::core::{names::PodId, request::What};
+use time::OffsetDateTime;
+
+use super::stage::{POD, Stage, eventually};
+
+/// Longer than any test: only what is asked wakes.
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn pod() -> PodId {
+    POD.parse().unwrap()
+}
+
+async fn at_rest() -> (Stage, String) {
+    let mut stage = Stage::new("").await;
+    stage.start(NEVER);
+    let container = stage.runs("").await;
+    stage.listens().await;
+    stage.engine.world().writes.clear();
+    (stage, container)
+}
+
+fn writes(stage: &Stage) -> Vec<String> {
+    stage.engine.world().writes.clone()
+}
+
+#[tokio::test]
+async fn a_restart_is_done_at_once_and_says_who_asked() {
+    let (mut stage, container) = at_rest().await;
+    let id = stage.ask(What::Restart { pod: pod() }).await;
+    let row = stage.answered(id).await;
+    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it was started again")));
+    assert!(row.taken_at.is_some());
+    assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
+    let event = stage.event("restarted").await.event;
+    assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by somebody's request"));
+    let answer = stage.event("request").await.event;
+    assert_eq!((answer.pod, answer.cause.as_deref()), (Some(pod()), Some("alice@host asked")));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
+    let (mut stage, container) = at_rest().await;
+    stage.ask(What::Pause { pod: pod(), until: None }).await;
+    stage.phase("Stopped").await;
+    let shown = async || stage.overview().pods.get(POD).filter(|pod| pod.status.reason == "Paused").cloned();
+    let shown = eventually("it is shown as paused", shown).await;
+    assert!(shown.status.message.starts_with("paused by alice@host until somebody resumes it"), "{shown:?}");
+    let stopped = stage.event("stopped").await.event;
+    assert!(stopped.cause.unwrap().starts_with("alice@host asked to pause it; "));
+
+    stage.stop().await;
+    stage.declare("config: {mode: other}");
+    stage.start(NEVER);
+    stage.phase("Stopped").await;
+    assert!(stage.running().is_empty());
+    assert_eq!(writes(&stage), [format!("stop {container}")]);
+    stage.listens().await;
+    stage.ask(What::Resume { pod: pod() }).await;
+    assert_ne!(stage.runs(&container).await, container, "with what was declared meanwhile");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_ends_by_itself_when_its_time_has_come() {
+    let (mut stage, container) = at_rest().await;
+    let until = OffsetDateTime::now_utc() + time::Duration::milliseconds(700);
+    let id = stage.ask(What::Pause { pod: pod(), until: Some(until) }).await;
+    let row = stage.answered(id).await;
+    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it is over")));
+    assert_eq!(stage.runs("").await, container);
+    let started = stage.event("started").await.event;
+    assert!(started.cause.unwrap().starts_with("the pause that alice@host asked for is over"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_while_no_daemon_runs_is_done_by_the_next_one_once() {
+    let (mut stage, container) = at_rest().await;
+    stage.stop().await;
+    let id = stage.ask(What::Restart { pod: pod() }).await;
+    assert_eq!(stage.store.request(id).await.unwrap().unwrap().taken_at, None);
+    for _ in 0..2 {
+        stage.start(NEVER);
+        assert_eq!(stage.answered(id).await.done, Some(true));
+        stage.stop().await;
+    }
+    assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
+}
+
+#[tokio::test]
+async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
+    let (mut stage, container) = at_rest().await;
+    stage.declare("config: {mode: other}");
+    let row = stage.answered(stage.ask(What::Sync).await).await;
+    assert!(row.outcome.unwrap().starts_with("it was read; revision "));
+    stage.runs(&container).await;
+    stage.declare("config: {mod: typo}");
+    let row = stage.answered(stage.ask(What::Sync).await).await;
+    assert_eq!(row.outcome.as_deref(), Some("it was read, and is refused with 1 problems"));
+    stage.stop().await;
+}
