@@ -5,6 +5,7 @@
 #   deploy/setup.sh postgres            the PostgreSQL server's programs; no cluster is made or started
 #   deploy/setup.sh tools               what images and tests take: debootstrap, Python with pip, npm, git, servers
 #   deploy/setup.sh rust-libs           what compiling AgentPod takes besides Rust: a C compiler, OpenSSL's headers
+#   deploy/setup.sh fuzz                what `make fuzz` takes besides: a C++ compiler
 #   deploy/setup.sh images [NAME...]    the images named: echo traefik openclaw open-webui (default: all)
 #   deploy/setup.sh all                 everything above
 #
@@ -134,6 +135,11 @@ rust-libs() {
   if have cargo; then say "$(cargo --version)"; else say "Rust itself is missing: install it with rustup, then come back"; fi
 }
 
+fuzz() {
+  rust-libs
+  install_missing c++:g++
+}
+
 images() {
   local name failed=()
   for name; do
@@ -152,7 +158,7 @@ while [ $# != 0 ]; do
   step=$1
   shift
   case $step in
-    engine | postgres | tools | rust-libs) "$step" ;;
+    engine | postgres | tools | rust-libs | fuzz) "$step" ;;
     images) [ $# != 0 ] || set -- echo traefik openclaw open-webui; images "$@"; exit ;;
     all) set -- engine postgres tools rust-libs images "$@" ;;
     -h | --help) usage; exit ;;

@@ -353,7 +353,7 @@ async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wron
     assert_eq!(code, 200, "it lives");
     assert_eq!(
         stage.status_text()[1],
-        "source: no revision is in force; the newest, 71bc6454d6ff, is refused with 1 problem: see agentpod validate"
+        "source: no revision is in force; the newest, 71bc6454d6ff, is refused with 1 problem: see agentpod revisions 1"
     );
 
     fs::write(stage.path("manifests/all.yaml"), good).unwrap();

@@ -8,10 +8,13 @@ mod support {
 
 mod reconcile {
     mod causes;
+    mod faults;
     mod last_words;
     mod looking;
     mod removals;
     mod requests;
+    mod revisions;
     mod secrets;
+    mod source_health;
     pub mod stage;
 }

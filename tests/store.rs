@@ -7,6 +7,7 @@ mod support {
 }
 
 mod store {
+    mod applied;
     mod events;
     mod exchange;
     mod key;
@@ -16,6 +17,7 @@ mod store {
     mod purge;
     mod requests;
     mod revisions;
+    mod source_state;
     mod status;
     mod sync;
 }

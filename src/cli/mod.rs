@@ -8,6 +8,7 @@ mod apply;
 mod ask;
 mod connect;
 mod daemon;
+mod diff;
 mod key;
 mod leavings;
 mod offline;
@@ -15,6 +16,7 @@ mod output;
 mod plan;
 mod reports;
 mod requests;
+mod revisions;
 mod secret;
 mod token;
 
@@ -100,6 +102,25 @@ enum Command {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
+    /// Show what the source said over time and what became of it, newest last; with REV, one with its problems
+    Revisions {
+        /// Only this one: its number, or the beginning of its hash or commit
+        #[arg(value_name = "REV")]
+        revision: Option<String>,
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: u32,
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Show what changed between the revision in force and REV, older to newer, and which pods that is about
+    Diff {
+        /// Which: its number, or the beginning of its hash or commit; left out, the accepted one before
+        #[arg(value_name = "REV")]
+        revision: Option<String>,
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
     /// Show a pod's log as the agent wrote it; secrets it printed are not taken out
     Logs {
         /// Which pod, as TENANT/POD
@@ -173,6 +194,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status { output } => reports::status(settings.settle()?, output).await,
         Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
         Command::Events { pod, limit, output } => reports::events(settings.settle()?, pod, limit, output).await,
+        Command::Revisions { revision, limit, output } => {
+            revisions::run(settings.settle()?, revision, limit, output).await
+        }
+        Command::Diff { revision, output } => diff::run(settings.settle()?, revision, output).await,
         Command::Logs { pod, follow, tail, timestamps } => {
             agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await
         }

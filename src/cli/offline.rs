@@ -29,7 +29,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Outpu
     };
     let inputs = Inputs::new(source, connect::folders(&settings), settings.site.clone());
     let (problems, files) = match inputs.read().await {
-        Ok(fresh) => (Vec::new(), fresh.files.len()),
+        Ok(fresh) => (Vec::new(), fresh.reading.snapshot.files.len()),
         Err(refused) => (refused.problems, 0),
     };
     match how {

@@ -6,11 +6,15 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Output, connect::Database, output};
+use super::{
+    Output,
+    connect::Database,
+    output::{self, clock},
+};
 use crate::{
     config::Settings,
     core::names::PodId,
-    store::{DesiredStatus, EventRow, Freshness, Leader, PodRow, RevisionRow, Store, StoreError},
+    store::{DesiredStatus, EventRow, Freshness, Leader, PodRow, RevisionRow, SourceState, Store, StoreError},
 };
 
 /// `agentpod status`: exit code 1 when a pod that should be ready is not.
@@ -39,6 +43,8 @@ struct Report {
     in_force: Option<RevisionRow>,
     /// The newest revision, if it was refused.
     refused: Option<RevisionRow>,
+    /// How the source became stale, if it is.
+    stale: Option<SourceState>,
 }
 
 impl Report {
@@ -48,6 +54,7 @@ impl Report {
             leader: store.leader().await?,
             freshness: store.freshness().await?,
             in_force: store.in_force().await?,
+            stale: store.source_state().await?.filter(|state| state.stale_since.is_some()),
             refused: store.newest().await?.filter(|newest| newest.accepted_at.is_none()),
         })
     }
@@ -76,16 +83,29 @@ impl Report {
                 let since = revision.accepted_at.unwrap_or(revision.fetched_at);
                 let applied = if revision.applied_at.is_some() { "applied" } else { "not applied yet" };
                 format!(
-                    "{}, revision {} in force for {}, {applied}",
+                    "{}, revision {}{} in force for {}, {applied}",
                     revision.origin,
                     short(revision),
+                    revision.commit.as_ref().map(|commit| format!(" (commit {})", commit.short())).unwrap_or_default(),
                     output::age(since, now)
                 )
             }
         };
         if let Some(refused) = &self.refused {
             let problems = output::count(refused.problems.len(), "problem");
-            text += &format!("; the newest, {}, is refused with {problems}: see agentpod validate", short(refused));
+            text += &format!(
+                "; the newest, {}, is refused with {problems}: see agentpod revisions {}",
+                short(refused),
+                refused.id
+            );
+        }
+        if let Some(SourceState { origin, read_at, why, .. }) = &self.stale {
+            let since = match read_at {
+                Some(at) => format!("since {} ({} ago)", clock(*at), output::age(*at, now)),
+                None => "yet".into(),
+            };
+            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            text += &format!("\n        stale: {origin} was not read {since}{why}");
         }
         text
     }
@@ -93,18 +113,19 @@ impl Report {
     fn json(&self) -> Value {
         let at = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
         let revision = |revision: &RevisionRow| {
-            json!({"origin": revision.origin, "revision": revision.hash, "accepted_at": revision.accepted_at.map(at),
+            json!({"id": revision.id, "origin": revision.origin, "revision": revision.hash, "commit": revision.commit,
+                "fetched_at": at(revision.fetched_at), "accepted_at": revision.accepted_at.map(at),
                 "applied_at": revision.applied_at.map(at), "problems": revision.problems})
+        };
+        let stale = |state: &SourceState| {
+            json!({"origin": state.origin, "read_at": state.read_at.map(at), "stale_since": state.stale_since.map(at),
+                "why": state.why})
         };
         let as_of = if self.leader.is_some() { Some(OffsetDateTime::now_utc()) } else { self.freshness.written_at };
         json!({"as_of": as_of.map(at), "daemon": self.leader.map(|leader| json!({"since": leader.since.map(at)})),
-            "source": self.in_force.as_ref().map(revision), "refused": self.refused.as_ref().map(revision), "pods": self.rows})
+            "source": self.in_force.as_ref().map(revision), "refused": self.refused.as_ref().map(revision),
+            "stale": self.stale.as_ref().map(stale), "pods": self.rows})
     }
-}
-
-/// A time in UTC, to the second.
-fn clock(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
 /// Prints the table of pods.

@@ -37,6 +37,23 @@ pub enum Phase {
     Unknown,
 }
 
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Pulling,
+        Self::Starting,
+        Self::Running,
+        Self::Unhealthy,
+        Self::CrashLoopBackOff,
+        Self::Stopped,
+        Self::RolledBack,
+        Self::Deleting,
+        Self::Held,
+        Self::Unknown,
+    ];
+}
+
 /// The reason of a status that says nothing yet: it is not worth writing down over what was known before.
 pub const NOT_ASKED: &str = "NotAskedYet";
 

@@ -6,6 +6,7 @@ pub mod auth;
 mod gate;
 pub mod hooks;
 mod html;
+pub mod metrics;
 mod outside;
 pub mod refusal;
 mod server;
@@ -38,13 +39,16 @@ pub struct Dashboard {
     pub hooks: Option<Arc<Hooks>>,
 }
 
-/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
+/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in
+/// each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
     let Dashboard { auth, view, hooks } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
+        .unify()
+        .or(figures(view.clone()))
         .unify()
         .or(status(view.clone()))
         .unify();
@@ -62,6 +66,15 @@ fn open(view: watch::Receiver<Overview>) -> Routes {
         reply::with_status(body, status).into_response()
     });
     healthz.or(readyz).unify().boxed()
+}
+
+/// Figures for a scraper; the gate says which one.
+fn figures(view: watch::Receiver<Overview>) -> Routes {
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
+        let text = metrics::text(&view.borrow());
+        reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
+    });
+    metrics.boxed()
 }
 
 /// What the last round published. It is about all tenants, so a tenant's person does not see it.

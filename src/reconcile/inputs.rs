@@ -16,15 +16,32 @@ use crate::{
         secret::{Fingerprints, SecretRef},
         site::Site,
     },
-    source::{AdapterFolders, Source},
-    store::Revision,
+    source::{AdapterFolders, Snapshot, Source, SourceError, SourceHealth},
+    store::{Fetched, Revision},
 };
+
+/// What was read: the manifests and the adapters of one moment, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The manifests.
+    pub snapshot: Snapshot,
+    /// The adapters and templates.
+    pub adapters: AdapterFiles,
+}
+
+impl Reading {
+    /// The same, as the store takes it.
+    pub fn fetched(&self) -> Fetched<'_> {
+        let Snapshot { revision, origin, files, commit } = &self.snapshot;
+        Fetched { hash: revision, origin, commit: commit.as_ref(), files, adapters: &self.adapters }
+    }
+}
 
 /// Why the newest revision is not in force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
-    /// The revision, if the source could be read at all.
-    pub revision: Option<String>,
+    /// What was read, if the source and the adapters could be read at all.
+    pub reading: Option<Arc<Reading>>,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -34,8 +51,7 @@ pub struct Inputs {
     source: Source,
     folders: AdapterFolders,
     site: Site,
-    adapters: Option<(String, Arc<Adapters>)>,
-    manifests: Option<(String, Arc<Manifests>)>,
+    in_force: Option<Fresh>,
     built: Option<Built>,
 }
 
@@ -44,14 +60,11 @@ struct Built {
     desired: Arc<Desired>,
 }
 
-/// A revision as it was read, before anybody decided to accept it.
+/// A revision that builds whole, before anybody decided to accept it.
+#[derive(Clone)]
 pub struct Fresh {
-    /// Its hash.
-    pub revision: String,
-    /// Its files.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// The adapters and templates it was read with.
-    pub adapter_files: AdapterFiles,
+    /// What it was built from.
+    pub reading: Arc<Reading>,
     adapters_revision: String,
     manifests: Arc<Manifests>,
     adapters: Arc<Adapters>,
@@ -60,12 +73,17 @@ pub struct Fresh {
 impl Inputs {
     /// Inputs from a source, adapters and a site. Nothing is read yet.
     pub fn new(source: Source, folders: AdapterFolders, site: Site) -> Self {
-        Self { source, folders, site, adapters: None, manifests: None, built: None }
+        Self { source, folders, site, in_force: None, built: None }
     }
 
     /// Where manifests come from, for people.
     pub fn origin(&self) -> String {
         self.source.origin()
+    }
+
+    /// When the source was read last, and what came of it.
+    pub fn health(&self) -> SourceHealth {
+        self.source.health()
     }
 
     /// Where manifests come from.
@@ -80,90 +98,99 @@ impl Inputs {
 
     /// The adapters in force.
     pub fn adapters(&self) -> Option<&Arc<Adapters>> {
-        self.adapters.as_ref().map(|(_, adapters)| adapters)
+        self.in_force.as_ref().map(|fresh| &fresh.adapters)
     }
 
     /// The revision in force.
     pub fn revision(&self) -> Option<&str> {
-        self.manifests.as_ref().map(|(revision, _)| revision.as_str())
+        self.snapshot().map(|snapshot| snapshot.revision.as_str())
+    }
+
+    /// The manifests in force, as they were read.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.in_force.as_ref().map(|fresh| &fresh.reading.snapshot)
+    }
+
+    /// Whether a revision, down to where it came from, is the one in force.
+    pub fn is_in_force(&self, fresh: &Fresh) -> bool {
+        self.in_force.as_ref().is_some_and(|in_force| in_force.reading == fresh.reading)
     }
 
     /// Reads the source and the adapters whole, or says everything that is wrong with them.
     pub async fn read(&self) -> Result<Fresh, Refused> {
-        let unreadable = |error: crate::source::SourceError| Refused { revision: None, problems: error.problems() };
-        let adapters = self.folders.read().await.map_err(unreadable)?;
-        let snapshot = self.source.read().await.map_err(unreadable)?;
-        self.judge(snapshot.revision, snapshot.files, adapters.files, &snapshot.origin)
+        match (self.source.read().await, self.folders.read().await) {
+            (Ok(snapshot), Ok(adapters)) => self.judge(Reading { snapshot, adapters: adapters.files }),
+            (snapshot, adapters) => {
+                let (source, folders) = (snapshot.err(), adapters.err());
+                let problems = [&source, &folders].into_iter().flatten().flat_map(SourceError::problems).collect();
+                Err(Refused { reading: None, problems })
+            }
+        }
     }
 
-    /// Parses and builds everything, or says everything that is wrong.
-    fn judge(
-        &self,
-        revision: String,
-        files: BTreeMap<String, Vec<u8>>,
-        adapter_files: AdapterFiles,
-        origin: &str,
-    ) -> Result<Fresh, Refused> {
-        let (adapters, mut problems) = adapter::read(&adapter_files);
-        let (manifests, found) = manifest::read(files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
+    /// Parses and builds everything, or says everything that is wrong. What is in force already is not built again.
+    fn judge(&self, reading: Reading) -> Result<Fresh, Refused> {
+        let adapters_revision = reading.adapters.digest().as_str().to_owned();
+        let reading = Arc::new(reading);
+        if let Some(in_force) = &self.in_force
+            && in_force.reading.snapshot.revision == reading.snapshot.revision
+            && in_force.adapters_revision == adapters_revision
+        {
+            return Ok(Fresh { reading, ..in_force.clone() });
+        }
+        let (adapters, mut problems) = adapter::read(&reading.adapters);
+        let (manifests, found) = manifest::read(reading.snapshot.texts());
         problems.extend(found);
         if problems.is_empty() && manifests.tenants.is_empty() && manifests.pods.is_empty() {
             let what = "nothing is declared in here";
             problems.push(
-                Problem::of_file(origin, what)
+                Problem::of_file(&reading.snapshot.origin, what)
                     .hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"),
             );
         }
-        let fresh = Fresh {
-            revision,
-            files,
-            adapters_revision: adapter_files.digest().as_str().to_owned(),
-            adapter_files,
-            manifests: Arc::new(manifests),
-            adapters: Arc::new(adapters),
-        };
         if problems.is_empty()
-            && let Err(found) =
-                desired::build(&fresh.manifests, &fresh.adapters, &self.site, &BTreeMap::new(), &BTreeMap::new())
+            && let Err(found) = desired::build(&manifests, &adapters, &self.site, &BTreeMap::new(), &BTreeMap::new())
         {
             problems = found;
         }
-        if problems.is_empty() { Ok(fresh) } else { Err(Refused { revision: Some(fresh.revision), problems }) }
+        if problems.is_empty() {
+            Ok(Fresh { reading, adapters_revision, manifests: Arc::new(manifests), adapters: Arc::new(adapters) })
+        } else {
+            Err(Refused { reading: Some(reading), problems })
+        }
     }
 
     /// Puts the revision that the store kept in force, with the adapters it was accepted with: for a start without a
     /// source, or with a broken one. What another version of AgentPod kept may not build any more; then the adapters in
     /// the folders are tried with its manifests.
     pub async fn restore(&mut self, kept: Revision) -> Result<(), Refused> {
-        let Revision { hash, files, origin, adapters, .. } = kept;
-        let as_it_was = adapters.map(|adapters| self.judge(hash.clone(), files.clone(), adapters, &origin));
+        let Revision { hash, files, origin, commit, adapters, .. } = kept;
+        let snapshot = Snapshot { revision: hash, origin, files, commit };
+        let as_it_was = adapters.map(|adapters| self.judge(Reading { snapshot: snapshot.clone(), adapters }));
         let fresh = match (as_it_was, self.folders.read().await) {
             (Some(Ok(fresh)), _) => fresh,
             (was, Ok(folders)) => {
-                let now = self.judge(hash, files, folders.files, &origin);
+                let now = self.judge(Reading { snapshot, adapters: folders.files });
                 now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
             }
             (Some(Err(refused)), Err(_)) => return Err(refused),
-            (None, Err(error)) => return Err(Refused { revision: None, problems: error.problems() }),
+            (None, Err(error)) => return Err(Refused { reading: None, problems: error.problems() }),
         };
         self.accept(fresh);
         Ok(())
     }
 
-    /// Puts a revision in force. Answers whether anything is different from before.
+    /// Puts a revision in force. Answers whether anything that is declared is different from before.
     pub fn accept(&mut self, fresh: Fresh) -> bool {
-        let same = self.revision() == Some(&fresh.revision)
-            && self.adapters.as_ref().is_some_and(|(revision, _)| *revision == fresh.adapters_revision);
-        if !same {
-            self.manifests = Some((fresh.revision, fresh.manifests));
-            self.adapters = Some((fresh.adapters_revision, fresh.adapters));
-        }
+        let same = self.revision() == Some(&fresh.reading.snapshot.revision)
+            && self.in_force.as_ref().is_some_and(|before| before.adapters_revision == fresh.adapters_revision);
+        self.in_force = Some(fresh);
         !same
     }
 
     /// Every place a secret of the revision in force stands.
     pub fn secret_references(&self) -> BTreeSet<SecretRef> {
-        let Some((_, manifests)) = &self.manifests else { return BTreeSet::new() };
+        let Some(Fresh { manifests, .. }) = &self.in_force else { return BTreeSet::new() };
         let of_pods = manifests.pods.values().flat_map(|pod| pod.value.spec.secrets.values());
         let of_defaults = manifests
             .defaults
@@ -178,20 +205,17 @@ impl Inputs {
         known: &BTreeMap<PodId, KnownPod>,
         fingerprints: &Fingerprints,
     ) -> Result<Option<Arc<Desired>>, Refused> {
-        let (Some((revision, manifests)), Some((adapters_revision, adapters))) = (&self.manifests, &self.adapters)
-        else {
-            return Ok(None);
-        };
+        let Some(Fresh { reading, adapters_revision, manifests, adapters }) = &self.in_force else { return Ok(None) };
         let declared_known: BTreeMap<_, _> = known
             .iter()
             .filter(|(id, _)| manifests.pods.contains_key(*id))
             .map(|(id, known)| (id.clone(), known.clone()))
             .collect();
-        let from = (revision.clone(), adapters_revision.clone(), fingerprints.clone(), declared_known);
+        let from = (reading.snapshot.revision.clone(), adapters_revision.clone(), fingerprints.clone(), declared_known);
         if let Some(built) = self.built.as_ref().filter(|built| built.from == from) {
             return Ok(Some(built.desired.clone()));
         }
-        let refused = |problems| Refused { revision: Some(revision.clone()), problems };
+        let refused = |problems| Refused { reading: Some(reading.clone()), problems };
         let desired = Arc::new(desired::build(manifests, adapters, &self.site, known, fingerprints).map_err(refused)?);
         self.built = Some(Built { from, desired: desired.clone() });
         Ok(Some(desired))

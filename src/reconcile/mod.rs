@@ -21,9 +21,12 @@ mod redact;
 mod requests;
 mod round;
 mod run;
+mod tally;
 mod triggers;
+mod watchdog;
 
-pub use inputs::{Inputs, Refused};
+pub use inputs::{Inputs, Reading, Refused};
 pub use probe::{ask, get};
 pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
 pub use run::{Ending, Mode};
+pub use tally::Tally;

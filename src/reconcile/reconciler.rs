@@ -13,10 +13,14 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, triggers::Report};
+use super::{
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, tally::Tally, triggers::Report,
+    watchdog::Watchdog,
+};
 use crate::{
     core::{
         actual::Actual,
+        commit::Commit,
         crash::CrashWatch,
         desired::{Desired, KnownPod},
         names::PodId,
@@ -73,6 +77,8 @@ pub struct Reconciler {
     pub(super) removals: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
     pub(super) requests: Vec<Open>,
+    /// Wishes for a look at the source that wait for a fetch.
+    pub(super) fetching: BTreeSet<i64>,
     /// Whether the store took the last allowances is not known.
     pub(super) unsure: bool,
     pub(super) journal: Journal,
@@ -112,6 +118,12 @@ pub struct Reconciler {
     /// The desired state has not been written to the store yet.
     pub(super) sync_due: bool,
     pub(super) revision_row: Option<i64>,
+    /// When that row was accepted.
+    pub(super) accepted_at: Option<OffsetDateTime>,
+    pub(super) watchdog: Watchdog,
+    pub(super) tally: Tally,
+    /// Pods that stand as declared, and whose row says of which revision.
+    pub(super) settled: BTreeSet<PodId>,
     /// Everything was as declared in the last round.
     pub(super) applied: bool,
     pub(super) began: OffsetDateTime,
@@ -159,6 +171,9 @@ pub struct Overview {
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
+    /// What was counted since this AgentPod acts.
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 /// Which of the AgentPods on one database this is.
@@ -199,10 +214,32 @@ pub struct SourceView {
     pub origin: String,
     /// The revision in force.
     pub accepted: Option<String>,
+    /// When it was accepted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub accepted_at: Option<OffsetDateTime>,
+    /// The newest commit with its files, where the source keeps commits.
+    pub commit: Option<Commit>,
     /// Whether everything is as it says.
     pub applied: bool,
     /// What is wrong with the newest revision, if it was refused.
     pub problems: Vec<Problem>,
+    /// The newest revision, if it could be read and was refused.
+    pub refused: Option<String>,
+    /// Its commit, where the source keeps commits.
+    pub refused_commit: Option<Commit>,
+    /// The commit that was fetched last, whatever became of it, where the source keeps commits.
+    pub fetched: Option<Commit>,
+    /// When the source was last read well.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub read_at: Option<OffsetDateTime>,
+    /// When it was last tried, whatever came of it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub tried_at: Option<OffsetDateTime>,
+    /// Since when it counts as stale: not read for three intervals.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub stale_since: Option<OffsetDateTime>,
+    /// Why it could not be read last.
+    pub unread: Option<String>,
 }
 
 /// What others may see of a pod.
@@ -239,6 +276,7 @@ impl Reconciler {
             removal_grace,
             removals,
             requests: Vec::new(),
+            fetching: BTreeSet::new(),
             unsure: false,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -264,6 +302,10 @@ impl Reconciler {
             tick: TICK,
             sync_due: true,
             revision_row: None,
+            accepted_at: None,
+            watchdog: Watchdog::default(),
+            tally: Tally::default(),
+            settled: BTreeSet::new(),
             applied: false,
             began: OffsetDateTime::now_utc(),
             rounds: 0,
@@ -283,6 +325,13 @@ impl Reconciler {
         self
     }
 
+    /// The same with another time in which the source should be read, for tests.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.watchdog.interval = Some(interval);
+        self
+    }
+
     /// Publishes what others may see.
     pub(super) fn publish(&self) {
         let pods = self.statuses.iter().map(|(id, status)| {
@@ -298,6 +347,9 @@ impl Reconciler {
             };
             (id.to_string(), view)
         });
+        let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
+        let refused = refused.map(|reading| &reading.snapshot);
+        let health = self.inputs.health();
         self.overview.send_replace(Overview {
             role: Role::Active,
             role_since: Some(self.began),
@@ -307,7 +359,16 @@ impl Reconciler {
             source: SourceView {
                 origin: self.inputs.origin(),
                 accepted: self.inputs.revision().map(str::to_owned),
+                accepted_at: self.accepted_at,
+                commit: self.inputs.snapshot().and_then(|snapshot| snapshot.commit.clone()),
                 applied: self.applied,
+                refused: refused.map(|snapshot| snapshot.revision.clone()),
+                refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
+                read_at: self.watchdog.read_at(&health),
+                stale_since: self.watchdog.stale_since,
+                tried_at: health.last_tried,
+                fetched: health.fetched,
+                unread: health.last_error,
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),
             },
             engine: match &self.actual {
@@ -318,6 +379,7 @@ impl Reconciler {
             held_removals: self.plan.held_removals.clone(),
             busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
+            tally: self.tally.clone(),
         });
     }
 }

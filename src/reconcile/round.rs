@@ -43,6 +43,7 @@ impl Reconciler {
             self.source_due = false;
             self.answer_syncs(now).await?;
         }
+        self.watch_source(now).await?;
         self.build(now).await?;
         self.journal.flush(&self.remembered).await?;
         self.observe(now).await;
@@ -75,7 +76,7 @@ impl Reconciler {
         self.inputs.accept(fresh);
         let desired = match self.resolve() {
             Ok(Some(desired)) => desired,
-            Ok(None) => return Ok(Err(Refused { revision: None, problems: Vec::new() })),
+            Ok(None) => return Ok(Err(Refused { reading: None, problems: Vec::new() })),
             Err(refused) => return Ok(Err(refused)),
         };
         self.observe(now).await;
@@ -97,30 +98,32 @@ impl Reconciler {
         }
         self.remembered = self.store.circumstances().await?;
         self.journal.loaded(&self.remembered, &self.store.statuses().await?);
+        if let Some(kept) = self.store.source_state().await?.filter(|kept| kept.origin == self.inputs.origin()) {
+            self.watchdog.loaded(&kept);
+        }
         self.loaded = true;
         Ok(())
     }
 
     async fn take_revision(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         match self.inputs.read().await {
+            // The row says all of this already.
+            Ok(fresh) if self.refused.is_none() && self.revision_row.is_some() && self.inputs.is_in_force(&fresh) => {}
             Ok(fresh) => {
+                let judged = self.store.accept(&fresh.reading.fetched(), now).await?;
                 if self.refused.take().is_some() {
                     info!("the source is in order again");
                 }
-                let judged = self
-                    .store
-                    .accept(&fresh.revision, &self.inputs.origin(), &fresh.files, &fresh.adapter_files, now)
-                    .await?;
                 // The same files can be another row, when something else was refused in between.
                 self.applied &= self.revision_row == Some(judged.id);
-                self.revision_row = Some(judged.id);
+                (self.revision_row, self.accepted_at) = (Some(judged.id), Some(judged.fetched_at));
+                let origin = fresh.reading.snapshot.origin.clone();
                 if self.inputs.accept(fresh) {
                     self.applied = false;
-                    info!(
-                        revision = self.inputs.revision().unwrap_or_default().get(..12),
-                        "accepted a revision from {}",
-                        self.inputs.origin()
-                    );
+                    let revision = self.inputs.revision().unwrap_or_default().get(..12);
+                    let commit = self.inputs.snapshot().and_then(|snapshot| snapshot.commit.as_ref());
+                    let commit = commit.map(|commit| commit.id.as_str());
+                    info!(revision, commit, "accepted a revision from {origin}");
                 }
             }
             Err(refused) => self.refuse(refused, now).await?,
@@ -131,10 +134,10 @@ impl Reconciler {
     async fn refuse(&mut self, refused: Refused, now: OffsetDateTime) -> Result<(), StoreError> {
         let is_news = self.refused.as_ref() != Some(&refused);
         if is_news {
-            warn!(problems = refused.problems.len(), "the newest revision is refused: {}", first_of(&refused));
-            if let Some(revision) = &refused.revision {
-                self.store.reject(revision, &self.inputs.origin(), &refused.problems, now).await?;
+            if let Some(reading) = &refused.reading {
+                self.store.reject(&reading.fetched(), &refused.problems, now).await?;
             }
+            warn!(problems = refused.problems.len(), "the newest revision is refused: {}", first_of(&refused));
         }
         self.refused = Some(refused);
         if self.inputs.revision().is_some() {
@@ -146,10 +149,10 @@ impl Reconciler {
             }
             return Ok(());
         };
-        let (row, hash) = (last.id, last.hash.clone());
+        let (row, accepted_at, hash) = (last.id, last.accepted_at, last.hash.clone());
         match self.inputs.restore(last).await {
             Ok(()) => {
-                self.revision_row = Some(row);
+                (self.revision_row, self.accepted_at) = (Some(row), Some(accepted_at));
                 info!(revision = hash.get(..12), "going on with the last accepted revision from the store");
             }
             Err(refused) if is_news => warn!(
@@ -183,6 +186,9 @@ impl Reconciler {
         if !same || self.sync_due {
             self.sync_due = true;
             let outcome = self.store.sync(&desired, now).await?;
+            for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
+                self.settled.remove(id);
+            }
             if !(outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty()) {
                 self.known = self.store.known().await?;
                 for (id, stored) in self.store.circumstances().await? {
@@ -283,8 +289,11 @@ impl Reconciler {
         self.plan = plan(desired, &self.actual, &self.circumstances(now));
     }
 
-    /// Whether everything is as declared, now; the store keeps when that was so for the first time.
+    /// Whether everything is as declared, now; the store keeps when that was so for the first time, and for each pod
+    /// which revision it is from. One whose declaration a revision did not change is from the one before, and not
+    /// written.
     async fn note_applied(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        self.note_settled(now).await?;
         let is_settled =
             |decision: &Decision| matches!(decision, Decision::Settled | Decision::Hold(Hold::RemovalGrace(_)));
         let applied = self.desired.as_ref().is_some_and(|desired| {
@@ -293,9 +302,30 @@ impl Reconciler {
                 && desired.pods.iter().all(|(id, wish)| !wish.is_running() || is_up(id))
         });
         if let (false, true, Some(row)) = (self.applied, applied, self.revision_row) {
-            self.store.mark_applied(row, now).await?;
+            let is_news = self.store.mark_applied(row, now).await?;
+            if let Some(fetched) = self.accepted_at.filter(|_| is_news) {
+                self.tally.applied(now - fetched);
+            }
         }
         self.applied = applied;
+        Ok(())
+    }
+
+    async fn note_settled(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        let Some(desired) = &self.desired else { return Ok(()) };
+        let stands = |id: &PodId| {
+            let is_up = desired
+                .pods
+                .get(id)
+                .map(|wish| !wish.is_running() || self.statuses.get(id).is_some_and(|status| status.ready));
+            is_up == Some(true) && matches!(self.plan.pods.get(id), Some(Decision::Settled))
+        };
+        let news: Vec<PodId> =
+            desired.pods.keys().filter(|id| !self.settled.contains(*id) && stands(id)).cloned().collect();
+        if !news.is_empty() {
+            self.store.mark_pods_applied(&news, now).await?;
+            self.settled.extend(news);
+        }
         Ok(())
     }
 }

@@ -80,8 +80,10 @@ impl Reconciler {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
         loop {
-            let reads = self.source_due;
-            match self.round().await {
+            let (reads, began) = (self.source_due, Instant::now());
+            let outcome = self.round().await;
+            self.tally.round(began.elapsed(), outcome.is_ok());
+            match outcome {
                 Ok(()) => {
                     if reads {
                         self.source_read = Instant::now();
@@ -217,6 +219,11 @@ impl Reconciler {
                 self.source_due = true;
                 true
             }
+            Report::Synced(requests) => {
+                self.fetching.retain(|request| !requests.contains(request));
+                self.source_due = true;
+                true
+            }
             Report::LookAgain | Report::Asked => true,
             Report::Engine(event) => {
                 self.note_engine(event);
@@ -246,6 +253,7 @@ impl Reconciler {
                 if outcome.is_err() {
                     self.untouch(&action);
                 }
+                self.tally.action(&action, &outcome);
                 self.note_outcome(&pod, &action, &cause, &outcome);
                 self.remembered.entry(pod).or_default().finish(
                     &action,

@@ -54,6 +54,11 @@ impl Event {
     /// The kind of a daemon's last word.
     pub const DAEMON_STOPPED: &str = "daemon_stopped";
 
+    /// The kind of the word that the source was not read for too long.
+    pub const SOURCE_STALE: &str = "source_stale";
+    /// The kind of the word that it is read again.
+    pub const SOURCE_FRESH: &str = "source_fresh";
+
     /// An event of no pod.
     pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind: kind.into(), message: message.into(), ..Self::default() }

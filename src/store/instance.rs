@@ -88,11 +88,10 @@ impl InstanceRow {
             true => {
                 format!("This database is from before the last exchange of the key: copy {} to {path}", old.display())
             }
-            false => format!(
-                "If the file was lost, or the state folder is a new one, put the old file back in its place or name it with \
+            false => "If the file was lost, or the state folder is a new one, put the old file back in its place or name it with \
                  --key-file; if the database is the wrong one, name the right one. If the key is lost for good, agentpod key reset \
                  --tokens makes a new token for every pod, which replaces their containers; volumes stay"
-            ),
+                .to_owned(),
         };
         format!(
             "{what} that the database of instance {id}, made on {made}, is sealed with, so the pods' gateway tokens cannot be \

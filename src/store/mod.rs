@@ -5,6 +5,7 @@
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
 mod accounts;
+mod applied;
 mod asked;
 pub mod embedded;
 mod error;
@@ -18,6 +19,7 @@ mod purge;
 mod requests;
 mod revisions;
 mod sessions;
+mod source_state;
 mod status;
 mod sync;
 
@@ -44,8 +46,9 @@ pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use requests::RequestRow;
-pub use revisions::{Judged, Revision, RevisionRow};
+pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
 pub use sessions::{ApiToken, Lifetime};
+pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 

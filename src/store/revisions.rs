@@ -1,6 +1,9 @@
-//! Revisions: whole states of the source, accepted or rejected. The files of the last accepted one are kept, and those
-//! of the adapters it was accepted with, so that the store alone is enough to reconcile while the source is out of
-//! reach or the adapters are broken. Nothing is judged in here.
+//! Revisions: whole states of the source, accepted or rejected, with the commit they were read from where there is one.
+//! The files of the last ones are kept, and those of the adapters they were judged with, so that the store alone is
+//! enough to reconcile while the source is out of reach or the adapters are broken, and to show what is wrong with a
+//! rejected one. Nothing is judged in here.
+
+mod files;
 
 use std::collections::BTreeMap;
 
@@ -8,16 +11,29 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
+pub use self::files::RevisionFiles;
 use super::{
     PATIENCE, Store,
     error::{Result, StoreError},
     lock::lock_key,
     storable, storable_json, within,
 };
-use crate::core::{adapter::AdapterFiles, digest::Digest, problem::Problem};
+use crate::core::{adapter::AdapterFiles, commit::Commit, digest::Digest, problem::Problem};
 
-/// How many accepted revisions keep their files.
-const KEPT: i64 = 50;
+/// A revision as it was read, before anything is said of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetched<'a> {
+    /// Of the files' content.
+    pub hash: &'a str,
+    /// Where it comes from.
+    pub origin: &'a str,
+    /// The commit it was read from, where the source keeps commits.
+    pub commit: Option<&'a Commit>,
+    /// The files by path, relative to the source's root.
+    pub files: &'a BTreeMap<String, Vec<u8>>,
+    /// The adapters and templates it was read with.
+    pub adapters: &'a AdapterFiles,
+}
 
 /// An accepted revision, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +44,8 @@ pub struct Revision {
     pub hash: String,
     /// Where it came from.
     pub origin: String,
+    /// The newest commit with these files.
+    pub commit: Option<Commit>,
     /// The files by path, relative to the source's root.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The adapters and templates it was accepted with; `None` for one from before they were kept.
@@ -45,6 +63,8 @@ pub struct RevisionRow {
     pub hash: String,
     /// Where it came from.
     pub origin: String,
+    /// The newest commit with these files, where the source keeps commits.
+    pub commit: Option<Commit>,
     /// What is wrong with it; empty for an accepted one.
     pub problems: Vec<Problem>,
     /// When it was fetched.
@@ -62,13 +82,23 @@ pub struct Judged {
     pub id: i64,
     /// Whether the row is new, and not the same verdict on the same files once more.
     pub is_new: bool,
+    /// When it was fetched first.
+    pub fetched_at: OffsetDateTime,
 }
+
+const COLUMNS: &str = "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, fetched_at, accepted_at, \
+                       applied_at FROM revisions";
 
 #[derive(FromRow)]
 struct Row {
     id: i64,
     hash: String,
     origin: String,
+    commit_id: Option<String>,
+    author: Option<String>,
+    summary: Option<String>,
+    committed_at: Option<OffsetDateTime>,
+    adapters: Option<String>,
     problems: Value,
     fetched_at: OffsetDateTime,
     accepted_at: Option<OffsetDateTime>,
@@ -76,50 +106,27 @@ struct Row {
 }
 
 impl Store {
-    /// Keeps a revision that built whole with these adapters, and the files of both. The newest row, if it says so
-    /// already, is that row; other adapters make another.
-    pub async fn accept(
-        &self,
-        hash: &str,
-        origin: &str,
-        files: &BTreeMap<String, Vec<u8>>,
-        adapters: &AdapterFiles,
-        now: OffsetDateTime,
-    ) -> Result<Judged> {
-        let digest = adapters.digest();
-        within(PATIENCE, async {
-            let mut transaction = self.pool.begin().await?;
-            let judged = judge(&mut transaction, hash, origin, Verdict::Accepted(&digest), now).await?;
-            if judged.is_new {
-                let (paths, contents): (Vec<&str>, Vec<&[u8]>) = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).unzip();
-                sqlx::query("INSERT INTO revision_files (revision, path, content) SELECT $1, * FROM unnest($2::text[], $3::bytea[])")
-                    .bind(judged.id)
-                    .bind(paths)
-                    .bind(contents)
-                    .execute(&mut *transaction)
-                    .await?;
-                sqlx::query(
-                    "DELETE FROM revision_files WHERE revision NOT IN \
-                     (SELECT id FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1)",
-                )
-                .bind(KEPT)
-                .execute(&mut *transaction)
-                .await?;
-                keep_adapters(&mut transaction, &digest, adapters).await?;
-            }
-            transaction.commit().await?;
-            Ok(judged)
-        })
-        .await
+    /// Keeps a revision that built whole, with its files and adapters. The newest row, if it says so already, is that
+    /// row, and names the newest commit; other adapters make another.
+    pub async fn accept(&self, fetched: &Fetched<'_>, now: OffsetDateTime) -> Result<Judged> {
+        self.judge(fetched, None, now).await
     }
 
-    /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row.
-    pub async fn reject(&self, hash: &str, origin: &str, problems: &[Problem], now: OffsetDateTime) -> Result<Judged> {
+    /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row, and names the
+    /// newest commit.
+    pub async fn reject(&self, fetched: &Fetched<'_>, problems: &[Problem], now: OffsetDateTime) -> Result<Judged> {
         let problems = serde_json::to_value(problems).map_err(|error| StoreError::Other(error.to_string()))?;
+        self.judge(fetched, Some(storable_json(&problems)), now).await
+    }
+
+    async fn judge(&self, fetched: &Fetched<'_>, problems: Option<Value>, now: OffsetDateTime) -> Result<Judged> {
+        let digest = fetched.adapters.digest();
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
-            let judged =
-                judge(&mut transaction, hash, origin, Verdict::Rejected(&storable_json(&problems)), now).await?;
+            let judged = put(&mut transaction, fetched, &digest, problems, now).await?;
+            if judged.is_new {
+                files::keep(&mut transaction, judged.id, fetched.files, &digest, fetched.adapters).await?;
+            }
             transaction.commit().await?;
             Ok(judged)
         })
@@ -130,149 +137,160 @@ impl Store {
     pub async fn last_accepted(&self) -> Result<Option<Revision>> {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
-            let query =
-                "SELECT id, hash, origin, adapters, accepted_at FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
-            let row: Option<(i64, String, String, Option<String>, OffsetDateTime)> =
-                sqlx::query_as(query).fetch_optional(&mut *transaction).await?;
-            let Some((id, hash, origin, adapters, accepted_at)) = row else { return Ok(None) };
-            let query = "SELECT path, content FROM revision_files WHERE revision = $1";
-            let files: Vec<(String, Vec<u8>)> = sqlx::query_as(query).bind(id).fetch_all(&mut *transaction).await?;
-            let adapters = match adapters {
-                Some(digest) => Some(adapters_of(&mut transaction, &digest).await?),
-                None => None,
-            };
-            Ok(Some(Revision { id, hash, origin, files: files.into_iter().collect(), adapters, accepted_at }))
+            let query = format!("{COLUMNS} WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
+            let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_optional(&mut *transaction).await?;
+            let Some(row) = row else { return Ok(None) };
+            let RevisionFiles { manifests, adapters } =
+                files::of(&mut transaction, row.id, row.adapters.as_deref()).await?;
+            let RevisionRow { id, hash, origin, commit, accepted_at, fetched_at, .. } = RevisionRow::try_from(row)?;
+            let accepted_at = accepted_at.unwrap_or(fetched_at);
+            Ok(Some(Revision { id, hash, origin, commit, files: manifests, adapters, accepted_at }))
+        })
+        .await
+    }
+
+    /// The files of a revision, and its adapters'; `None` when there is no such revision, or its files are not kept any
+    /// more.
+    pub async fn files_of(&self, revision: i64) -> Result<Option<RevisionFiles>> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let query = sqlx::query_scalar("SELECT adapters FROM revisions WHERE id = $1").bind(revision);
+            let row: Option<Option<String>> = query.fetch_optional(&mut *transaction).await?;
+            let Some(adapters) = row else { return Ok(None) };
+            let files = files::of(&mut transaction, revision, adapters.as_deref()).await?;
+            Ok(Some(files).filter(|files| !files.manifests.is_empty()))
         })
         .await
     }
 
     /// The revision judged last, accepted or not.
     pub async fn newest(&self) -> Result<Option<RevisionRow>> {
-        let query = "SELECT id, hash, origin, problems, fetched_at, accepted_at, applied_at FROM revisions ORDER BY id DESC LIMIT 1";
-        let row: Option<Row> =
-            within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
-        row.map(RevisionRow::try_from).transpose()
+        self.one_revision("", None).await
     }
 
     /// The revision in force as it is shown.
     pub async fn in_force(&self) -> Result<Option<RevisionRow>> {
-        let query = "SELECT id, hash, origin, problems, fetched_at, accepted_at, applied_at FROM revisions \
-                     WHERE state = 'accepted' ORDER BY id DESC LIMIT 1";
-        let row: Option<Row> =
-            within(PATIENCE, async { Ok(sqlx::query_as(query).fetch_optional(&self.pool).await?) }).await?;
+        self.one_revision("WHERE state = 'accepted'", None).await
+    }
+
+    /// The accepted revision before another one.
+    pub async fn accepted_before(&self, id: i64) -> Result<Option<RevisionRow>> {
+        self.one_revision("WHERE state = 'accepted' AND id < $1", Some(id)).await
+    }
+
+    /// One revision by its id.
+    pub async fn revision(&self, id: i64) -> Result<Option<RevisionRow>> {
+        self.one_revision("WHERE id = $1", Some(id)).await
+    }
+
+    /// The newest `limit` revisions, accepted or not, oldest first.
+    pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>> {
+        let query = format!("{COLUMNS} ORDER BY id DESC LIMIT $1");
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(i64::from(limit));
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter().rev().map(RevisionRow::try_from).collect()
+    }
+
+    /// The newest of the revisions that a condition, which is one of our own texts, is true of.
+    async fn one_revision(&self, condition: &str, id: Option<i64>) -> Result<Option<RevisionRow>> {
+        let query = format!("{COLUMNS} {condition} ORDER BY id DESC LIMIT 1");
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(query));
+        let query = if id.is_some() { query.bind(id) } else { query };
+        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
         row.map(RevisionRow::try_from).transpose()
     }
-
-    /// Keeps when every pod first was as a revision declares; answers whether that is news.
-    pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
-        let query =
-            sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
-    }
 }
 
-/// What was found of a revision.
-enum Verdict<'a> {
-    /// It built whole with the adapters of this digest.
-    Accepted(&'a Digest),
-    /// It did not, for these problems.
-    Rejected(&'a Value),
-}
-
-/// Keeps a set of adapters, and forgets those that no kept revision was accepted with.
-async fn keep_adapters(connection: &mut PgConnection, digest: &Digest, adapters: &AdapterFiles) -> Result<()> {
-    for (folder, files) in [("adapters", &adapters.adapters), ("templates", &adapters.templates)] {
-        let (paths, contents): (Vec<&str>, Vec<&[u8]>) =
-            files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).unzip();
-        sqlx::query(
-            "INSERT INTO adapter_files (adapters, folder, path, content) \
-             SELECT $1, $2, * FROM unnest($3::text[], $4::bytea[]) ON CONFLICT DO NOTHING",
-        )
-        .bind(digest.as_str())
-        .bind(folder)
-        .bind(paths)
-        .bind(contents)
-        .execute(&mut *connection)
-        .await?;
-    }
-    sqlx::query(
-        "DELETE FROM adapter_files WHERE adapters NOT IN (SELECT adapters FROM \
-         (SELECT adapters FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) AS kept \
-         WHERE adapters IS NOT NULL)",
-    )
-    .bind(KEPT)
-    .execute(&mut *connection)
-    .await?;
-    Ok(())
-}
-
-async fn adapters_of(connection: &mut PgConnection, digest: &str) -> Result<AdapterFiles> {
-    let query = "SELECT folder, path, content FROM adapter_files WHERE adapters = $1";
-    let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(query).bind(digest).fetch_all(&mut *connection).await?;
-    let mut files = AdapterFiles::default();
-    for (folder, path, content) in rows {
-        let folder = if folder == "templates" { &mut files.templates } else { &mut files.adapters };
-        folder.insert(path, content);
-    }
-    Ok(files)
-}
-
-/// Adds a row unless the newest one is the same verdict on the same files; that one then says where they came from last
-/// and what is wrong with them now.
-async fn judge(
+/// Adds a row unless the newest one is the same verdict on the same files with the same adapters; that one then says
+/// where they came from last, of which commit they are, and what is wrong with them now.
+async fn put(
     connection: &mut PgConnection,
-    hash: &str,
-    origin: &str,
-    verdict: Verdict<'_>,
+    fetched: &Fetched<'_>,
+    adapters: &Digest,
+    problems: Option<Value>,
     now: OffsetDateTime,
 ) -> Result<Judged> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(lock_key("agentpod revisions"))
         .execute(&mut *connection)
         .await?;
-    let (nothing, origin) = (Value::Array(Vec::new()), storable(origin));
-    let (state, adapters, problems) = match verdict {
-        Verdict::Accepted(digest) => ("accepted", Some(digest.as_str()), &nothing),
-        Verdict::Rejected(problems) => ("rejected", None, problems),
-    };
-    let newest: Option<(i64, String, String, Option<String>)> =
-        sqlx::query_as("SELECT id, hash, state, adapters FROM revisions ORDER BY id DESC LIMIT 1")
-            .fetch_optional(&mut *connection)
-            .await?;
-    let same = newest.filter(|(_, newest_hash, newest_state, newest_adapters)| {
-        newest_hash == hash && newest_state == state && newest_adapters.as_deref() == adapters
-    });
-    if let Some((id, ..)) = same {
-        sqlx::query("UPDATE revisions SET origin = $2, problems = $3 WHERE id = $1 AND (origin, problems) IS DISTINCT FROM ($2, $3)")
-            .bind(id)
-            .bind(origin)
-            .bind(problems)
-            .execute(connection)
-            .await?;
-        return Ok(Judged { id, is_new: false });
+    let origin = storable(fetched.origin);
+    let state = if problems.is_some() { "rejected" } else { "accepted" };
+    let problems = problems.unwrap_or_else(|| Value::Array(Vec::new()));
+    let commit =
+        fetched.commit.map(|commit| (storable(&commit.id), storable(&commit.author), storable(&commit.summary)));
+    let (commit_id, author, summary) =
+        commit.map_or((None, None, None), |(id, author, summary)| (Some(id), Some(author), Some(summary)));
+    let committed_at = fetched.commit.map(|commit| commit.committed_at);
+    let newest: Option<(i64, OffsetDateTime, bool)> = sqlx::query_as(
+        "SELECT id, fetched_at, (hash, state, adapters) IS NOT DISTINCT FROM ($1, $2, $3) FROM revisions ORDER BY id DESC LIMIT 1",
+    )
+    .bind(fetched.hash)
+    .bind(state)
+    .bind(adapters.as_str())
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some((id, fetched_at, true)) = newest {
+        sqlx::query(
+            "UPDATE revisions SET origin = $2, problems = $3, commit_id = $4, author = $5, summary = $6, committed_at = $7 \
+             WHERE id = $1 AND (origin, problems, commit_id, author, summary, committed_at) IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)",
+        )
+        .bind(id)
+        .bind(origin)
+        .bind(problems)
+        .bind(commit_id)
+        .bind(author)
+        .bind(summary)
+        .bind(committed_at)
+        .execute(connection)
+        .await?;
+        return Ok(Judged { id, is_new: false, fetched_at });
     }
     let id = sqlx::query_scalar(
-        "INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = 'accepted' THEN $6 END) RETURNING id",
+        "INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, commit_id, author, summary, committed_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = 'accepted' THEN $6 END, $7, $8, $9, $10) RETURNING id",
     )
-    .bind(hash)
+    .bind(fetched.hash)
     .bind(origin)
     .bind(state)
-    .bind(adapters)
+    .bind(adapters.as_str())
     .bind(problems)
     .bind(now)
+    .bind(commit_id)
+    .bind(author)
+    .bind(summary)
+    .bind(committed_at)
     .fetch_one(connection)
     .await?;
-    Ok(Judged { id, is_new: true })
+    Ok(Judged { id, is_new: true, fetched_at: now })
 }
 
 impl TryFrom<Row> for RevisionRow {
     type Error = StoreError;
     fn try_from(row: Row) -> Result<Self> {
-        let Row { id, hash, origin, problems, fetched_at, accepted_at, applied_at } = row;
+        let Row {
+            id,
+            hash,
+            origin,
+            commit_id,
+            author,
+            summary,
+            committed_at,
+            problems,
+            fetched_at,
+            accepted_at,
+            applied_at,
+            ..
+        } = row;
         let problems = serde_json::from_value(problems);
         let problems = problems
             .map_err(|error| StoreError::inconsistent("revisions", id.to_string(), format!("problems: {error}")))?;
-        Ok(Self { id, hash, origin, problems, fetched_at, accepted_at, applied_at })
+        let commit = match (commit_id, author, summary, committed_at) {
+            (Some(id), Some(author), Some(summary), Some(committed_at)) => {
+                Some(Commit { id, author, summary, committed_at })
+            }
+            _ => None,
+        };
+        Ok(Self { id, hash, origin, commit, problems, fetched_at, accepted_at, applied_at })
     }
 }

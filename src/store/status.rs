@@ -51,6 +51,10 @@ pub struct PodRow {
     pub digest: Option<String>,
     /// How often that container was restarted.
     pub restarts: u32,
+    /// The last revision that declared it otherwise than before; `None` from before this was kept.
+    pub declared_revision: Option<i64>,
+    /// The declared one that was last carried out: what its container is from.
+    pub applied_revision: Option<i64>,
     /// Since when it is not declared any more.
     #[serde(with = "time::serde::rfc3339::option")]
     pub undeclared_at: Option<OffsetDateTime>,
@@ -91,6 +95,8 @@ struct Row {
     container: Option<String>,
     digest: Option<String>,
     restarts: i32,
+    declared_revision: Option<i64>,
+    applied_revision: Option<i64>,
     undeclared_at: Option<OffsetDateTime>,
     updated_at: OffsetDateTime,
 }
@@ -137,7 +143,7 @@ impl Store {
         let query = sqlx::query_as(
             "SELECT id, adapter_id, subdomain, url, desired_status, phase, coalesce(phase_since, created_at) AS phase_since, \
              coalesce(ready, false) AS ready, coalesce(since, created_at) AS since, reason, message, container, digest, \
-             coalesce(restarts, 0) AS restarts, undeclared_at, greatest(pods.updated_at, pod_status.updated_at) AS updated_at \
+             coalesce(restarts, 0) AS restarts, declared_revision, applied_revision, undeclared_at, greatest(pods.updated_at, pod_status.updated_at) AS updated_at \
              FROM pods LEFT JOIN pod_status ON pod_id = id",
         );
         let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
@@ -149,7 +155,7 @@ impl Store {
     /// When anything was last written, and whether the last daemon ended in order.
     pub async fn freshness(&self) -> Result<Freshness> {
         let query = "SELECT greatest((SELECT max(updated_at) FROM pod_status), (SELECT max(updated_at) FROM pods), \
-                       (SELECT max(last_at) FROM pod_events), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
+                       (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
                      coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
         let query = sqlx::query_as(query).bind(Event::DAEMON_STOPPED).bind(Event::DAEMON_STARTED);
         let (written_at, ended_well) = within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await?;
@@ -217,6 +223,8 @@ impl TryFrom<Row> for PodRow {
             container: row.container,
             digest: row.digest,
             restarts: row.restarts.unsigned_abs(),
+            declared_revision: row.declared_revision,
+            applied_revision: row.applied_revision,
             undeclared_at: row.undeclared_at,
             updated_at: row.updated_at,
         })

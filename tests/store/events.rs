@@ -1,6 +1,6 @@
 //! History: counted rather than repeated, read forwards, pruned by age.
 
-use agentpod::store::Event;
+use agentpod::store::{Event, Fetched};
 use serde_json::json;
 
 use crate::{
@@ -12,7 +12,9 @@ use crate::{
 async fn an_event_is_kept_with_all_that_belongs_to_it() {
     let (store, _) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
-    let revision = store.accept("h", "here", &Default::default(), &Default::default(), at(0)).await.unwrap().id;
+    let (files, adapters) = Default::default();
+    let fetched = Fetched { hash: "h", origin: "here", commit: None, files: &files, adapters: &adapters };
+    let revision = store.accept(&fetched, at(0)).await.unwrap().id;
     let event = Event {
         cause: Some("it ended".into()),
         revision: Some(revision),

@@ -77,15 +77,15 @@ impl Store {
         for Difference { id, change, message } in difference::differences(desired, &stored, &reconfigured) {
             let (kind, list) = match change {
                 Change::Created(pod) => {
-                    self.insert_pod(connection, pod, now).await?;
+                    self.insert_pod(connection, pod, revision, now).await?;
                     ("declared", &mut outcome.created)
                 }
                 Change::Changed(pod) => {
-                    update_pod(connection, pod, now).await?;
+                    update_pod(connection, pod, revision, now).await?;
                     ("changed", &mut outcome.changed)
                 }
                 Change::Returned(pod) => {
-                    update_pod(connection, pod, now).await?;
+                    update_pod(connection, pod, revision, now).await?;
                     ("returned", &mut outcome.returned)
                 }
                 Change::Undeclared => {
@@ -101,14 +101,20 @@ impl Store {
         Ok(outcome)
     }
 
-    async fn insert_pod(&self, connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
+    async fn insert_pod(
+        &self,
+        connection: &mut PgConnection,
+        pod: &DesiredPod,
+        revision: Option<i64>,
+        now: OffsetDateTime,
+    ) -> Result<()> {
         let id = &pod.declared.id;
         let key = id.key();
         let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
         let blueprint = &pod.container.blueprint;
         sqlx::query(
             "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
-             data_dir, digest, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
+             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
         )
         .bind(&key)
         .bind(id.tenant.as_str())
@@ -123,6 +129,7 @@ impl Store {
         .bind(difference::data_dir(&blueprint.volume, pod))
         .bind(difference::digest(pod))
         .bind(now)
+        .bind(revision)
         .execute(&mut *connection)
         .await?;
         put_config(connection, pod, now).await
@@ -175,12 +182,17 @@ async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Resul
     rows.iter().map(|row| pod_id(&row.try_get::<String, _>(0).map_err(StoreError::from)?)).collect()
 }
 
-async fn update_pod(connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
+async fn update_pod(
+    connection: &mut PgConnection,
+    pod: &DesiredPod,
+    revision: Option<i64>,
+    now: OffsetDateTime,
+) -> Result<()> {
     // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
     sqlx::query(
         "UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
          digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at = NULL, removal_revision = NULL, \
-         updated_at = $8 WHERE id = $1",
+         updated_at = $8, declared_revision = $9 WHERE id = $1",
     )
     .bind(pod.declared.id.key())
     .bind(pod.declared.adapter.metadata.name.as_str())
@@ -190,6 +202,7 @@ async fn update_pod(connection: &mut PgConnection, pod: &DesiredPod, now: Offset
     .bind(&pod.container.blueprint.data)
     .bind(difference::digest(pod))
     .bind(now)
+    .bind(revision)
     .execute(&mut *connection)
     .await?;
     put_config(connection, pod, now).await

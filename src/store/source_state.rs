@@ -1,0 +1,42 @@
+//! Whether the source is being read, as of the last time that this changed.
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{PATIENCE, Store, error::Result, storable, within};
+
+/// What is known of the source's reading.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct SourceState {
+    /// Where manifests come from.
+    pub origin: String,
+    /// When it was last read well, as of this change; `None`: never.
+    pub read_at: Option<OffsetDateTime>,
+    /// Since when it counts as stale; `None`: it is read.
+    pub stale_since: Option<OffsetDateTime>,
+    /// Why it could not be read last, if that is known.
+    pub why: Option<String>,
+}
+
+impl Store {
+    /// Whether the source is being read; `None` when that never changed.
+    pub async fn source_state(&self) -> Result<Option<SourceState>> {
+        let query = sqlx::query_as("SELECT origin, read_at, stale_since, why FROM source_state");
+        within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await
+    }
+
+    /// Keeps that the source became stale, or is read again.
+    pub async fn set_source_state(&self, state: &SourceState, now: OffsetDateTime) -> Result<()> {
+        let query = sqlx::query(
+            "INSERT INTO source_state (origin, read_at, stale_since, why, changed_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT ((true)) DO UPDATE SET origin = excluded.origin, read_at = excluded.read_at, \
+               stale_since = excluded.stale_since, why = excluded.why, changed_at = excluded.changed_at",
+        )
+        .bind(storable(&state.origin))
+        .bind(state.read_at)
+        .bind(state.stale_since)
+        .bind(state.why.as_deref().map(storable))
+        .bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+}
