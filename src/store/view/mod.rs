@@ -3,6 +3,7 @@
 
 mod cursor;
 mod events;
+mod fleet;
 mod glance;
 mod pod;
 mod pods;
@@ -11,6 +12,7 @@ mod tenants;
 mod types;
 mod usage;
 
+pub use fleet::*;
 pub use types::*;
 
 use super::Store;
