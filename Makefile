@@ -1,7 +1,7 @@
 # Everything a person types often. `make` and `make help` list it.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help demo demo-down test lint bench api-check pictures
+.PHONY: help demo demo-down test lint bench fuzz api-check pictures
 
 help: ## list these
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -21,8 +21,12 @@ lint: ## formatting, clippy, shell scripts, licences (the last two where their t
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck -x $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: shell scripts not checked"; fi
 	@if command -v cargo-deny >/dev/null; then set -x; cargo deny check; else echo "cargo-deny is not installed: licences and advisories not checked"; fi
 
-bench: ## how planning grows with the number of pods
+fuzz: ## manifests and webhook, FUZZ_SECONDS (60) each
+	@exec deploy/fuzz.sh
+
+bench: ## how planning grows with the number of pods; how long a save takes, against the engine's bare calls
 	cargo bench --bench plan
+	deploy/with-docker.sh cargo bench --bench save
 
 api-check: ## try the API out against its own description, with schemathesis
 	@exec deploy/api-check.sh

@@ -8,13 +8,16 @@ mod support {
 
 mod reconcile {
     mod causes;
+    mod faults;
     mod last_words;
     mod logs;
     mod looking;
     mod removals;
     mod requests;
+    mod revisions;
     mod secrets;
     mod shown;
+    mod source_health;
     pub mod stage;
     mod usage;
 }

@@ -53,7 +53,8 @@ fn describe(registry: &mut Registry, overview: &Overview) {
     moment(registry, "revision_accepted", "When the revision in force was accepted", source.accepted_at);
     flag(registry, "revision_in_force", "Whether any revision is in force", source.accepted.is_some());
     flag(registry, "revision_applied", "Whether every pod is as the revision in force declares", source.applied);
-    flag(registry, "revision_refused", "Whether the newest revision is refused", !source.problems.is_empty());
+    let is_refused = !source.problems.is_empty() && source.unread.is_none();
+    flag(registry, "revision_refused", "Whether the newest revision was read and is refused", is_refused);
     let pods = Family::<PhaseLabel, Gauge>::default();
     for phase in Phase::ALL {
         let count = overview.pods.values().filter(|pod| pod.status.phase == phase).count();
@@ -92,7 +93,7 @@ mod tests {
     }
 
     fn active() -> Overview {
-        let at = |seconds| Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(seconds * 1000 + 250));
+        let at = |seconds: i64| Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(seconds * 1000 + 250));
         let pods = [("a/a", Phase::Running, true), ("a/b", Phase::Running, false), ("b/a", Phase::Held, false)];
         Overview {
             role: Role::Active,

@@ -77,6 +77,8 @@ pub struct Reconciler {
     pub(super) removals: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
     pub(super) requests: Vec<Open>,
+    /// Wishes for a look at the source that wait for a fetch.
+    pub(super) fetching: BTreeSet<i64>,
     /// Whether the store took the last allowances is not known.
     pub(super) unsure: bool,
     pub(super) journal: Journal,
@@ -231,6 +233,9 @@ pub struct SourceView {
     /// When the source was last read well.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,
+    /// When it was last tried, whatever came of it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub tried_at: Option<OffsetDateTime>,
     /// Since when it counts as stale: not read for three intervals.
     #[serde(with = "time::serde::rfc3339::option")]
     pub stale_since: Option<OffsetDateTime>,
@@ -272,6 +277,7 @@ impl Reconciler {
             removal_grace,
             removals,
             requests: Vec::new(),
+            fetching: BTreeSet::new(),
             unsure: false,
             remembered: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -362,6 +368,7 @@ impl Reconciler {
                 refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),
                 read_at: self.watchdog.read_at(&health),
                 stale_since: self.watchdog.stale_since,
+                tried_at: health.last_tried,
                 fetched: health.fetched,
                 unread: health.last_error,
                 problems: self.refused.as_ref().map(|refused| refused.problems.clone()).unwrap_or_default(),

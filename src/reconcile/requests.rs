@@ -1,23 +1,24 @@
 //! What people asked for, on its way through a round: read before the source is, decided by the planner, and ended before
 //! the first step is taken. Whoever dies in between finds the row still open, or the deed done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::Reconciler;
+use super::{Reconciler, Refused, triggers::Report};
 use crate::{
     core::{
         names::PodId,
         plan::Allowance,
         request::{Ended, Open, What},
     },
+    source::{Git, Source},
     store::StoreError,
 };
 
 impl Reconciler {
-    /// Reads what is open. A wish for a look at the source is one for this round.
+    /// Reads what is open. A wish for a look at the source is one for this round, or for a fetch beside the rounds.
     pub(super) async fn take_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.unsure {
             for (id, stored) in self.store.circumstances().await? {
@@ -31,21 +32,40 @@ impl Reconciler {
         if !news.is_empty() {
             self.store.take_requests(&news, now).await?;
         }
-        self.source_due |= requests.iter().any(|open| open.request.what == What::Sync);
+        let is_sync = |open: &&Open| open.request.what == What::Sync;
+        let syncs: BTreeSet<i64> = requests.iter().filter(is_new).filter(is_sync).map(|open| open.id).collect();
+        if let (Source::Git(git), false) = (self.inputs.source(), syncs.is_empty()) {
+            self.fetch_for(git.clone(), syncs);
+        }
+        self.source_due |= requests.iter().filter(is_sync).any(|open| !self.fetching.contains(&open.id));
         self.requests = requests;
         Ok(())
     }
 
+    /// What is far away is fetched beside the rounds; who asked is answered in the round after it.
+    fn fetch_for(&mut self, git: Git, syncs: BTreeSet<i64>) {
+        self.fetching.extend(&syncs);
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            git.fetch().await;
+            let _ = reports.send(Report::Synced(syncs));
+        });
+    }
+
     /// The source was read: whoever asked for that is told what came of it.
     pub(super) async fn answer_syncs(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let outcome = match (&self.refused, self.inputs.revision()) {
-            (Some(refused), _) => format!("it was read, and is refused with {} problems", refused.problems.len()),
+        let answer = |open: &Open| match (&self.refused, self.inputs.revision()) {
+            (Some(Refused { problems, .. }), _) => {
+                let first = problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
+                open.refused(format!("the newest revision is refused{}", first.unwrap_or_default()))
+            }
             (None, revision) => {
-                format!("it was read; revision {} is in force", revision.and_then(|hash| hash.get(..12)).unwrap_or("-"))
+                let revision = revision.and_then(|hash| hash.get(..12)).unwrap_or("-");
+                open.done(format!("it was read; revision {revision} is in force"))
             }
         };
-        let syncs = self.requests.iter().filter(|open| open.request.what == What::Sync);
-        let ended: Vec<Ended> = syncs.map(|open| open.done(outcome.as_str())).collect();
+        let is_due = |open: &&Open| open.request.what == What::Sync && !self.fetching.contains(&open.id);
+        let ended: Vec<Ended> = self.requests.iter().filter(is_due).map(answer).collect();
         self.end_requests(&ended, &BTreeMap::new(), now).await
     }
 

@@ -219,6 +219,11 @@ impl Reconciler {
                 self.source_due = true;
                 true
             }
+            Report::Synced(requests) => {
+                self.fetching.retain(|request| !requests.contains(request));
+                self.source_due = true;
+                true
+            }
             Report::LookAgain | Report::Asked => true,
             Report::Engine(event) => {
                 self.note_engine(event);

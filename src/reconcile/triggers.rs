@@ -1,7 +1,7 @@
 //! What wakes the reconciler, and what the tasks it started report back. Messages carry what happened for the record;
 //! the planner never sees them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -37,6 +37,8 @@ pub(super) enum Report {
     Engine(EngineEvent),
     /// The engine's events broke off or began again: something may have been missed.
     LookAgain,
+    /// The source was fetched for these requests.
+    Synced(BTreeSet<i64>),
     /// Another process said that somebody asked for something.
     Asked,
     /// A pod's step is about to be tried.
@@ -65,7 +67,7 @@ impl Report {
         match self {
             Self::FilesChanged => "a saved file",
             Self::Fetched => "a fetch",
-            Self::Asked => "somebody's request",
+            Self::Asked | Self::Synced(_) => "somebody's request",
             Self::Engine(_) | Self::LookAgain => "the engine's events",
             Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
             Self::Probed { .. } => "a probe",

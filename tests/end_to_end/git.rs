@@ -38,7 +38,8 @@ async fn deliver(stand: &Stand, number: u32) -> String {
     answer.split(' ').nth(1).unwrap().to_owned()
 }
 
-#[tokio::test]
+// The server answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_alone() {
     let mut stand = three_tenants().await;
     let before = IDS.map(|id| stand.container(id));
@@ -82,6 +83,15 @@ async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_
     for (id, before) in IDS.iter().zip(&before).skip(1) {
         assert_eq!(stand.container(id).life(), before.life(), "{id} is left alone");
     }
+
+    // And so it is when somebody asks for it, who is answered when it was fetched.
+    repository.push(&[("pods/alice.yaml", &echo("alice", "config: {mode: asked}"))], "alice is pushed again");
+    let said = stand.agentpod(&["sync"]);
+    assert!(said.code == 0 && said.out.contains("it was read; revision "), "{}{}", said.out, said.err);
+    let arrived =
+        async || stand.containers(IDS[0]).iter().any(|one| one.variable("ECHO_MODE") == Some("asked")).then_some(());
+    stand.until("alice's next change arrives", PATIENCE, arrived).await;
+    stand.all_ready(&IDS).await;
 
     // A remote that fails, and a push that empties the folder: said, and nothing else.
     let alice = stand.container(IDS[0]);

@@ -75,7 +75,7 @@ async fn what_was_fetched_and_got_damaged_is_fetched_once_more() {
     let repository = Repository::with(&[("a.yaml", "1")]);
     let cache = || -> PathBuf { fs::read_dir(repository.path("caches")).unwrap().next().unwrap().unwrap().path() };
     fetch(&Git::new(local(&repository))).await.unwrap();
-    let damages: [(&str, fn(PathBuf)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("objects are cut off", |cache| every_object(&cache, |bytes| bytes.truncate(bytes.len() / 2))),
         ("objects hold something else", |cache| {
             every_object(&cache, |bytes| bytes.iter_mut().skip(14).for_each(|byte| *byte ^= 0x55))
@@ -100,6 +100,8 @@ async fn what_was_fetched_and_got_damaged_is_fetched_once_more() {
     repository.push(&[("a.yaml", "2")], "the second");
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=2");
 }
+
+type Damage = fn(PathBuf);
 
 fn every_object(cache: &std::path::Path, change: impl Fn(&mut Vec<u8>)) {
     let mut folders = vec![cache.join("objects")];

@@ -1,10 +1,13 @@
 //! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
 
+mod faults;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use agentpod::{
     core::{
         actual::ContainerState,
+        request::{Request, What},
         site::{Scheme, Site},
     },
     engine::{NetworkSpec, memory::Memory},
@@ -13,6 +16,7 @@ use agentpod::{
     source::{AdapterFolders, Git, Source, git::GitSettings},
     store::{InstanceKey, Store},
 };
+use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -93,6 +97,7 @@ impl Stage {
                 labels: Default::default(),
             },
             removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
@@ -163,6 +168,27 @@ async fn a_push_replaces_the_pod_it_changes_and_no_other_and_many_deliveries_are
     let asked = stage.server.asked();
     let looks = asked.iter().filter(|one| one.starts_with("GET")).count();
     assert_eq!(looks, 1, "each look begins with one, whatever it fetches then: {asked:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    let alice = stage.runs("alice", "").await;
+    let (name, text) = pod("alice", "two");
+    stage.repository.push(&[(&name, &text)], "alice speaks otherwise");
+    let answered = async |stage: &Stage| {
+        let sync = Request { what: What::Sync, actor: "ops".into() };
+        let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
+        eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
+    };
+    let before = stage.overview().source.accepted.unwrap();
+    let outcome = answered(&stage).await;
+    assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
+    stage.runs("alice", &alice).await;
+    // Nothing new is an answer, too.
+    assert_eq!(answered(&stage).await, outcome);
     stage.stop().await;
 }
 

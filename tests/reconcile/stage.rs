@@ -10,7 +10,7 @@ use agentpod::{
     engine::{EngineEvent, NetworkSpec, memory::Memory},
     reconcile::{Logs, Mode, Overview, Parts, Reconciler},
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Directory, Source},
+    source::{AdapterFolders, Directory, Source, Watch},
     store::{EventRow, InstanceKey, RequestRow, Store},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
@@ -27,6 +27,10 @@ pub struct Stage {
     pub store: Arc<Store>,
     /// Reads logs while a reconciler runs.
     pub logs: Option<Logs>,
+    /// Whether saved files are told.
+    pub watches: bool,
+    /// How often the source should be read.
+    pub interval: Option<time::Duration>,
     options: PgConnectOptions,
     running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
 }
@@ -39,7 +43,16 @@ impl Stage {
         let options = postgres::database().await;
         let key = InstanceKey::load_or_create(folder.path()).unwrap();
         let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
-        let stage = Self { folder, engine: Arc::new(Memory::default()), store, logs: None, options, running: None };
+        let stage = Self {
+            folder,
+            engine: Arc::new(Memory::default()),
+            store,
+            logs: None,
+            watches: false,
+            interval: None,
+            options,
+            running: None,
+        };
         stage.declare(spec);
         stage
     }
@@ -76,7 +89,7 @@ impl Stage {
         fs::write(file, kept.join("---\n")).unwrap();
     }
 
-    /// Starts a reconciler that nobody tells of saved files.
+    /// Starts a reconciler; nobody tells it of saved files unless it watches.
     pub fn start(&mut self, tick: Duration) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let parts = Parts {
@@ -107,8 +120,13 @@ impl Stage {
         };
         let (reconciler, view) = Reconciler::new(parts);
         self.logs = Some(reconciler.logs());
+        let reconciler = match self.interval {
+            Some(interval) => reconciler.with_interval(interval),
+            None => reconciler,
+        };
         let stop = CancellationToken::new();
-        let run = reconciler.with_tick(tick).run(Mode::Daemon, None, stop.clone());
+        let watch = self.watches.then(|| Watch::start(vec![self.path("manifests")]));
+        let run = reconciler.with_tick(tick).run(Mode::Daemon, watch, stop.clone());
         let task = tokio::spawn(async move { drop(run.await) });
         self.running = Some((stop, task, view));
     }
@@ -199,6 +217,14 @@ impl Stage {
     async fn events(&self) -> Vec<EventRow> {
         let all = self.store.events(None, 1000, None).await.unwrap();
         all.into_iter().filter(|row| row.event.kind == "exited").collect()
+    }
+
+    /// Waits until the source was read, or tried, once more from beginning to end.
+    pub async fn looked(&self) {
+        for _ in 0..2 {
+            let before = self.overview().source.tried_at;
+            eventually("the source is tried", async || (self.overview().source.tried_at > before).then_some(())).await;
+        }
     }
 
     /// The first event of a kind.

@@ -28,6 +28,14 @@ pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Manife
     let mut problems = Vec::new();
     for (file, bytes) in files {
         let (documents, unreadable) = document::read(file, bytes);
+        if documents.is_empty() && unreadable.is_empty() {
+            // Nothing but comments: more often the beginning of a file than a wish.
+            problems.push(
+                Problem::of_file(file, "nothing is declared in this file").hint(
+                    "an interrupted write leaves such a file; to remove what was declared in it, delete the file",
+                ),
+            );
+        }
         problems.extend(unreadable);
         for document in documents {
             take(Arc::new(document), &mut manifests, &mut problems);

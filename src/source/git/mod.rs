@@ -156,8 +156,10 @@ impl Git {
         let (patience, (answer, looked)) = (settings.patience, oneshot::channel());
         let deadline = Instant::now() + patience;
         let begun = thread::Builder::new().name("git".into()).spawn(move || {
-            let _permit = permit;
-            let _ = answer.send(look(&settings, before, deadline));
+            let looked = look(&settings, before, deadline);
+            // Before the answer: whoever hears it may begin the next one at once.
+            drop(permit);
+            let _ = answer.send(looked);
         });
         if let Err(error) = begun {
             return Err(failed(format!("no thread can be started: {error}"), "the machine is short of something"));

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::core::{commit::Commit, digest::Digest};
 
+/// How a signature begins.
 const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The allowed signers as they are now, and what tells them from others.
@@ -43,13 +44,12 @@ pub(super) fn check(
     signers: &Signers,
     file: &Path,
 ) -> Result<(), Trouble> {
-    let of_tag = tag_signature(repository, tip).map_err(Trouble::Cache)?;
-    let by_tag = of_tag.map(|(signature, signed, at)| signers.check(&signature, &signed, at));
+    let by_tag = of_tag(repository, tip).map_err(Trouble::Cache)?.map(|signed| signed.check(signers));
     let outcome = match by_tag {
         Some(Ok(())) => return Ok(()),
         // A tag that is not signed as it should be may be on a commit that is.
-        by_tag => match commit_signature(repository, commit)? {
-            Some((signature, signed)) => signers.check(&signature, &signed, commit.committed_at),
+        by_tag => match of_commit(repository, commit).map_err(Trouble::Cache)? {
+            Some(signed) => signed.check(signers),
             None => by_tag.unwrap_or_else(|| Err("it is not signed".into())),
         },
     };
@@ -67,30 +67,41 @@ pub(super) fn check(
     })
 }
 
-type Signed = (Vec<u8>, Vec<u8>);
+/// A signature, and what it is over.
+struct Signed {
+    signature: Vec<u8>,
+    text: Vec<u8>,
+    made_at: OffsetDateTime,
+}
 
-fn commit_signature(repository: &Repository, commit: &Commit) -> Result<Option<Signed>, Trouble> {
-    let id = Oid::from_str(&commit.id).map_err(Trouble::Cache)?;
-    match repository.extract_signature(&id, None) {
-        Ok((signature, signed)) => Ok(Some((signature.to_vec(), signed.to_vec()))),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(Trouble::Cache(error)),
+impl Signed {
+    fn check(&self, signers: &Signers) -> Result<(), String> {
+        signers.check(&self.signature, &self.text, self.made_at)
     }
 }
 
-/// The signature at the end of a tag's message, what it is over, and when the tag was made.
-fn tag_signature(repository: &Repository, tip: Oid) -> Result<Option<(Vec<u8>, Vec<u8>, OffsetDateTime)>, git2::Error> {
+fn of_commit(repository: &Repository, commit: &Commit) -> Result<Option<Signed>, git2::Error> {
+    match repository.extract_signature(&Oid::from_str(&commit.id)?, None) {
+        Ok((signature, text)) => {
+            Ok(Some(Signed { signature: signature.to_vec(), text: text.to_vec(), made_at: commit.committed_at }))
+        }
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The signature stands at the end of a tag's message.
+fn of_tag(repository: &Repository, tip: Oid) -> Result<Option<Signed>, git2::Error> {
     let odb = repository.odb()?;
     let object = odb.read(tip)?;
     if object.kind() != ObjectType::Tag {
         return Ok(None);
     }
     let data = object.data();
-    let Some(at) = (0..data.len()).rev().find(|at| data[*at..].starts_with(BEGIN) && data[..*at].ends_with(b"\n"))
-    else {
-        return Ok(None);
-    };
-    let tagger = repository.find_tag(tip)?.tagger().map(|tagger| tagger.when().seconds());
-    let made = tagger.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    Ok(Some((data[at..].to_vec(), data[..at].to_vec(), made.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
+    let begins = |at: &usize| data[*at..].starts_with(BEGIN) && data[..*at].ends_with(b"\n");
+    let Some(at) = (0..data.len()).rev().find(begins) else { return Ok(None) };
+    let made = repository.find_tag(tip)?.tagger().map(|tagger| tagger.when().seconds());
+    let made_at = made.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let made_at = made_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok(Some(Signed { signature: data[at..].to_vec(), text: data[..at].to_vec(), made_at }))
 }

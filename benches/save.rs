@@ -1,0 +1,221 @@
+//! How long it takes from a saved manifest until the new container runs, with its image present, and how much of that is
+//! the engine's: the same calls (create, upload, stop, start) made bare, in turns with the saves. Needs the engine.
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use agentpod::{
+    core::{
+        actual::{ContainerState, Sighting},
+        desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
+        digest::Digest,
+        labels,
+        names::{InstanceName, PodId},
+    },
+    engine::{Engine, NetworkSpec, docker::Docker},
+};
+use support::{Cleanup, eventually, unique_instance};
+
+/// How often each of the two is measured.
+const TIMES: u64 = 15;
+
+/// An AgentPod of our own, with one pod.
+struct Stage {
+    daemon: Child,
+    folder: tempfile::TempDir,
+    docker: Docker,
+    _cleanup: Cleanup,
+}
+
+impl Stage {
+    fn start(instance: &InstanceName) -> Self {
+        let cleanup = Cleanup(instance.clone());
+        let folder = tempfile::Builder::new().prefix("agentpod-bench-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(folder.path().join("manifests")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL");
+        command.args(["run", "--instance", instance.as_str(), "--listen", "127.0.0.1:0"]);
+        command.args(["--network", &format!("{instance}-net"), "--network-subnet", "10.217.62.0/24"]);
+        command.arg("--state-dir").arg(folder.path().join("state"));
+        command.arg("--source").arg(folder.path().join("manifests"));
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        save(&folder.path().join("manifests/alice.yaml"), 64);
+        let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let docker = Docker::connect(instance.clone(), None).unwrap();
+        Self { daemon, folder, docker, _cleanup: cleanup }
+    }
+
+    fn manifest(&self) -> PathBuf {
+        self.folder.path().join("manifests/alice.yaml")
+    }
+
+    /// The container that runs, once it is not `before` and stands alone.
+    async fn runs(&self, before: &str) -> String {
+        let mut wait = tokio::time::interval(Duration::from_millis(5));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            wait.tick().await;
+            let seen = self.docker.observe().await.unwrap();
+            let live: Vec<&Sighting> =
+                seen.iter().filter(|one| matches!(one.state, ContainerState::Running { .. })).collect();
+            if let [one] = live[..]
+                && one.name != before
+            {
+                return one.name.clone();
+            }
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "no container within a minute\n{}", log());
+        }
+    }
+
+    /// Waits until nothing but the newest container is there: the pod is settled.
+    async fn at_rest(&self) {
+        eventually("it comes to rest", async || (self.docker.observe().await.ok()?.len() == 1).then_some(())).await;
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.daemon);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// Saves as editors do: beside the file, then a rename.
+fn save(path: &std::path::Path, memory: u64) {
+    let text = format!(
+        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: alice}}}}\n---\n{{apiVersion: agentpod.dev/v1, kind: Pod, \
+         metadata: {{name: a, tenant: alice}}, spec: {{adapter: echo, subdomain: alice, resources: {{memory: {memory}Mi}}}}}}\n"
+    );
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+/// The engine's calls alone, on a container like the pod's.
+struct Bare {
+    docker: Docker,
+    instance: InstanceName,
+    network: String,
+    running: Option<String>,
+    _cleanup: Cleanup,
+}
+
+impl Bare {
+    async fn new() -> Self {
+        let instance = unique_instance();
+        let docker = Docker::connect(instance.clone(), None).unwrap();
+        let network = format!("{instance}-net");
+        let bare = Self { docker, instance: instance.clone(), network, running: None, _cleanup: Cleanup(instance) };
+        let network = NetworkSpec {
+            name: bare.network.clone(),
+            subnet: "10.217.63.0/24".into(),
+            pool: "10.217.63.128/25".into(),
+            labels: labels::owned(&bare.instance),
+        };
+        bare.docker.ensure_network(&network).await.unwrap();
+        bare.docker.ensure_volume(&bare.volume(), &bare.labels()).await.unwrap();
+        bare
+    }
+
+    fn volume(&self) -> String {
+        format!("{}_alice_a", self.instance)
+    }
+
+    fn labels(&self) -> BTreeMap<String, String> {
+        let id: PodId = "alice/a".parse().unwrap();
+        let mut labels = labels::owned(&self.instance);
+        labels.insert(labels::TENANT.into(), id.tenant.to_string());
+        labels.insert(labels::POD_ID.into(), id.key());
+        labels
+    }
+
+    /// Makes a container and puts it in the place of the one before.
+    async fn replace(&mut self, memory: u64) -> Duration {
+        let blueprint = Blueprint {
+            image: "agentpod/echo:1".into(),
+            command: None,
+            user: "1000:1000".into(),
+            environment: BTreeMap::from([("ECHO_CONFIG".into(), "/config/echo.json".into())]),
+            files: Vec::new(),
+            folders: vec!["/config".into()],
+            volume: self.volume(),
+            data: "/data".into(),
+            tmpfs: BTreeMap::from([("/tmp".into(), 16 << 20)]),
+            read_only_root: true,
+            memory: memory << 20,
+            nano_cpus: 500_000_000,
+            pids: 64,
+            network: self.network.clone(),
+            labels: self.labels(),
+            stop_timeout: 10,
+            secrets: BTreeMap::new(),
+            token_version: 1,
+        };
+        let digest = Digest::of(&(&blueprint, self.instance.as_str()));
+        let name = container_name(&"alice/a".parse().unwrap(), &digest);
+        let spec = ContainerSpec { name: name.clone(), digest, blueprint };
+        let text = r#"{"greeting":"Hello"}"#.to_owned();
+        let file = RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
+        let begun = Instant::now();
+        self.docker.create(&spec, &spec.blueprint.environment).await.unwrap();
+        self.docker.upload(&name, &[file]).await.unwrap();
+        if let Some(before) = &self.running {
+            self.docker.stop(before).await.unwrap();
+        }
+        self.docker.start(&name).await.unwrap();
+        let took = begun.elapsed();
+        if let Some(before) = self.running.replace(name) {
+            self.docker.remove(&before).await.unwrap();
+        }
+        took
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[tokio::main]
+async fn main() {
+    let stage = Stage::start(&unique_instance());
+    let mut container = stage.runs("").await;
+    let mut bare = Bare::new().await;
+    bare.replace(63).await;
+    let (mut saved, mut called) = (Vec::new(), Vec::new());
+    for number in 0..TIMES {
+        called.push(bare.replace(65 + number).await);
+        stage.at_rest().await;
+        let begun = Instant::now();
+        save(&stage.manifest(), 65 + number);
+        container = stage.runs(&container).await;
+        saved.push(begun.elapsed());
+    }
+    let (saved, called) = (median(saved), median(called));
+    let ms = |time: Duration| time.as_millis();
+    println!(
+        "save to running: {} ms, of which the engine's calls made bare: {} ms, ratio {:.2}; the other {} ms are ours, most of them\n\
+         waiting until the files have been quiet (median of {TIMES} each, in turns)",
+        ms(saved),
+        ms(called),
+        saved.as_secs_f64() / called.as_secs_f64(),
+        ms(saved.saturating_sub(called)),
+    );
+}

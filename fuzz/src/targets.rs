@@ -1,0 +1,113 @@
+//! What is fuzzed: anything at all goes in, and nothing may panic, hang or contradict itself. The committed corpus goes
+//! through the same functions in `tests/corpus.rs`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use ring::hmac;
+use time::OffsetDateTime;
+
+use crate::core::{
+    adapter::{self, AdapterFiles, Adapters},
+    desired,
+    hook::{self, Answer, Delivery, HEADERS, Keys, Seen},
+    manifest, resolve,
+    site::{Scheme, Site},
+};
+
+/// A secret that everybody may know.
+const SECRET: &str = "a secret of the fuzzer's own";
+
+/// A file of manifests, from its bytes to what should be. Answers whether it is right.
+pub fn manifest(bytes: &[u8]) -> bool {
+    let (manifests, mut problems) = manifest::read([("a.yaml", bytes)]);
+    let (resolved, found) = resolve::resolve(&manifests, adapters());
+    problems.extend(found);
+    let built = desired::build(&manifests, adapters(), site(), &BTreeMap::new(), &BTreeMap::new());
+    match built {
+        Ok(desired) => {
+            assert_eq!(desired.pods.len(), resolved.pods.len(), "what builds is what was resolved");
+            if problems.is_empty() {
+                assert_eq!(desired.pods.len(), manifests.pods.len(), "a pod got lost without a word");
+            }
+        }
+        Err(found) => {
+            assert!(!found.is_empty(), "it does not build, and nobody says why");
+            problems.extend(found);
+        }
+    }
+    for problem in &problems {
+        assert!(!problem.to_string().is_empty() && !problem.file.is_empty());
+    }
+    problems.is_empty() && !manifests.pods.is_empty()
+}
+
+/// A request to the webhook: lines `header: value`, an empty line, the body. `$TOKEN` as a value is the secret, and
+/// `$SIGNATURE` what the body signs to, so that what is behind the signature is reached, too. Answers whether it wakes.
+pub fn webhook(bytes: &[u8]) -> bool {
+    static KEYS: OnceLock<Keys> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| Keys::read(SECRET).expect("it is long enough"));
+    let (head, body) = match bytes.windows(2).position(|two| two == b"\n\n") {
+        Some(end) => (&bytes[..end], &bytes[end + 2..]),
+        None => (bytes, &[][..]),
+    };
+    let head = String::from_utf8_lossy(head);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
+    let signature: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let headers: BTreeMap<&str, String> = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| HEADERS.contains(name))
+        .map(|(name, value)| (name, value.replace("$TOKEN", SECRET).replace("$SIGNATURE", &signature)))
+        .collect();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let delivery = Delivery { headers, body };
+    let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
+    let mut seen = Seen::default();
+    let first = hook::decide(&delivery, keys, Some("main"), &mut seen, now);
+    let woken = matches!(first, Answer::Accepted { .. });
+    if woken {
+        let again = hook::decide(&delivery, keys, Some("main"), &mut seen, now);
+        // Whoever repeats a plain token knows it and needs no replay; without an id there is nothing to know it by.
+        let has_no_mark =
+            delivery.headers.contains_key("x-gitlab-token") && !delivery.headers.contains_key("x-gitlab-event-uuid");
+        assert!(has_no_mark || !matches!(again, Answer::Accepted { .. }), "the same delivery wakes twice");
+        let stranger = Keys::read("another secret, which nobody uses").expect("it is long enough");
+        let answer = hook::decide(&delivery, &stranger, Some("main"), &mut Seen::default(), now);
+        assert!(matches!(answer, Answer::Refused(_)), "whoever knows no secret is believed");
+    }
+    woken
+}
+
+/// The shipped echo adapter, which takes any settings it knows.
+fn adapters() -> &'static Adapters {
+    static ADAPTERS: OnceLock<Adapters> = OnceLock::new();
+    ADAPTERS.get_or_init(|| {
+        let text = |text: &str| text.as_bytes().to_vec();
+        let files = AdapterFiles {
+            adapters: [("echo/adapter.yaml".into(), text(include_str!("../../adapters/echo/adapter.yaml")))].into(),
+            templates: [("echo/echo.json.j2".into(), text(include_str!("../../templates/echo/echo.json.j2")))].into(),
+        };
+        let (adapters, problems) = adapter::read(&files);
+        assert!(problems.is_empty(), "{problems:?}");
+        adapters
+    })
+}
+
+fn site() -> &'static Site {
+    static SITE: OnceLock<Arc<Site>> = OnceLock::new();
+    SITE.get_or_init(|| {
+        Arc::new(Site {
+            instance: "fuzz".parse().expect("it is a name"),
+            domain: "example.com".into(),
+            scheme: Scheme::Https,
+            port: None,
+            entry_point: "websecure".into(),
+            cert_resolver: None,
+            network: "agentpod-net".into(),
+            proxy_address: [10, 0, 0, 2].into(),
+        })
+    })
+}
