@@ -54,6 +54,11 @@ impl Trouble {
                 format!("it could not be fetched: {said}"),
                 format!("it is tried again by itself; see whether {host} can be reached from here"),
             ),
+            ErrorClass::Os if settings.address.way == Way::File && said.contains("resolve path") => Self::known(
+                UNREACHABLE,
+                format!("there is nothing to fetch from: {said}"),
+                "see whether the address is right, and whether the user that AgentPod runs as may look there",
+            ),
             _ if settings.address.way == Way::File && error.code() != ErrorCode::GenericError => Self::known(
                 UNREACHABLE,
                 format!("it could not be fetched: {said}"),
