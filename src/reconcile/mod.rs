@@ -24,6 +24,7 @@ mod round;
 mod run;
 mod shown;
 mod tally;
+mod told;
 mod triggers;
 mod usage;
 mod watchdog;

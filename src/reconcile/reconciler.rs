@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, triggers::Report,
-    watchdog::Watchdog,
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, told::Told,
+    triggers::Report, watchdog::Watchdog,
 };
 use crate::{
     core::{
@@ -108,6 +108,8 @@ pub struct Reconciler {
     pub(super) actual: Actual,
     pub(super) plan: Plan,
     pub(super) refused: Option<Refused>,
+    /// What was told last and is no row of revisions.
+    pub(super) told: Told,
     /// What woke us since the last round.
     pub(super) woken: BTreeSet<&'static str>,
     /// The source has to be read in the next round.
@@ -306,6 +308,7 @@ impl Reconciler {
             revision_row: None,
             accepted_at: None,
             watchdog: Watchdog::default(),
+            told: Told::default(),
             tally: Tally::default(),
             settled: BTreeSet::new(),
             applied: false,

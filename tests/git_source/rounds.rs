@@ -213,6 +213,20 @@ async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_
     stage.woken.notify_one();
     eventually("it is told", async || stage.problems().contains("no manifest").then_some(())).await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]));
+    // It was fetched, so it will never be stale, and no row of revisions says it: an event does, once, also over a restart.
+    let kept = async |stage: &Stage| stage.store.source_refused().await.unwrap();
+    let told = eventually("it is kept", async || kept(&stage).await).await;
+    assert!(told.event.message.contains("no manifest"), "{}", told.event.message);
+    stage.stop().await;
+    stage.start();
+    eventually("it is told again", async || stage.problems().contains("no manifest").then_some(())).await;
+    let rounds = stage.overview().rounds;
+    eventually("rounds are made", async || (stage.overview().rounds > rounds).then_some(())).await;
+    assert_eq!(kept(&stage).await, Some(told));
+    stage.repository.run(&["revert", "--no-edit", "HEAD"]);
+    stage.repository.run(&["push", "--quiet", "origin", "HEAD"]);
+    stage.woken.notify_one();
+    eventually("it can be taken again", async || kept(&stage).await.is_none().then_some(())).await;
     stage.stop().await;
 }
 
