@@ -4,7 +4,10 @@
 use tracing::warn;
 
 use super::{Reconciler, Refused};
-use crate::{core::actual::Actual, store::Event};
+use crate::{
+    core::{actual::Actual, problem::Problem},
+    store::Event,
+};
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -22,8 +25,9 @@ impl Reconciler {
             0 | 1 => String::new(),
             all => format!(" (and {} more)", all - 1),
         };
-        let first = refused.problems.first().map(ToString::to_string).unwrap_or_default();
-        let message = format!("{first}{more}; what was accepted last stays in force");
+        let Some(Problem { file, what, hint, .. }) = refused.problems.first() else { return };
+        let hint = hint.as_deref().unwrap_or("what was accepted last stays in force");
+        let message = format!("{file}: {what}{more}; {hint}");
         if self.told.refused.as_ref() != Some(&message) {
             let event = Event::of_none(Event::SOURCE_REFUSED, &message);
             self.journal.event(Event { revision: self.revision_row, ..event });
