@@ -30,11 +30,13 @@ async fn a_person_signs_in_where_they_wanted_to_go_and_a_viewer_finds_nothing_to
     };
     sign_in("olga", "not her pass phrase").await;
     browser.element("[role=alert]").await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|line| line.contains("/login") && line.contains("401")), "{complaints:?}");
     sign_in("olga", "a long enough pass phrase").await;
     browser.says("h1", "assistant").await;
     browser.says("#live", "live").await;
     browser.says("#actions", "Restart").await;
-    assert!(browser.complaints().await.is_empty());
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
 
     browser.click("form[action='/logout'] button").await;
     browser.says("h1", "Sign in").await;
