@@ -1,7 +1,7 @@
 # Everything a person types often. `make` and `make help` list it.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help demo demo-down test lint bench fuzz
+.PHONY: help demo demo-down test lint bench fuzz api-check pictures
 
 help: ## list these
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -27,3 +27,9 @@ fuzz: ## manifests and webhook, FUZZ_SECONDS (60) each
 bench: ## how planning grows with the number of pods; how long a save takes, against the engine's bare calls
 	cargo bench --bench plan
 	deploy/with-docker.sh cargo bench --bench save
+
+api-check: ## try the API out against its own description, with schemathesis
+	@exec deploy/api-check.sh
+
+pictures: ## the dashboard's pages as pictures, light and dark, into docs/pictures
+	@exec deploy/pictures.sh

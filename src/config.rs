@@ -1,5 +1,6 @@
 //! Settings twice: as a person types them (flags and environment), and as the program uses them, checked and complete.
 
+mod access;
 mod git;
 
 use std::{
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use time::Duration;
 
+pub use self::access::{Access, AccessArgs, Forward};
 use crate::{
     core::{
         labels,
@@ -99,6 +101,9 @@ pub struct SettingsArgs {
     /// Where the status page and API listen
     #[arg(long, env = "AGENTPOD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS", global = true)]
     pub listen: SocketAddr,
+    /// Who may look and ask
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// The file with the webhook's secrets, one a line; or give one as AGENTPOD_HOOK_SECRET [default: no webhook]
     #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
     pub hook_secret_file: Option<PathBuf>,
@@ -159,6 +164,8 @@ pub struct Settings {
     pub network: NetworkSpec,
     /// Where the status page and API listen.
     pub listen: SocketAddr,
+    /// Who may look and ask there.
+    pub access: Access,
     /// The file with the webhook's secrets.
     pub hook_secret_file: Option<PathBuf>,
     /// How long a removed pod's container is kept.
@@ -226,6 +233,7 @@ impl SettingsArgs {
                 labels: network_labels,
             },
             listen: self.listen,
+            access: self.access.settle()?,
             hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
             removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },

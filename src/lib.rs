@@ -11,6 +11,7 @@ pub mod config;
 pub mod core;
 pub mod dashboard;
 pub mod engine;
+pub mod passwords;
 pub mod private_file;
 pub mod reconcile;
 pub mod secrets;

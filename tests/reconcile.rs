@@ -10,11 +10,14 @@ mod reconcile {
     mod causes;
     mod faults;
     mod last_words;
+    mod logs;
     mod looking;
     mod removals;
     mod requests;
     mod revisions;
     mod secrets;
     mod source_health;
+    mod shown;
     pub mod stage;
+    mod usage;
 }

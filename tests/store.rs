@@ -20,6 +20,8 @@ mod store {
     mod source_state;
     mod status;
     mod sync;
+    mod usage;
+    mod view;
 }
 
 use agentpod::store::{InstanceKey, Store};

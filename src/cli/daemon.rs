@@ -14,8 +14,14 @@ use super::connect::{self, Database};
 use crate::{
     config::Settings,
     core::{hook::Keys, secret::SecretRef},
-    dashboard::{self, hooks::Hooks},
-    reconcile::{Ending, Mode, Overview, Reconciler},
+    dashboard::{
+        self, Dashboard,
+        api::{Api, SettingsView},
+        auth::{Auth, Clock},
+        hooks::Hooks,
+        live::{Live, Pace},
+    },
+    reconcile::{Ending, Logs, Meter, Mode, Overview, Reconciler},
     secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
@@ -31,11 +37,27 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let hooks = hooks(&settings, woken.clone())?;
     let database = Database::open(&settings).await?;
     let (overview, view) = watch::channel(standing_by());
-    let served = dashboard::serve(settings.listen, view, hooks, stop.clone()).await?;
-    info!("the status is at http://{}/api/v1/status", settings.listen);
-    let outcome = lead_and_reconcile(&settings, &database, &overview, &woken, &stop).await;
+    let clock: Clock = Arc::new(OffsetDateTime::now_utc);
+    let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock.clone()).await?;
+    if auth.is_open().await {
+        info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
+    }
+    let (logs, logs_now) = watch::channel(None);
+    let api = Arc::new(Api {
+        store: database.store.clone(),
+        view: view.clone(),
+        logs: logs_now,
+        settings: SettingsView::of(&settings),
+        clock,
+    });
+    let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
+    let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
+    let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
+    info!("the dashboard is at http://{}/dashboard", settings.listen);
+    let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;
     stop.cancel();
     served.await?;
+    live.ended().await;
     database.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
@@ -68,6 +90,7 @@ async fn lead_and_reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    logs: &watch::Sender<Option<Logs>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -77,7 +100,7 @@ async fn lead_and_reconcile(
         let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
         let version = env!("CARGO_PKG_VERSION");
         tell(&database.store, Event::DAEMON_STARTED, format!("AgentPod {version} makes everything as declared")).await;
-        let outcome = reconcile(settings, database, overview, woken, &leading).await;
+        let outcome = reconcile(settings, database, overview, logs, woken, &leading).await;
         if stop.is_cancelled() {
             tell(&database.store, Event::DAEMON_STOPPED, "AgentPod stopped; agents go on running".into()).await;
         }
@@ -105,6 +128,7 @@ async fn reconcile(
     settings: &Settings,
     database: &Database,
     overview: &watch::Sender<Overview>,
+    logs: &watch::Sender<Option<Logs>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -118,12 +142,18 @@ async fn reconcile(
     }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
+    let engine = parts.engine.clone();
     let (reconciler, view) = Reconciler::new(parts);
+    let meter = Meter::new(engine, database.store.clone(), view.clone());
+    let measured = tokio::spawn(meter.run(stop.clone()));
     reconciler.wake_on(woken.clone(), stop.clone());
+    logs.send_replace(Some(reconciler.logs()));
     let passed_on = tokio::spawn(pass_on(view, overview.clone()));
     let ending = reconciler.run(Mode::Daemon, Some(Watch::start(watched)), stop.clone()).await;
+    logs.send_replace(None);
     debug_assert_eq!(ending, Ending::Stopped);
     passed_on.await?;
+    measured.await?;
     Ok(())
 }
 

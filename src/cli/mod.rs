@@ -2,6 +2,7 @@
 //! a script reads is `-o json`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`),
 //! something left over (`orphans`) or wrong usage.
 
+mod account;
 mod agent;
 mod apply;
 mod ask;
@@ -160,6 +161,9 @@ enum Command {
     /// Exchange the instance key, or go on without a lost one
     #[command(subcommand)]
     Key(key::Key),
+    /// Say who may look and ask on the dashboard and the API
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Make encrypted secrets that are safe to commit
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -203,6 +207,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Token(what) => token::run(settings.settle()?, what).await,
         Command::Key(what) => key::run(settings.settle()?, what).await,
+        Command::Account(what) => account::run(settings.settle()?, what).await,
         Command::Secret(what) => secret::run(settings.settle()?, what),
         Command::Completions { shell } => offline::completions(shell),
     }

@@ -32,3 +32,5 @@ pub mod site;
 pub mod stale;
 pub mod status;
 pub mod template;
+pub mod usage;
+pub mod view;

@@ -143,6 +143,20 @@ impl PodId {
     }
 }
 
+impl JsonSchema for PodId {
+    fn schema_name() -> Cow<'static, str> {
+        "PodId".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?/[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            "maxLength": 81,
+            "description": "A pod: tenant/pod.",
+        })
+    }
+}
+
 impl TryFrom<String> for PodId {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {

@@ -1,6 +1,7 @@
 //! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
 //! so that what the page says and what the planner does cannot disagree.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -11,7 +12,7 @@ use super::{
 };
 
 /// What a pod is doing, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
     /// Declared, nothing done yet.
     Pending,

@@ -1,116 +1,106 @@
-//! What AgentPod shows over HTTP: for now `/healthz`, `/readyz` and the status as JSON; the pages come on top. It reads
-//! what the reconciler publishes and never asks the engine. The one thing that is not shown but taken is the webhook.
+//! What AgentPod shows over HTTP, and the little it takes: the status, the sign-in, the webhook. It reads what the
+//! reconciler publishes and what the store holds, and never asks the engine. Every request comes in by `gate` and every
+//! answer goes out by `outside`, whatever route is between them.
 
+pub mod api;
+pub mod assets;
+pub mod auth;
+mod gate;
 pub mod hooks;
+mod html;
+pub mod live;
 pub mod metrics;
+mod outside;
+pub mod pages;
+pub mod refusal;
+mod server;
+mod show;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::Result;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use warp::{Filter, Reply, http::StatusCode, reply};
+use tokio::sync::watch;
+use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::Response};
 
-use self::hooks::Hooks;
+pub use self::server::{serve, serve_on};
+use self::{
+    api::Api,
+    auth::{Auth, Visitor, visitor},
+    hooks::Hooks,
+    live::Live,
+    refusal::Refusal,
+};
 use crate::reconcile::Overview;
 
-/// How long a client may take to send its request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long running requests may go on after a stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// A group of routes. Each is boxed on its own: the type of all of them together would take minutes to compile.
+pub type Routes = BoxedFilter<(Response,)>;
 
-/// Serves until `stop`. The task ends when the last connection has.
-pub async fn serve(
-    listen: SocketAddr,
-    view: watch::Receiver<Overview>,
-    hooks: Option<Arc<Hooks>>,
-    stop: CancellationToken,
-) -> Result<JoinHandle<()>> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| anyhow::anyhow!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
-    // warp's own server has no time limit for a request's head, so the connections are ours.
-    let service = TowerToHyperService::new(warp::service(routes(view, hooks)));
-    Ok(tokio::spawn(async move {
-        let connections = TaskTracker::new();
-        loop {
-            let stream = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(_) => {
-                        // Out of file descriptors, most likely: others may end meanwhile.
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
-                    }
-                },
-            };
-            let (service, stop) = (service.clone(), stop.clone());
-            connections.spawn(async move {
-                let mut builder = auto::Builder::new(TokioExecutor::new());
-                builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                tokio::pin!(connection);
-                tokio::select! {
-                    _ = connection.as_mut() => {}
-                    () = stop.cancelled() => {
-                        connection.as_mut().graceful_shutdown();
-                        let _ = tokio::time::timeout(GRACE, connection).await;
-                    }
-                }
-            });
-        }
-        connections.close();
-        connections.wait().await;
-    }))
+/// What is served, and what it is made of.
+#[derive(Clone)]
+pub struct Dashboard {
+    /// Who asks.
+    pub auth: Arc<Auth>,
+    /// What the last round published.
+    pub view: watch::Receiver<Overview>,
+    /// The webhook, if there is one.
+    pub hooks: Option<Arc<Hooks>>,
+    /// What the API answers from.
+    pub api: Arc<Api>,
+    /// What viewers are shown as it comes.
+    pub live: Arc<Live>,
 }
 
-fn routes(
-    view: watch::Receiver<Overview>,
-    hooks: Option<Arc<Hooks>>,
-) -> impl Filter<Extract = (impl Reply,), Error = warp::Rejection> + Clone {
-    let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
-    let ready_view = view.clone();
-    let readyz = warp::path!("readyz").and(warp::get()).map(move || {
-        let overview = ready_view.borrow();
-        let reasons = overview.unready();
-        let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
-        reply::with_status(body, status).into_response()
-    });
-    // Small however many pods there are, for those who only want to know whether to wait.
-    let busy_view = view.clone();
-    let busy = warp::path!("api" / "v1" / "busy").and(warp::get()).map(move || {
-        let overview = busy_view.borrow();
-        reply::json(&json!({"instance": overview.instance, "busy": overview.busy})).into_response()
-    });
+/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
+pub fn routes(dashboard: &Dashboard) -> Routes {
+    let Dashboard { auth, view, hooks, api, live } = dashboard;
+    let all = open(view.clone())
+        .or(hooks::route(hooks.clone()))
+        .unify()
+        .or(auth::sign_in::routes(auth))
+        .unify()
+        .or(status(view.clone()))
+        .unify()
+        .or(live::routes(live, auth))
+        .unify()
+        .or(api::routes(api))
+        .unify()
+        .or(show::routes(api))
+        .unify();
+    all.boxed()
+}
+
+/// Whether we live and are ready: for whoever looks after this process.
+fn open(view: watch::Receiver<Overview>) -> Routes {
     let metrics_view = view.clone();
     let metrics = warp::path!("metrics").and(warp::get()).map(move || {
         let text = metrics::text(&metrics_view.borrow());
         reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
     });
-    let status =
-        warp::path!("api" / "v1" / "status").and(warp::get()).map(move || reply::json(&*view.borrow()).into_response());
-    let index = warp::path::end()
-        .and(warp::get())
-        .map(|| warp::redirect::found(warp::http::Uri::from_static("/api/v1/status")).into_response());
-    healthz
-        .or(readyz)
-        .unify()
-        .or(metrics)
-        .unify()
-        .or(status)
-        .unify()
-        .or(busy)
-        .unify()
-        .or(index)
-        .unify()
-        .or(hooks::route(hooks))
-        .unify()
+    let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
+    let readyz = warp::path!("readyz").and(warp::get()).map(move || {
+        let overview = view.borrow();
+        let reasons = overview.unready();
+        let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
+        reply::with_status(body, status).into_response()
+    });
+    healthz.or(readyz).unify().or(metrics).unify().boxed()
+}
+
+/// What the last round published. It is about all tenants, so a tenant's person does not see it.
+fn status(view: watch::Receiver<Overview>) -> Routes {
+    // Small however many pods there are, for those who only want to know whether to wait.
+    let busy_view = view.clone();
+    let busy = warp::path!("api" / "v1" / "busy").and(visitor()).map(move |visitor: Visitor| {
+        let overview = busy_view.borrow();
+        let body = json!({"instance": overview.instance, "busy": overview.busy});
+        visitor
+            .needs(visitor.person.sees_all())
+            .map_or_else(Refusal::into_response, |()| reply::json(&body).into_response())
+    });
+    let status = warp::path!("api" / "v1" / "status").and(visitor()).map(move |visitor: Visitor| {
+        let allowed = visitor.needs(visitor.person.sees_all());
+        allowed.map_or_else(Refusal::into_response, |()| reply::json(&*view.borrow()).into_response())
+    });
+    status.or(busy).unify().boxed()
 }

@@ -21,6 +21,7 @@ use crate::core::{
     digest::Digest,
     labels,
     names::PodId,
+    usage::{Capacity, Reading},
 };
 
 mod world;
@@ -312,6 +313,20 @@ impl Engine for Memory {
         let first = lines.len().saturating_sub(query.tail);
         let line = |text| Ok(LogLine { stderr: true, text });
         Ok(futures_util::stream::iter(lines.into_iter().skip(first).map(line)).boxed())
+    }
+
+    async fn stats(&self, container: &str) -> Result<Reading> {
+        let world = self.look()?;
+        let reading = world.readings.get(container).copied();
+        reading.ok_or_else(|| EngineError::NotFound(format!("there is no container {container}")))
+    }
+
+    async fn volume_size(&self, _: &str) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    async fn capacity(&self) -> Result<Capacity> {
+        Ok(Capacity { node: "memory".into(), cpus: 1, ..Capacity::default() })
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {

@@ -16,6 +16,7 @@ use crate::core::{
     actual::{NetworkSighting, Sighting, VolumeSighting},
     desired::{ContainerSpec, RenderedFile},
     names::PodId,
+    usage::{Capacity, Reading},
 };
 
 /// What to do about a failed call. Each holds a whole sentence: what was being done, what went wrong.
@@ -197,6 +198,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// A container's log lines.
     async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>>;
+
+    /// What a running container uses at this moment.
+    async fn stats(&self, container: &str) -> Result<Reading>;
+
+    /// Bytes in a volume; `None` if that cannot be told, or only at too great a cost.
+    async fn volume_size(&self, name: &str) -> Result<Option<u64>>;
+
+    /// What the machine has.
+    async fn capacity(&self) -> Result<Capacity>;
 
     /// What happens to our containers from now on. Its end or an error means: subscribe again, then look.
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;

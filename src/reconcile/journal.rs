@@ -22,7 +22,7 @@ use crate::{
 const MOST_WAITING: usize = 10_000;
 
 /// How long events are kept.
-const EVENTS_KEPT: Duration = Duration::days(30);
+pub const EVENTS_KEPT: Duration = Duration::days(30);
 
 /// The part of a pod's record that must outlive us.
 type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>, Option<Allowance>);

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, tally::Tally, triggers::Report,
+    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, triggers::Report,
     watchdog::Watchdog,
 };
 use crate::{
@@ -101,6 +101,7 @@ pub struct Reconciler {
     /// How long it took pods to become ready, until that is told.
     pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
+    pub(super) shown: Shown,
     pub(super) reader: Reader,
     pub(super) secrets: BTreeMap<SecretRef, secrets::Value>,
     pub(super) desired: Option<Arc<Desired>>,
@@ -290,6 +291,7 @@ impl Reconciler {
             handed: Handed::default(),
             became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            shown: None,
             reader: secrets,
             secrets: BTreeMap::new(),
             desired: None,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Reconciler, Refused};
@@ -34,6 +35,7 @@ impl Reconciler {
     /// Makes one round. Only the database can keep it from being made; then everything holds.
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
         let now = OffsetDateTime::now_utc();
+        let began = Instant::now();
         self.load().await?;
         self.take_requests(now).await?;
         // A source that is about to speak for the first time is given that moment; then what it says counts, or what is
@@ -51,6 +53,7 @@ impl Reconciler {
         if let Some(desired) = self.desired.clone() {
             self.decide(&desired, now);
             self.settle_requests(now).await?;
+            self.show_plans(now).await?;
             self.hand_out(&desired, now).await?;
         }
         self.judge(now);
@@ -60,6 +63,9 @@ impl Reconciler {
         self.journal.restarts(self.restarts(), now).await?;
         self.journal.prune(now).await?;
         self.note_applied(now).await?;
+        if whole {
+            self.show_round(now, began.elapsed()).await?;
+        }
         self.rounds += 1;
         self.publish();
         Ok(())
@@ -186,6 +192,7 @@ impl Reconciler {
         if !same || self.sync_due {
             self.sync_due = true;
             let outcome = self.store.sync(&desired, now).await?;
+            self.store.keep_wishes(&desired, now).await?;
             for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
                 self.settled.remove(id);
             }

@@ -269,6 +269,11 @@ impl Reconciler {
                 self.note(&pod, note);
                 true
             }
+            Report::Reveal(pod, answer) => {
+                // Who asked may have gone meanwhile.
+                let _ = answer.send(self.reveal(&pod));
+                false
+            }
         }
     }
 

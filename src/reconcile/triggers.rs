@@ -4,11 +4,11 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::notes::Note;
+use super::{logs::Revealed, notes::Note};
 use crate::{
     core::{
         desired::DesiredPod,
@@ -57,6 +57,8 @@ pub(super) enum Report {
     Probed { pod: PodId, container: String, answer: Result<(), String> },
     /// What is to be told of a pod is complete: its container's last log lines were read.
     Noted(PodId, Note),
+    /// Somebody wants to read a pod's log.
+    Reveal(PodId, oneshot::Sender<Revealed>),
 }
 
 impl Report {
@@ -69,7 +71,7 @@ impl Report {
             Self::Engine(_) | Self::LookAgain => "the engine's events",
             Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
             Self::Probed { .. } => "a probe",
-            Self::Noted(..) => "a log that was read",
+            Self::Noted(..) | Self::Reveal(..) => "a log that was read",
         }
     }
 }

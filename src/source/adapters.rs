@@ -27,7 +27,7 @@ pub struct AdapterSnapshot {
 }
 
 const ADAPTERS: Rules = Rules { label: "adapters/", counts: is_in_a_folder, limited: true };
-const TEMPLATES: Rules = Rules { label: "templates/", counts: is_in_a_folder, limited: true };
+const TEMPLATES: Rules = Rules { label: "templates/", counts: is_an_adapters, limited: true };
 
 impl AdapterFolders {
     /// All files of both folders as they are now.
@@ -54,4 +54,20 @@ impl AdapterFolders {
 /// Files beside the folders, like a README, belong to no adapter.
 fn is_in_a_folder(name: &str) -> bool {
     name.contains('/')
+}
+
+/// The dashboard's own templates stand beside those of adapters, and are part of the program.
+fn is_an_adapters(name: &str) -> bool {
+    is_in_a_folder(name) && !name.starts_with("dashboard/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dashboards_templates_are_no_adapters() {
+        assert!(["echo/echo.json.j2", "dash/board.html"].into_iter().all(is_an_adapters));
+        assert!(!["dashboard/pod.html", "dashboard/assets/app.css", "README.md"].into_iter().any(is_an_adapters));
+    }
 }

@@ -4,8 +4,10 @@
 //! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
 //! [`StoreError::Unreachable`] too. The pool connects again by itself.
 
+mod accounts;
 mod applied;
 mod asked;
+mod changes;
 pub mod embedded;
 mod error;
 mod events;
@@ -17,9 +19,13 @@ mod pods;
 mod purge;
 mod requests;
 mod revisions;
+mod sessions;
+mod shown;
 mod source_state;
 mod status;
 mod sync;
+mod usage;
+pub mod view;
 
 use std::{
     fmt,
@@ -35,7 +41,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use accounts::Account;
 pub use asked::Ear;
+pub use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
@@ -44,9 +52,12 @@ pub use pods::DesiredStatus;
 pub use purge::Stillness;
 pub use requests::RequestRow;
 pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
+pub use sessions::{ApiToken, Lifetime};
+pub use shown::Round;
 pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
+pub use usage::Measured;
 
 use crate::core::names::InstanceName;
 

@@ -22,7 +22,7 @@ use crate::core::{
 };
 
 /// What a pod should be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DesiredStatus {
     /// Its container runs.

@@ -200,21 +200,23 @@ fn phase_text(phase: Phase) -> String {
     format!("{phase:?}")
 }
 
+/// The phase a row tells; a pod that was not looked at yet is pending.
+pub(super) fn read_phase(row: &str, text: Option<&str>) -> Result<Phase> {
+    let Some(text) = text else { return Ok(Phase::Pending) };
+    serde_json::from_value(Value::String(text.to_owned()))
+        .map_err(|_| StoreError::inconsistent("pod_status", row, format!("phase is {text:?}")))
+}
+
 impl TryFrom<Row> for PodRow {
     type Error = StoreError;
     fn try_from(row: Row) -> Result<Self> {
-        let phase = match row.phase {
-            None => Phase::Pending,
-            Some(text) => serde_json::from_value(Value::String(text.clone()))
-                .map_err(|_| StoreError::inconsistent("pod_status", row.id.as_str(), format!("phase is {text:?}")))?,
-        };
         Ok(Self {
             id: pod_id(&row.id)?,
             adapter: row.adapter_id,
             subdomain: row.subdomain,
             url: row.url,
             desired_status: DesiredStatus::read(&row.id, &row.desired_status)?,
-            phase,
+            phase: read_phase(&row.id, row.phase.as_deref())?,
             phase_since: row.phase_since,
             ready: row.ready,
             since: row.since,

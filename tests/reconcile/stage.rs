@@ -8,7 +8,7 @@ use agentpod::{
         site::{Scheme, Site},
     },
     engine::{EngineEvent, NetworkSpec, memory::Memory},
-    reconcile::{Mode, Overview, Parts, Reconciler},
+    reconcile::{Logs, Mode, Overview, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source, Watch},
     store::{EventRow, InstanceKey, RequestRow, Store},
@@ -29,6 +29,8 @@ pub struct Stage {
     pub watches: bool,
     /// How often the source should be read.
     pub interval: Option<time::Duration>,
+    /// Reads logs while a reconciler runs.
+    pub logs: Option<Logs>,
     options: PgConnectOptions,
     running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
 }
@@ -47,6 +49,7 @@ impl Stage {
             store,
             watches: false,
             interval: None,
+            logs: None,
             options,
             running: None,
         };
@@ -120,6 +123,7 @@ impl Stage {
             Some(interval) => reconciler.with_interval(interval),
             None => reconciler,
         };
+        self.logs = Some(reconciler.logs());
         let stop = CancellationToken::new();
         let watch = self.watches.then(|| Watch::start(vec![self.path("manifests")]));
         let run = reconciler.with_tick(tick).run(Mode::Daemon, watch, stop.clone());

@@ -44,7 +44,7 @@ pub fn by_hand(arguments: &[&str]) -> String {
 pub async fn http(method: &str, address: IpAddr, port: u16, path: &str, body: &[u8]) -> Option<(u16, String)> {
     let mut stream = tokio::net::TcpStream::connect((address, port)).await.ok()?;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.ok()?;

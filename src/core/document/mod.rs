@@ -4,11 +4,14 @@
 //! problems of the next. Budgets refuse alias bombs and absurd nesting before they cost anything.
 
 mod plain_words;
+mod write;
 
 use std::{fmt, sync::Arc};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+pub use write::write;
 
 use super::problem::{Position, Problem};
 

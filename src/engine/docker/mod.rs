@@ -9,6 +9,7 @@ mod errors;
 mod exec;
 mod image;
 mod leavings;
+mod meters;
 mod observe;
 mod places;
 mod stream;
@@ -36,6 +37,7 @@ use crate::core::{
     desired::{ContainerSpec, RenderedFile},
     labels,
     names::InstanceName,
+    usage::{Capacity, Reading},
 };
 
 const LOCAL_SOCKET: &str = "unix:///var/run/docker.sock";
@@ -224,6 +226,18 @@ impl Engine for Docker {
 
     async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
         self.read_logs(container, query).await
+    }
+
+    async fn stats(&self, container: &str) -> Result<Reading> {
+        self.read_meters(container).await
+    }
+
+    async fn volume_size(&self, name: &str) -> Result<Option<u64>> {
+        self.measure_volume(name).await
+    }
+
+    async fn capacity(&self) -> Result<Capacity> {
+        self.look_at_machine().await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {

@@ -9,6 +9,7 @@ use crate::{
         actual::{ContainerState, Exit},
         digest::Digest,
         names::PodId,
+        usage::Reading,
     },
     engine::{EngineError, Result},
 };
@@ -53,6 +54,8 @@ pub struct World {
     pub volumes: BTreeMap<String, BTreeMap<String, String>>,
     /// What containers wrote, by name.
     pub logs: BTreeMap<String, Vec<String>>,
+    /// What containers' meters show, by name.
+    pub readings: BTreeMap<String, Reading>,
     /// Networks.
     pub networks: BTreeSet<String>,
     /// Images that are present.

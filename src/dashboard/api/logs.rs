@@ -1,0 +1,91 @@
+//! A container's log as text, line by line, without the secrets it holds. While this AgentPod does not know these (it
+//! stands by, or the container is from before it began), there is no log: a secret cannot be taken back.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::sync::mpsc;
+use warp::{
+    Reply,
+    http::{HeaderMap, HeaderValue, header},
+    reply::Response,
+};
+
+use super::{Api, Question, Refusal, answer, params::wrong, pods::missing};
+use crate::{
+    engine::LogQuery,
+    reconcile::{CleanLine, NoLog},
+};
+
+/// Lines on their way to somebody; who does not take them has the engine wait.
+const UNDER_WAY: usize = 256;
+
+impl Api {
+    pub(super) async fn logs(&self, question: &Question<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+        let id = question.pod()?;
+        let tail = match question.params.parsed("tail", "a number up to 10000")? {
+            None => 200,
+            Some(tail @ 0..=10_000) => tail,
+            Some(tail) => return Err(wrong("tail", &tail.to_string(), "a number up to 10000")),
+        };
+        let follow = question.params.flag("follow")?;
+        let lines_of_json = answer::wants(headers, answer::LINES);
+        let timestamps = question.params.flag("timestamps")?;
+        let since = question.params.text("since").map(|since| {
+            OffsetDateTime::parse(&since, &Rfc3339)
+                .map_err(|_| wrong("since", &since, "a time like 2026-11-24T12:00:00Z"))
+        });
+        let since = since.transpose()?;
+        if self.store.view(&question.visitor.person).lines(std::slice::from_ref(&id)).await?.is_empty() {
+            return Err(missing(&id));
+        }
+        let logs = self.logs.borrow().clone();
+        let logs = logs.ok_or_else(|| {
+            Refusal::unavailable(
+                "this AgentPod stands by and does not know the secrets to leave out; ask the one that acts",
+            )
+        })?;
+        let with_times = timestamps || lines_of_json || since.is_some();
+        let lines = logs.read(&id, LogQuery { tail, follow, timestamps: with_times }).await;
+        let mut lines = lines.map_err(|why| match why {
+            NoLog::NoContainer => Refusal::not_found(format!("{id} has no container, and so no log")),
+            why => Refusal::unavailable(format!("the log of {id} cannot be shown: {why}")),
+        })?;
+        let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(UNDER_WAY);
+        tokio::spawn(async move {
+            loop {
+                let line = tokio::select! {
+                    () = sender.closed() => return,
+                    line = lines.next() => line,
+                };
+                let Some(Ok(line)) = line else { return };
+                let at = line.at.as_deref().and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok());
+                if since.is_some() && at.is_some() && at <= since {
+                    continue;
+                }
+                if sender.send(Ok(written(&line, lines_of_json, timestamps).into())).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let parts = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        let mut answer = warp::reply::stream(parts).into_response();
+        let kind = if lines_of_json { answer::LINES } else { answer::TEXT };
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if follow {
+            // What is compressed waits until there is enough of it.
+            answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        Ok(answer)
+    }
+}
+
+fn written(line: &CleanLine, as_json: bool, timestamps: bool) -> String {
+    if as_json {
+        return serde_json::to_string(line).unwrap_or_default() + "\n";
+    }
+    match line.at.as_deref().filter(|_| timestamps) {
+        Some(at) => format!("{at} {}\n", line.text),
+        None => format!("{}\n", line.text),
+    }
+}

@@ -1,0 +1,173 @@
+//! Requests: what somebody asks for beside the manifests, taken as a row and seen to by the reconciler.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use time::{Duration, OffsetDateTime};
+use warp::{
+    Reply,
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
+};
+
+use super::{Api, Question, ROOT, Refusal, answer};
+use crate::{
+    core::{
+        names::PodId,
+        request::{Refusal as Refused, Request, What},
+    },
+    dashboard::auth::{Sent, Visitor},
+    store::{RequestRow, view::Time},
+};
+
+/// A year: the longest a pause may be that ends by itself.
+const MOST_SECONDS: u32 = 31_536_000;
+
+/// A whole number of seconds, however it is written: to JSON, 60 and 60.0 are the same.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() != 0.0 || !(1.0..=f64::from(MOST_SECONDS)).contains(&number) {
+        return Err(D::Error::custom(format!("seconds is a whole number from 1 to {MOST_SECONDS}, a year")));
+    }
+    Ok(Some(number as u32))
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Ask {
+    /// Stop a pod's container and start it again.
+    Restart {
+        /// Which.
+        pod: PodId,
+    },
+    /// Stop a pod's container, and keep it stopped.
+    Pause {
+        /// Which.
+        pod: PodId,
+        /// For how long; for ever if it is not said.
+        #[serde(default, deserialize_with = "seconds")]
+        #[schemars(range(min = 1, max = MOST_SECONDS))]
+        seconds: Option<u32>,
+    },
+    /// End a pod's pause.
+    Resume {
+        /// Which.
+        pod: PodId,
+    },
+    /// Read the source now.
+    Sync {},
+    /// Let the removals go on that this plan holds.
+    Approve {
+        /// The plan's hash, as `agentpod plan` shows it.
+        #[schemars(regex(pattern = "^[0-9a-f]{12}$"), length(equal = 12))]
+        plan: String,
+    },
+}
+
+/// A request, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RequestLine {
+    /// Grows with time.
+    pub id: i64,
+    /// `restart`, `pause`, `resume`, `sync` or `approve`.
+    pub kind: String,
+    /// The pod it is about, if about one.
+    pub pod: Option<PodId>,
+    /// The same as a sentence.
+    pub what: String,
+    /// Who asked.
+    pub actor: String,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Time")]
+    pub asked_at: OffsetDateTime,
+    /// When it is not worth anything any more; a pause's end.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub expires_at: Option<OffsetDateTime>,
+    /// When the reconciler first saw it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub taken_at: Option<OffsetDateTime>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub ended_at: Option<OffsetDateTime>,
+    /// How, as a sentence.
+    pub outcome: Option<String>,
+    /// Whether it was carried out, once it ended.
+    pub done: Option<bool>,
+}
+
+impl From<RequestRow> for RequestLine {
+    fn from(row: RequestRow) -> Self {
+        let what = &row.open.request.what;
+        Self {
+            id: row.open.id,
+            kind: what.kind().into(),
+            pod: what.pod().cloned(),
+            what: what.to_string(),
+            actor: row.open.request.actor.clone(),
+            asked_at: row.open.asked_at,
+            expires_at: row.open.expires_at,
+            taken_at: row.taken_at,
+            ended_at: row.ended_at,
+            outcome: row.outcome,
+            done: row.done,
+        }
+    }
+}
+
+impl Ask {
+    fn what(self, now: OffsetDateTime) -> What {
+        match self {
+            Self::Restart { pod } => What::Restart { pod },
+            Self::Pause { pod, seconds } => {
+                What::Pause { pod, until: seconds.map(|seconds| now + Duration::seconds(seconds.into())) }
+            }
+            Self::Resume { pod } => What::Resume { pod },
+            Self::Sync {} => What::Sync,
+            Self::Approve { plan } => What::Approve { plan },
+        }
+    }
+}
+
+impl Api {
+    pub(super) async fn take_request(&self, visitor: &Visitor, sent: &Sent) -> Result<Response, Refusal> {
+        let now = (self.clock)();
+        let ask: Ask = sent.json()?;
+        let what = ask.what(now);
+        match what.pod() {
+            Some(pod) if !visitor.person.sees(&pod.tenant) => return Err(super::pods::missing(pod)),
+            Some(pod) => visitor.needs(visitor.person.may_ask(&pod.tenant))?,
+            None => visitor.needs(visitor.person.may_ask_for_all())?,
+        }
+        let request = Request { what, actor: visitor.person.name.clone() };
+        let id = self.store.ask(&request, now).await?.map_err(|refused| match refused {
+            Refused::Unknown(pod) => super::pods::missing(&pod),
+            other => Refusal::conflict(other.to_string()),
+        })?;
+        let row = self.store.request(id).await?.ok_or_else(Refusal::internal)?;
+        let mut answer = answer::json(&RequestLine::from(row))?.into_response();
+        *answer.status_mut() = StatusCode::ACCEPTED;
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer::JSON));
+        if let Ok(place) = format!("{ROOT}/requests/{id}").parse() {
+            answer.headers_mut().insert(header::LOCATION, place);
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn request(&self, question: &Question<'_>) -> Result<Vec<u8>, Refusal> {
+        let missing = || Refusal::not_found("there is no such request");
+        let row = self.store.request(question.number().ok_or_else(missing)?).await?.ok_or_else(missing)?;
+        let person = &question.visitor.person;
+        let is_theirs = match row.open.request.what.pod() {
+            Some(pod) => person.sees(&pod.tenant),
+            None => person.sees_all(),
+        };
+        if !is_theirs {
+            return Err(missing());
+        }
+        answer::json(&RequestLine::from(row))
+    }
+}

@@ -1,0 +1,40 @@
+//! The cookie of a session. Behind TLS its name begins with `__Host-`: browsers then take it from nobody but us, not even
+//! from an agent on a neighbouring name.
+
+use cookie::{Cookie, SameSite};
+use secrecy::{ExposeSecret, SecretString};
+use warp::http::{HeaderMap, HeaderValue, header};
+
+use super::LIFETIME;
+
+const SECURE: &str = "__Host-agentpod";
+const PLAIN: &str = "agentpod_session";
+
+/// The session's id that a browser sent.
+pub(super) fn session(headers: &HeaderMap, is_secure: bool) -> Option<SecretString> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut cookies = lines.flat_map(Cookie::split_parse).flatten();
+    cookies.find(|cookie| cookie.name() == name(is_secure)).map(|cookie| cookie.value().into())
+}
+
+/// Has a browser keep a session's id.
+pub(super) fn keep(id: &SecretString, is_secure: bool) -> Option<HeaderValue> {
+    set(id.expose_secret(), LIFETIME.whole, is_secure)
+}
+
+/// Has a browser forget it.
+pub(super) fn forget(is_secure: bool) -> Option<HeaderValue> {
+    set("", time::Duration::ZERO, is_secure)
+}
+
+/// Not `Strict`: a link from a chat or a mail would then end at the sign-in. `Lax` is not relied on: writes carry a token.
+fn set(value: &str, age: time::Duration, is_secure: bool) -> Option<HeaderValue> {
+    let cookie = Cookie::build((name(is_secure), value)).path("/").http_only(true).same_site(SameSite::Lax);
+    let mut value = HeaderValue::try_from(cookie.secure(is_secure).max_age(age).build().to_string()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn name(is_secure: bool) -> &'static str {
+    if is_secure { SECURE } else { PLAIN }
+}

@@ -1,0 +1,268 @@
+//! Who asks: found out once for each request, before any route is looked at. Four ways lead in: an API token, a header of
+//! a trusted proxy, the cookie of a session, and, on loopback as long as there are no accounts, being there. What somebody
+//! may do is said by `core::access`, not here.
+
+mod cookies;
+mod csrf;
+pub(super) mod sign_in;
+mod visitor;
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use secrecy::SecretString;
+use time::OffsetDateTime;
+use warp::http::{HeaderMap, HeaderName, header};
+
+use self::visitor::Pass;
+pub(super) use self::visitor::signed;
+pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, Sent, Via, Visitor, visitor, writer};
+use super::refusal::Refusal;
+use crate::{
+    config::{Access, Forward},
+    core::access::{
+        Person, Role,
+        origin::{Told, is_local},
+        range::seen_through,
+        throttle::Throttle,
+    },
+    passwords::Passwords,
+    store::{Lifetime, Store},
+};
+
+/// How long a session lives.
+pub const LIFETIME: Lifetime = Lifetime { idle: time::Duration::hours(12), whole: time::Duration::days(7) };
+/// How long the database may take to say whether there are accounts.
+const ASK: Duration = Duration::from_secs(2);
+/// How long it is not asked again when it did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// The most characters of a name that a proxy says.
+const LONGEST_NAME: usize = 128;
+/// Who asks while nobody has to sign in.
+const LOCAL: &str = "local";
+
+/// Tells the time; tests have their own.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// Everything needed to tell who asks.
+pub struct Auth {
+    store: Arc<Store>,
+    access: Access,
+    clock: Clock,
+    passwords: Passwords,
+    throttle: Mutex<Throttle>,
+    /// Whether nobody has to sign in while there are no accounts.
+    may_be_open: bool,
+    /// Whether only this machine can ask at all.
+    is_on_loopback: bool,
+    accounts: Mutex<Known>,
+}
+
+/// What the database said last of whether there are accounts.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    has_accounts: bool,
+    silent_since: Option<Instant>,
+}
+
+impl Auth {
+    /// Looks at what there is, and refuses to serve beyond this machine when nobody could sign in.
+    pub async fn open(store: Arc<Store>, access: Access, listen: SocketAddr, clock: Clock) -> Result<Arc<Self>> {
+        let has_accounts = store.has_accounts().await?;
+        let is_on_loopback = listen.ip().to_canonical().is_loopback();
+        let is_known_elsewhere = access.url.as_ref().filter(|url| !is_local(url.host()));
+        const WAY_OUT: &str = "make an account with agentpod account add NAME --role operator, or name a proxy that signs people in \
+                               with --trusted-proxy and --forward-auth-header";
+        if !has_accounts && access.forward.is_none() {
+            if !is_on_loopback {
+                bail!(
+                    "--listen {listen} can be reached from other machines, and nobody would have to sign in: {WAY_OUT}, or listen on \
+                     127.0.0.1"
+                );
+            }
+            if let Some(url) = is_known_elsewhere {
+                bail!(
+                    "--dashboard-url {url} is an address for other machines, and nobody would have to sign in: {WAY_OUT}"
+                );
+            }
+        }
+        Ok(Arc::new(Self {
+            may_be_open: is_on_loopback && is_known_elsewhere.is_none() && access.forward.is_none(),
+            is_on_loopback,
+            store,
+            access,
+            clock,
+            passwords: Passwords::default(),
+            throttle: Mutex::default(),
+            accounts: Mutex::new(Known { has_accounts, silent_since: None }),
+        }))
+    }
+
+    /// Whether nobody has to sign in just now.
+    pub async fn is_open(&self) -> bool {
+        self.may_be_open && !self.has_accounts().await
+    }
+
+    /// Whether browsers speak TLS with us.
+    pub fn is_secure(&self) -> bool {
+        self.access.is_secure()
+    }
+
+    /// What a browser says about where a request comes from, put beside our own address.
+    pub(super) fn is_from_us(&self, headers: &HeaderMap) -> bool {
+        told(headers).is_from_us(self.access.url.as_ref())
+    }
+
+    /// Whether a request came straight from this machine, by a name that only it can mean.
+    pub(super) fn is_from_here(&self, headers: &HeaderMap) -> bool {
+        self.is_on_loopback && !was_passed_on(headers) && told(headers).is_to_us(None)
+    }
+
+    /// Who is behind a request: the peer, or whom a trusted proxy names.
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let all: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        if all.is_empty() {
+            peer.to_canonical()
+        } else {
+            seen_through(peer, &all.join(","), &self.access.trusted_proxies)
+        }
+    }
+
+    /// Who asks.
+    pub(super) async fn who(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+        if let Some(token) = bearer(headers) {
+            let found = self.store.api_token(&token, (self.clock)()).await?;
+            let person = found.ok_or_else(|| {
+                Refusal::unauthorized(
+                    "this API token is not known, or not good any more; make one with agentpod account token",
+                )
+            })?;
+            return Ok(Visitor::by_token(person, token));
+        }
+        if let Some(forward) = &self.access.forward
+            && self.access.trusted_proxies.iter().any(|range| range.contains(peer))
+            && let Some(name) = one(headers, &forward.user)?
+        {
+            return Ok(Visitor::new(self.vouched_for(forward, name, headers).await?, Via::Proxy));
+        }
+        if let Some(id) = cookies::session(headers, self.is_secure())
+            && let Some(person) = self.store.session(&id, LIFETIME, (self.clock)()).await?
+        {
+            return Visitor::by_session(person, id);
+        }
+        if self.is_open().await {
+            if was_passed_on(headers) {
+                return Err(Refusal::forbidden(
+                    "a proxy passed this on, and nobody would have to sign in; make an account with agentpod account add",
+                ));
+            }
+            if !told(headers).is_to_us(self.access.url.as_ref()) {
+                return Err(Refusal::forbidden(
+                    "without accounts AgentPod answers only to localhost, 127.0.0.1 and [::1]; use one of them, say --dashboard-url, \
+                     or make an account",
+                ));
+            }
+            let person = Person { name: LOCAL.into(), role: Role::Operator, tenant: None };
+            return Ok(Visitor::new(person, Via::Loopback));
+        }
+        Err(Refusal::unknown_visitor())
+    }
+
+    /// Whether somebody would still be let in as who they were: for what goes on after its request, as a WebSocket does.
+    /// While the database is away nobody is thrown out.
+    pub async fn is_still_in(&self, visitor: &Visitor) -> bool {
+        let now = (self.clock)();
+        let found = match (visitor.pass(), visitor.via) {
+            (Pass::Session(id, _), _) => self.store.session(id, LIFETIME, now).await,
+            (Pass::Token(token), _) => self.store.api_token(token, now).await,
+            (Pass::None, Via::Loopback) => return self.is_open().await,
+            (Pass::None, _) => {
+                let account = self.store.account(&visitor.person.name).await;
+                return !account.is_ok_and(|found| found.is_some_and(|(account, _)| !account.is_enabled()));
+            }
+        };
+        found.map_or(true, |person| person.as_ref() == Some(&visitor.person))
+    }
+
+    /// Somebody whom a trusted proxy names: with the role of their account if they have one, else by their groups.
+    async fn vouched_for(&self, forward: &Forward, name: &str, headers: &HeaderMap) -> Result<Person, Refusal> {
+        if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(Refusal::forbidden("the proxy names somebody by a name that cannot be one"));
+        }
+        if let Some((account, _)) = self.store.account(name).await? {
+            if !account.is_enabled() {
+                return Err(Refusal::forbidden(format!("the account {name} is disabled")));
+            }
+            return Ok(account.person);
+        }
+        let groups = one(headers, &forward.groups)?.unwrap_or_default();
+        let is_operator = groups.split(',').any(|group| forward.operator_groups.iter().any(|own| own == group.trim()));
+        let role = if is_operator { Role::Operator } else { Role::Viewer };
+        Ok(Person { name: name.to_owned(), role, tenant: None })
+    }
+
+    /// Whether there are accounts; while the database is away, what it said last. Asked each time, so that the first
+    /// account closes the door at once.
+    async fn has_accounts(&self) -> bool {
+        let known = *self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.silent_since.is_some_and(|since| since.elapsed() < ASK_AGAIN) {
+            return known.has_accounts;
+        }
+        let said = tokio::time::timeout(ASK, self.store.has_accounts()).await.ok().and_then(Result::ok);
+        let mut known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        match said {
+            Some(has_accounts) => *known = Known { has_accounts, silent_since: None },
+            None => known.silent_since = Some(Instant::now()),
+        }
+        known.has_accounts
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("access", &self.access)
+            .field("may_be_open", &self.may_be_open)
+            .finish_non_exhaustive()
+    }
+}
+
+fn told(headers: &HeaderMap) -> Told<'_> {
+    // Said twice is said by nobody: which of them would be true?
+    let text = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map(|value| value.to_str().unwrap_or_default());
+        if values.next().is_some() { Some("") } else { value }
+    };
+    let fetch_site = text(HeaderName::from_static("sec-fetch-site"));
+    Told { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
+}
+
+/// Whether some proxy passed a request on.
+fn was_passed_on(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
+}
+
+/// The one value of a header. A second one was not written by the proxy that is trusted.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::forbidden(format!("the header {name} is there twice; the proxy must replace it")));
+    }
+    match value.map(|value| std::str::from_utf8(value.as_bytes()).map(str::trim)) {
+        None | Some(Ok("")) => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) => Err(Refusal::forbidden(format!("the header {name} is no text"))),
+    }
+}

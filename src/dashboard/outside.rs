@@ -1,0 +1,65 @@
+//! What every answer gets on its way out: refusals written as page or problem, and the headers that tell browsers how
+//! little such a page may do.
+
+use warp::{
+    Reply,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    reply::Response,
+};
+
+use super::{gate, refusal::Refusal};
+
+/// Scripts and styles from us alone and none within a page, so that a name or log line with HTML in it stays text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// A year.
+const TRANSPORT: &str = "max-age=31536000";
+/// `same-origin` and not `no-referrer`: with the latter browsers send `Origin: null` with our own forms.
+const ALWAYS: [(&str, &str); 7] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+];
+
+/// Writes the refusal that an answer carries, or sends to the sign-in whoever can use one.
+pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    let for_program = gate::is_for_program(uri.path());
+    if refusal.status == StatusCode::UNAUTHORIZED && !for_program {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let next = if *method == Method::GET && path != "/" {
+            format!("/?{}", form_urlencoded::Serializer::new(String::new()).append_pair("next", path).finish())
+        } else {
+            "/".into()
+        };
+        return warp::reply::with_header(StatusCode::SEE_OTHER, header::LOCATION, next).into_response();
+    }
+    let mut answer = refusal.answer(for_program, headers);
+    if refusal.status == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
+        // An address is there for looking or for asking, and the one was tried.
+        let allowed = match *method {
+            Method::GET | Method::HEAD => "POST",
+            Method::POST => "GET, HEAD",
+            _ => "GET, HEAD, POST",
+        };
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    }
+    answer
+}
+
+/// Puts the headers on an answer.
+pub(super) fn add_headers(headers: &mut HeaderMap, path: &str, is_secure: bool) {
+    for (name, value) in ALWAYS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if is_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
+    }
+    // What somebody saw is not there for the next person at the same machine. A handler may say otherwise.
+    if !path.starts_with("/assets/") && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}

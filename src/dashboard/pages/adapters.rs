@@ -1,0 +1,185 @@
+//! `/dashboard/adapters`: each kind of agent, with its settings as a table that can be read.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Page, words::Fact};
+
+/// The adapters.
+#[derive(Debug, Clone, Serialize)]
+pub struct Adapters {
+    /// Each.
+    pub adapters: Vec<AdapterCard>,
+}
+
+/// An adapter.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterCard {
+    /// Its name.
+    pub name: String,
+    /// The agent's own name.
+    pub title: String,
+    /// One sentence about the agent.
+    pub description: String,
+    /// How many pods are on it, in words.
+    pub pods: String,
+    /// What else is known.
+    pub facts: Vec<Fact>,
+    /// Its settings.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Where it stands: `telegram.allowFrom`.
+    pub path: String,
+    /// What it takes, in words.
+    pub kind: String,
+    /// Whether it has to be given.
+    pub required: bool,
+    /// What it is when not given.
+    pub default: String,
+    /// What it is for.
+    pub text: String,
+    /// What it may be.
+    pub limits: String,
+}
+
+/// The settings of a schema, those inside others after them.
+pub fn settings(schema: &Value) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    collect("", schema, &mut settings);
+    settings
+}
+
+fn collect(above: &str, schema: &Value, settings: &mut Vec<Setting>) {
+    let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{above}{name}");
+        settings.push(Setting {
+            kind: kind(inner),
+            required: required(name),
+            default: inner.get("default").filter(|value| **value != "").map(ToString::to_string).unwrap_or_default(),
+            text: text(inner),
+            limits: limits(inner),
+            path: path.clone(),
+        });
+        collect(&format!("{path}."), inner, settings);
+    }
+}
+
+fn text(schema: &Value) -> String {
+    let word = |key: &str| schema[key].as_str().unwrap_or_default();
+    match (word("title"), word("description")) {
+        ("", text) | (text, "") => text.into(),
+        (title, text) => format!("{title}: {text}"),
+    }
+}
+
+/// What a value is, in words: `text`, `whole number`, `list of texts`.
+pub fn kind(schema: &Value) -> String {
+    if schema["enum"].is_array() {
+        return "one of".into();
+    }
+    let word = schema["type"].as_str().unwrap_or("anything");
+    match word {
+        "string" => "text".into(),
+        "integer" => "whole number".into(),
+        "boolean" => "yes or no".into(),
+        "array" => format!("list of {}", plural(&kind(&schema["items"]))),
+        "object" => "group".into(),
+        other => other.into(),
+    }
+}
+
+fn plural(kind: &str) -> String {
+    match kind {
+        "one of" | "anything" => "values".into(),
+        "yes or no" => "yes or no".into(),
+        other => format!("{other}s"),
+    }
+}
+
+fn limits(schema: &Value) -> String {
+    let mut limits = Vec::new();
+    if let Some(values) = schema["enum"].as_array() {
+        let words: Vec<String> =
+            values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+        limits.push(words.join(", "));
+    }
+    for (key, say) in [
+        ("minimum", "at least"),
+        ("maximum", "at most"),
+        ("minLength", "characters at least"),
+        ("maxLength", "characters at most"),
+        ("minItems", "entries at least"),
+        ("maxItems", "entries at most"),
+        ("pattern", "matches"),
+    ] {
+        match &schema[key] {
+            Value::Null => {}
+            Value::String(text) => limits.push(format!("{say} {text}")),
+            number if say.starts_with("at ") => limits.push(format!("{say} {number}")),
+            number => limits.push(format!("{number} {say}")),
+        }
+    }
+    limits.join("; ")
+}
+
+impl Page for Adapters {
+    const TEMPLATE: &'static str = "adapters.html";
+    const TAB: &'static str = "adapters";
+
+    fn title(&self) -> String {
+        "Adapters".into()
+    }
+
+    fn sample() -> Self {
+        let schema = super::fields::sample_schema();
+        let card =
+            |name: &str, title: &str, description: &str, pods: &str, image: &str, settings: Vec<Setting>| AdapterCard {
+                name: name.into(),
+                title: title.into(),
+                description: description.into(),
+                pods: pods.into(),
+                facts: vec![Fact::code("Image", image), Fact::words("Port", "8080")],
+                settings,
+            };
+        Self {
+            adapters: vec![
+                card(
+                    "openclaw",
+                    "OpenClaw",
+                    "A personal AI assistant with its own gateway, chat channels and tools.",
+                    "31 pods",
+                    "agentpod/openclaw:2026.9.6",
+                    settings(&schema),
+                ),
+                card(
+                    "echo",
+                    "Echo",
+                    "A small agent of our own that shows what it was given.",
+                    "1 pod",
+                    "agentpod/echo:1",
+                    Vec::new(),
+                ),
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_becomes_lines_that_can_be_read() {
+        let settings = settings(&super::super::fields::sample_schema());
+        let line = |path: &str| settings.iter().find(|setting| setting.path == path).unwrap();
+        assert_eq!(line("logLevel").limits, "error, warn, info, debug");
+        assert_eq!(line("fallbackModels").kind, "list of texts");
+        assert!(line("telegram.allowFrom").required);
+        assert_eq!(line("maxTurns").limits, "at least 1; at most 100");
+    }
+}

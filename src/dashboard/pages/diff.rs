@@ -1,0 +1,156 @@
+//! Two texts line by line: what is, and what should be. Unchanged stretches are folded, and within changed lines the words
+//! that differ are marked.
+
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+/// Unchanged lines kept around a change.
+const AROUND: usize = 3;
+
+/// A difference as it is shown.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Diff {
+    /// Whether both sides are known.
+    pub known: bool,
+    /// Why one is not.
+    pub why: String,
+    /// Whether they differ.
+    pub changed: bool,
+    /// The lines, if so.
+    pub rows: Vec<DiffRow>,
+    /// The text of both, if not.
+    pub text: String,
+}
+
+/// A line of a difference.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiffRow {
+    /// `same`, `gone`, `come`, or `skip` for lines that are left out.
+    pub kind: &'static str,
+    /// Its number in what is.
+    pub old: String,
+    /// Its number in what should be.
+    pub new: String,
+    /// ` `, `−`, `+`.
+    pub sign: &'static str,
+    /// What it says, in parts.
+    pub parts: Vec<Part>,
+    /// What is said of lines that are left out.
+    pub text: String,
+}
+
+/// A part of a line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Part {
+    /// What it says.
+    pub text: String,
+    /// Whether it is what differs.
+    pub strong: bool,
+}
+
+impl Diff {
+    /// What is known on one side only, or on none.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self { why: why.into(), ..Self::default() }
+    }
+
+    /// From what is to what should be.
+    pub fn of(actual: &str, desired: &str) -> Self {
+        let diff = TextDiff::from_lines(actual, desired);
+        let groups = diff.grouped_ops(AROUND);
+        let mut rows = Vec::new();
+        let mut shown_to = 0;
+        for group in &groups {
+            let begin = group.first().map_or(0, |op| op.old_range().start);
+            rows.extend(left_out(begin.saturating_sub(shown_to)));
+            for op in group {
+                rows.extend(diff.iter_inline_changes(op).map(|change| {
+                    let (kind, sign) = match change.tag() {
+                        ChangeTag::Equal => ("same", " "),
+                        ChangeTag::Delete => ("gone", "−"),
+                        ChangeTag::Insert => ("come", "+"),
+                    };
+                    let number = |index: Option<usize>| index.map(|index| (index + 1).to_string()).unwrap_or_default();
+                    let parts = change.iter_strings_lossy().map(|(strong, text)| Part {
+                        strong: strong && kind != "same",
+                        text: text.trim_end_matches('\n').into(),
+                    });
+                    DiffRow {
+                        kind,
+                        sign,
+                        old: number(change.old_index()),
+                        new: number(change.new_index()),
+                        parts: parts.filter(|part| !part.text.is_empty()).collect(),
+                        text: String::new(),
+                    }
+                }));
+                shown_to = op.old_range().end;
+            }
+        }
+        rows.extend(left_out(if groups.is_empty() { 0 } else { actual.lines().count().saturating_sub(shown_to) }));
+        let changed = !groups.is_empty();
+        Self {
+            known: true,
+            why: String::new(),
+            changed,
+            rows,
+            text: if changed { String::new() } else { desired.into() },
+        }
+    }
+}
+
+fn left_out(lines: usize) -> Option<DiffRow> {
+    let text = format!("{lines} unchanged line{}", if lines == 1 { "" } else { "s" });
+    (lines > 0).then_some(DiffRow {
+        kind: "skip",
+        sign: "",
+        old: String::new(),
+        new: String::new(),
+        parts: Vec::new(),
+        text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(diff: &Diff) -> Vec<String> {
+        let row = |row: &DiffRow| match row.kind {
+            "skip" => format!("… {}", row.text),
+            _ => format!("{}{}", row.sign, row.parts.iter().map(|part| part.text.as_str()).collect::<String>()),
+        };
+        diff.rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_changed_line_stands_among_its_neighbours_and_the_rest_is_folded() {
+        let text = |nine: &str| {
+            (0..20)
+                .map(|line| if line == 9 { format!("{nine}\n") } else { format!("line {line}\n") })
+                .collect::<String>()
+        };
+        let diff = Diff::of(&text("image: a:1"), &text("image: a:2"));
+        let expected = [
+            "… 6 unchanged lines",
+            " line 6",
+            " line 7",
+            " line 8",
+            "−image: a:1",
+            "+image: a:2",
+            " line 10",
+            " line 11",
+            " line 12",
+            "… 7 unchanged lines",
+        ];
+        assert_eq!(shown(&diff), expected);
+        assert!(diff.rows[4].parts.iter().any(|part| part.strong && part.text.contains('1')));
+    }
+
+    #[test]
+    fn what_is_the_same_is_shown_whole_and_called_unchanged() {
+        let diff = Diff::of("a: 1\nb: 2\n", "a: 1\nb: 2\n");
+        assert!(diff.known && !diff.changed && diff.rows.is_empty());
+        assert_eq!(diff.text, "a: 1\nb: 2\n");
+    }
+}

@@ -1,0 +1,85 @@
+//! Events as pages show them.
+
+use serde::Serialize;
+
+use super::words::{Moment, PodName, Tone, sample_time};
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventLine {
+    /// Its number.
+    pub id: i64,
+    /// How bad it is.
+    pub tone: Tone,
+    /// The pod it is about.
+    pub pod: Option<PodName>,
+    /// What happened.
+    pub message: String,
+    /// Why.
+    pub cause: Option<String>,
+    /// How often.
+    pub count: i32,
+    /// When last.
+    pub at: Moment,
+    /// The container's last log lines and the like.
+    pub details: Option<String>,
+}
+
+/// How bad a kind of event is, by its word.
+pub fn tone(kind: &str) -> Tone {
+    let has = |parts: &[&str]| parts.iter().any(|part| kind.contains(part));
+    if has(&["fail", "crash", "oom", "reject", "refus", "unhealthy", "died", "lost", "ended"]) {
+        Tone::Bad
+    } else if has(&["held", "hold", "rolled", "missing", "pause", "restarted"]) {
+        Tone::Warn
+    } else if has(&["ready", "accepted", "applied", "recovered", "approved"]) {
+        Tone::Good
+    } else {
+        Tone::Idle
+    }
+}
+
+impl EventLine {
+    /// Some for samples.
+    pub fn samples() -> Vec<Self> {
+        let line = |id, tone, pod: Option<(&str, &str)>, message: &str, cause: Option<&str>, count, seconds| Self {
+            id,
+            tone,
+            pod: pod.map(|(tenant, name)| PodName::new(tenant, name)),
+            message: message.into(),
+            cause: cause.map(str::to_owned),
+            count,
+            at: sample_time(seconds),
+            details: None,
+        };
+        let crashed = Self {
+            details: Some("exit code 137, out of memory\nloading model index\nallocated 1.9 GiB\nKilled".into()),
+            ..line(
+                96,
+                Tone::Bad,
+                Some(("dora", "research")),
+                "its container ended (exit code 137, out of memory)",
+                None,
+                5,
+                94,
+            )
+        };
+        let changed = Some("its declaration changed (4be1c09a → 91d7e2f4)");
+        vec![
+            line(98, Tone::Good, Some(("alice", "assistant")), "it is ready", None, 1, 31),
+            line(97, Tone::Idle, Some(("alice", "assistant")), "started alice_assistant-91d7e2f4", changed, 1, 52),
+            crashed,
+            line(95, Tone::Warn, Some(("bob", "chat")), "alma asked for a pause until 14:00:00 UTC", None, 1, 420),
+            line(94, Tone::Good, None, "revision 12 was accepted", None, 1, 680),
+            line(
+                93,
+                Tone::Bad,
+                Some(("erin", "helper")),
+                "it was rolled back: the new container was not ready within 3 min",
+                changed,
+                1,
+                3900,
+            ),
+        ]
+    }
+}

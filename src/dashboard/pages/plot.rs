@@ -1,0 +1,181 @@
+//! A curve over the last hours, as the paths and labels of an SVG: an area, a line, a scale with round numbers. Where nothing
+//! was measured the curve has a gap.
+
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+/// The drawing's inner width and height, in its own units; labels stand to the right of it and below.
+const WIDTH: f64 = 284.0;
+const TOP: f64 = 6.0;
+const BOTTOM: f64 = 92.0;
+
+/// A plot.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plot {
+    /// What is plotted.
+    pub name: &'static str,
+    /// The newest value.
+    pub now: String,
+    /// The most there may be.
+    pub of: Option<String>,
+    /// The plot in words, for who does not see it.
+    pub summary: String,
+    /// The path of the area.
+    pub area: String,
+    /// The path of the curve.
+    pub curve: String,
+    /// Where the limit is, if it is in sight.
+    pub limit: Option<f64>,
+    /// Labels of the values.
+    pub ys: Vec<Label>,
+    /// Labels of the times.
+    pub xs: Vec<Label>,
+}
+
+/// A label on an axis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Label {
+    /// Where.
+    pub at: f64,
+    /// What it says.
+    pub text: String,
+    /// How it is set.
+    pub anchor: &'static str,
+}
+
+/// What is plotted.
+pub struct Series<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// Times, how many seconds each value is good for, and values; oldest first.
+    pub points: &'a [(OffsetDateTime, i32, f64)],
+    /// The most there may be.
+    pub limit: Option<f64>,
+    /// How a value is said.
+    pub say: fn(f64) -> String,
+    /// Whether the scale has powers of two.
+    pub binary: bool,
+}
+
+impl Plot {
+    /// Plots a series over the hours before `now`; nothing without a point.
+    pub fn of(series: &Series<'_>, hours: i64, now: OffsetDateTime) -> Option<Self> {
+        let begin = now - Duration::hours(hours);
+        let points: Vec<_> = series.points.iter().filter(|(at, ..)| *at >= begin && *at <= now).collect();
+        let newest = points.last()?.2;
+        let most = points.iter().map(|point| point.2).fold(0.0, f64::max);
+        let top = ceiling(most.max(1e-9), series.binary);
+        let x = |at: OffsetDateTime| {
+            ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0
+        };
+        let y = |value: f64| ((BOTTOM - value / top * (BOTTOM - TOP)) * 10.0).round() / 10.0;
+        let (mut area, mut curve) = (String::new(), String::new());
+        let mut previous: Option<(OffsetDateTime, f64)> = None;
+        for (at, seconds, value) in points.iter().copied() {
+            let (here, height) = (x(*at), y(*value));
+            let goes_on =
+                previous.is_some_and(|(before, _)| *at - before <= Duration::seconds(i64::from(*seconds) * 3));
+            if goes_on {
+                curve.push_str(&format!("L{here} {height}"));
+                area.push_str(&format!("L{here} {height}"));
+            } else {
+                close(&mut area, previous);
+                curve.push_str(&format!("M{here} {height}"));
+                area.push_str(&format!("M{here} {BOTTOM}L{here} {height}"));
+            }
+            previous = Some((*at, here));
+        }
+        close(&mut area, previous);
+        let label = |at, text, anchor| Label { at, text, anchor };
+        let ys = [0.0, 0.5, 1.0].map(|part| label(y(top * part), (series.say)(top * part), "start")).into();
+        let hour = |hours: i64| if hours == 0 { "now".to_owned() } else { format!("{hours} h ago") };
+        let xs = vec![
+            label(0.0, hour(hours), "start"),
+            label(WIDTH / 2.0, hour(hours / 2), "middle"),
+            label(WIDTH, hour(0), "end"),
+        ];
+        let limit = series.limit.filter(|limit| *limit > 0.0 && *limit <= top).map(y);
+        let least = points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min);
+        let say = series.say;
+        let summary = format!(
+            "{} over the last {hours} hours: now {}, from {} to {}",
+            series.name,
+            say(newest),
+            say(least),
+            say(most)
+        );
+        Some(Self {
+            name: series.name,
+            now: say(newest),
+            of: series.limit.map(say),
+            summary,
+            area,
+            curve,
+            limit,
+            ys,
+            xs,
+        })
+    }
+}
+
+/// Brings the area down to the ground where the curve ended.
+fn close(area: &mut String, previous: Option<(OffsetDateTime, f64)>) {
+    if let Some((_, x)) = previous {
+        area.push_str(&format!("L{x} {BOTTOM}Z"));
+    }
+}
+
+/// The next round number: of the powers of two, or 1, 2, 5 and their tens.
+fn ceiling(value: f64, binary: bool) -> f64 {
+    if binary {
+        return 2f64.powf(value.max(1.0).log2().ceil());
+    }
+    let ten = 10f64.powf(value.log10().floor());
+    [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * ten).find(|step| *step >= value * 0.999).unwrap_or(value)
+}
+
+/// A made-up day of memory, for samples.
+pub fn sample_points(now: OffsetDateTime, height: f64) -> Vec<(OffsetDateTime, i32, f64)> {
+    let value = |step: i64| {
+        let wave = ((step as f64) / 9.0).sin() * 0.12 + ((step as f64) / 2.3).sin() * 0.05;
+        height * (0.55 + wave + if (90..110).contains(&step) { 0.25 } else { 0.0 })
+    };
+    (0..144)
+        .filter(|step| !(40..47).contains(step))
+        .map(|step| (now - Duration::minutes((143 - step) * 10), 600, value(step)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dashboard::pages::words::{SAMPLE_NOW, mebibytes};
+
+    fn plot(points: &[(OffsetDateTime, i32, f64)]) -> Option<Plot> {
+        Plot::of(&Series { name: "Memory", points, limit: Some(2048.0), say: mebibytes, binary: true }, 24, SAMPLE_NOW)
+    }
+
+    #[test]
+    fn a_curve_ends_where_nothing_was_measured_and_begins_anew() {
+        let at = |minutes| SAMPLE_NOW - Duration::minutes(minutes);
+        let plot =
+            plot(&[(at(60), 600, 100.0), (at(50), 600, 120.0), (at(10), 600, 90.0), (at(0), 600, 95.0)]).unwrap();
+        assert_eq!(plot.curve.matches('M').count(), 2, "{}", plot.curve);
+        assert_eq!(plot.area.matches('Z').count(), 2, "{}", plot.area);
+        assert_eq!(plot.ys.iter().map(|label| label.text.as_str()).collect::<Vec<_>>(), ["0 MiB", "64 MiB", "128 MiB"]);
+        assert_eq!(plot.summary, "Memory over the last 24 hours: now 95 MiB, from 90 MiB to 120 MiB");
+        assert_eq!(plot.limit, None, "the limit is far above what is in sight");
+    }
+
+    #[test]
+    fn nothing_measured_is_no_plot() {
+        assert!(plot(&[]).is_none());
+        assert!(plot(&[(SAMPLE_NOW - Duration::days(3), 600, 1.0)]).is_none());
+    }
+
+    #[test]
+    fn the_scale_ends_at_a_round_number() {
+        assert_eq!([0.4, 3.0, 42.0, 100.0, 101.0].map(|value| ceiling(value, false)), [0.5, 5.0, 50.0, 100.0, 200.0]);
+        assert_eq!(ceiling(812.0, true), 1024.0);
+    }
+}

@@ -1,0 +1,174 @@
+//! `/dashboard/pods/T/P`: one pod, and why it is as it is.
+
+use serde::Serialize;
+
+use super::{
+    Page,
+    diff::Diff,
+    events::EventLine,
+    plot::{Plot, Series, sample_points},
+    words::{Fact, Look, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
+};
+
+/// How many hours of usage are shown.
+pub const USAGE_HOURS: i64 = 24;
+
+/// A pod.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pod {
+    /// Which.
+    pub pod: PodName,
+    /// Its phase.
+    pub look: Look,
+    /// Why, as a sentence.
+    pub message: String,
+    /// Where it answers, if it is declared.
+    pub url: Option<String>,
+    /// Whether it is declared.
+    pub declared: bool,
+    /// Whether who looks may ask for something.
+    pub may_ask: bool,
+    /// The pause that stands.
+    pub paused: Option<Paused>,
+    /// What was asked for and is not done yet.
+    pub requests: Vec<Asked>,
+    /// What is true of it.
+    pub conditions: Vec<ConditionRow>,
+    /// What the last round decided, as text; empty when nothing is to be done.
+    pub plan: String,
+    /// What should be against what is.
+    pub diff: Diff,
+    /// How many hours of usage are plotted.
+    pub usage_hours: i64,
+    /// What it used.
+    pub plots: Vec<Plot>,
+    /// What happened to it.
+    pub events: Vec<EventLine>,
+    /// What else is known.
+    pub facts: Vec<Fact>,
+    /// Its settings as YAML.
+    pub config: String,
+    /// Its secrets: where they stand.
+    pub secrets: Vec<SecretPlace>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, Serialize)]
+pub struct Paused {
+    /// Who asked for it.
+    pub by: String,
+    /// When.
+    pub at: Moment,
+    /// Until when; `None`: until somebody resumes it.
+    pub until: Option<Moment>,
+}
+
+/// A request that is not done yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// What was asked for.
+    pub what: String,
+    /// By whom.
+    pub by: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// A condition.
+#[derive(Debug, Clone, Serialize)]
+pub struct ConditionRow {
+    /// Its name.
+    pub name: String,
+    /// Whether it is so.
+    pub tone: Tone,
+    /// The same in a word.
+    pub word: &'static str,
+    /// Why, as one word.
+    pub reason: String,
+    /// Why, as a sentence.
+    pub message: String,
+    /// Since when.
+    pub since: Option<Moment>,
+}
+
+/// A secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct SecretPlace {
+    /// The variable.
+    pub name: String,
+    /// What is known of its value, never the value.
+    pub place: String,
+}
+
+impl Page for Pod {
+    const TEMPLATE: &'static str = "pod.html";
+    const TAB: &'static str = "pods";
+
+    fn title(&self) -> String {
+        self.pod.id.clone()
+    }
+
+    fn sample() -> Self {
+        let condition = |name: &str, tone, word, reason: &str, message: &str, seconds| ConditionRow {
+            name: name.into(),
+            tone,
+            word,
+            reason: reason.into(),
+            message: message.into(),
+            since: Some(sample_time(seconds)),
+        };
+        let shape = |image: &str, memory: &str, digest: &str| {
+            format!(
+                "image: {image}\nuser: 1000:1000\nmemory: {memory}\ncpus: 2\npids: 512\nnetwork: agentpod-net\nvolume: agentpod_alice_assistant\ndata: /data\n\
+                 read_only_root: true\nenvironment.HOME: /data\nenvironment.OPENCLAW_CONFIG_PATH: /config/openclaw.json\nenvironment.OPENCLAW_NO_AUTO_UPDATE: 1\n\
+                 files./config/openclaw.json: mode 0444, {digest}\nsecrets.ANTHROPIC_API_KEY: mark 5c0e91aa\nlabels.traefik.enable: true\n"
+            )
+        };
+        let series = |name, height, limit, say, binary| {
+            let points = sample_points(SAMPLE_NOW, height);
+            Plot::of(&Series { name, points: &points, limit, say, binary }, USAGE_HOURS, SAMPLE_NOW)
+        };
+        Self {
+            pod: PodName::new("alice", "assistant"),
+            look: Look::of_phase("Starting"),
+            message: "its new container is not ready yet, the old one is kept until it is".into(),
+            url: Some("https://alice.agents.example.com".into()),
+            declared: true,
+            may_ask: true,
+            paused: None,
+            requests: vec![Asked { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
+            conditions: vec![
+                condition("Ready", Tone::Idle, "no", "Starting", "its probe has not answered as it should yet", 52),
+                condition("ConfigApplied", Tone::Good, "yes", "Uploaded", "its files are those that were rendered last", 52),
+                condition("Hardened", Tone::Good, "yes", "AsDeclared", "no capabilities, read-only root, limits in force", 5_184_000),
+                condition("Routed", Tone::Good, "yes", "Routed", "alice.agents.example.com leads to it", 5_184_000),
+            ],
+            plan: "its declaration changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
+            diff: Diff::of(
+                &shape("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
+                &shape("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
+            ),
+            usage_hours: USAGE_HOURS,
+            plots: [
+                series("Memory", 1400.0, Some(2048.0), mebibytes as fn(f64) -> String, true),
+                series("Processor", 40.0, None, percent, false),
+                series("Storage", 310.0, None, mebibytes, true),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            events: EventLine::samples(),
+            facts: vec![
+                Fact::link("Adapter", "openclaw", "/dashboard/adapters#adapter-openclaw"),
+                Fact::code("Image", "agentpod/openclaw:2026.9.6"),
+                Fact::code("Container", "alice_assistant-91d7e2f4"),
+                Fact::code("Digest", "91d7e2f4"),
+                Fact::code("Revision", "#12"),
+                Fact::words("Restarts", "0"),
+                Fact::at("Declared", sample_time(5_184_000)),
+            ],
+            config: "model: anthropic/claude-sonnet-4-6\nfallbackModels: []\nheartbeat: 30m\nchatCompletions: false\nproviders:\n  local:\n    apiKey: '[hidden]'\nlogLevel: info\n".into(),
+            secrets: vec![SecretPlace { name: "ANTHROPIC_API_KEY".into(), place: "value known by its mark 5c0e91aa".into() }],
+        }
+    }
+}

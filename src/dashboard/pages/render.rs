@@ -1,0 +1,72 @@
+//! Templates and assets as they are part of the program. Everything put into a page is escaped, a name that is not there is
+//! an error, and nothing is read from disk.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context, syntax::SyntaxConfig, value::Serde,
+};
+use serde::Serialize;
+
+use super::{Frame, Page};
+
+macro_rules! templates {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../templates/dashboard/", $name)))),*]
+    };
+}
+
+/// Every template by its name.
+const TEMPLATES: [(&str, &str); 16] = templates![
+    "adapters.html",
+    "base.html",
+    "field.html",
+    "logs.html",
+    "macros.html",
+    "new.html",
+    "overview.html",
+    "plain.html",
+    "pod.html",
+    "pods.html",
+    "refusal.html",
+    "settings.html",
+    "sign-in.html",
+    "source.html",
+    "tenant.html",
+    "tenants.html",
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> =
+    LazyLock::new(|| environment(TEMPLATES.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()))));
+
+/// An environment with these templates. One that does not compile is not in it; a test renders every one.
+pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        environment.set_syntax(syntax);
+    }
+    let assets: BTreeMap<&str, String> = super::super::assets::all().map(|asset| (asset.file, asset.path())).collect();
+    environment.add_function("asset", move |file: &str| -> Result<Value, Error> {
+        let missing = || Error::new(ErrorKind::InvalidOperation, format!("there is no asset {file}"));
+        // Our own addresses need no escaping, and are many on a page.
+        assets.get(file).cloned().map(Value::from_safe_string).ok_or_else(missing)
+    });
+    for (name, text) in templates {
+        if let Err(error) = environment.add_template_owned(name.clone(), text) {
+            tracing::error!("the template {name} cannot be read: {error:#}");
+        }
+    }
+    environment
+}
+
+/// A whole page.
+pub fn document<P: Page>(frame: &Frame, page: &P) -> Result<String, Error> {
+    ENVIRONMENT.get_template(P::TEMPLATE)?.render(context! { frame => Serde(frame), page => Serde(page) })
+}
+
+/// A template that stands for itself, like the sign-in.
+pub fn fragment(template: &str, values: &impl Serialize) -> Result<String, Error> {
+    ENVIRONMENT.get_template(template)?.render(Serde(values))
+}

@@ -1,0 +1,87 @@
+//! `/dashboard/settings`: how this AgentPod was started, to be read only.
+
+use serde::Serialize;
+
+use super::{
+    Page,
+    words::{Fact, Tone},
+};
+
+/// The settings.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// By what they are about.
+    pub groups: Vec<Group>,
+    /// What somebody should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Settings about one thing.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// What they are about.
+    pub name: String,
+    /// What is set.
+    pub facts: Vec<Fact>,
+}
+
+/// Something somebody should know.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub tone: Tone,
+    /// What it is.
+    pub what: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Page for Settings {
+    const TEMPLATE: &'static str = "settings.html";
+    const TAB: &'static str = "settings";
+
+    fn title(&self) -> String {
+        "Settings".into()
+    }
+
+    fn sample() -> Self {
+        let group = |name: &str, facts| Group { name: name.into(), facts };
+        Self {
+            groups: vec![
+                group(
+                    "Site",
+                    vec![
+                        Fact::code("Domain", "agents.example.com"),
+                        Fact::words("Scheme", "https"),
+                        Fact::code("Proxy", "10.213.0.2, entry point websecure"),
+                        Fact::code("Network", "agentpod-net, 10.213.0.0/20"),
+                    ],
+                ),
+                group(
+                    "Keeping",
+                    vec![
+                        Fact::words("A removed pod's container", "10 min"),
+                        Fact::words("Events", "30 days"),
+                        Fact::words("Usage", "1 day"),
+                    ],
+                ),
+                group(
+                    "Versions",
+                    vec![
+                        Fact::words("AgentPod", "0.1.0"),
+                        Fact::words("Engine", "Docker 27.3.1"),
+                        Fact::words("PostgreSQL", "15.14, a private one"),
+                    ],
+                ),
+            ],
+            findings: vec![
+                Finding { tone: Tone::Good, what: "The engine answers, and its API is new enough.".into(), help: None },
+                Finding {
+                    tone: Tone::Warn,
+                    what: "The disk with the engine's data is 88 % full.".into(),
+                    help: Some("docker image prune removes images that no container uses".into()),
+                },
+            ],
+        }
+    }
+}

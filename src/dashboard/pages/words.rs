@@ -1,0 +1,303 @@
+//! The words of all pages: how a time, an amount or a phase is said, once. Time comes in as an argument.
+
+use serde::Serialize;
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// A time as pages show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moment {
+    /// For programs.
+    pub iso: String,
+    /// How far it is: `3 min ago`, `in 2 h`.
+    pub ago: String,
+    /// In full: `24 Nov 2026, 12:34:56 UTC`.
+    pub full: String,
+}
+
+impl Moment {
+    /// `at`, seen from `now`.
+    pub fn new(at: OffsetDateTime, now: OffsetDateTime) -> Self {
+        let at = at.to_offset(UtcOffset::UTC);
+        let (hour, minute, second) = at.to_hms();
+        let month = &at.month().to_string()[..3];
+        Self {
+            // With whole seconds, so that the same moment is always the same text.
+            iso: at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default(),
+            ago: distance((now - at).whole_seconds()),
+            full: format!("{} {month} {}, {hour:02}:{minute:02}:{second:02} UTC", at.day(), at.year()),
+        }
+    }
+}
+
+/// Seconds, the past being positive, as people say them.
+fn distance(seconds: i64) -> String {
+    let amount = match seconds.abs() {
+        0..=4 if seconds >= 0 => return "just now".into(),
+        whole @ 0..60 => format!("{whole} s"),
+        whole @ 60..3600 => format!("{} min", whole / 60),
+        whole @ 3600..172_800 => format!("{} h", whole / 3600),
+        whole => format!("{} d", whole / 86_400),
+    };
+    if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
+}
+
+/// How something is, for choosing a colour and a shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// Well.
+    Good,
+    /// Under way.
+    Busy,
+    /// Somebody should look.
+    Warn,
+    /// Broken.
+    Bad,
+    /// At rest, or of no weight.
+    Idle,
+}
+
+/// A word with its tone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Look {
+    /// The word.
+    pub word: String,
+    /// Its tone.
+    pub tone: Tone,
+}
+
+impl Look {
+    /// A word.
+    pub fn new(word: impl Into<String>, tone: Tone) -> Self {
+        Self { word: word.into(), tone }
+    }
+
+    /// A phase, by its word.
+    pub fn of_phase(word: &str) -> Self {
+        let tone = match word {
+            "Running" => Tone::Good,
+            "Pending" | "Pulling" | "Starting" => Tone::Busy,
+            "Held" | "RolledBack" | "Unknown" => Tone::Warn,
+            "Unhealthy" | "CrashLoopBackOff" => Tone::Bad,
+            _ => Tone::Idle,
+        };
+        Self::new(word, tone)
+    }
+}
+
+/// A pod's name and the address of its page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PodName {
+    /// `tenant/pod`.
+    pub id: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// Its own name.
+    pub name: String,
+    /// The address of its page.
+    pub path: String,
+}
+
+impl PodName {
+    /// A pod by its tenant and name. Both are DNS labels, so they can stand in an address.
+    pub fn new(tenant: &str, name: &str) -> Self {
+        Self {
+            id: format!("{tenant}/{name}"),
+            tenant: tenant.into(),
+            name: name.into(),
+            path: format!("/dashboard/pods/{tenant}/{name}"),
+        }
+    }
+}
+
+/// A revision as it stands in a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mark {
+    /// What is shown.
+    pub short: String,
+    /// All of it.
+    pub hash: String,
+    /// The commit it is, if it is one.
+    pub commit: Option<String>,
+    /// The commit's first line.
+    pub subject: Option<String>,
+    /// Who made the commit.
+    pub author: Option<String>,
+}
+
+impl Mark {
+    /// A revision by its number and the hash of its files.
+    pub fn of(id: i64, hash: &str) -> Self {
+        let short: String = hash.chars().take(8).collect();
+        Self { short: format!("#{id} {short}"), hash: hash.into(), commit: None, subject: None, author: None }
+    }
+
+    /// A revision of which only the number is known.
+    pub fn number(id: i64) -> Self {
+        Self { short: format!("#{id}"), hash: format!("revision {id}"), commit: None, subject: None, author: None }
+    }
+}
+
+/// One fact of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fact {
+    /// What it is about.
+    pub name: String,
+    /// What is so.
+    pub text: String,
+    /// Whether it is to be shown as code.
+    pub code: bool,
+    /// Where it leads.
+    pub href: Option<String>,
+    /// The fact is a time.
+    pub at: Option<Moment>,
+}
+
+impl Fact {
+    /// A fact in words.
+    pub fn words(name: &str, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), code: false, href: None, at: None }
+    }
+
+    /// A fact that is a name, a path or a number of its own kind.
+    pub fn code(name: &str, text: impl Into<String>) -> Self {
+        Self { code: true, ..Self::words(name, text) }
+    }
+
+    /// A fact that leads somewhere.
+    pub fn link(name: &str, text: impl Into<String>, href: impl Into<String>) -> Self {
+        Self { href: Some(href.into()), ..Self::words(name, text) }
+    }
+
+    /// A fact that is a time.
+    pub fn at(name: &str, at: Moment) -> Self {
+        Self { at: Some(at), ..Self::words(name, "") }
+    }
+}
+
+/// How much of something is used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Meter {
+    /// What.
+    pub name: String,
+    /// How much.
+    pub used: String,
+    /// Of how much; empty without a limit.
+    pub of: String,
+    /// The bar, of 100.
+    pub width: f64,
+    /// More, in words.
+    pub note: String,
+    /// Its tone: near the limit somebody should look.
+    pub tone: Tone,
+}
+
+impl Meter {
+    /// A meter; `most` of `None` is no limit.
+    pub fn new(name: &str, used: f64, most: Option<f64>, say: impl Fn(f64) -> String) -> Self {
+        let share = most.filter(|most| *most > 0.0).map_or(0.0, |most| used / most);
+        Self {
+            name: name.into(),
+            used: say(used),
+            of: most.map(&say).unwrap_or_default(),
+            width: (share.clamp(0.0, 1.0) * 1000.0).round() / 10.0,
+            note: String::new(),
+            tone: match share {
+                share if share >= 1.0 => Tone::Bad,
+                share if share >= 0.85 => Tone::Warn,
+                _ => Tone::Good,
+            },
+        }
+    }
+
+    /// The same with more words.
+    #[must_use]
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+}
+
+/// MiB as people say them: `812 MiB`, `1.5 GiB`.
+pub fn mebibytes(amount: f64) -> String {
+    match amount {
+        amount if amount < 1024.0 => format!("{amount:.0} MiB"),
+        amount if amount < 1024.0 * 1024.0 => trim(amount / 1024.0, "GiB"),
+        amount => trim(amount / 1024.0 / 1024.0, "TiB"),
+    }
+}
+
+fn trim(amount: f64, unit: &str) -> String {
+    if amount >= 100.0 || (amount * 10.0).round() % 10.0 == 0.0 {
+        format!("{amount:.0} {unit}")
+    } else {
+        format!("{amount:.1} {unit}")
+    }
+}
+
+/// Hundredths of a processor as people say them: `42 %`; 100 is one processor.
+pub fn percent(amount: f64) -> String {
+    if amount > 0.0 && amount < 10.0 { format!("{amount:.1} %") } else { format!("{amount:.0} %") }
+}
+
+/// Thousandths of a processor as processors: `1.5`.
+pub fn processors(thousandths: f64) -> String {
+    let whole = (thousandths / 10.0).round() / 100.0;
+    format!("{whole}")
+}
+
+/// `1,000 pods`, `1 pod`.
+pub fn count(number: i64, what: &str) -> String {
+    format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// `12,345`.
+pub fn thousands(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + 4);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("-{text}") } else { text }
+}
+
+/// The time of all samples.
+pub const SAMPLE_NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:34:56 UTC);
+
+/// A time so many seconds before that of all samples.
+pub fn sample_time(seconds: i64) -> Moment {
+    Moment::new(SAMPLE_NOW - time::Duration::seconds(seconds), SAMPLE_NOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_by_their_distance() {
+        let told = [0, 4, 5, 59, 60, 3599, 3600, 172_799, 172_800, -90].map(|seconds| sample_time(seconds).ago);
+        let expected =
+            ["just now", "just now", "5 s ago", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "47 h ago"];
+        assert_eq!(told[..8], expected);
+        assert_eq!(told[8..], ["2 d ago", "in 1 min"]);
+        assert_eq!(sample_time(0).full, "24 Nov 2026, 12:34:56 UTC");
+    }
+
+    #[test]
+    fn amounts_are_rounded_to_what_can_be_read() {
+        assert_eq!([812.0, 1024.0, 1536.0, 2_097_152.0].map(mebibytes), ["812 MiB", "1 GiB", "1.5 GiB", "2 TiB"]);
+        assert_eq!([0.0, 0.42, 42.4, 130.0].map(percent), ["0 %", "0.4 %", "42 %", "130 %"]);
+        assert_eq!([500.0, 2000.0, 1250.0].map(processors), ["0.5", "2", "1.25"]);
+        assert_eq!([count(1, "pod"), count(12_345, "pod")], ["1 pod", "12,345 pods"]);
+    }
+
+    #[test]
+    fn a_meter_near_its_limit_is_seen() {
+        let tone = |used| Meter::new("memory", used, Some(100.0), mebibytes).tone;
+        assert_eq!([10.0, 90.0, 100.0].map(tone), [Tone::Good, Tone::Warn, Tone::Bad]);
+        assert_eq!(Meter::new("memory", 5.0, None, mebibytes).of, "");
+    }
+}

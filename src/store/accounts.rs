@@ -1,0 +1,198 @@
+//! Accounts: who may look and ask. Passwords come and go as hashes; what a hash means, others know. Every change leaves
+//! an event that says who made it.
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::{Result, StoreError},
+    events::{self, Event},
+    within,
+};
+use crate::core::access::{Person, Role};
+
+/// An account as it is kept, without its password's hash.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// Who, and what they may do.
+    pub person: Person,
+    /// Whether it can sign in by password.
+    pub has_password: bool,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// Since when nobody gets in by it.
+    pub disabled_at: Option<OffsetDateTime>,
+}
+
+impl Account {
+    /// Whether somebody gets in by it.
+    pub fn is_enabled(&self) -> bool {
+        self.disabled_at.is_none()
+    }
+}
+
+impl Store {
+    /// Whether there is any account, whoever it lets in.
+    pub async fn has_accounts(&self) -> Result<bool> {
+        let query = sqlx::query_scalar("SELECT EXISTS (SELECT FROM accounts)");
+        within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await
+    }
+
+    /// Makes an account; no if the name is taken.
+    pub async fn add_account(
+        &self,
+        person: &Person,
+        password_hash: Option<&str>,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let added = sqlx::query(
+                "INSERT INTO accounts (name, password_hash, role, tenant, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            )
+            .bind(&person.name)
+            .bind(password_hash)
+            .bind(word(person.role))
+            .bind(person.tenant.as_ref().map(|tenant| tenant.as_str()))
+            .bind(now)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+            if added > 0 {
+                let may = match &person.tenant {
+                    Some(tenant) => format!("{} of tenant {tenant}", word(person.role)),
+                    None => word(person.role).to_owned(),
+                };
+                let event = Event::of_none("account_added", format!("account {} was added as {may}", person.name));
+                events::record(&mut transaction, &by(event, actor), now).await?;
+            }
+            transaction.commit().await?;
+            Ok(added > 0)
+        })
+        .await
+    }
+
+    /// Every account, by name.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts ORDER BY name");
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        rows.into_iter().map(Account::try_from).collect()
+    }
+
+    /// An account, and the hash of its password.
+    pub async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
+        let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts WHERE name = $1");
+        let row: Option<Row> =
+            within(PATIENCE, async { Ok(query.bind(name).fetch_optional(&self.pool).await?) }).await?;
+        let Some(mut row) = row else { return Ok(None) };
+        let hash = row.password_hash.take();
+        Ok(Some((row.try_into()?, hash)))
+    }
+
+    /// Removes an account with its sessions and API tokens; no if there is none.
+    pub async fn remove_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
+        let event = Event::of_none("account_removed", format!("account {name} was removed"));
+        self.change_account("DELETE FROM accounts WHERE name = $1", name, None, &by(event, actor), now).await
+    }
+
+    /// Gives an account another password, and ends its sessions; no if there is no such account.
+    pub async fn set_password(&self, name: &str, hash: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
+        let event = Event::of_none("password_changed", format!("account {name} has a new password"));
+        let change = "UPDATE accounts SET password_hash = $2 WHERE name = $1";
+        self.change_account(change, name, Some(Value::Text(hash)), &by(event, actor), now).await
+    }
+
+    /// Lets nobody in by an account any more; no if there is none, or it is so already.
+    pub async fn disable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
+        let event = Event::of_none("account_disabled", format!("account {name} was disabled"));
+        let change = "UPDATE accounts SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL";
+        self.change_account(change, name, Some(Value::Time(now)), &by(event, actor), now).await
+    }
+
+    /// Lets people in by an account again; no if there is none, or it is so already.
+    pub async fn enable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
+        let event = Event::of_none("account_enabled", format!("account {name} was enabled"));
+        let change = "UPDATE accounts SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL";
+        self.change_account(change, name, None, &by(event, actor), now).await
+    }
+
+    /// Makes a change to an account, ends its sessions and says so.
+    async fn change_account(
+        &self,
+        change: &'static str,
+        name: &str,
+        value: Option<Value<'_>>,
+        event: &Event,
+        now: OffsetDateTime,
+    ) -> Result<bool> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            let query = sqlx::query(change).bind(name);
+            let query = match value {
+                None => query,
+                Some(Value::Text(text)) => query.bind(text),
+                Some(Value::Time(time)) => query.bind(time),
+            };
+            let changed = query.execute(&mut *transaction).await?.rows_affected();
+            if changed > 0 {
+                sqlx::query("DELETE FROM sessions WHERE account = $1").bind(name).execute(&mut *transaction).await?;
+                events::record(&mut transaction, event, now).await?;
+            }
+            transaction.commit().await?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+}
+
+/// What a change puts in.
+enum Value<'a> {
+    Text(&'a str),
+    Time(OffsetDateTime),
+}
+
+/// An event with who brought it about.
+pub(super) fn by(event: Event, actor: &str) -> Event {
+    Event { cause: Some(format!("{actor} asked for it")), ..event }
+}
+
+/// A person out of the columns that say who they are.
+pub(super) fn person(name: String, role: &str, tenant: Option<String>) -> Result<Person> {
+    let damaged = |what: &str| StoreError::inconsistent("accounts", name.clone(), what);
+    let role = match role {
+        "viewer" => Role::Viewer,
+        "operator" => Role::Operator,
+        _ => return Err(damaged("role is none that there is")),
+    };
+    let tenant = tenant.map(|tenant| tenant.parse().map_err(|_| damaged("tenant is no tenant's name"))).transpose()?;
+    Ok(Person { name, role, tenant })
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Operator => "operator",
+    }
+}
+
+#[derive(FromRow)]
+struct Row {
+    name: String,
+    password_hash: Option<String>,
+    has_password: bool,
+    role: String,
+    tenant: Option<String>,
+    created_at: OffsetDateTime,
+    disabled_at: Option<OffsetDateTime>,
+}
+
+impl TryFrom<Row> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let Row { name, role, tenant, has_password, created_at, disabled_at, .. } = row;
+        Ok(Self { person: person(name, &role, tenant)?, has_password, created_at, disabled_at })
+    }
+}

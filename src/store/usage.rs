@@ -1,0 +1,86 @@
+//! What pods use: the latest measure of each, and a day of it at falling resolution. The one thing that is written while
+//! everything is at rest; no other table is touched by it.
+
+use time::OffsetDateTime;
+
+use super::{PATIENCE, Store, changes::CHANGED, error::Result, storable, within};
+use crate::core::{names::PodId, usage::Capacity};
+
+/// What was measured of a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Whose.
+    pub pod: PodId,
+    /// MiB of memory.
+    pub memory_mb: i32,
+    /// Processor time, 100 being one processor.
+    pub cpu_percent: f32,
+    /// MiB in its volume, if that is known.
+    pub storage_mb: Option<i32>,
+}
+
+/// What a pass over all pods does, in order: `$1` pods, `$2` time, `$3` to `$5` what was measured.
+const FORGET_OTHERS: &str = "DELETE FROM pod_usage_now WHERE pod_id <> ALL($1)";
+const NOW: &str = "INSERT INTO pod_usage_now (pod_id, at, memory_mb, cpu_percent, storage_mb) \
+     SELECT pods.id, $2, news.memory, news.cpu, news.storage \
+     FROM unnest($1::text[], $3::int[], $4::real[], $5::int[]) AS news (id, memory, cpu, storage) JOIN pods USING (id) \
+     ON CONFLICT (pod_id) DO UPDATE SET at = excluded.at, memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
+       storage_mb = coalesce(excluded.storage_mb, pod_usage_now.storage_mb)";
+const MINUTE: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
+     SELECT pod_id, 60, date_bin('1 minute', at, 'epoch'), memory_mb, cpu_percent, storage_mb FROM pod_usage_now WHERE at = $1 \
+     ON CONFLICT (pod_id, seconds, at) DO UPDATE SET memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
+       storage_mb = excluded.storage_mb";
+/// Spans of ten minutes, once all their minutes are in; also those that ended while nobody measured. Looked for only until
+/// the last one is there.
+const TEN_MINUTES: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
+     SELECT pod_id, 600, span, round(avg(memory_mb))::int, avg(cpu_percent)::real, max(storage_mb) FROM \
+       (SELECT *, date_bin('10 minutes', at, 'epoch') AS span FROM pod_usage WHERE seconds = 60 \
+          AND at < date_bin('10 minutes', $1, 'epoch') AND NOT EXISTS (SELECT FROM pod_usage WHERE seconds = 600 \
+            AND at = date_bin('10 minutes', $1, 'epoch') - interval '10 minutes')) AS minutes \
+     GROUP BY pod_id, span ON CONFLICT DO NOTHING";
+const FORGET_OLD: &str = "DELETE FROM pod_usage WHERE seconds = 60 AND at < $1 - interval '2 hours' \
+     OR seconds = 600 AND at < $1 - interval '1 day'";
+
+impl Store {
+    /// Keeps what a pass over all running pods measured. A pod that is not among them does not run.
+    pub async fn keep_usage(&self, measured: &[Measured], now: OffsetDateTime) -> Result<()> {
+        let keys: Vec<String> = measured.iter().map(|one| one.pod.key()).collect();
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query(FORGET_OTHERS).bind(&keys).execute(&mut *transaction).await?;
+            sqlx::query(NOW)
+                .bind(&keys)
+                .bind(now)
+                .bind(measured.iter().map(|one| one.memory_mb).collect::<Vec<_>>())
+                .bind(measured.iter().map(|one| one.cpu_percent).collect::<Vec<_>>())
+                .bind(measured.iter().map(|one| one.storage_mb).collect::<Vec<_>>())
+                .execute(&mut *transaction)
+                .await?;
+            for query in [MINUTE, TEN_MINUTES, FORGET_OLD] {
+                sqlx::query(query).bind(now).execute(&mut *transaction).await?;
+            }
+            sqlx::query("SELECT pg_notify($1, 'usage')").bind(CHANGED).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Keeps what the machine has.
+    pub async fn keep_host(&self, host: &Capacity, now: OffsetDateTime) -> Result<()> {
+        let mebibytes = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);
+        let query = sqlx::query(
+            "INSERT INTO hosts (node, cpus, memory_mb, disk_mb, disk_free_mb, engine, measured_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (node) DO UPDATE SET cpus = excluded.cpus, memory_mb = excluded.memory_mb, disk_mb = excluded.disk_mb, \
+               disk_free_mb = excluded.disk_free_mb, engine = excluded.engine, measured_at = excluded.measured_at",
+        )
+        .bind(storable(&host.node))
+        .bind(i32::try_from(host.cpus).unwrap_or(i32::MAX))
+        .bind(mebibytes(host.memory))
+        .bind(host.disk.map(|(all, _)| mebibytes(all)))
+        .bind(host.disk.map(|(_, free)| mebibytes(free)))
+        .bind(storable(&host.engine))
+        .bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+}

@@ -1,0 +1,37 @@
+//! What a list of pods can be narrowed to: the kinds of agents and the tenants that there are pods of.
+
+use super::View;
+use crate::store::{PATIENCE, error::Result, within};
+
+/// What there are pods of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// Kinds of agents.
+    pub adapters: Vec<String>,
+    /// Tenants.
+    pub tenants: Vec<String>,
+    /// How many pods there are in all.
+    pub pods: i64,
+}
+
+impl View<'_> {
+    /// What there are pods of, in order; of tenants at most `limit`, and none where there are more.
+    pub async fn choices(&self, limit: usize) -> Result<Choices> {
+        let adapters = "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1";
+        let tenants =
+            "SELECT DISTINCT tenant_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1 LIMIT $2";
+        let (adapters, mut tenants): (Vec<String>, Vec<String>) = within(PATIENCE, async {
+            let pool = &self.store.pool;
+            Ok((
+                sqlx::query_scalar(adapters).bind(self.only()).fetch_all(pool).await?,
+                sqlx::query_scalar(tenants).bind(self.only()).bind(limit as i64 + 1).fetch_all(pool).await?,
+            ))
+        })
+        .await?;
+        if tenants.len() > limit {
+            tenants.clear();
+        }
+        let pods = self.phases().await?.iter().map(|(count, _)| count.pods).sum();
+        Ok(Choices { adapters, tenants, pods })
+    }
+}

@@ -1,0 +1,78 @@
+//! Events in a list, newest first.
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{EventLine, EventQuery, Page, View, cursor};
+use crate::{
+    core::names::PodId,
+    store::{PATIENCE, error::Result, pods::pod_id, within},
+};
+
+const COLUMNS: &str = "e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, e.last_at";
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    pod_id: Option<String>,
+    event_type: String,
+    message: String,
+    cause: Option<String>,
+    revision: Option<i64>,
+    container: Option<String>,
+    details: Option<serde_json::Value>,
+    count: i32,
+    created_at: OffsetDateTime,
+    last_at: OffsetDateTime,
+}
+
+impl View<'_> {
+    /// Events, newest first. A tenant's person sees those of its pods.
+    pub async fn events(&self, query: &EventQuery) -> Result<Page<EventLine>> {
+        let limit = cursor::limit(query.limit);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM pod_events e WHERE ($1::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $1)) \
+             AND ($2::text IS NULL OR e.pod_id = $2) AND ($3::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $3)) \
+             AND ($4::text IS NULL OR e.event_type = $4) AND ($5::bigint IS NULL OR e.id < $5) ORDER BY e.id DESC LIMIT $6"
+        );
+        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(self.only())
+            .bind(query.pod.as_ref().map(PodId::key))
+            .bind(query.tenant.as_ref().map(|tenant| tenant.as_str()))
+            .bind(query.kind.as_deref().filter(|kind| !kind.contains('\0')))
+            .bind(query.after.as_deref().and_then(cursor::read::<i64>))
+            .bind(limit + 1);
+        let mut rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let more = rows.len() as i64 > limit;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(|last| cursor::written(&last.id));
+        Ok(Page { items: rows.into_iter().map(line).collect::<Result<_>>()?, next })
+    }
+
+    /// Some events by id; those that are not for this person are left out.
+    pub async fn events_of(&self, ids: &[i64]) -> Result<Vec<EventLine>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM pod_events e LEFT JOIN pods p ON p.id = e.pod_id \
+             WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = ANY($2) ORDER BY e.id"
+        );
+        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(ids);
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        rows.into_iter().map(line).collect()
+    }
+}
+
+fn line(row: Row) -> Result<EventLine> {
+    Ok(EventLine {
+        id: row.id,
+        pod: row.pod_id.as_deref().map(pod_id).transpose()?,
+        kind: row.event_type,
+        message: row.message,
+        cause: row.cause,
+        revision: row.revision,
+        container: row.container,
+        details: row.details,
+        count: row.count,
+        created_at: row.created_at,
+        last_at: row.last_at,
+    })
+}

@@ -1,0 +1,132 @@
+//! One pod, whole: what it should be beside what it is, what was decided about it, and what is true of it as far as that
+//! is known.
+
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{
+    Condition, PlanLine, PodDetail, PodLine, RejectedLine, RetryLine, Shape, View,
+    pods::{FROM, LINES, Row as LineRow},
+};
+use crate::{
+    core::{
+        names::PodId,
+        status::Phase,
+        view::{conceal, side_by_side},
+    },
+    store::{DesiredStatus, PATIENCE, error::Result, within},
+};
+
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    line: LineRow,
+    subdomain: String,
+    since: Option<OffsetDateTime>,
+    digest: Option<String>,
+    rejected_digest: Option<String>,
+    rejected_why: Option<String>,
+    uploaded_container: Option<String>,
+    uploaded_digest: Option<String>,
+    retry_failures: Option<i32>,
+    retry_at: Option<OffsetDateTime>,
+    retry_why: Option<String>,
+    undeclared_at: Option<OffsetDateTime>,
+    wished: Option<String>,
+    hot: Option<String>,
+    wished_shape: Option<Value>,
+    made_shape: Option<Value>,
+    plan: Option<Value>,
+    config: Option<Value>,
+}
+
+impl View<'_> {
+    /// One pod, whole.
+    pub async fn pod(&self, id: &PodId) -> Result<Option<PodDetail>> {
+        let sql = format!(
+            "{LINES}, p.subdomain, s.since, p.digest, p.rejected_digest, p.rejected_why, p.uploaded_container, p.uploaded_digest, \
+               p.retry_failures, p.retry_at, p.retry_why, p.undeclared_at, w.container AS wished, w.hot, w.shape AS wished_shape, \
+               (SELECT shape FROM container_shapes c WHERE c.pod_id = p.id AND c.container = s.container) AS made_shape, \
+               (SELECT plan FROM pod_plans WHERE pod_id = p.id) AS plan, \
+               (SELECT config FROM pod_configs WHERE pod_id = p.id) AS config {FROM} AND p.id = $2"
+        );
+        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(id.key());
+        let row: Option<Row> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        row.map(detail).transpose()
+    }
+}
+
+fn detail(row: Row) -> Result<PodDetail> {
+    let applied = applied(&row);
+    let desired_shape: Option<Shape> = row.wished_shape.and_then(|shape| serde_json::from_value(shape).ok());
+    let mut actual_shape: Option<Shape> = row.made_shape.and_then(|shape| serde_json::from_value(shape).ok());
+    // A container keeps its name when only files change that its agent re-reads; what it has is then not known.
+    if row.hot.is_some()
+        && row.uploaded_digest != row.hot
+        && let Some(shape) = &mut actual_shape
+    {
+        shape.config = Map::new();
+    }
+    let shapes = match (&desired_shape, &actual_shape) {
+        (Some(_), _) | (_, Some(_)) => side_by_side(desired_shape.as_ref(), actual_shape.as_ref()),
+        (None, None) => Vec::new(),
+    };
+    let config = match (&desired_shape, row.config) {
+        // Already without what looks like a secret, by the adapter's schema too.
+        (Some(shape), _) => shape.config.clone(),
+        (None, Some(Value::Object(config))) => conceal(&config, &Value::Null),
+        (None, _) => Map::new(),
+    };
+    let line = PodLine::try_from(row.line)?;
+    let ready = Condition {
+        kind: "Ready".into(),
+        is_true: (line.phase != Phase::Unknown).then_some(line.ready),
+        reason: line.reason.clone(),
+        message: line.message.clone(),
+        since: row.since,
+    };
+    Ok(PodDetail {
+        conditions: vec![ready, applied],
+        line,
+        subdomain: row.subdomain,
+        plan: row.plan.and_then(|plan| serde_json::from_value::<PlanLine>(plan).ok()),
+        digest: row.digest,
+        desired_shape,
+        actual_shape,
+        shapes,
+        config,
+        rejected: row.rejected_digest.zip(row.rejected_why).map(|(digest, why)| RejectedLine { digest, why }),
+        retry: match (row.retry_failures, row.retry_at, row.retry_why) {
+            (Some(failures), Some(at), Some(why)) => Some(RetryLine { failures, at, why }),
+            _ => None,
+        },
+        undeclared_at: row.undeclared_at,
+    })
+}
+
+/// Whether the container that stands is the one that should, with the files that should be in it.
+fn applied(row: &Row) -> Condition {
+    let say = |is_true, reason: &str, message: &str| Condition {
+        kind: "ConfigApplied".into(),
+        is_true,
+        reason: reason.into(),
+        message: message.into(),
+        since: None,
+    };
+    let uploaded = || row.uploaded_container == row.line.container && row.uploaded_digest == row.hot;
+    match (&row.wished, &row.line.container) {
+        _ if row.line.desired_status == DesiredStatus::Deleted.as_str() => {
+            say(None, "Undeclared", "it is not declared any more")
+        }
+        (None, _) => say(None, "NotKnown", "what it should be was not written down yet"),
+        (_, None) => say(Some(false), "NoContainer", "it has no container"),
+        (Some(wished), Some(stands)) if wished != stands => {
+            say(Some(false), "OtherContainer", "the container that stands was made for another declaration")
+        }
+        _ if row.hot.is_some() && !uploaded() => {
+            say(Some(false), "FilesPending", "files its agent re-reads while running are not uploaded yet")
+        }
+        _ => say(Some(true), "AsDeclared", "its container was made for what is declared"),
+    }
+}

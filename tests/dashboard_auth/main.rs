@@ -1,0 +1,15 @@
+//! Who gets in to the dashboard and the API, and what they may do there: the real server and gate on a real database, with
+//! a clock of the test's own; and the real daemon where it is about starting and about what it writes.
+
+mod daemon;
+mod outside;
+#[path = "../support/postgres.rs"]
+#[allow(dead_code)] // other test binaries use its other part
+mod postgres;
+mod sessions;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+mod throttle;
+mod ways;
+mod writes;

@@ -1,0 +1,15 @@
+//! Pages: every template writes down its sample, strictly; every page answers over a real PostgreSQL, also without a script;
+//! nothing that is shown becomes markup; and what a form fills in is a manifest without problems.
+
+#[path = "../support/declared.rs"]
+#[allow(dead_code)]
+mod declared;
+#[path = "../support/postgres.rs"]
+#[allow(dead_code)]
+mod postgres;
+
+mod asking;
+mod forms;
+mod samples;
+mod served;
+mod stage;

@@ -1,0 +1,55 @@
+//! Every page with its sample. The pages are left in the target folder, to be looked at.
+
+use std::{fs, path::Path};
+
+use agentpod::dashboard::pages::{
+    Frame, Page, adapters::Adapters, document, fragment, logs::Logs, new::New, overview::Overview, pod::Pod,
+    pods::Pods, settings::Settings, source::Source, tenant::Tenant, tenants::Tenants,
+};
+use serde_json::json;
+
+fn written<P: Page>() -> (&'static str, String) {
+    let page = P::sample();
+    let frame = Frame::sample(&page.title(), P::TAB);
+    (P::TEMPLATE, document(&frame, &page).unwrap_or_else(|error| panic!("{}: {error:#}", P::TEMPLATE)))
+}
+
+/// Every page by its template.
+pub fn all() -> Vec<(&'static str, String)> {
+    let choose = New { form: None, adapters: vec![] };
+    let frame = Frame::sample("New pod", "pods");
+    let stands_alone = |template, values| {
+        (template, fragment(template, &values).unwrap_or_else(|error| panic!("{template}: {error:#}")))
+    };
+    vec![
+        written::<Overview>(),
+        written::<Pods>(),
+        written::<Pod>(),
+        written::<Logs>(),
+        written::<New>(),
+        ("choose.html", document(&frame, &choose).unwrap()),
+        written::<Tenants>(),
+        written::<Tenant>(),
+        written::<Adapters>(),
+        written::<Source>(),
+        written::<Settings>(),
+        stands_alone(
+            "sign-in.html",
+            json!({"problem": "name or password is wrong", "next": "/dashboard", "name": "alma"}),
+        ),
+        stands_alone(
+            "refusal.html",
+            json!({"title": "Not Found", "status": 404, "detail": "there is nothing at this address"}),
+        ),
+    ]
+}
+
+#[test]
+fn every_page_renders_with_its_sample() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&folder).unwrap();
+    for (template, text) in all() {
+        assert!(text.trim_end().ends_with("</html>"), "{template}");
+        fs::write(folder.join(template), text).unwrap();
+    }
+}

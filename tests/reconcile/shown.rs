@@ -1,0 +1,36 @@
+//! What rounds leave for showing: what was decided, and that something was done; and nothing when nothing was.
+
+use std::time::Duration;
+
+use agentpod::core::access::{Person, Role};
+
+use super::stage::{POD, Stage, eventually};
+
+const TICK: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
+    let mut stage = Stage::new("").await;
+    let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
+    stage.start(TICK);
+    let container = stage.runs("").await;
+    let glance = async || stage.store.view(&somebody).glance().await.unwrap();
+    let shown = eventually("the round is shown", async || {
+        glance().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.pod.to_string() == POD))
+    })
+    .await;
+    let action = shown.actions.iter().find(|one| one.pod.to_string() == POD).unwrap();
+    assert_eq!(action.cause, "it should run and has no container");
+    assert!(action.steps.contains(&format!("start {container}")));
+    assert!(shown.trigger.contains("the start"));
+    eventually("its container is shown to be made as declared", async || {
+        let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
+        (pod.plan.is_some() && pod.actual_shape.is_some() && pod.actual_shape == pod.desired_shape).then_some(())
+    })
+    .await;
+
+    let (rounds, made) = (glance().await.rounds.len(), stage.overview().rounds);
+    eventually("more rounds", async || (stage.overview().rounds > made + 5).then_some(())).await;
+    assert_eq!(glance().await.rounds.len(), rounds);
+    stage.stop().await;
+}
