@@ -22,7 +22,7 @@ use crate::{
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
-    source::git::GitSettings,
+    source::git::{GitSettings, unfit},
     store::KEY_FILE,
 };
 
@@ -107,6 +107,9 @@ pub struct SettingsArgs {
     /// The file with the webhook's secrets, one a line; or give one as AGENTPOD_HOOK_SECRET [default: no webhook]
     #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
     pub hook_secret_file: Option<PathBuf>,
+    /// Whether operators may add new pods to the source on the dashboard: to a folder, or as commits to a git branch
+    #[arg(long, env = "AGENTPOD_EDITS", default_value = "off", global = true)]
+    pub edits: EditsArg,
     /// How long a removed pod's container is kept, stopped
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
@@ -124,6 +127,15 @@ pub struct SettingsArgs {
         global = true
     )]
     pub max_removals_percent: u32,
+}
+
+/// What the dashboard may do to the source, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EditsArg {
+    /// Nothing.
+    Off,
+    /// Add manifests of new pods.
+    Commit,
 }
 
 /// What browsers speak, as typed.
@@ -168,6 +180,8 @@ pub struct Settings {
     pub access: Access,
     /// The file with the webhook's secrets.
     pub hook_secret_file: Option<PathBuf>,
+    /// Whether operators may add new pods to the source on the dashboard.
+    pub edits: bool,
     /// How long a removed pod's container is kept.
     pub removal_grace: Duration,
     /// How many pods may be removed at once.
@@ -205,9 +219,15 @@ impl SettingsArgs {
             none if none.is_empty() => vec![state_dir.join(AGE_IDENTITY)],
             some => some,
         };
+        let git = self.git.settle(&state_dir)?;
+        let edits = self.edits == EditsArg::Commit;
+        if let Some(why) = git.as_ref().filter(|_| edits).and_then(unfit) {
+            bail!("--edits commit: {why}");
+        }
         Ok(Settings {
             source,
-            git: self.git.settle(&state_dir)?,
+            git,
+            edits,
             adapters,
             templates,
             key_file: absolute(self.key_file.unwrap_or_else(|| state_dir.join(KEY_FILE)))?,

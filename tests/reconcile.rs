@@ -16,8 +16,8 @@ mod reconcile {
     mod requests;
     mod revisions;
     mod secrets;
-    mod source_health;
     mod shown;
+    mod source_health;
     pub mod stage;
     mod usage;
 }

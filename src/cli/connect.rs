@@ -8,9 +8,9 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     config::Settings,
     engine::docker::Docker,
-    reconcile::Parts,
+    reconcile::{Edits, Parts},
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Directory, Git, Source},
+    source::{AdapterFolders, Directory, Git, Source, git::GitSettings},
     store::{Store, embedded::Embedded},
 };
 
@@ -103,6 +103,16 @@ pub fn source(settings: &Settings) -> Source {
         Some(git) => Source::Git(Git::new(git.clone())),
         None => Source::Directory(Directory::new(&settings.source)),
     }
+}
+
+/// What the dashboard adds to the source, if it may. A repository is fetched once more for it, into a folder of its own.
+pub fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
+    let source = match &settings.git {
+        _ if !settings.edits => return None,
+        Some(git) => Source::Git(Git::new(GitSettings { caches: git.caches.join("edits"), ..git.clone() })),
+        None => Source::Directory(Directory::new(&settings.source)),
+    };
+    Some(Arc::new(Edits::new(source, folders(settings), settings.site.clone(), store.clone())))
 }
 
 /// Everything a reconciler is made of.

@@ -59,6 +59,9 @@ impl Event {
     /// The kind of the word that it is read again.
     pub const SOURCE_FRESH: &str = "source_fresh";
 
+    /// The kind of the word that somebody added to the source on the dashboard.
+    pub const EDITED: &str = "edited";
+
     /// An event of no pod.
     pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind: kind.into(), message: message.into(), ..Self::default() }

@@ -139,7 +139,8 @@ impl Stage {
         let (overview, view) = watch::channel(Overview::default());
         let stop = CancellationToken::new();
         let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
-        let api = Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, settings, clock };
+        let api =
+            Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, edits, settings, clock };
         let live = Live::start(store.clone(), Pace::default(), stop.clone());
         let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api: Arc::new(api), live };
         serve_on(listener, auth, routes(&dashboard), stop.clone());

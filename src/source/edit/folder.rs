@@ -19,7 +19,8 @@ pub async fn add(directory: &Directory, edit: Edit) -> Result<Added, NotAdded> {
     let file = (edit.place)(&there.files).map_err(NotAdded::Problems)?;
     let path = directory.path().join(&file);
     let written = tokio::task::spawn_blocking(move || write(&path, &edit.text)).await;
-    let unwritten = |error: io::Error| NotAdded::Unwritten {
+    let unwritten = |error: io::Error| {
+        NotAdded::Unwritten {
         origin: directory.origin(),
         what: match error.kind() {
             ErrorKind::AlreadyExists => format!("there is a {file} since a moment ago, and it is left as it is"),
@@ -33,6 +34,7 @@ pub async fn add(directory: &Directory, edit: Edit) -> Result<Added, NotAdded> {
             _ => "save the file yourself, or see what is wrong with the disk",
         }
         .into(),
+    }
     };
     match written {
         Ok(outcome) => outcome.map_err(unwritten)?,

@@ -70,6 +70,17 @@ pub enum NotAdded {
     },
 }
 
+impl NotAdded {
+    /// The same as problems, at least one, as `agentpod validate` tells them.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Problems(problems) => problems.clone(),
+            Self::Unread(error) => error.problems(),
+            Self::Unwritten { origin, what, hint } => vec![Problem::of_file(origin, what).hint(hint)],
+        }
+    }
+}
+
 fn first(problems: &[Problem]) -> String {
     problems.first().map(|problem| format!("{}: {}", problem.file, problem.what)).unwrap_or_default()
 }

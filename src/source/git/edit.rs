@@ -111,12 +111,7 @@ fn attempts(
 }
 
 /// Makes the commit, here only.
-fn commit(
-    repository: &Repository,
-    settings: &GitSettings,
-    tip: &Tip,
-    edit: &Edit,
-) -> Result<(Oid, String), Stop> {
+fn commit(repository: &Repository, settings: &GitSettings, tip: &Tip, edit: &Edit) -> Result<(Oid, String), Stop> {
     cache::keep(repository, tip.id)?;
     let parent = repository.find_object(tip.id, None)?.peel(ObjectType::Commit)?;
     let parent = repository.find_commit(parent.id())?;
