@@ -10,7 +10,7 @@ use crate::{
     engine::docker::Docker,
     reconcile::{Edits, Parts},
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Directory, Git, Source, git::GitSettings},
+    source::{AdapterFolders, Directory, Git, Source},
     store::{Store, embedded::Embedded},
 };
 
@@ -105,14 +105,10 @@ pub fn source(settings: &Settings) -> Source {
     }
 }
 
-/// What the dashboard adds to the source, if it may. A repository is fetched once more for it, into a folder of its own.
+/// What the dashboard adds to the source, if it may.
 pub fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
-    let source = match &settings.git {
-        _ if !settings.edits => return None,
-        Some(git) => Source::Git(Git::new(GitSettings { caches: git.caches.join("edits"), ..git.clone() })),
-        None => Source::Directory(Directory::new(&settings.source)),
-    };
-    Some(Arc::new(Edits::new(source, folders(settings), settings.site.clone(), store.clone())))
+    let edits = || Edits::new(source(settings), folders(settings), settings.site.clone(), store.clone());
+    settings.edits.then(|| Arc::new(edits()))
 }
 
 /// Everything a reconciler is made of.

@@ -41,8 +41,7 @@ pub enum NotTaken {
 }
 
 impl Edits {
-    /// Edits of a source, judged with the adapters in these folders for this site. A git source is one of its own, with
-    /// another folder for what it fetches than the one that is followed.
+    /// Edits of a source, judged with the adapters in these folders for this site.
     pub fn new(source: Source, folders: AdapterFolders, site: Site, store: Arc<Store>) -> Self {
         Self { source, folders, site, store, turn: tokio::sync::Mutex::default() }
     }

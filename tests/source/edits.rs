@@ -1,12 +1,6 @@
 //! Adding a pod to a source: what may be added, by whom and where; and what happens in a folder meanwhile.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use agentpod::{
     core::{

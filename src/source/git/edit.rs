@@ -11,7 +11,7 @@ use super::{
     look::is_whole,
     place::{self, Kind, Place},
     push::{self, Pushed},
-    remote::{self, Tip},
+    remote::{self, Depth, Tip},
     settings::{GitSettings, Reference},
     tree,
     trouble::{REFUSED, Trouble},
@@ -46,7 +46,7 @@ pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Res
     let mut access = Access::default();
     let outcome = Access::read(settings).map_err(Stop::from).and_then(|read| {
         access = read;
-        let folder = cache::folder(settings);
+        let folder = cache::folder_for_edits(settings);
         let attempt = |repository: Repository| attempts(&repository, settings, &access, edit, deadline);
         match cache::open(&folder).map_err(Stop::from).and_then(attempt) {
             // Whatever is wrong with what was fetched before: all of it can be fetched once more.
@@ -94,7 +94,7 @@ fn attempts(
 ) -> Result<Added, Stop> {
     let mut before: Option<(Oid, String)> = None;
     for _ in 0..ATTEMPTS {
-        let tip = remote::fetch(repository, settings, access, deadline, |tip| is_whole(repository, tip))?;
+        let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_whole(repository, tip))?;
         if let Some((_, why)) = before.as_ref().filter(|(id, _)| *id == tip.id) {
             let hint = "let the token or key of AgentPod push to this branch, or save the file there yourself";
             let what = format!("the remote does not take the commit: {why}");

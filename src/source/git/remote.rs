@@ -34,12 +34,22 @@ pub(super) struct Tip {
     pub name: String,
 }
 
+/// How much of what is followed is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The newest commit: all there is to read.
+    Newest,
+    /// All commits before it, too: libgit2 pushes nothing from a repository without them.
+    All,
+}
+
 /// Fetches what is followed, unless it is here already.
 pub(super) fn fetch(
     repository: &Repository,
     settings: &GitSettings,
     access: &Access,
     deadline: Instant,
+    depth: Depth,
     is_known: impl Fn(Oid) -> bool,
 ) -> Result<Tip, Trouble> {
     // Before the remote, which keeps pointing at them.
@@ -62,7 +72,7 @@ pub(super) fn fetch(
         return Err(no_reference(settings, heads.iter().map(git2::RemoteHead::name)));
     };
     if !is_known(tip.id) {
-        if settings.address.way != Way::File {
+        if depth == Depth::Newest && settings.address.way != Way::File {
             options.depth(1);
         }
         remote.download(&[&name], Some(&mut options)).map_err(trouble)?;
