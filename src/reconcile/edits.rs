@@ -72,8 +72,8 @@ impl Edits {
 
     /// It is done already: what cannot be written down now is in the log, and the source is read a little later.
     async fn tell(&self, person: &Person, id: &PodId, added: &Added, now: OffsetDateTime) {
-        let message = format!("{} added the pod {id} to {}: {}", person.name, self.origin(), added.place());
-        info!("{message}");
+        let message = format!("{} added it to the source: {}", person.name, added.place());
+        info!(pod = %id, "{message}");
         let told = self.store.record(&Event::of_pod(id, Event::EDITED, message), now).await;
         let sync = Request { what: What::Sync, actor: person.name.clone() };
         for error in [told.err(), self.store.ask(&sync, now).await.err()].into_iter().flatten() {

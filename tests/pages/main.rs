@@ -9,6 +9,7 @@ mod declared;
 mod postgres;
 
 mod asking;
+mod committing;
 mod forms;
 mod samples;
 mod served;

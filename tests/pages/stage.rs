@@ -24,7 +24,8 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    reconcile::Overview,
+    reconcile::{Edits, Overview},
+    source::{AdapterFolders, Directory, Source},
     store::{Event, Fetched, InstanceKey, Store},
 };
 use bytes::Bytes;
@@ -116,6 +117,15 @@ impl Stage {
     }
 
     pub async fn with(declared: &Declared) -> Self {
+        Self::made(declared, None).await
+    }
+
+    /// One on whose form people commit to a folder.
+    pub async fn committing_to(folder: &Path) -> Self {
+        Self::made(&Declared::tenants(), Some(Source::Directory(Directory::new(folder)))).await
+    }
+
+    async fn made(declared: &Declared, source: Option<Source>) -> Self {
         let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
         let options = postgres::database().await;
         let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
@@ -138,6 +148,9 @@ impl Stage {
         let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
         let (overview, view) = watch::channel(Overview::default());
         let stop = CancellationToken::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
+        let edits = source.map(|source| Arc::new(Edits::new(source, folders, site(), store.clone())));
         let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
         let api =
             Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, edits, settings, clock };

@@ -33,7 +33,9 @@ impl Show {
         let manifest = text(&documents(adapter.metadata.name.as_str(), &adapter.config_schema, &filled));
         let not_added = match edits.add_pod(person, &manifest, guest.now).await {
             Ok((pod, added)) => {
-                let committed = Committed { pod: pod.to_string(), place: added.place(), origin: edits.origin() };
+                // Where manifests are kept is not for who sees one tenant only.
+                let origin = if person.sees_all() { edits.origin() } else { "the source".into() };
+                let committed = Committed { pod: pod.to_string(), place: added.place(), origin };
                 return self.write(guest, &New { committed: Some(committed), ..New::default() });
             }
             Err(NotTaken::Forbidden(why)) => return Err(Refusal::forbidden(why)),
