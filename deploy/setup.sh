@@ -4,6 +4,7 @@
 #   deploy/setup.sh engine              Docker, installed and running
 #   deploy/setup.sh postgres            the PostgreSQL server's programs; no cluster is made or started
 #   deploy/setup.sh tools               what images and tests take: debootstrap, Python with pip, npm, git, servers
+#   deploy/setup.sh browser             what the dashboard's tests take: Chromium with its driver, and axe-core
 #   deploy/setup.sh rust-libs           what compiling AgentPod takes besides Rust: a C compiler, OpenSSL's headers
 #   deploy/setup.sh fuzz                what `make fuzz` takes besides: a C++ compiler
 #   deploy/setup.sh images [NAME...]    the images named: echo traefik openclaw open-webui (default: all)
@@ -127,6 +128,19 @@ tools() {
   say "debootstrap, $(python3 --version), npm $(npm --version)"
 }
 
+axe_version=4.14.1
+browser() {
+  install_missing chromium:chromium chromedriver:chromium-driver npm:npm
+  local folder=$here/../target/browser
+  if [ "$(cat "$folder/version" 2>/dev/null)" != $axe_version ]; then
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "axe-core@$axe_version" >/dev/null && tar -xzf "axe-core-$axe_version.tgz" --strip-components=1 package/axe.min.js) ||
+      die "axe-core $axe_version could not be fetched with npm"
+    echo $axe_version >"$folder/version"
+  fi
+  say "$(chromium --version 2>/dev/null | head -n 1), axe-core $axe_version"
+}
+
 rust-libs() {
   install_missing cc:gcc pkg-config:pkg-config
   [ -e /usr/include/stdlib.h ] || install libc6-dev
@@ -158,9 +172,9 @@ while [ $# != 0 ]; do
   step=$1
   shift
   case $step in
-    engine | postgres | tools | rust-libs | fuzz) "$step" ;;
+    engine | postgres | tools | browser | rust-libs | fuzz) "$step" ;;
     images) [ $# != 0 ] || set -- echo traefik openclaw open-webui; images "$@"; exit ;;
-    all) set -- engine postgres tools rust-libs images "$@" ;;
+    all) set -- engine postgres tools browser rust-libs images "$@" ;;
     -h | --help) usage; exit ;;
     *) usage >&2; exit 2 ;;
   esac

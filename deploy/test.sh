@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 if [ "${1:-}" != --with-docker ]; then
   command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup (https://rustup.rs), then come back" >&2; exit 1; }
-  deploy/setup.sh rust-libs engine postgres tools
+  deploy/setup.sh rust-libs engine postgres tools browser
   exec deploy/with-docker.sh "$0" --with-docker "$@"
 fi
 shift

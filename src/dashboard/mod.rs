@@ -50,13 +50,16 @@ pub struct Dashboard {
     pub live: Arc<Live>,
 }
 
-/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in each, so that only the route that is meant refuses.
+/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in
+/// each, so that only the route that is meant refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
     let Dashboard { auth, view, hooks, api, live } = dashboard;
     let all = open(view.clone())
         .or(hooks::route(hooks.clone()))
         .unify()
         .or(auth::sign_in::routes(auth))
+        .unify()
+        .or(figures(view.clone()))
         .unify()
         .or(status(view.clone()))
         .unify()
@@ -71,11 +74,6 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
 
 /// Whether we live and are ready: for whoever looks after this process.
 fn open(view: watch::Receiver<Overview>) -> Routes {
-    let metrics_view = view.clone();
-    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
-        let text = metrics::text(&metrics_view.borrow());
-        reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
-    });
     let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
     let readyz = warp::path!("readyz").and(warp::get()).map(move || {
         let overview = view.borrow();
@@ -84,7 +82,16 @@ fn open(view: watch::Receiver<Overview>) -> Routes {
         let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
         reply::with_status(body, status).into_response()
     });
-    healthz.or(readyz).unify().or(metrics).unify().boxed()
+    healthz.or(readyz).unify().boxed()
+}
+
+/// Figures for a scraper; the gate says which one.
+fn figures(view: watch::Receiver<Overview>) -> Routes {
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
+        let text = metrics::text(&view.borrow());
+        reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
+    });
+    metrics.boxed()
 }
 
 /// What the last round published. It is about all tenants, so a tenant's person does not see it.

@@ -57,6 +57,19 @@ impl Place {
         let mut child = piped.spawn().unwrap();
         // One that refuses at once reads nothing.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        // A daemon that starts where it should not would never end.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if Instant::now() > deadline {
+                let _ = rustix::process::kill_process(
+                    rustix::process::Pid::from_child(&child),
+                    rustix::process::Signal::TERM,
+                );
+                let _ = child.wait();
+                panic!("{arguments:?} did not end within a minute");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
     }

@@ -305,8 +305,10 @@ fn stub(seen: Seen) -> Routes {
     let restart = warp::path!("api" / "v1" / "restart" / String).and(warp::post()).and(writer()).map(ask);
     let form = warp::path!("dashboard" / "restart" / String).and(warp::post()).and(writer()).map(ask);
     let forgetful = warp::path!("dashboard" / "forgetful").map(|| "it did not ask who asks".into_response());
+    let careless = warp::path!("api" / "v1" / "careless").and(warp::post()).and(writer());
+    let careless = careless.map(|_, _| "it did not ask what the visitor may".into_response());
     let all = who.or(csrf).unify().or(page).unify().or(large).unify().or(panics).unify();
-    all.or(restart).unify().or(form).unify().or(forgetful).unify().boxed()
+    all.or(restart).unify().or(form).unify().or(forgetful).unify().or(careless).unify().boxed()
 }
 
 fn ask(tenant: String, visitor: Visitor, sent: Sent) -> warp::reply::Response {

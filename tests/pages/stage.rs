@@ -51,7 +51,7 @@ pub const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&</script>";
 
 pub struct Stage {
     pub store: Arc<Store>,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: CancellationToken,
     _overview: watch::Sender<Overview>,
 }
@@ -117,15 +117,20 @@ impl Stage {
     }
 
     pub async fn with(declared: &Declared) -> Self {
-        Self::made(declared, None).await
+        Self::made(declared, true, None).await
+    }
+
+    /// The same as [`Stage::new`] without accounts: whoever is on this machine is in.
+    pub async fn open() -> Self {
+        Self::made(&Declared::tenants().pod("alice/assistant", "subdomain: alice"), false, None).await
     }
 
     /// One on whose form people commit to a folder.
     pub async fn committing_to(folder: &Path) -> Self {
-        Self::made(&Declared::tenants(), Some(Source::Directory(Directory::new(folder)))).await
+        Self::made(&Declared::tenants(), true, Some(Source::Directory(Directory::new(folder)))).await
     }
 
-    async fn made(declared: &Declared, source: Option<Source>) -> Self {
+    async fn made(declared: &Declared, with_accounts: bool, source: Option<Source>) -> Self {
         let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
         let options = postgres::database().await;
         let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
@@ -134,7 +139,10 @@ impl Stage {
             ("olga", Role::Operator, None, OLGA),
             ("victor", Role::Viewer, None, VICTOR),
             ("alan", Role::Operator, Some("alice"), ALAN),
-        ] {
+        ]
+        .into_iter()
+        .filter(|_| with_accounts)
+        {
             let tenant = tenant.map(|tenant| tenant.parse().unwrap());
             store.add_account(&Person { name: name.into(), role, tenant }, None, "the test", now).await.unwrap();
             store.add_api_token(&token.into(), name, "", None, "the test", now).await.unwrap().unwrap();

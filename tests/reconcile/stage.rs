@@ -25,12 +25,12 @@ pub struct Stage {
     pub folder: tempfile::TempDir,
     pub engine: Arc<Memory>,
     pub store: Arc<Store>,
+    /// Reads logs while a reconciler runs.
+    pub logs: Option<Logs>,
     /// Whether saved files are told.
     pub watches: bool,
     /// How often the source should be read.
     pub interval: Option<time::Duration>,
-    /// Reads logs while a reconciler runs.
-    pub logs: Option<Logs>,
     options: PgConnectOptions,
     running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
 }
@@ -47,9 +47,9 @@ impl Stage {
             folder,
             engine: Arc::new(Memory::default()),
             store,
+            logs: None,
             watches: false,
             interval: None,
-            logs: None,
             options,
             running: None,
         };
@@ -119,11 +119,11 @@ impl Stage {
             secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
         };
         let (reconciler, view) = Reconciler::new(parts);
+        self.logs = Some(reconciler.logs());
         let reconciler = match self.interval {
             Some(interval) => reconciler.with_interval(interval),
             None => reconciler,
         };
-        self.logs = Some(reconciler.logs());
         let stop = CancellationToken::new();
         let watch = self.watches.then(|| Watch::start(vec![self.path("manifests")]));
         let run = reconciler.with_tick(tick).run(Mode::Daemon, watch, stop.clone());
