@@ -312,6 +312,26 @@ mod tests {
     }
 
     #[test]
+    fn what_would_not_be_taken_back_is_not_committed_to() {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(flatten)]
+            settings: SettingsArgs,
+        }
+        let settle = |more: &[&str]| {
+            let typed = [&["agentpod", "--state-dir", "/state", "--git", "https://h/r"], more].concat();
+            <Typed as clap::Parser>::parse_from(typed).settings.settle().map_err(|error| error.to_string())
+        };
+        assert!(!settle(&[]).unwrap().edits);
+        assert!(settle(&["--edits", "commit"]).unwrap().edits);
+        for (more, why) in [(["--git-tag", "v1"], "a tag is followed"), (["--git-verify", "signers"], "--git-verify")] {
+            assert!(settle(&more).is_ok());
+            let told = settle(&[&["--edits", "commit"][..], &more].concat()).unwrap_err();
+            assert!(told.starts_with("--edits commit: ") && told.contains(why), "{told}");
+        }
+    }
+
+    #[test]
     fn a_domain_cannot_carry_anything_into_a_rule() {
         assert!(check_domain("example.com").is_ok() && check_domain("localhost").is_ok());
         for bad in ["", "a..b", "exa`mple.com", "a b", ".com", "x/y"] {
