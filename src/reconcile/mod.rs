@@ -5,6 +5,7 @@
 //! report back by message. Whatever wakes it — a saved file, an ended container, a tick, a person — leads to the same
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
+mod edits;
 pub mod execute;
 mod fetches;
 mod handed;
@@ -29,6 +30,7 @@ mod triggers;
 mod usage;
 mod watchdog;
 
+pub use edits::{Edits, NotTaken};
 pub use inputs::{Inputs, Reading, Refused};
 pub use journal::EVENTS_KEPT;
 pub use logs::{CleanLine, Logs, NoLog};

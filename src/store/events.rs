@@ -63,6 +63,9 @@ impl Event {
     /// The kind of the word that it can be taken again.
     pub const SOURCE_TAKEN: &str = "source_taken";
 
+    /// The kind of the word that somebody added to the source on the dashboard.
+    pub const EDITED: &str = "edited";
+
     /// An event of no pod.
     pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind: kind.into(), message: message.into(), ..Self::default() }

@@ -1,5 +1,6 @@
 //! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
 
+mod edits;
 mod faults;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -52,6 +53,19 @@ fn pod(tenant: &str, greeting: &str) -> (String, String) {
     (format!("{tenant}.yaml"), text)
 }
 
+fn site() -> Site {
+    Site {
+        instance: "test".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.0.0.2".parse().unwrap(),
+    }
+}
+
 impl Stage {
     async fn new() -> Self {
         let repository = Repository::new();
@@ -80,16 +94,7 @@ impl Stage {
             embedded: None,
             source: Source::Git(git.clone()),
             folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
-            site: Site {
-                instance: "test".parse().unwrap(),
-                domain: "example.com".into(),
-                scheme: Scheme::Https,
-                port: None,
-                entry_point: "websecure".into(),
-                cert_resolver: None,
-                network: "agentpod-net".into(),
-                proxy_address: "10.0.0.2".parse().unwrap(),
-            },
+            site: site(),
             network: NetworkSpec {
                 name: "agentpod-net".into(),
                 subnet: "10.0.0.0/24".into(),

@@ -22,6 +22,7 @@ pub(super) const UNREACHABLE: &str = "source_unreachable";
 pub(super) const DENIED: &str = "source_denied";
 pub(super) const UNKNOWN_HOST: &str = "source_unknown_host";
 pub(super) const NO_REFERENCE: &str = "source_no_reference";
+pub(super) const REFUSED: &str = "source_push_refused";
 pub(super) const UNVERIFIED: &str = "source_unverified";
 
 impl Trouble {
