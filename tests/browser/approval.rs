@@ -31,7 +31,7 @@ async fn removals_over_the_limit_are_shown_and_go_when_their_plan_is_approved() 
     browser.click("#held form button").await;
     let stopped = async || {
         let runs = |tenant: &&str| stand.containers(&format!("{tenant}/assistant")).iter().any(|one| one.running);
-        (!goes.iter().any(|tenant| runs(tenant))).then_some(())
+        (!goes.iter().any(runs)).then_some(())
     };
     stand.until("the four are stopped", crate::support::stand::PATIENCE, stopped).await;
     assert!(stand.container("alice/assistant").running, "and nobody else is");
