@@ -27,13 +27,17 @@ pub fn routed(wish: Option<&ContainerSpec>, container: Option<&Sighting>) -> Con
     }
     let blueprint = &wish.blueprint;
     if !container.networks.contains(&blueprint.network) {
-        return not(format!("its container is off the network {}, where the proxy would look for it", blueprint.network));
+        return not(format!(
+            "its container is off the network {}, where the proxy would look for it",
+            blueprint.network
+        ));
     }
     let Some(labels) = container.in_force.as_ref().and_then(|in_force| in_force.proxy_labels.as_ref()) else {
         return Condition::unknown(ROUTED, "its container's labels could not be read");
     };
     let wished = blueprint.labels.iter().filter(|(key, _)| labels::is_the_proxys(key));
-    let stale: Vec<&str> = wished.filter(|(key, value)| labels.get(*key) != Some(*value)).map(|(key, _)| key.as_str()).collect();
+    let stale: Vec<&str> =
+        wished.filter(|(key, value)| labels.get(*key) != Some(*value)).map(|(key, _)| key.as_str()).collect();
     if !stale.is_empty() {
         return not(format!("its container's labels are not those of its declaration: {}", stale.join(", ")));
     }
@@ -56,7 +60,10 @@ mod tests {
         let mut container = samples::container(&wish);
         change(&mut container);
         let condition = routed(Some(&wish), Some(&container));
-        assert_eq!(condition.reason, ["Unknown", "NotRouted", "Routed"][condition.is_true.map_or(0, |is| 1 + usize::from(is))]);
+        assert_eq!(
+            condition.reason,
+            ["Unknown", "NotRouted", "Routed"][condition.is_true.map_or(0, |is| 1 + usize::from(is))]
+        );
         (condition.is_true, condition.message)
     }
 
@@ -70,8 +77,14 @@ mod tests {
     fn a_host_name_leads_to_a_running_container_with_its_labels_on_its_network() {
         assert_eq!(of(|_| {}).0, Some(true));
         let rule = ("traefik.http.routers.alice_assistant.rule", "Host(`alice.example.com`)");
-        assert_eq!(of(|it| it.in_force = with_labels(&[rule, ("traefik.enable", "true"), ("traefik.more", "x")])).0, Some(true));
-        let other = Sighting { digest: crate::core::digest::Digest::from_label("before"), ..samples::container(&samples::wish()) };
+        assert_eq!(
+            of(|it| it.in_force = with_labels(&[rule, ("traefik.enable", "true"), ("traefik.more", "x")])).0,
+            Some(true)
+        );
+        let other = Sighting {
+            digest: crate::core::digest::Digest::from_label("before"),
+            ..samples::container(&samples::wish())
+        };
         assert_eq!(routed(Some(&samples::wish()), Some(&other)).is_true, Some(true), "its labels are the same");
     }
 
@@ -82,11 +95,18 @@ mod tests {
         assert_eq!(of(|it| it.state = ContainerState::Paused), (Some(false), "its container is frozen".into()));
         assert_eq!(of(|it| it.state = ContainerState::Restarting(Exit::default())).0, Some(false));
         let off = of(|it| it.networks = ["elsewhere".to_owned()].into());
-        assert_eq!(off, (Some(false), "its container is off the network agentpod-net, where the proxy would look for it".into()));
+        assert_eq!(
+            off,
+            (Some(false), "its container is off the network agentpod-net, where the proxy would look for it".into())
+        );
         let stale = of(|it| {
-            it.in_force = with_labels(&[("traefik.http.routers.alice_assistant.rule", "Host(`old.example.com`)"), ("traefik.enable", "true")]);
+            it.in_force = with_labels(&[
+                ("traefik.http.routers.alice_assistant.rule", "Host(`old.example.com`)"),
+                ("traefik.enable", "true"),
+            ]);
         });
-        let expected = "its container's labels are not those of its declaration: traefik.http.routers.alice_assistant.rule";
+        let expected =
+            "its container's labels are not those of its declaration: traefik.http.routers.alice_assistant.rule";
         assert_eq!(stale, (Some(false), expected.into()));
         assert_eq!(routed(Some(&samples::wish()), None).is_true, Some(false));
         assert_eq!(routed(None, None).is_true, Some(false));

@@ -53,9 +53,9 @@ impl Reconciler {
     pub(super) async fn keep_conditions(&mut self, whole: bool, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.conditions.written.is_none() {
             let written = self.store.conditions().await?;
-            let deviates = |all: &Vec<Condition>| all.iter().find(|one| is_deviation(one)).map(|one| one.message.clone());
-            self.conditions.told =
-                written.iter().filter_map(|(id, all)| Some((id.clone(), deviates(all)?))).collect();
+            let deviates =
+                |all: &Vec<Condition>| all.iter().find(|one| is_deviation(one)).map(|one| one.message.clone());
+            self.conditions.told = written.iter().filter_map(|(id, all)| Some((id.clone(), deviates(all)?))).collect();
             self.conditions.written = Some(written);
         }
         self.tell_deviations();

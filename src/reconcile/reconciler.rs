@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, conditions::Conditions, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, triggers::Report,
-    watchdog::Watchdog,
+    Inputs, Refused, conditions::Conditions, handed::Handed, journal::Journal, probe::Prober, shown::Shown,
+    tally::Tally, triggers::Report, watchdog::Watchdog,
 };
 use crate::{
     core::{

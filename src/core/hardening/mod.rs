@@ -29,7 +29,9 @@ pub fn hardened(wish: Option<&ContainerSpec>, container: Option<&Sighting>) -> C
     if let Some(wish) = wish {
         findings.declared(in_force, &wish.blueprint);
         let others = container.networks.iter().filter(|network| **network != wish.blueprint.network);
-        findings.deviations.extend(others.map(|network| format!("it is on the network {network}, which is not declared")));
+        findings
+            .deviations
+            .extend(others.map(|network| format!("it is on the network {network}, which is not declared")));
     }
     let Findings { deviations, unknown } = findings;
     if !deviations.is_empty() {

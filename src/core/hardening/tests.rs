@@ -75,7 +75,9 @@ fn each_deviation_is_named_in_a_sentence() {
         assert_eq!((condition.is_true, condition.reason.as_str()), (Some(false), "Deviates"), "{sentence}");
         assert_eq!(condition.message, sentence);
     }
-    for (name, mode) in [("network", "host"), ("pid", "host"), ("ipc", "host"), ("uts", "host"), ("pid", "container:5f")] {
+    for (name, mode) in
+        [("network", "host"), ("pid", "host"), ("ipc", "host"), ("uts", "host"), ("pid", "container:5f")]
+    {
         let condition = of(|is| namespace(is, name, mode));
         assert_eq!(condition.message, format!("it shares namespaces: {name} ({mode})"));
     }
@@ -103,7 +105,11 @@ fn what_the_engine_does_not_say_is_not_taken_for_fine() {
     let part = of(|is| (is.devices, is.log) = (None, None));
     assert_eq!((part.is_true, part.message.as_str()), (None, "the engine does not say: devices, log"));
     let bad = of(|is| (is.devices, is.privileged) = (None, Some(true)));
-    assert_eq!((bad.is_true, bad.message.as_str()), (Some(false), "it is privileged"), "what is known to be bad counts");
+    assert_eq!(
+        (bad.is_true, bad.message.as_str()),
+        (Some(false), "it is privileged"),
+        "what is known to be bad counts"
+    );
 }
 
 #[test]
@@ -111,7 +117,8 @@ fn a_container_from_another_declaration_is_held_to_the_floor_alone() {
     let wish = samples::wish();
     let mut container = samples::container(&wish);
     container.digest = Digest::from_label("another");
-    let mut in_force = InForce { memory: Some(1 << 30), memory_and_swap: Some(1 << 30), ..InForce::asked(&wish.blueprint) };
+    let mut in_force =
+        InForce { memory: Some(1 << 30), memory_and_swap: Some(1 << 30), ..InForce::asked(&wish.blueprint) };
     container.in_force = Some(in_force.clone().into());
     assert_eq!(hardened(Some(&wish), Some(&container)).is_true, None);
     assert_eq!(hardened(None, Some(&container)).is_true, None);

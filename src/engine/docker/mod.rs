@@ -77,8 +77,7 @@ impl Docker {
             }
         };
         let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
-        let docker =
-            Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Arc::default() };
+        let docker = Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Arc::default() };
         match docker.client() {
             Ok(_) | Err(EngineError::Unreachable(_)) => Ok(docker),
             Err(error) => Err(error),

@@ -14,8 +14,7 @@ use crate::{
 
 /// What happens to a container that changes what a look would show. Not `exec_*`: health probes would flood us; not
 /// `kill`: every stop sends it, and a death follows it as `die`.
-const ACTIONS: [&str; 10] =
-    ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename", UPDATE];
+const ACTIONS: [&str; 10] = ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename", UPDATE];
 /// Somebody changed a container's limits: no list shows that.
 const UPDATE: &str = "update";
 

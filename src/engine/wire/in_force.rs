@@ -86,7 +86,8 @@ fn devices(host: &HostConfig) -> Vec<String> {
     let plain = plain.map(|device| device.path_on_host.clone().unwrap_or_else(|| "one without a name".into()));
     let rules = host.device_cgroup_rules.iter().flatten().cloned();
     let asked = host.device_requests.iter().flatten();
-    let asked = asked.map(|request| request.driver.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "by request".into()));
+    let asked = asked
+        .map(|request| request.driver.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "by request".into()));
     plain.chain(rules).chain(asked).collect()
 }
 
@@ -139,8 +140,14 @@ mod tests {
                 "Devices":[{"PathOnHost":"/dev/kvm"}],"DeviceRequests":[{"Driver":"nvidia"}],"NetworkMode":"host","PidMode":"host"}}"#,
         );
         assert_eq!((is.user.as_deref(), is.pids, is.init), (Some(""), Some(0), Some(false)));
-        assert_eq!((is.ports.unwrap(), is.devices.unwrap()), (vec!["80/tcp".into()], vec!["/dev/kvm".to_owned(), "nvidia".into()]));
-        assert_eq!((is.host_paths.unwrap(), is.log), (vec!["/var/run/docker.sock".to_owned()], Some(("json-file".into(), false))));
+        assert_eq!(
+            (is.ports.unwrap(), is.devices.unwrap()),
+            (vec!["80/tcp".into()], vec!["/dev/kvm".to_owned(), "nvidia".into()])
+        );
+        assert_eq!(
+            (is.host_paths.unwrap(), is.log),
+            (vec!["/var/run/docker.sock".to_owned()], Some(("json-file".into(), false)))
+        );
         assert_eq!((is.capabilities_dropped, is.privileged), (Some(vec![]), None));
         assert_eq!(is.namespaces.unwrap()["pid"], "host");
     }

@@ -92,7 +92,10 @@ fn detail(row: Row, watched: Vec<Condition>) -> Result<PodDetail> {
         since: row.since,
     };
     Ok(PodDetail {
-        conditions: [ready, applied].into_iter().chain([HARDENED, ROUTED].map(|kind| of_kind(&watched, kind))).collect(),
+        conditions: [ready, applied]
+            .into_iter()
+            .chain([HARDENED, ROUTED].map(|kind| of_kind(&watched, kind)))
+            .collect(),
         line,
         subdomain: row.subdomain,
         plan: row.plan.and_then(|plan| serde_json::from_value::<PlanLine>(plan).ok()),
