@@ -37,9 +37,10 @@ impl Store {
             "INSERT INTO pod_conditions AS old (pod_id, kind, is_true, reason, message, since) SELECT news.*, $6 \
              FROM unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::text[]) AS news (pod_id, kind, is_true, reason, message) \
                JOIN pods ON pods.id = news.pod_id \
+             WHERE NOT EXISTS (SELECT FROM pod_conditions same WHERE (same.pod_id, same.kind) = (news.pod_id, news.kind) \
+               AND (same.is_true, same.reason, same.message) IS NOT DISTINCT FROM (news.is_true, news.reason, news.message)) \
              ON CONFLICT (pod_id, kind) DO UPDATE SET is_true = excluded.is_true, reason = excluded.reason, message = excluded.message, \
-               since = CASE WHEN old.is_true IS NOT DISTINCT FROM excluded.is_true THEN old.since ELSE excluded.since END \
-             WHERE (old.is_true, old.reason, old.message) IS DISTINCT FROM (excluded.is_true, excluded.reason, excluded.message)",
+               since = CASE WHEN old.is_true IS NOT DISTINCT FROM excluded.is_true THEN old.since ELSE excluded.since END",
         )
         .bind(news.iter().map(|(id, _)| id.key()).collect::<Vec<_>>())
         .bind(news.iter().map(|(_, condition)| storable(&condition.kind)).collect::<Vec<_>>())

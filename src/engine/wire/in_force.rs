@@ -41,8 +41,8 @@ pub fn in_force(inspected: &ContainerInspectResponse) -> InForce {
 fn of_host(host: &HostConfig, is: InForce) -> InForce {
     let list = |words: &Option<Vec<String>>| Some(words.clone().unwrap_or_default());
     InForce {
-        capabilities_dropped: list(&host.cap_drop),
-        capabilities_added: list(&host.cap_add),
+        capabilities_dropped: list(&host.cap_drop).map(short),
+        capabilities_added: list(&host.cap_add).map(short),
         security_options: list(&host.security_opt),
         privileged: host.privileged,
         init: Some(host.init.unwrap_or(false)),
@@ -57,6 +57,11 @@ fn of_host(host: &HostConfig, is: InForce) -> InForce {
         log: host.log_config.as_ref().map(log),
         ..is
     }
+}
+
+/// The engine says `CAP_SYS_ADMIN` where people say `SYS_ADMIN`.
+fn short(capabilities: Vec<String>) -> Vec<String> {
+    capabilities.into_iter().map(|name| name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name)).collect()
 }
 
 /// Known only when the two that matter most are told.
