@@ -22,7 +22,7 @@ use crate::{
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
-    source::git::GitSettings,
+    source::git::{GitSettings, unfit},
     store::KEY_FILE,
 };
 
@@ -107,6 +107,9 @@ pub struct SettingsArgs {
     /// The file with the webhook's secrets, one a line; or give one as AGENTPOD_HOOK_SECRET [default: no webhook]
     #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
     pub hook_secret_file: Option<PathBuf>,
+    /// Whether operators may add new pods to the source on the dashboard: to a folder, or as commits to a git branch
+    #[arg(long, env = "AGENTPOD_EDITS", default_value = "off", global = true)]
+    pub edits: EditsArg,
     /// How long a removed pod's container is kept, stopped
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
@@ -124,6 +127,15 @@ pub struct SettingsArgs {
         global = true
     )]
     pub max_removals_percent: u32,
+}
+
+/// What the dashboard may do to the source, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EditsArg {
+    /// Nothing.
+    Off,
+    /// Add manifests of new pods.
+    Commit,
 }
 
 /// What browsers speak, as typed.
@@ -168,6 +180,8 @@ pub struct Settings {
     pub access: Access,
     /// The file with the webhook's secrets.
     pub hook_secret_file: Option<PathBuf>,
+    /// Whether operators may add new pods to the source on the dashboard.
+    pub edits: bool,
     /// How long a removed pod's container is kept.
     pub removal_grace: Duration,
     /// How many pods may be removed at once.
@@ -205,9 +219,15 @@ impl SettingsArgs {
             none if none.is_empty() => vec![state_dir.join(AGE_IDENTITY)],
             some => some,
         };
+        let git = self.git.settle(&state_dir)?;
+        let edits = self.edits == EditsArg::Commit;
+        if let Some(why) = git.as_ref().filter(|_| edits).and_then(unfit) {
+            bail!("--edits commit: {why}");
+        }
         Ok(Settings {
             source,
-            git: self.git.settle(&state_dir)?,
+            git,
+            edits,
             adapters,
             templates,
             key_file: absolute(self.key_file.unwrap_or_else(|| state_dir.join(KEY_FILE)))?,
@@ -288,6 +308,26 @@ mod tests {
         assert_eq!(parse_subnet("10.213.0.0/20").unwrap(), ("10.213.0.0".parse().unwrap(), 20));
         for bad in ["10.213.0.1/20", "10.213.0.0/30", "10.213.0.0", "x/20", "10.0.0.0/7"] {
             assert!(parse_subnet(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_taken_back_is_not_committed_to() {
+        #[derive(clap::Parser)]
+        struct Typed {
+            #[command(flatten)]
+            settings: SettingsArgs,
+        }
+        let settle = |more: &[&str]| {
+            let typed = [&["agentpod", "--state-dir", "/state", "--git", "https://h/r"], more].concat();
+            <Typed as clap::Parser>::parse_from(typed).settings.settle().map_err(|error| error.to_string())
+        };
+        assert!(!settle(&[]).unwrap().edits);
+        assert!(settle(&["--edits", "commit"]).unwrap().edits);
+        for (more, why) in [(["--git-tag", "v1"], "a tag is followed"), (["--git-verify", "signers"], "--git-verify")] {
+            assert!(settle(&more).is_ok());
+            let told = settle(&[&["--edits", "commit"][..], &more].concat()).unwrap_err();
+            assert!(told.starts_with("--edits commit: ") && told.contains(why), "{told}");
         }
     }
 

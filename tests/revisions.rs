@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 use agentpod::{
     core::{adapter::AdapterFiles, commit::Commit, manifest},
     source::AdapterFolders,
-    store::{Fetched, SourceState, Store},
+    store::{Event, Fetched, SourceState, Store},
 };
 use assert_cmd::Command;
 use sqlx::postgres::PgConnectOptions;
@@ -193,6 +193,17 @@ async fn status_says_which_commit_is_in_force_and_that_the_source_is_not_read() 
         out.contains(&format!("is refused with 1 problem: see agentpod revisions {bad}")) && !out.contains("stale"),
         "{out}"
     );
+    let told = |kind, message| Event::of_none(kind, message);
+    let untaken = told(Event::SOURCE_REFUSED, "pods: there is no such folder in the newest commit");
+    stage.store.record(&untaken, at(6)).await.unwrap();
+    let (_, out, _) = stage.run(&["status"]).await;
+    assert!(
+        out.contains("\n        not taken since 2024-10-04T00:06:00Z (") && out.contains("no such folder"),
+        "{out}"
+    );
+    stage.store.record(&told(Event::SOURCE_TAKEN, "fleet can be read again"), at(7)).await.unwrap();
+    let (_, out, _) = stage.run(&["status"]).await;
+    assert!(!out.contains("not taken"), "{out}");
     let why = Some("the remote hung up".to_owned());
     let state = SourceState { origin: "fleet".into(), read_at: Some(at(5)), stale_since: Some(at(8)), why };
     stage.store.set_source_state(&state, at(8)).await.unwrap();

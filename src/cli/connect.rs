@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     config::Settings,
     engine::docker::Docker,
-    reconcile::Parts,
+    reconcile::{Edits, Parts},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Git, Source},
     store::{Store, embedded::Embedded},
@@ -103,6 +103,12 @@ pub fn source(settings: &Settings) -> Source {
         Some(git) => Source::Git(Git::new(git.clone())),
         None => Source::Directory(Directory::new(&settings.source)),
     }
+}
+
+/// What the dashboard adds to the source, if it may.
+pub fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
+    let edits = || Edits::new(source(settings), folders(settings), settings.site.clone(), store.clone());
+    settings.edits.then(|| Arc::new(edits()))
 }
 
 /// Everything a reconciler is made of.

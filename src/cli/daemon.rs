@@ -47,6 +47,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
         store: database.store.clone(),
         view: view.clone(),
         logs: logs_now,
+        edits: connect::edits(&settings, &database.store),
         settings: SettingsView::of(&settings),
         clock,
     });

@@ -45,6 +45,8 @@ struct Report {
     refused: Option<RevisionRow>,
     /// How the source became stale, if it is.
     stale: Option<SourceState>,
+    /// Why what the source holds now cannot be taken, if it cannot.
+    untaken: Option<EventRow>,
 }
 
 impl Report {
@@ -55,6 +57,7 @@ impl Report {
             freshness: store.freshness().await?,
             in_force: store.in_force().await?,
             stale: store.source_state().await?.filter(|state| state.stale_since.is_some()),
+            untaken: store.source_refused().await?,
             refused: store.newest().await?.filter(|newest| newest.accepted_at.is_none()),
         })
     }
@@ -106,6 +109,9 @@ impl Report {
             };
             let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             text += &format!("\n        stale: {origin} was not read {since}{why}");
+        } else if let Some(EventRow { event, last_at, .. }) = &self.untaken {
+            let since = format!("{} ({} ago)", clock(*last_at), output::age(*last_at, now));
+            text += &format!("\n        not taken since {since}: {}", event.message);
         }
         text
     }
@@ -124,6 +130,7 @@ impl Report {
         let as_of = if self.leader.is_some() { Some(OffsetDateTime::now_utc()) } else { self.freshness.written_at };
         json!({"as_of": as_of.map(at), "daemon": self.leader.map(|leader| json!({"since": leader.since.map(at)})),
             "source": self.in_force.as_ref().map(revision), "refused": self.refused.as_ref().map(revision),
+            "untaken": self.untaken.as_ref().map(|row| json!({"since": at(row.last_at), "why": row.event.message})),
             "stale": self.stale.as_ref().map(stale), "pods": self.rows})
     }
 }

@@ -66,7 +66,7 @@ impl FromStr for Cpus {
 impl FromStr for Span {
     type Err = QuantityError;
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let expected = "a length of time like 30s, 5m, 500ms or a number of seconds";
+        let expected = "a length of time like 30s, 5m, 2h or a number of seconds";
         parse_with(&SPAN_UNITS, text).map(Span).ok_or(QuantityError { text: text.into(), expected })
     }
 }

@@ -121,6 +121,9 @@ pub enum Refusal {
     /// Nobody is named.
     #[error("who asks must be named")]
     Nobody,
+    /// The name would do more than stand in a line.
+    #[error("the name of who asks holds a control character; write it as plain text in one line")]
+    UnprintableName,
 }
 
 /// A pod is kept stopped because somebody asked for it.
@@ -198,6 +201,9 @@ impl Request {
     pub fn check(&self, known: Known, pause: Option<&Pause>, now: OffsetDateTime) -> Result<(), Refusal> {
         if self.actor.trim().is_empty() {
             return Err(Refusal::Nobody);
+        }
+        if self.actor.chars().any(char::is_control) {
+            return Err(Refusal::UnprintableName);
         }
         match &self.what {
             What::Sync => return Ok(()),
@@ -296,6 +302,10 @@ mod tests {
             assert!(why(ask(What::Approve { plan: bad.into() }), Known::Never, None).contains("not the hash"), "{bad}");
         }
         assert_eq!(why(Request { actor: " ".into(), ..restart() }, Known::Running, None), "who asks must be named");
+        for bad in ["eve\nroot@host", "\u{1b}[2Jeve"] {
+            let told = why(Request { actor: bad.into(), ..restart() }, Known::Running, None);
+            assert!(told.contains("control character") && !told.contains("eve"), "{told}");
+        }
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::{
 
 use crate::{
     core::{
-        adapter::{self, AdapterFiles, Adapters},
+        adapter::{AdapterFiles, Adapters},
         desired::{self, Desired, KnownPod},
-        manifest::{self, Manifests},
+        manifest::Manifests,
         names::PodId,
         problem::Problem,
+        revision::{self, Sound},
         secret::{Fingerprints, SecretRef},
         site::Site,
     },
@@ -138,25 +139,12 @@ impl Inputs {
         {
             return Ok(Fresh { reading, ..in_force.clone() });
         }
-        let (adapters, mut problems) = adapter::read(&reading.adapters);
-        let (manifests, found) = manifest::read(reading.snapshot.texts());
-        problems.extend(found);
-        if problems.is_empty() && manifests.tenants.is_empty() && manifests.pods.is_empty() {
-            let what = "nothing is declared in here";
-            problems.push(
-                Problem::of_file(&reading.snapshot.origin, what)
-                    .hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"),
-            );
-        }
-        if problems.is_empty()
-            && let Err(found) = desired::build(&manifests, &adapters, &self.site, &BTreeMap::new(), &BTreeMap::new())
-        {
-            problems = found;
-        }
-        if problems.is_empty() {
-            Ok(Fresh { reading, adapters_revision, manifests: Arc::new(manifests), adapters: Arc::new(adapters) })
-        } else {
-            Err(Refused { reading: Some(reading), problems })
+        let Snapshot { origin, .. } = &reading.snapshot;
+        match revision::judge(origin, reading.snapshot.texts(), &reading.adapters, &self.site) {
+            Ok(Sound { manifests, adapters }) => {
+                Ok(Fresh { reading, adapters_revision, manifests: Arc::new(manifests), adapters: Arc::new(adapters) })
+            }
+            Err(problems) => Err(Refused { reading: Some(reading), problems }),
         }
     }
 

@@ -6,6 +6,7 @@
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
 mod conditions;
+mod edits;
 pub mod execute;
 mod fetches;
 mod handed;
@@ -25,10 +26,12 @@ mod round;
 mod run;
 mod shown;
 mod tally;
+mod told;
 mod triggers;
 mod usage;
 mod watchdog;
 
+pub use edits::{Edits, NotTaken};
 pub use inputs::{Inputs, Reading, Refused};
 pub use journal::EVENTS_KEPT;
 pub use logs::{CleanLine, Logs, NoLog};

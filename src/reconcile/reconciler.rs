@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     Inputs, Refused, conditions::Conditions, handed::Handed, journal::Journal, probe::Prober, shown::Shown,
-    tally::Tally, triggers::Report, watchdog::Watchdog,
+    tally::Tally, told::Told, triggers::Report, watchdog::Watchdog,
 };
 use crate::{
     core::{
@@ -110,6 +110,8 @@ pub struct Reconciler {
     pub(super) actual: Actual,
     pub(super) plan: Plan,
     pub(super) refused: Option<Refused>,
+    /// What was told last and is no row of revisions.
+    pub(super) told: Told,
     /// What woke us since the last round.
     pub(super) woken: BTreeSet<&'static str>,
     /// The source has to be read in the next round.
@@ -311,6 +313,7 @@ impl Reconciler {
             revision_row: None,
             accepted_at: None,
             watchdog: Watchdog::default(),
+            told: Told::default(),
             tally: Tally::default(),
             settled: BTreeSet::new(),
             applied: false,

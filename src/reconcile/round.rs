@@ -109,6 +109,7 @@ impl Reconciler {
         if let Some(kept) = self.store.source_state().await?.filter(|kept| kept.origin == self.inputs.origin()) {
             self.watchdog.loaded(&kept);
         }
+        self.told.refused = self.store.source_refused().await?.map(|row| row.event.message);
         self.loaded = true;
         Ok(())
     }
@@ -119,6 +120,7 @@ impl Reconciler {
             Ok(fresh) if self.refused.is_none() && self.revision_row.is_some() && self.inputs.is_in_force(&fresh) => {}
             Ok(fresh) => {
                 let judged = self.store.accept(&fresh.reading.fetched(), now).await?;
+                self.tell_taken();
                 if self.refused.take().is_some() {
                     info!("the source is in order again");
                 }
@@ -144,6 +146,9 @@ impl Reconciler {
         if is_news {
             if let Some(reading) = &refused.reading {
                 self.store.reject(&reading.fetched(), &refused.problems, now).await?;
+                self.tell_taken();
+            } else {
+                self.tell_refused(&refused);
             }
             warn!(problems = refused.problems.len(), "the newest revision is refused: {}", first_of(&refused));
         }
@@ -296,6 +301,7 @@ impl Reconciler {
     fn decide(&mut self, desired: &Desired, now: OffsetDateTime) {
         self.tidy(desired, now);
         self.plan = plan(desired, &self.actual, &self.circumstances(now));
+        self.tell_held();
     }
 
     /// Whether everything is as declared, now; the store keeps when that was so for the first time, and for each pod

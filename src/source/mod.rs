@@ -4,6 +4,7 @@
 
 mod adapters;
 mod directory;
+pub mod edit;
 mod error;
 pub mod git;
 mod health;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 pub use adapters::{AdapterFolders, AdapterSnapshot};
 pub use directory::Directory;
+pub use edit::{Added, Edit, NotAdded};
 pub use error::SourceError;
 pub use git::Git;
 pub use health::{SourceHealth, Tried};
@@ -72,6 +74,15 @@ impl Source {
         match self {
             Self::Git(git) => git.read().await,
             Self::Directory(directory) => directory.read().await,
+        }
+    }
+
+    /// Adds one file, where `edit` is placed among what is there, and says what was made of it. Nothing is written unless
+    /// all of it is.
+    pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
+        match self {
+            Self::Directory(directory) => edit::folder::add(directory, edit).await,
+            Self::Git(git) => git.add(edit).await,
         }
     }
 

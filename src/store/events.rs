@@ -58,6 +58,13 @@ impl Event {
     pub const SOURCE_STALE: &str = "source_stale";
     /// The kind of the word that it is read again.
     pub const SOURCE_FRESH: &str = "source_fresh";
+    /// The kind of the word that what the source holds cannot be taken, not even as a revision that is refused.
+    pub const SOURCE_REFUSED: &str = "source_refused";
+    /// The kind of the word that it can be taken again.
+    pub const SOURCE_TAKEN: &str = "source_taken";
+
+    /// The kind of the word that somebody added to the source on the dashboard.
+    pub const EDITED: &str = "edited";
 
     /// An event of no pod.
     pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
@@ -86,6 +93,16 @@ impl Store {
         let query = if after.is_some() { query.bind(after) } else { query };
         let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         rows.into_iter().map(EventRow::try_from).collect()
+    }
+
+    /// The word that what the source holds cannot be taken, if that is the newest word of it.
+    pub async fn source_refused(&self) -> Result<Option<EventRow>> {
+        // By time: a line that is counted again keeps its id.
+        let query = "SELECT * FROM pod_events WHERE event_type = ANY($1) ORDER BY last_at DESC, id DESC LIMIT 1";
+        let query = sqlx::query_as(query).bind([Event::SOURCE_REFUSED, Event::SOURCE_TAKEN]);
+        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let row = row.map(EventRow::try_from).transpose()?;
+        Ok(row.filter(|row| row.event.kind == Event::SOURCE_REFUSED))
     }
 
     /// Forgets events that last happened before a time, and requests that ended before it; answers how many events.

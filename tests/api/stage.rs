@@ -106,6 +106,7 @@ impl Stage {
             store: store.clone(),
             view: view.clone(),
             logs: watch::channel(None).1,
+            edits: None,
             settings: SettingsView::default(),
             clock,
         });

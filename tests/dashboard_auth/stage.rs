@@ -278,6 +278,7 @@ fn dashboard(
         store: store.clone(),
         view: view.clone(),
         logs: watch::channel(None).1,
+        edits: None,
         settings: SettingsView::default(),
         clock: Arc::new(|| at(0)),
     });

@@ -8,7 +8,7 @@ use std::{
 
 use agentpod::source::{Git, SourceError, git::GitSettings};
 
-use super::{fetch, local, support::repository::Repository, texts, why};
+use super::{fetch, local, settings, support::repository::Repository, texts, why};
 
 async fn problems(repository: &Repository) -> Vec<String> {
     problems_in(local(repository)).await
@@ -46,6 +46,14 @@ async fn a_commit_gives_the_files_that_a_folder_with_the_same_files_gives_and_sa
     assert_eq!((commit.author.as_str(), commit.summary.as_str()), ("Tess <tess@example.com>", "A pod for Alice"));
     let age = time::OffsetDateTime::now_utc() - commit.committed_at;
     assert!(age.abs() < time::Duration::minutes(5), "{age}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_said_to_be_missing_and_not_to_be_a_broken_disk() {
+    let repository = Repository::with(&[("a.yaml", "a file")]);
+    let nowhere = settings(&format!("file://{}/nowhere", repository.root().display()), repository.root());
+    let told = why(fetch(&Git::new(nowhere)).await);
+    assert!(told.contains("there is nothing to fetch from") && !told.contains("disk"), "{told}");
 }
 
 #[tokio::test]

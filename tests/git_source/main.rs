@@ -11,6 +11,7 @@ mod support {
 
 mod command;
 mod contents;
+mod edits;
 mod http;
 mod log;
 mod moving;

@@ -1,5 +1,6 @@
 //! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
 
+mod edits;
 mod faults;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -52,6 +53,19 @@ fn pod(tenant: &str, greeting: &str) -> (String, String) {
     (format!("{tenant}.yaml"), text)
 }
 
+fn site() -> Site {
+    Site {
+        instance: "test".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.0.0.2".parse().unwrap(),
+    }
+}
+
 impl Stage {
     async fn new() -> Self {
         let repository = Repository::new();
@@ -80,16 +94,7 @@ impl Stage {
             embedded: None,
             source: Source::Git(git.clone()),
             folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
-            site: Site {
-                instance: "test".parse().unwrap(),
-                domain: "example.com".into(),
-                scheme: Scheme::Https,
-                port: None,
-                entry_point: "websecure".into(),
-                cert_resolver: None,
-                network: "agentpod-net".into(),
-                proxy_address: "10.0.0.2".parse().unwrap(),
-            },
+            site: site(),
             network: NetworkSpec {
                 name: "agentpod-net".into(),
                 subnet: "10.0.0.0/24".into(),
@@ -183,7 +188,7 @@ async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() 
         let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
         eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
     };
-    let before = stage.overview().source.accepted.unwrap();
+    let before = eventually("a revision is in force", async || stage.overview().source.accepted).await;
     let outcome = answered(&stage).await;
     assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
     stage.runs("alice", &alice).await;
@@ -213,6 +218,21 @@ async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_
     stage.woken.notify_one();
     eventually("it is told", async || stage.problems().contains("no manifest").then_some(())).await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]));
+    // It was fetched, so it will never be stale, and no row of revisions says it: an event does, once, also over a restart.
+    let kept = async |stage: &Stage| stage.store.source_refused().await.unwrap();
+    let told = eventually("it is kept", async || kept(&stage).await).await;
+    let message = &told.event.message;
+    assert!(message.contains("no manifest") && !message.contains('\n'), "{message}");
+    stage.stop().await;
+    stage.start();
+    eventually("it is told again", async || stage.problems().contains("no manifest").then_some(())).await;
+    let rounds = stage.overview().rounds;
+    eventually("rounds are made", async || (stage.overview().rounds > rounds).then_some(())).await;
+    assert_eq!(kept(&stage).await, Some(told));
+    stage.repository.run(&["revert", "--no-edit", "HEAD"]);
+    stage.repository.run(&["push", "--quiet", "origin", "HEAD"]);
+    stage.woken.notify_one();
+    eventually("it can be taken again", async || kept(&stage).await.is_none().then_some(())).await;
     stage.stop().await;
 }
 

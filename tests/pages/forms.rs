@@ -8,7 +8,7 @@ use agentpod::{
 use crate::stage::{OLGA, Stage, TENANTS, VICTOR, shipped};
 
 /// What a browser sends when nothing was touched but tenant, name and subdomain.
-fn untouched(adapter: &str) -> String {
+pub fn untouched(adapter: &str) -> String {
     let (adapters, _) = adapter::read(&shipped());
     let schema = &adapters.all[&adapter.parse().unwrap()].config_schema;
     let mut body = form_urlencoded::Serializer::new(String::new());

@@ -11,6 +11,7 @@ mod declared;
 mod postgres;
 
 mod asking;
+mod committing;
 mod forms;
 mod samples;
 mod seen;

@@ -3,8 +3,18 @@
 use std::{fs, path::Path};
 
 use agentpod::dashboard::pages::{
-    Frame, Page, adapters::Adapters, document, fragment, logs::Logs, new::New, overview::Overview, pod::Pod,
-    pods::Pods, settings::Settings, source::Source, tenant::Tenant, tenants::Tenants,
+    Frame, Page,
+    adapters::Adapters,
+    document, fragment,
+    logs::Logs,
+    new::{Committed, New},
+    overview::Overview,
+    pod::Pod,
+    pods::Pods,
+    settings::Settings,
+    source::Source,
+    tenant::Tenant,
+    tenants::Tenants,
 };
 use serde_json::json;
 
@@ -16,7 +26,13 @@ fn written<P: Page>() -> (&'static str, String) {
 
 /// Every page by its template.
 pub fn all() -> Vec<(&'static str, String)> {
-    let choose = New { form: None, adapters: vec![] };
+    let choose = New::default();
+    let committed = Committed {
+        pod: "alice/assistant".into(),
+        place: "alice-assistant.yaml in commit 0123456789".into(),
+        origin: "https://forge.example/agents.git@main".into(),
+    };
+    let committed = New { committed: Some(committed), ..New::default() };
     let frame = Frame::sample("New pod", "pods");
     let stands_alone = |template, values| {
         (template, fragment(template, &values).unwrap_or_else(|error| panic!("{template}: {error:#}")))
@@ -28,6 +44,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<Logs>(),
         written::<New>(),
         ("choose.html", document(&frame, &choose).unwrap()),
+        ("committed.html", document(&frame, &committed).unwrap()),
         written::<Tenants>(),
         written::<Tenant>(),
         written::<Adapters>(),

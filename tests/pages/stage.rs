@@ -24,7 +24,8 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    reconcile::Overview,
+    reconcile::{Edits, Overview},
+    source::{AdapterFolders, Directory, Source},
     store::{Event, Fetched, InstanceKey, Store},
 };
 use bytes::Bytes;
@@ -116,15 +117,20 @@ impl Stage {
     }
 
     pub async fn with(declared: &Declared) -> Self {
-        Self::for_whom(declared, true).await
+        Self::made(declared, true, None).await
     }
 
     /// The same as [`Stage::new`] without accounts: whoever is on this machine is in.
     pub async fn open() -> Self {
-        Self::for_whom(&Declared::tenants().pod("alice/assistant", "subdomain: alice"), false).await
+        Self::made(&Declared::tenants().pod("alice/assistant", "subdomain: alice"), false, None).await
     }
 
-    async fn for_whom(declared: &Declared, with_accounts: bool) -> Self {
+    /// One on whose form people commit to a folder.
+    pub async fn committing_to(folder: &Path) -> Self {
+        Self::made(&Declared::tenants(), true, Some(Source::Directory(Directory::new(folder)))).await
+    }
+
+    async fn made(declared: &Declared, with_accounts: bool, source: Option<Source>) -> Self {
         let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
         let options = postgres::database().await;
         let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
@@ -150,8 +156,12 @@ impl Stage {
         let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
         let (overview, view) = watch::channel(Overview::default());
         let stop = CancellationToken::new();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
+        let edits = source.map(|source| Arc::new(Edits::new(source, folders, site(), store.clone())));
         let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
-        let api = Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, settings, clock };
+        let api =
+            Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, edits, settings, clock };
         let live = Live::start(store.clone(), Pace::default(), stop.clone());
         let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api: Arc::new(api), live };
         serve_on(listener, auth, routes(&dashboard), stop.clone());

@@ -30,6 +30,8 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     assert_eq!((format!("{:?}", status.phase).as_str(), status.reason.as_str()), ("Held", "TooManyRemovals"));
     assert!(status.message.contains("4 of 6 pods") && status.message.contains(&plan), "{status:?}");
     assert!(!stage.overview().source.applied);
+    let told = stage.event("removals_held").await.event.message;
+    assert!(told.contains("holds 4 removals") && told.contains(&format!("agentpod approve {plan}")), "{told}");
 
     stage.stop().await;
     stage.start(TICK);

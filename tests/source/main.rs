@@ -2,6 +2,7 @@
 
 mod adapters;
 mod bad_input;
+mod edits;
 mod moving;
 mod watch;
 

@@ -33,7 +33,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    reconcile::{Logs, Overview},
+    reconcile::{Edits, Logs, Overview},
     store::Store,
 };
 
@@ -48,6 +48,8 @@ pub struct Api {
     pub view: watch::Receiver<Overview>,
     /// Reads containers' logs, while this AgentPod acts.
     pub logs: watch::Receiver<Option<Logs>>,
+    /// Adds new pods to the source, where that is wished.
+    pub edits: Option<Arc<Edits>>,
     /// How this AgentPod was started.
     pub settings: SettingsView,
     /// Tells the time.

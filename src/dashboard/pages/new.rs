@@ -1,6 +1,5 @@
-//! `/dashboard/pods/new`: from an adapter's schema to a form, and from the form to a manifest. It changes nothing: the
-//! manifest is for somebody to save where the source reads it. (Committing it from here, where the source may be written to,
-//! is not there yet.)
+//! `/dashboard/pods/new`: from an adapter's schema to a form, and from the form to a manifest. It changes nothing by itself:
+//! the manifest is for somebody to save where the source reads it, or to commit, where that is wished.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -13,12 +12,25 @@ use super::{
 use crate::core::manifest::API_VERSION;
 
 /// Making a manifest.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct New {
     /// What can be chosen from, while nothing is chosen.
     pub adapters: Vec<Choice>,
     /// The form, once it is.
     pub form: Option<Form>,
+    /// What was committed, when that is done.
+    pub committed: Option<Committed>,
+}
+
+/// A manifest that is in the source now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Committed {
+    /// The pod, `TENANT/POD`.
+    pub pod: String,
+    /// The file, and the commit where there are commits.
+    pub place: String,
+    /// The source.
+    pub origin: String,
 }
 
 /// A kind of agent to choose.
@@ -75,6 +87,8 @@ pub struct Form {
     pub advice: String,
     /// What is wrong with it.
     pub problems: Vec<ProblemLine>,
+    /// Where it can be committed to by who looks, once nothing is wrong with it.
+    pub commits_to: Option<String>,
 }
 
 /// The manifest's documents, as they were filled in.
@@ -171,6 +185,7 @@ impl Form {
             verdict: "Not checked yet".into(),
             advice: "Fill in tenant, pod and subdomain; what is wrong with the manifest is then told here.".into(),
             problems: Vec::new(),
+            commits_to: None,
         }
     }
 
@@ -211,7 +226,6 @@ impl Page for New {
         let form = Form::of("openclaw", "OpenClaw", &sample_schema(), &filled)
             .judged(vec![ProblemLine::from_text(problem)], &file_name(&filled));
         Self {
-            adapters: Vec::new(),
             form: Some(Form {
                 tenants: vec!["alice".into(), "bob".into()],
                 domain: "agents.example.com".into(),
@@ -219,6 +233,7 @@ impl Page for New {
                 default_cpus: "2".into(),
                 ..form
             }),
+            ..Self::default()
         }
     }
 }

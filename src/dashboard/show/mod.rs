@@ -3,6 +3,7 @@
 
 mod adapters;
 mod ask;
+mod commit;
 mod lines;
 mod logs;
 mod new;
@@ -72,7 +73,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
             async move { show.ask(&visitor, &sent).await.unwrap_or_else(Reply::into_response) }
         },
     );
-    // The form changes nothing, so everybody who sees the source may try one.
+    // The form itself changes nothing, so everybody who sees the source may try one; committing asks who it is.
     let form = warp::path("dashboard")
         .and(warp::path("pods"))
         .and(warp::path("new"))
@@ -87,6 +88,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
                 let answer = match path.as_str() {
                     "/dashboard/pods/new" => show.try_form(&guest, &sent).await,
                     "/dashboard/pods/new/manifest" => show.download(&guest, &sent).await,
+                    "/dashboard/pods/new/commit" => show.commit(&guest, &sent).await,
                     _ => Err(nothing()),
                 };
                 answer.unwrap_or_else(Reply::into_response)

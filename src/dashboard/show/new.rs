@@ -29,12 +29,12 @@ use crate::{
 };
 
 /// The most problems that are shown.
-const SHOWN: usize = 50;
+pub(super) const SHOWN: usize = 50;
 
 /// What a new manifest is judged with.
-struct InForce {
-    adapters: Adapters,
-    revision: Revision,
+pub(super) struct InForce {
+    pub adapters: Adapters,
+    pub revision: Revision,
 }
 
 impl Show {
@@ -49,12 +49,12 @@ impl Show {
                 image: adapter.spec.image.clone(),
             };
             let all = in_force.iter().flat_map(|in_force| in_force.adapters.all.values());
-            return Ok(New { adapters: all.map(choice).collect(), form: None });
+            return Ok(New { adapters: all.map(choice).collect(), ..New::default() });
         };
         let in_force = in_force.ok_or_else(|| unknown(asked))?;
         let tenant = guest.query.get("tenant").map(|tenant| ("tenant".to_owned(), tenant.to_owned()));
         let filled = Filled(tenant.into_iter().collect());
-        Ok(New { adapters: Vec::new(), form: Some(self.form(&in_force, asked, &filled).await?) })
+        Ok(New { form: Some(self.form(&in_force, asked, &filled).await?), ..New::default() })
     }
 
     /// The form as it was filled in, with the verdict on its manifest.
@@ -68,7 +68,9 @@ impl Show {
         let judged = tokio::task::spawn_blocking(move || judge(in_force, &site, &name, &manifest)).await;
         let mut problems = judged.map_err(|_| Refusal::internal())?;
         problems.truncate(SHOWN);
-        self.write(guest, &New { adapters: Vec::new(), form: Some(form.judged(lines::problems(&problems), &file)) })
+        let commits_to = self.commits_to(guest).filter(|_| problems.is_empty());
+        let form = Form { commits_to, ..form.judged(lines::problems(&problems), &file) };
+        self.write(guest, &New { form: Some(form), ..New::default() })
     }
 
     /// The manifest as a file.
@@ -85,7 +87,7 @@ impl Show {
         Ok(answer)
     }
 
-    async fn form(&self, in_force: &InForce, asked: &str, filled: &Filled) -> Result<Form, Refusal> {
+    pub(super) async fn form(&self, in_force: &InForce, asked: &str, filled: &Filled) -> Result<Form, Refusal> {
         let adapter = find(&in_force.adapters, asked)?;
         let files = in_force.revision.files.iter();
         let (manifests, _) = manifest::read(files.map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
@@ -103,6 +105,15 @@ impl Show {
     /// What is in force; not for who sees one tenant only, since a verdict names other tenants' things.
     async fn in_force(&self, guest: &Guest) -> Result<Option<InForce>, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
+        self.kept().await
+    }
+
+    /// The same for who adds a pod, whose verdict is cut to what they may see.
+    pub(super) async fn last_accepted(&self, adapter: &str) -> Result<InForce, Refusal> {
+        self.kept().await?.ok_or_else(|| unknown(adapter))
+    }
+
+    async fn kept(&self) -> Result<Option<InForce>, Refusal> {
         let Some(revision) = self.api.store.last_accepted().await? else { return Ok(None) };
         let files = revision.adapters.clone().unwrap_or_default();
         let adapters = tokio::task::spawn_blocking(move || adapter::read(&files).0).await;
@@ -110,7 +121,7 @@ impl Show {
     }
 }
 
-fn find<'a>(adapters: &'a Adapters, asked: &str) -> Result<&'a Arc<adapter::Adapter>, Refusal> {
+pub(super) fn find<'a>(adapters: &'a Adapters, asked: &str) -> Result<&'a Arc<adapter::Adapter>, Refusal> {
     let name: AdapterName = asked.parse().map_err(|_| unknown(asked))?;
     adapters.all.get(&name).ok_or_else(|| unknown(asked))
 }

@@ -24,6 +24,11 @@ pub(super) fn folder(settings: &GitSettings) -> PathBuf {
     settings.caches.join(&name.as_str()[..16])
 }
 
+/// Where the repository is kept that commits are added to: one with all commits, so another one.
+pub(super) fn folder_for_edits(settings: &GitSettings) -> PathBuf {
+    folder(settings).with_extension("edits")
+}
+
 /// Opens it, or makes an empty one in place of whatever cannot be opened.
 pub(super) fn open(folder: &Path) -> Result<Repository, Trouble> {
     if let Ok(repository) = Repository::open_bare(folder)

@@ -6,7 +6,15 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use git2::{ObjectType, Oid, Repository};
 use time::OffsetDateTime;
 
-use super::{access::Access, cache, remote, settings::GitSettings, tree, trouble::Trouble, verify};
+use super::{
+    access::Access,
+    cache,
+    remote::{self, Depth},
+    settings::GitSettings,
+    tree,
+    trouble::Trouble,
+    verify,
+};
 use crate::{
     core::{commit::Commit, digest::Digest},
     source::{Snapshot, SourceError},
@@ -33,7 +41,7 @@ pub(super) fn look(settings: &GitSettings, before: Option<Judged>, deadline: Ins
         let attempt = |repository: Repository, before: Option<Judged>| {
             let digest = signers.as_ref().map(|(_, digest)| digest.clone());
             let known = |tip| before.as_ref().is_some_and(|judged| judged.tip == tip) || is_whole(&repository, tip);
-            let tip = remote::fetch(&repository, settings, &access, deadline, known)?;
+            let tip = remote::fetch(&repository, settings, &access, deadline, Depth::Newest, known)?.id;
             match before {
                 Some(judged) if judged.tip == tip && judged.signers == digest => Ok(judged),
                 _ => {
@@ -57,7 +65,7 @@ pub(super) fn look(settings: &GitSettings, before: Option<Judged>, deadline: Ins
 }
 
 /// Whether a tip is here, at least its first folder.
-fn is_whole(repository: &Repository, tip: Oid) -> bool {
+pub(super) fn is_whole(repository: &Repository, tip: Oid) -> bool {
     repository.find_object(tip, None).and_then(|tip| tip.peel_to_tree()).is_ok()
 }
 

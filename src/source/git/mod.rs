@@ -5,9 +5,11 @@
 mod access;
 mod address;
 mod cache;
+mod edit;
 mod hosts;
 mod look;
 mod place;
+mod push;
 mod remote;
 mod settings;
 mod signers;
@@ -27,9 +29,10 @@ use std::{
 use tokio::sync::{Semaphore, oneshot};
 
 pub use address::{Address, Way};
+pub use edit::unfit;
 pub use settings::{Credentials, GitSettings, Reference};
 
-use super::{Snapshot, SourceError, SourceHealth, Tried};
+use super::{Added, Edit, NotAdded, Snapshot, SourceError, SourceHealth, Tried};
 use look::{Judged, look};
 
 /// How long a start waits for the first fetch before it goes on with what is remembered from before.
@@ -140,34 +143,50 @@ impl Git {
         is_news
     }
 
-    /// Looks in a thread of its own, which nobody waits for when it hangs: neither we nor the end of the process.
+    /// Commits a file on the tip of the branch and pushes it. Never at the same time as a fetch of ours.
+    pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
+        let _turn = self.0.turn.lock().await;
+        let settings = self.0.settings.clone();
+        let added = self.in_thread(move |deadline| edit::add(&settings, &edit, deadline)).await;
+        added.unwrap_or_else(|(what, _)| {
+            let hint = "look at the branch whether the commit is there, and try again".into();
+            Err(NotAdded::Unwritten { origin: self.origin(), what, hint })
+        })
+    }
+
     async fn look(&self, before: Option<Judged>) -> Result<Judged, SourceError> {
         let settings = self.0.settings.clone();
-        let failed = |what: String, hint: &str| SourceError::Unfetched {
-            origin: self.origin(),
-            code: trouble::UNREACHABLE,
-            what,
-            hint: hint.into(),
-        };
+        let looked = self.in_thread(move |deadline| look(&settings, before, deadline)).await;
+        looked.unwrap_or_else(|(what, hint)| {
+            Err(SourceError::Unfetched { origin: self.origin(), code: trouble::UNREACHABLE, what, hint: hint.into() })
+        })
+    }
+
+    /// Speaks with the remote in a thread of its own, which nobody waits for when it hangs: neither we nor the end of the
+    /// process. Answers what came of it, or what happened instead and what to do.
+    async fn in_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Instant) -> T + Send + 'static,
+    ) -> Result<T, (String, &'static str)> {
         let again = "it is tried again by itself; see whether the remote can be reached from here";
         let Ok(permit) = self.0.threads.clone().try_acquire_owned() else {
-            return Err(failed("the remote does not answer, and neither did it the times before".into(), again));
+            return Err(("the remote does not answer, and neither did it the times before".into(), again));
         };
-        let (patience, (answer, looked)) = (settings.patience, oneshot::channel());
+        let (patience, (answer, done)) = (self.0.settings.patience, oneshot::channel());
         let deadline = Instant::now() + patience;
         let begun = thread::Builder::new().name("git".into()).spawn(move || {
-            let looked = look(&settings, before, deadline);
+            let outcome = work(deadline);
             // Before the answer: whoever hears it may begin the next one at once.
             drop(permit);
-            let _ = answer.send(looked);
+            let _ = answer.send(outcome);
         });
         if let Err(error) = begun {
-            return Err(failed(format!("no thread can be started: {error}"), "the machine is short of something"));
+            return Err((format!("no thread can be started: {error}"), "the machine is short of something"));
         }
-        match tokio::time::timeout(patience, looked).await {
-            Ok(Ok(looked)) => looked,
-            Ok(Err(_)) => Err(failed("reading it ended in a defect of AgentPod".into(), "please report it")),
-            Err(_) => Err(failed(format!("the remote did not answer within {} s", patience.as_secs()), again)),
+        match tokio::time::timeout(patience, done).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) => Err(("reading it ended in a defect of AgentPod".into(), "please report it")),
+            Err(_) => Err((format!("the remote did not answer within {} s", patience.as_secs()), again)),
         }
     }
 

@@ -26,14 +26,32 @@ const MOST_BYTES: usize = 1 << 30;
 /// What no remote has: asking for it only lists what there is.
 const NOTHING: &str = "refs/agentpod/nothing";
 
-/// Fetches what is followed, unless it is here already. Answers its id: a commit's, or that of a tag with a message.
+/// What is followed, as the remote has it.
+pub(super) struct Tip {
+    /// A commit's id, or that of a tag with a message.
+    pub id: Oid,
+    /// The full name of the branch or tag; of a remote's own branch the one it stands for, if it says which.
+    pub name: String,
+}
+
+/// How much of what is followed is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The newest commit: all there is to read.
+    Newest,
+    /// All commits before it, too: libgit2 pushes nothing from a repository without them.
+    All,
+}
+
+/// Fetches what is followed, unless it is here already.
 pub(super) fn fetch(
     repository: &Repository,
     settings: &GitSettings,
     access: &Access,
     deadline: Instant,
+    depth: Depth,
     is_known: impl Fn(Oid) -> bool,
-) -> Result<Oid, Trouble> {
+) -> Result<Tip, Trouble> {
     // Before the remote, which keeps pointing at them.
     let (reason, asked) = (RefCell::new(None), Cell::new(false));
     let mut options = FetchOptions::new();
@@ -49,11 +67,12 @@ pub(super) fn fetch(
     remote.download(&[NOTHING], Some(&mut options)).map_err(trouble)?;
     let name = settings.reference.full_name();
     let heads = remote.list().map_err(trouble)?;
-    let Some(tip) = heads.iter().find(|head| head.name() == name).map(git2::RemoteHead::oid) else {
+    let found = heads.iter().find(|head| head.name() == name);
+    let Some(tip) = found.map(|head| Tip { id: head.oid(), name: head.symref_target().unwrap_or(&name).into() }) else {
         return Err(no_reference(settings, heads.iter().map(git2::RemoteHead::name)));
     };
-    if !is_known(tip) {
-        if settings.address.way != Way::File {
+    if !is_known(tip.id) {
+        if depth == Depth::Newest && settings.address.way != Way::File {
             options.depth(1);
         }
         remote.download(&[&name], Some(&mut options)).map_err(trouble)?;
@@ -63,7 +82,7 @@ pub(super) fn fetch(
     Ok(tip)
 }
 
-fn callbacks<'a>(
+pub(super) fn callbacks<'a>(
     settings: &'a GitSettings,
     access: &'a Access,
     deadline: Instant,

@@ -22,6 +22,7 @@ pub(super) const UNREACHABLE: &str = "source_unreachable";
 pub(super) const DENIED: &str = "source_denied";
 pub(super) const UNKNOWN_HOST: &str = "source_unknown_host";
 pub(super) const NO_REFERENCE: &str = "source_no_reference";
+pub(super) const REFUSED: &str = "source_push_refused";
 pub(super) const UNVERIFIED: &str = "source_unverified";
 
 impl Trouble {
@@ -53,6 +54,11 @@ impl Trouble {
                 UNREACHABLE,
                 format!("it could not be fetched: {said}"),
                 format!("it is tried again by itself; see whether {host} can be reached from here"),
+            ),
+            ErrorClass::Os if settings.address.way == Way::File && said.contains("resolve path") => Self::known(
+                UNREACHABLE,
+                format!("there is nothing to fetch from: {said}"),
+                "see whether the address is right, and whether the user that AgentPod runs as may look there",
             ),
             _ if settings.address.way == Way::File && error.code() != ErrorCode::GenericError => Self::known(
                 UNREACHABLE,

@@ -1,0 +1,204 @@
+//! Adding a pod to a source: what may be added, by whom and where; and what happens in a folder meanwhile.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
+
+use agentpod::{
+    core::{
+        access::{Person, Role},
+        adapter::AdapterFiles,
+        edit::{Files, NewPod},
+        problem::Problem,
+        site::{Scheme, Site},
+    },
+    source::{AdapterFolders, Directory, Edit, NotAdded, Source},
+};
+
+use super::{folder, write};
+
+const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
+
+fn pod(tenant: &str, name: &str, spec: &str) -> String {
+    format!(
+        "{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: {tenant}}}, spec: {{adapter: echo, {spec}}}}}\n"
+    )
+}
+
+fn site() -> Site {
+    Site {
+        instance: "test".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.0.0.2".parse().unwrap(),
+    }
+}
+
+async fn adapters() -> AdapterFiles {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
+    folders.read().await.unwrap().files
+}
+
+fn files(files: &[(&str, &str)]) -> Files {
+    files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
+}
+
+fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
+    outcome.expect_err("this is refused").iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+#[tokio::test]
+async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
+    let adapters = adapters().await;
+    let new = NewPod::read(&pod("alice", "new", "subdomain: new")).unwrap();
+    let first = files(&[("alice.yaml", TENANT)]);
+    let place = |files: &Files| new.place("here", files, &adapters, &site());
+    assert_eq!(place(&first), Ok("alice-new.yaml".into()));
+    let mut taken = first.clone();
+    taken.insert("alice-new.yaml".into(), pod("alice", "other", "subdomain: other").into_bytes());
+    assert_eq!(place(&taken), Ok("alice-new-2.yaml".into()));
+    let below = [first, files(&[("deep/alice-new.yaml", &pod("alice", "other", "subdomain: other"))])];
+    assert_eq!(place(&below.into_iter().flatten().collect()), Ok("alice-new.yaml".into()));
+    let with_tenant = NewPod::read(&format!("{TENANT}---\n{}", pod("alice", "new", "subdomain: new"))).unwrap();
+    assert_eq!(with_tenant.place("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
+}
+
+#[tokio::test]
+async fn what_would_make_a_bad_revision_is_refused_as_validate_refuses_it() {
+    let adapters = adapters().await;
+    let there = files(&[
+        ("alice.yaml", TENANT),
+        ("pods/one.yaml", &format!("# one\n{}", pod("alice", "one", "subdomain: one"))),
+    ]);
+    let broken = [there.clone(), files(&[("broken.yaml", "kind: Pod\n")])].into_iter().flatten().collect();
+    for (there, text, why) in [
+        (&there, pod("alice", "one", "subdomain: two"), "pod alice/one is declared already"),
+        (&there, pod("alice", "one", "subdomain: two"), "it stands in pods/one.yaml:2"),
+        (&there, pod("alice", "new", "subdomain: one"), "one"),
+        (&there, pod("bob", "new", "subdomain: new"), "bob"),
+        (&there, pod("alice", "new", "subdomain: new, config: {no: 1}"), "alice-new.yaml:1:"),
+        (&there, format!("{TENANT}---\n{}", pod("alice", "new", "subdomain: new")), "alice"),
+        (&broken, pod("alice", "new", "subdomain: new"), "broken.yaml"),
+    ] {
+        let new = NewPod::read(&text).unwrap();
+        let told = told(new.place("here", there, &adapters, &site()));
+        assert!(told.contains(why), "{text}: {told}");
+    }
+}
+
+#[test]
+fn only_one_new_pod_is_added_alone_or_with_its_tenant() {
+    let one = pod("alice", "one", "subdomain: one");
+    let other_tenant = TENANT.replace("alice", "bob");
+    let defaults = "{apiVersion: agentpod.dev/v1, kind: Defaults, spec: {}}\n";
+    for text in [
+        TENANT.to_owned(),
+        defaults.to_owned(),
+        format!("{one}---\n{}", pod("alice", "two", "subdomain: two")),
+        format!("{other_tenant}---\n{one}"),
+        format!("{defaults}---\n{one}"),
+    ] {
+        assert!(told(NewPod::read(&text)).contains("not one new pod"), "{text}");
+    }
+    for text in ["", "{", "kind: Pod\n", &one.replace("subdomain", "subdomian"), &format!("{one}---\n{one}")] {
+        assert!(told(NewPod::read(text)).contains("pod.yaml"), "{text}");
+    }
+}
+
+#[test]
+fn operators_add_pods_a_tenants_own_only_what_takes_nothing_from_others_and_viewers_none() {
+    let person = |role, tenant: Option<&str>| Person {
+        name: "tess".into(),
+        role,
+        tenant: tenant.map(|tenant| tenant.parse().unwrap()),
+    };
+    let plain = pod("alice", "one", "subdomain: one");
+    let with_secret = pod("alice", "one", "subdomain: one, secrets: {KEY: {file: /etc/agentpod/bob.key}}");
+    let with_tenant = format!("{TENANT}---\n{plain}");
+    let (everybodys, alices, bobs) = (Some(None), Some(Some("alice")), Some(Some("bob")));
+    for (text, operator, may) in [
+        (&plain, everybodys, true),
+        (&plain, alices, true),
+        (&plain, bobs, false),
+        (&with_secret, everybodys, true),
+        (&with_secret, alices, false),
+        (&with_tenant, everybodys, true),
+        (&with_tenant, alices, false),
+    ] {
+        let new = NewPod::read(text).unwrap();
+        let tenant = operator.unwrap();
+        assert_eq!(new.permit(&person(Role::Operator, tenant)).is_ok(), may, "{text} by {tenant:?}");
+        assert!(new.permit(&person(Role::Viewer, tenant)).is_err(), "{text} by a viewer");
+    }
+}
+
+/// An edit that goes to a file, whatever is there.
+fn edit(file: &str, text: &str) -> Edit {
+    let file = file.to_owned();
+    Edit {
+        text: text.into(),
+        place: Arc::new(move |_| Ok(file.clone())),
+        author: "tess".into(),
+        summary: "Add pod alice/new".into(),
+    }
+}
+
+fn names(root: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_file_is_added_to_a_folder_whole_and_readable_and_nothing_else_is_left() {
+    let (_guard, root) = folder();
+    write(&root, &[("a.yaml", "1")]);
+    let added = Source::Directory(Directory::new(&root)).add(edit("new.yaml", "text\n")).await.unwrap();
+    assert_eq!((added.place(), added.commit), ("new.yaml".into(), None));
+    assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
+    assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "text\n");
+    let metadata = fs::metadata(root.join("new.yaml")).unwrap();
+    assert_eq!((metadata.mode() & 0o200, metadata.nlink()), (0o200, 1));
+}
+
+#[tokio::test]
+async fn a_file_that_came_meanwhile_is_not_overwritten() {
+    let (_guard, root) = folder();
+    write(&root, &[("a.yaml", "1")]);
+    let (path, edit) = (root.join("new.yaml"), edit("new.yaml", "ours"));
+    let place = Arc::new(move |_: &Files| {
+        fs::write(&path, "theirs").unwrap();
+        Ok("new.yaml".to_owned())
+    });
+    let why = Source::Directory(Directory::new(&root)).add(Edit { place, ..edit }).await.unwrap_err();
+    assert!(why.to_string().contains("left as it is"), "{why}");
+    assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "theirs");
+    assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_written_and_an_empty_folder_is_not_added_to() {
+    let (_guard, root) = folder();
+    let source = Source::Directory(Directory::new(&root));
+    assert!(matches!(source.add(edit("new.yaml", "text")).await, Err(NotAdded::Unread(_))), "a mount that failed?");
+    write(&root, &[("a.yaml", "1")]);
+    let place = Arc::new(|files: &Files| Err(vec![Problem::of_file("new.yaml", format!("{} there", files.len()))]));
+    let why = source.add(Edit { place, ..edit("new.yaml", "text") }).await.unwrap_err();
+    assert_eq!(why.problems()[0].what, "1 there");
+    assert_eq!(names(&root), ["a.yaml"]);
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_written_to_says_what_to_do() {
+    let (_guard, root) = folder();
+    write(&root, &[("a.yaml", "1"), ("below/b.yaml", "1")]);
+    // Permissions do not keep root out; a folder that is none does.
+    let why = Source::Directory(Directory::new(&root)).add(edit("none/new.yaml", "text")).await.unwrap_err();
+    let NotAdded::Unwritten { what, hint, .. } = why else { panic!("{why:?}") };
+    assert!(what.starts_with("none/new.yaml could not be written") && hint.contains("save the file yourself"));
+    assert_eq!(names(&root), ["a.yaml", "below"]);
+}
