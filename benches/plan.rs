@@ -86,6 +86,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             restarts: 0,
             networks: BTreeSet::from(["agentpod-net".into()]),
             addresses: BTreeMap::from([("agentpod-net".into(), "10.213.8.1".parse().unwrap())]),
+            in_force: None,
         };
         seen.insert(id.clone(), vec![sighting]);
         pods.insert(

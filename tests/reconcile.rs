@@ -8,6 +8,7 @@ mod support {
 
 mod reconcile {
     mod causes;
+    mod conditions;
     mod faults;
     mod last_words;
     mod logs;

@@ -8,6 +8,7 @@ mod support {
 
 mod store {
     mod applied;
+    mod conditions;
     mod events;
     mod exchange;
     mod key;

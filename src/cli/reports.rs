@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    core::names::PodId,
+    core::{condition::HARDENED, names::PodId},
     store::{DesiredStatus, EventRow, Freshness, Leader, PodRow, RevisionRow, SourceState, Store, StoreError},
 };
 
@@ -140,7 +140,12 @@ pub fn print_status(rows: &[PodRow]) -> Result<()> {
     let now = OffsetDateTime::now_utc();
     let line = |row: &PodRow| {
         let since = output::age(row.since, now);
-        let message = if row.ready { String::new() } else { row.message.clone() };
+        let deviation = row.conditions.iter().find(|one| one.kind == HARDENED && one.is_true == Some(false));
+        let message = match deviation {
+            _ if !row.ready => row.message.clone(),
+            Some(deviation) => format!("deviates: {}", deviation.message),
+            None => String::new(),
+        };
         vec![
             row.id.to_string(),
             row.adapter.clone(),

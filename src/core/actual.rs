@@ -4,11 +4,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use time::OffsetDateTime;
 
-use super::{desired::ContainerSpec, digest::Digest, names::PodId};
+use super::{desired::ContainerSpec, digest::Digest, hardening::InForce, names::PodId};
 
 /// The engine's answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Sighting {
     pub networks: BTreeSet<String>,
     /// Its addresses by network.
     pub addresses: BTreeMap<String, IpAddr>,
+    /// What bounds it; `None` if it could not be looked at.
+    pub in_force: Option<Arc<InForce>>,
 }
 
 /// One volume with our instance's label.

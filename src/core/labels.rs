@@ -23,6 +23,11 @@ pub const DIGEST: &str = "agentpod.digest";
 /// On the shared network: the address kept free for the proxy.
 pub const PROXY_ADDRESS: &str = "agentpod.proxy-address";
 
+/// Whether the proxy reads a label of this key.
+pub fn is_the_proxys(key: &str) -> bool {
+    key.starts_with("traefik.")
+}
+
 /// The labels of anything that belongs to an instance.
 pub fn owned(instance: &InstanceName) -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED.to_owned(), "true".to_owned()), (INSTANCE.to_owned(), instance.to_string())])

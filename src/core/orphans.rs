@@ -190,7 +190,7 @@ fn of_volume(volume: &VolumeSighting, wanted: &Wanted) -> Option<Orphan> {
 }
 
 /// Whether the engine made the name up.
-fn is_nameless(volume: &str) -> bool {
+pub(super) fn is_nameless(volume: &str) -> bool {
     volume.len() == 64 && volume.chars().all(|c| c.is_ascii_hexdigit())
 }
 
@@ -225,6 +225,7 @@ mod tests {
             addresses: BTreeMap::new(),
             has_run: true,
             networks: Default::default(),
+            in_force: None,
         }
     }
 

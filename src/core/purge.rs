@@ -167,6 +167,7 @@ mod tests {
             addresses: BTreeMap::new(),
             has_run: true,
             networks: Default::default(),
+            in_force: None,
         }
     }
 

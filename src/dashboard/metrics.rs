@@ -89,7 +89,7 @@ mod tests {
 
     fn pod(phase: Phase, ready: bool) -> PodView {
         let status = Status { phase, ready, reason: String::new(), message: String::new(), container: None };
-        PodView { status, url: None, adapter: None, doing: None, pull: None, settled: true }
+        PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true }
     }
 
     fn active() -> Overview {

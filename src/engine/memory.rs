@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use crate::core::{
     actual::{ContainerState, Exit, NetworkSighting, Sighting, VolumeSighting},
     desired::{ContainerSpec, RenderedFile},
     digest::Digest,
+    hardening::InForce,
     labels,
     names::PodId,
     usage::{Capacity, Reading},
@@ -81,6 +82,7 @@ impl Memory {
             networks: BTreeSet::from([NETWORK.to_owned()]),
             files: BTreeMap::new(),
             restarts: 0,
+            in_force: None,
             order,
         };
         world.containers.insert(name.clone(), container);
@@ -141,6 +143,7 @@ impl Engine for Memory {
                     restarts: container.restarts,
                     networks: container.networks.clone(),
                     addresses: BTreeMap::new(),
+                    in_force: container.in_force.clone(),
                 },
             ));
         }
@@ -208,6 +211,7 @@ impl Engine for Memory {
                 networks: BTreeSet::from([blueprint.network.clone()]),
                 files: BTreeMap::new(),
                 restarts: 0,
+                in_force: Some(Arc::new(InForce::asked(blueprint))),
                 order: world.made,
             };
             world.containers.insert(name.clone(), made);

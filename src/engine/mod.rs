@@ -152,7 +152,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn info(&self) -> Result<EngineInfo>;
 
     /// Every container with our instance's label, whatever its state, in order of creation.
-    /// One list call; a closer look only at what is new, changed or not plainly running.
+    /// One list call; a closer look only at what is new, changed or not plainly running, and now and then at the others.
     async fn observe(&self) -> Result<Vec<Sighting>>;
 
     /// Makes sure the image is there, pulling it if not. `progress` is called now and then during a pull.

@@ -5,6 +5,7 @@
 //! report back by message. Whatever wakes it — a saved file, an ended container, a tick, a person — leads to the same
 //! round, which looks at everything again: a trigger wakes, it does not inform.
 
+mod conditions;
 mod edits;
 pub mod execute;
 mod fetches;

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 
-use super::{Reconciler, record, redact::Redactor, triggers::Report};
+use super::{Reconciler, conditions::DEVIATES, record, redact::Redactor, triggers::Report};
 use crate::{
     core::{names::PodId, plan::Action, retry::Failure},
     engine::{Engine, EngineEvent, LogQuery},
@@ -59,7 +59,7 @@ impl Note {
     }
 
     fn is_bad(&self) -> bool {
-        matches!(self.kind, "failed" | "unhealthy" | "crash_loop" | "rolled_back" | "out_of_memory")
+        matches!(self.kind, "failed" | "unhealthy" | "crash_loop" | "rolled_back" | "out_of_memory" | DEVIATES)
     }
 }
 

@@ -14,13 +14,14 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, handed::Handed, journal::Journal, probe::Prober, shown::Shown, tally::Tally, told::Told,
-    triggers::Report, watchdog::Watchdog,
+    Inputs, Refused, conditions::Conditions, handed::Handed, journal::Journal, probe::Prober, shown::Shown,
+    tally::Tally, told::Told, triggers::Report, watchdog::Watchdog,
 };
 use crate::{
     core::{
         actual::Actual,
         commit::Commit,
+        condition::Condition,
         crash::CrashWatch,
         desired::{Desired, KnownPod},
         names::PodId,
@@ -101,6 +102,7 @@ pub struct Reconciler {
     /// How long it took pods to become ready, until that is told.
     pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
+    pub(super) conditions: Conditions,
     pub(super) shown: Shown,
     pub(super) reader: Reader,
     pub(super) secrets: BTreeMap<SecretRef, secrets::Value>,
@@ -251,6 +253,8 @@ pub struct PodView {
     /// Its status.
     #[serde(flatten)]
     pub status: Status,
+    /// What else is true of it, or is not.
+    pub conditions: Vec<Condition>,
     /// Where it answers.
     pub url: Option<String>,
     /// The kind of agent.
@@ -293,6 +297,7 @@ impl Reconciler {
             handed: Handed::default(),
             became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            conditions: Conditions::default(),
             shown: None,
             reader: secrets,
             secrets: BTreeMap::new(),
@@ -344,6 +349,7 @@ impl Reconciler {
             let doing = self.doing.get(id);
             let view = PodView {
                 status: status.clone(),
+                conditions: self.conditions.now.get(id).cloned().unwrap_or_default(),
                 url: wish.map(|wish| wish.url.clone()),
                 adapter: wish.map(|wish| wish.declared.adapter.metadata.name.to_string()),
                 doing: doing.map(|doing| doing.step.to_string()),

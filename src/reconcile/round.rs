@@ -57,8 +57,10 @@ impl Reconciler {
             self.hand_out(&desired, now).await?;
         }
         self.judge(now);
-        self.journal.flush(&self.remembered).await?;
+        self.judge_conditions();
         let whole = self.desired.is_some() && matches!(self.actual, Actual::Seen(_));
+        self.keep_conditions(whole, now).await?;
+        self.journal.flush(&self.remembered).await?;
         self.journal.statuses(&self.statuses, whole, now).await?;
         self.journal.restarts(self.restarts(), now).await?;
         self.journal.prune(now).await?;

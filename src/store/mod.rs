@@ -8,6 +8,7 @@ mod accounts;
 mod applied;
 mod asked;
 mod changes;
+mod conditions;
 pub mod embedded;
 mod error;
 mod events;

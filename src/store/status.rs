@@ -14,6 +14,7 @@ use super::{
     storable, within,
 };
 use crate::core::{
+    condition::Condition,
     names::PodId,
     status::{Phase, Status},
 };
@@ -45,6 +46,8 @@ pub struct PodRow {
     pub reason: String,
     /// Why, as a sentence.
     pub message: String,
+    /// What else is true of it, or is not.
+    pub conditions: Vec<Condition>,
     /// The container that stands for it.
     pub container: Option<String>,
     /// The digest of the container it should have.
@@ -148,6 +151,10 @@ impl Store {
         );
         let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
+        let mut conditions = self.conditions().await?;
+        for row in &mut rows {
+            row.conditions = conditions.remove(&row.id).unwrap_or_default();
+        }
         rows.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(rows)
     }
@@ -222,6 +229,7 @@ impl TryFrom<Row> for PodRow {
             since: row.since,
             reason: row.reason.unwrap_or_else(|| "Declared".into()),
             message: row.message.unwrap_or_else(|| "it was declared and not looked at yet".into()),
+            conditions: Vec::new(),
             container: row.container,
             digest: row.digest,
             restarts: row.restarts.unsigned_abs(),

@@ -10,6 +10,7 @@ use agentpod::{
     core::actual::ContainerState,
     engine::{Engine, EngineError, docker::Docker},
 };
+use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -172,4 +173,24 @@ async fn a_pull_reports_its_progress_and_its_failure() {
         .await;
     assert!(matches!(&answer, Err(EngineError::NotFound(why)) if why.contains("some/image:1")), "{answer:?}");
     assert_eq!(*heard.lock().unwrap(), [(5, 10), (25, 30)]);
+}
+
+#[tokio::test]
+async fn a_limit_changed_by_hand_is_looked_at_when_the_engine_says_so() {
+    let (fake, docker, _folder) = Fake::start().await;
+    fake.lists(&[("a", "running", "Up 2 hours"), ("b", "running", "Up 2 hours")]);
+    fake.shows("a", "running");
+    fake.shows("b", "running");
+    docker.observe().await.unwrap();
+    docker.observe().await.unwrap();
+    assert_eq!(fake.asked().iter().filter(|path| *path != LIST).count(), 2, "each once");
+    fake.says("/info", 200, &json!({"SystemTime": "2026-11-23T10:00:00Z"}));
+    let labels = json!({"agentpod.pod-id": "alice_a", "name": "alice_a-01"});
+    let update = json!({"Type": "container", "Action": "update", "Actor": {"ID": "a", "Attributes": labels}});
+    fake.says("/events", 200, &update);
+    let event = docker.watch().await.unwrap().next().await.unwrap().unwrap();
+    assert_eq!((event.action.as_str(), event.container.as_str()), ("update", "alice_a-01"));
+    fake.asked();
+    docker.observe().await.unwrap();
+    assert_eq!(fake.asked(), [LIST, "/containers/a/json"]);
 }

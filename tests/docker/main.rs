@@ -3,6 +3,7 @@
 
 mod accidents;
 mod fake;
+mod hardened;
 mod inside;
 mod leavings;
 mod life;

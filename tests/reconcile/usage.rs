@@ -16,7 +16,8 @@ use super::stage::{POD, Stage, eventually};
 fn shown(phase: Phase) -> Overview {
     let container = Some("c-1".into());
     let status = Status { phase, ready: true, reason: String::new(), message: String::new(), container };
-    let pod = PodView { status, url: None, adapter: None, doing: None, pull: None, settled: true };
+    let pod =
+        PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true };
     Overview { pods: [(POD.to_owned(), pod)].into(), ..Overview::default() }
 }
 

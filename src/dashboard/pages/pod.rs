@@ -140,8 +140,8 @@ impl Page for Pod {
             conditions: vec![
                 condition("Ready", Tone::Idle, "no", "Starting", "its probe has not answered as it should yet", 52),
                 condition("ConfigApplied", Tone::Good, "yes", "Uploaded", "its files are those that were rendered last", 52),
-                condition("Hardened", Tone::Good, "yes", "AsDeclared", "no capabilities, read-only root, limits in force", 5_184_000),
-                condition("Routed", Tone::Good, "yes", "Routed", "alice.agents.example.com leads to it", 5_184_000),
+                condition("Hardened", Tone::Warn, "no", "Deviates", "its memory limit is 2Gi, not 1536Mi", 840),
+                condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; whether a request gets through is not asked", 5_184_000),
             ],
             plan: "its declaration changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
             diff: Diff::of(

@@ -18,7 +18,7 @@ use std::{
     collections::BTreeMap,
     fmt::Display,
     sync::{
-        Mutex, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -57,7 +57,7 @@ pub struct Docker {
     host: String,
     client: OnceLock<bollard::Docker>,
     calls: AtomicU64,
-    looks: Mutex<observe::Looks>,
+    looks: Arc<Mutex<observe::Looks>>,
 }
 
 /// A container that was found to be ours a moment ago.
@@ -77,8 +77,7 @@ impl Docker {
             }
         };
         let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
-        let docker =
-            Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Mutex::default() };
+        let docker = Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Arc::default() };
         match docker.client() {
             Ok(_) | Err(EngineError::Unreachable(_)) => Ok(docker),
             Err(error) => Err(error),

@@ -10,7 +10,7 @@ use futures_util::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Docker, errors};
+use super::{Docker, errors, observe};
 use crate::engine::{
     EngineEvent, LogLine, LogQuery, Result,
     wire::{event, lines::Lines},
@@ -54,10 +54,15 @@ impl Docker {
             options = options.since(&format!("{}.{:09}", now.unix_timestamp(), now.nanosecond()));
         }
         let messages = self.client()?.events(Some(options.build()));
-        let host = self.host.clone();
+        let (host, looks) = (self.host.clone(), self.looks.clone());
         let events = messages.filter_map(move |message| {
             future::ready(match message {
-                Ok(message) => event::event(message).map(Ok),
+                Ok(message) => {
+                    if let Some(id) = event::changed_unseen(&message) {
+                        observe::forget(&looks, id);
+                    }
+                    event::event(message).map(Ok)
+                }
                 Err(error) => Some(Err(errors::explain(&host, "listening for events", &error).error)),
             })
         });

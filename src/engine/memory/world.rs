@@ -1,6 +1,9 @@
 //! What the engine in memory holds, and the one law it watches by itself. No call is answered in here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use time::OffsetDateTime;
 
@@ -8,6 +11,7 @@ use crate::{
     core::{
         actual::{ContainerState, Exit},
         digest::Digest,
+        hardening::InForce,
         names::PodId,
         usage::Reading,
     },
@@ -42,6 +46,8 @@ pub struct MemoryContainer {
     pub files: BTreeMap<String, String>,
     /// How often it was restarted.
     pub restarts: u32,
+    /// What bounds it; `None` for one that was put there by hand.
+    pub in_force: Option<Arc<InForce>>,
     pub(super) order: u64,
 }
 

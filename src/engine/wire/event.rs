@@ -14,7 +14,9 @@ use crate::{
 
 /// What happens to a container that changes what a look would show. Not `exec_*`: health probes would flood us; not
 /// `kill`: every stop sends it, and a death follows it as `die`.
-const ACTIONS: [&str; 9] = ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename"];
+const ACTIONS: [&str; 10] = ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename", UPDATE];
+/// Somebody changed a container's limits: no list shows that.
+const UPDATE: &str = "update";
 
 /// Only our containers, in a list.
 pub fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
@@ -30,6 +32,11 @@ pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     filters.insert("type".into(), vec!["container".into()]);
     filters.insert("event".into(), ACTIONS.map(str::to_owned).into());
     filters
+}
+
+/// The id of a container of which what was seen before does not hold any more, though no list would show it.
+pub fn changed_unseen(message: &EventMessage) -> Option<&str> {
+    message.actor.as_ref()?.id.as_deref().filter(|_| message.action.as_deref() == Some(UPDATE))
 }
 
 /// What one says; `None` if it is not about a container's life.

@@ -5,6 +5,7 @@ pub mod container;
 pub mod event;
 pub mod files;
 pub mod image;
+pub mod in_force;
 pub mod leavings;
 pub mod lines;
 pub mod sighting;

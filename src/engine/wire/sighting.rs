@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use bollard::models::{
@@ -12,9 +13,11 @@ use bollard::models::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::in_force::in_force;
 use crate::core::{
     actual::{ContainerState, Exit, Sighting},
     digest::Digest,
+    hardening::InForce,
     labels,
     names::PodId,
 };
@@ -42,6 +45,7 @@ pub struct Look {
     created_at: Option<OffsetDateTime>,
     restarts: u32,
     networks: Networks,
+    in_force: Option<Arc<InForce>>,
 }
 
 /// The networks a container is attached to, and its address in each that gave it one.
@@ -91,6 +95,7 @@ impl Entry {
             restarts: look.restarts,
             networks: look.networks.keys().cloned().collect::<BTreeSet<_>>(),
             addresses: look.networks.into_iter().filter_map(|(network, address)| Some((network, address?))).collect(),
+            in_force: look.in_force,
         }
     }
 
@@ -103,7 +108,8 @@ impl Entry {
     /// This entry when a closer look was not to be had.
     pub fn unseen(self, why: String) -> Sighting {
         let networks = self.networks.clone();
-        self.seen(Look { state: ContainerState::Unknown(why), has_run: false, created_at: None, restarts: 0, networks })
+        let state = ContainerState::Unknown(why);
+        self.seen(Look { state, has_run: false, created_at: None, restarts: 0, networks, in_force: None })
     }
 }
 
@@ -111,6 +117,7 @@ impl Entry {
 pub fn look(inspected: ContainerInspectResponse) -> Look {
     let has_run = |state: &State| state.status != Some(ContainerStateStatusEnum::CREATED);
     Look {
+        in_force: Some(Arc::new(in_force(&inspected))),
         has_run: inspected.state.as_ref().is_some_and(has_run),
         state: inspected
             .state

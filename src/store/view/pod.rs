@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     core::{
+        condition::{self, HARDENED, ROUTED},
         names::PodId,
         status::Phase,
         view::{conceal, side_by_side},
@@ -53,11 +54,15 @@ impl View<'_> {
         );
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(id.key());
         let row: Option<Row> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
-        row.map(detail).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let sql = sqlx::query_as("SELECT kind, is_true, reason, message, since FROM pod_conditions WHERE pod_id = $1");
+        let sql = sql.bind(id.key());
+        let watched = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        detail(row, watched).map(Some)
     }
 }
 
-fn detail(row: Row) -> Result<PodDetail> {
+fn detail(row: Row, watched: Vec<Condition>) -> Result<PodDetail> {
     let applied = applied(&row);
     let desired_shape: Option<Shape> = row.wished_shape.and_then(|shape| serde_json::from_value(shape).ok());
     let mut actual_shape: Option<Shape> = row.made_shape.and_then(|shape| serde_json::from_value(shape).ok());
@@ -87,7 +92,10 @@ fn detail(row: Row) -> Result<PodDetail> {
         since: row.since,
     };
     Ok(PodDetail {
-        conditions: vec![ready, applied],
+        conditions: [ready, applied]
+            .into_iter()
+            .chain([HARDENED, ROUTED].map(|kind| of_kind(&watched, kind)))
+            .collect(),
         line,
         subdomain: row.subdomain,
         plan: row.plan.and_then(|plan| serde_json::from_value::<PlanLine>(plan).ok()),
@@ -102,6 +110,15 @@ fn detail(row: Row) -> Result<PodDetail> {
             _ => None,
         },
         undeclared_at: row.undeclared_at,
+    })
+}
+
+/// A condition as it was written down.
+fn of_kind(watched: &[Condition], kind: &str) -> Condition {
+    watched.iter().find(|one| one.kind == kind).cloned().unwrap_or_else(|| {
+        let unknown = condition::Condition::unknown(kind, "it was not looked at yet");
+        let condition::Condition { kind, is_true, reason, message } = unknown;
+        Condition { kind, is_true, reason, message, since: None }
     })
 }
 

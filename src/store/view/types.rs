@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 
 pub use crate::core::view::{ActionLine, FileShape, PlanLine, Shape, ShapeLine};
@@ -146,9 +147,9 @@ pub struct PodLine {
 }
 
 /// One statement about a pod that is true, false, or not known.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, FromRow)]
 pub struct Condition {
-    /// What it is about: `Ready`, `ConfigApplied`.
+    /// What it is about: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
     pub kind: String,
     /// Whether it is so; `None`: not known.
     pub is_true: Option<bool>,

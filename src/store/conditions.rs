@@ -1,0 +1,60 @@
+//! Conditions: what is true of each pod beside being ready. The reconciler writes them, and only where they differ.
+
+use std::collections::BTreeMap;
+
+use sqlx::FromRow;
+use time::OffsetDateTime;
+
+use super::{PATIENCE, Store, error::Result, pods::pod_id, storable, within};
+use crate::core::{condition::Condition, names::PodId};
+
+#[derive(FromRow)]
+struct Row {
+    pod_id: String,
+    kind: String,
+    is_true: Option<bool>,
+    reason: String,
+    message: String,
+}
+
+impl Store {
+    /// What was last written about each pod, by kind.
+    pub async fn conditions(&self) -> Result<BTreeMap<PodId, Vec<Condition>>> {
+        let query =
+            sqlx::query_as("SELECT pod_id, kind, is_true, reason, message FROM pod_conditions ORDER BY pod_id, kind");
+        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let mut all: BTreeMap<PodId, Vec<Condition>> = BTreeMap::new();
+        for Row { pod_id: key, kind, is_true, reason, message } in rows {
+            all.entry(pod_id(&key)?).or_default().push(Condition { kind, is_true, reason, message });
+        }
+        Ok(all)
+    }
+
+    /// Keeps conditions where they differ; since when holds as long as one stays true, or false, or not known. Nothing is
+    /// kept for a pod that was never declared.
+    pub async fn keep_conditions(&self, news: &[(&PodId, &Condition)], now: OffsetDateTime) -> Result<()> {
+        let query = sqlx::query(
+            "INSERT INTO pod_conditions AS old (pod_id, kind, is_true, reason, message, since) SELECT news.*, $6 \
+             FROM unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::text[]) AS news (pod_id, kind, is_true, reason, message) \
+               JOIN pods ON pods.id = news.pod_id \
+             WHERE NOT EXISTS (SELECT FROM pod_conditions same WHERE (same.pod_id, same.kind) = (news.pod_id, news.kind) \
+               AND (same.is_true, same.reason, same.message) IS NOT DISTINCT FROM (news.is_true, news.reason, news.message)) \
+             ON CONFLICT (pod_id, kind) DO UPDATE SET is_true = excluded.is_true, reason = excluded.reason, message = excluded.message, \
+               since = CASE WHEN old.is_true IS NOT DISTINCT FROM excluded.is_true THEN old.since ELSE excluded.since END",
+        )
+        .bind(news.iter().map(|(id, _)| id.key()).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| storable(&condition.kind)).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| condition.is_true).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| storable(&condition.reason)).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| storable(&condition.message)).collect::<Vec<_>>())
+        .bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Forgets the conditions of pods of which nothing is left but their data.
+    pub async fn forget_conditions(&self, pods: &[PodId]) -> Result<()> {
+        let query = sqlx::query("DELETE FROM pod_conditions WHERE pod_id = ANY($1)")
+            .bind(pods.iter().map(PodId::key).collect::<Vec<_>>());
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+}
