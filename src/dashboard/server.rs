@@ -16,11 +16,11 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Body, Incoming},
+    server::conn::http1,
     service::{Service, service_fn},
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -79,9 +79,10 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
             let (inner, auth, stop) = (inner.clone(), auth.clone(), stop.clone());
             connections.spawn(async move {
                 let service = service_fn(move |request| answer(inner.clone(), auth.clone(), peer.ip(), request));
-                let mut builder = auto::Builder::new(TokioExecutor::new());
-                builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                // No HTTP/2: proxies do not speak it with us, and finding out which of the two it is has no time limit.
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+                let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
                 tokio::pin!(connection);
                 tokio::select! {
                     _ = connection.as_mut() => {}

@@ -1,5 +1,12 @@
 //! What every answer carries, whatever it is, and what none does.
 
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
 use crate::stage::{PASSWORD, Stage, everybody, known_as};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -100,4 +107,18 @@ async fn nothing_that_lets_somebody_in_stands_in_the_database() {
     }
     assert!(rows.contains("$argon2id$v=19$m=19456,t=2,p=1$"), "a hash does");
     assert_eq!(stage.events("signed_in").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_asked_is_ended_whatever_it_begins_with() {
+    let stage = Stage::closed().await;
+    let begin = async |bytes: &[u8]| {
+        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "{:?} keeps a connection", String::from_utf8_lossy(bytes));
+    };
+    let http2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    tokio::join!(begin(b""), begin(b"PRI"), begin(http2), begin(b"GET / HTTP/1.1\r\nHost: a\r\n"));
 }
