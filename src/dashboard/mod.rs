@@ -65,7 +65,7 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
         .unify()
         .or(live::routes(live, auth))
         .unify()
-        .or(api::routes(api))
+        .or(api::routes(api, auth))
         .unify()
         .or(show::routes(api))
         .unify();

@@ -72,8 +72,11 @@ async fn somebody_a_proxy_names_has_the_role_of_their_account_and_not_more_by_th
     let who = async |name| stage.who(&[("remote-user", name), ("remote-groups", "admins")]).await;
     assert_eq!(who("vera").await.as_deref(), Some("vera Viewer Some(\"alice\") Proxy"));
     assert_eq!(who("paula").await.as_deref(), Some("paula Operator None Proxy"));
+    assert_eq!(who("Vera").await, who("vera").await, "who writes the name otherwise keeps their tenant");
     stage.store.disable_account("vera", "the test", stage.now()).await.unwrap();
-    assert_eq!(who("vera").await, None);
+    for name in ["vera", "VERA"] {
+        assert_eq!(who(name).await, None, "{name}");
+    }
     assert_eq!(who("<script>").await.as_deref(), Some("<script> Operator None Proxy"), "escaping is for pages");
     assert_eq!(who(&"x".repeat(129)).await, None);
 }
@@ -176,10 +179,18 @@ async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in(
         still
     };
     assert_eq!(still().await, [true; 5]);
+    let soon = std::time::Duration::from_millis(10);
+    for visitor in &seen {
+        let out = stage.auth.until_out(visitor, soon);
+        assert!(tokio::time::timeout(10 * soon, out).await.is_err(), "{} is let in", visitor.person.name);
+    }
     stage.store.set_password("olga", "$argon2id$", "the test", stage.now()).await.unwrap();
     stage.store.revoke_api_token(id, "the test", stage.now()).await.unwrap();
     stage.store.disable_account("vera", "the test", stage.now()).await.unwrap();
     assert_eq!(still().await, [false, true, false, false, true]);
+    for number in [0, 2, 3] {
+        stage.auth.until_out(&seen[number], soon).await;
+    }
     stage.later(Duration::days(8));
     assert_eq!(still().await, [false, false, false, false, true]);
 

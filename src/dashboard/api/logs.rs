@@ -1,6 +1,8 @@
 //! A container's log as text, line by line, without the secrets it holds. While this AgentPod does not know these (it
 //! stands by, or the container is from before it began), there is no log: a secret cannot be taken back.
 
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use futures_util::StreamExt;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -13,15 +15,24 @@ use warp::{
 
 use super::{Api, Question, Refusal, answer, params::wrong, pods::missing};
 use crate::{
+    dashboard::auth::Auth,
     engine::LogQuery,
     reconcile::{CleanLine, NoLog},
 };
 
+/// How often it is looked whether who follows would still be let in.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// Lines on their way to somebody; who does not take them has the engine wait.
 const UNDER_WAY: usize = 256;
 
 impl Api {
-    pub(super) async fn logs(&self, question: &Question<'_>, headers: &HeaderMap) -> Result<Response, Refusal> {
+    /// The log; followed, it goes on for as long as who asks would be let in.
+    pub(super) async fn logs(
+        &self,
+        auth: Arc<Auth>,
+        question: &Question<'_>,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
         let id = question.pod()?;
         let tail = match question.params.parsed("tail", "a number up to 10000")? {
             None => 200,
@@ -47,10 +58,13 @@ impl Api {
         })?;
         let with_times = timestamps || lines_of_json || since.is_some();
         let lines = logs.read(&id, LogQuery { tail, follow, timestamps: with_times }).await;
-        let mut lines = lines.map_err(|why| match why {
+        let lines = lines.map_err(|why| match why {
             NoLog::NoContainer => Refusal::not_found(format!("{id} has no container, and so no log")),
             why => Refusal::unavailable(format!("the log of {id} cannot be shown: {why}")),
         })?;
+        let visitor = question.visitor.clone();
+        let out = async move { auth.until_out(&visitor, LOOK_AGAIN).await };
+        let mut lines = lines.take_until(Box::pin(out));
         let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(UNDER_WAY);
         tokio::spawn(async move {
             loop {

@@ -29,7 +29,7 @@ use self::{
 pub use self::{requests::RequestLine, settings::SettingsView};
 use super::{
     Routes,
-    auth::{Clock, Sent, Visitor, visitor, writer},
+    auth::{Auth, Clock, Sent, Visitor, visitor, writer},
     refusal::Refusal,
 };
 use crate::{
@@ -65,14 +65,14 @@ struct Question<'a> {
 }
 
 /// The API's routes. Everything below `/api/v1` that no route before took is answered here.
-pub fn routes(api: &Arc<Api>) -> Routes {
+pub fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
     // An address that is not in the table is left to other routes.
     let known = || {
         warp::path!("api" / "v1" / ..).and(warp::path::full()).and_then(async |path: FullPath| {
             table::find(path.as_str()).map(|_| path).ok_or_else(warp::reject::not_found)
         })
     };
-    let (asking, looking) = (api.clone(), api.clone());
+    let (asking, looking, auth) = (api.clone(), api.clone(), auth.clone());
     let ask = known().and(warp::post()).and(writer()).then(move |path: FullPath, visitor, sent| {
         let api = asking.clone();
         async move { said(api.ask(&visitor, &sent, path.as_str()).await) }
@@ -84,8 +84,8 @@ pub fn routes(api: &Arc<Api>) -> Routes {
         .and(query)
         .and(warp::header::headers_cloned())
         .then(move |path: FullPath, visitor, query: String, headers| {
-            let api = looking.clone();
-            async move { said(api.look(&visitor, path.as_str(), &query, &headers).await) }
+            let (api, auth) = (looking.clone(), auth.clone());
+            async move { said(api.look(auth, &visitor, path.as_str(), &query, &headers).await) }
         });
     let other = known().and(warp::method()).and_then(async |path: FullPath, method| match method {
         Method::GET | Method::HEAD | Method::POST => Err(warp::reject::not_found()),
@@ -97,7 +97,14 @@ pub fn routes(api: &Arc<Api>) -> Routes {
 }
 
 impl Api {
-    async fn look(&self, visitor: &Visitor, path: &str, query: &str, headers: &HeaderMap) -> Result<Response, Refusal> {
+    async fn look(
+        &self,
+        auth: Arc<Auth>,
+        visitor: &Visitor,
+        path: &str,
+        query: &str,
+        headers: &HeaderMap,
+    ) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
         let Some(operation) = found.operation("get") else { return Ok(not_by_that_method(&found)) };
         if !(operation.name == Name::Logs && answer::wants(headers, answer::LINES)) {
@@ -106,7 +113,7 @@ impl Api {
         let params = Params::read(query, &operation.parameters())?;
         let question = Question { visitor, names: found.names.clone(), params };
         match operation.name {
-            Name::Logs => return self.logs(&question, headers).await,
+            Name::Logs => return self.logs(auth, &question, headers).await,
             Name::OpenApi => return Ok(answer::tagged(headers, openapi::document())),
             _ => {}
         }

@@ -41,6 +41,8 @@ pub const LIFETIME: Lifetime = Lifetime { idle: time::Duration::hours(12), whole
 const ASK: Duration = Duration::from_secs(2);
 /// How long it is not asked again when it did not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long who looks on stays in whom a proxy vouched for.
+const VOUCHED: Duration = Duration::from_secs(3600);
 /// The most characters of a name that a proxy says.
 const LONGEST_NAME: usize = 128;
 /// Who asks while nobody has to sign in.
@@ -173,7 +175,8 @@ impl Auth {
         Err(Refusal::unknown_visitor())
     }
 
-    /// Whether somebody would still be let in as who they were: for what goes on after its request, as a WebSocket does.
+    /// Whether somebody would still be let in as who they were: for what goes on after its request, as a WebSocket
+    /// does, or a log that is followed.
     /// While the database is away nobody is thrown out.
     pub async fn is_still_in(&self, visitor: &Visitor) -> bool {
         let now = (self.clock)();
@@ -189,12 +192,25 @@ impl Auth {
         found.map_or(true, |person| person.as_ref() == Some(&visitor.person))
     }
 
+    /// Waits until they would not be, looking at it every so often. For whom a proxy vouches, and whom we cannot ask it
+    /// about, that is after an hour at the latest.
+    pub async fn until_out(&self, visitor: &Visitor, every: Duration) {
+        let began = Instant::now();
+        loop {
+            tokio::time::sleep(every).await;
+            if visitor.via == Via::Proxy && began.elapsed() > VOUCHED || !self.is_still_in(visitor).await {
+                return;
+            }
+        }
+    }
+
     /// Somebody whom a trusted proxy names: with the role of their account if they have one, else by their groups.
     async fn vouched_for(&self, forward: &Forward, name: &str, headers: &HeaderMap) -> Result<Person, Refusal> {
         if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
             return Err(Refusal::forbidden("the proxy names somebody by a name that cannot be one"));
         }
-        if let Some((account, _)) = self.store.account(name).await? {
+        // Accounts are in lower case: nobody loses their tenant, or gets in again, by another spelling of their name.
+        if let Some((account, _)) = self.store.account(&name.to_ascii_lowercase()).await? {
             if !account.is_enabled() {
                 return Err(Refusal::forbidden(format!("the account {name} is disabled")));
             }

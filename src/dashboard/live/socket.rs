@@ -1,7 +1,7 @@
 //! One viewer's socket: a picture of everything, then changes in order; a heartbeat both ways; and whoever is not let in
 //! any more is out. Keeps one number for the viewer and no messages.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
@@ -9,21 +9,18 @@ use tokio::time::Instant;
 use warp::{
     Filter, Reply,
     filters::ws::{Message, WebSocket, Ws},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
 };
 
 use super::{Live, ring::Since};
 use crate::dashboard::{
     Routes,
-    auth::{Auth, Via, Visitor, visitor},
-    gate::Client,
+    auth::{Auth, Visitor, visitor},
     refusal::Refusal,
 };
 
 /// The most bytes a viewer may say at once.
 const LONGEST: usize = 4096;
-/// How long a viewer stays in whom a proxy vouched for, and whom we cannot ask it about.
-const VOUCHED: Duration = Duration::from_secs(3600);
 
 /// We stop.
 const GOING_AWAY: u16 = 1001;
@@ -72,8 +69,6 @@ struct Viewer {
     live: Arc<Live>,
     auth: Arc<Auth>,
     visitor: Visitor,
-    headers: HeaderMap,
-    client: IpAddr,
     wish: Wish,
     socket: WebSocket,
     /// The number of the last change they were sent.
@@ -87,11 +82,9 @@ pub fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
     let wish = warp::query::<Wish>().map(Some).or(warp::any().map(|| None)).unify();
     warp::path!("api" / "v1" / "watch")
         .and(visitor())
-        .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Client>())
         .and(wish)
         .and(ws)
-        .map(move |visitor, headers, Client(client), wish: Option<Wish>, ws: Option<Ws>| {
+        .map(move |visitor, wish: Option<Wish>, ws: Option<Ws>| {
             let refused =
                 |status, detail: &str| Refusal { status, detail: detail.into(), retry_after: None }.into_response();
             let Some(ws) = ws else {
@@ -107,7 +100,7 @@ pub fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
             let upgraded = ws.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(move |socket| {
                 let tracker = live.sockets.clone();
                 tracker.track_future(async move {
-                    let viewer = Viewer { live, auth, visitor, headers, client, wish, socket, sent: 0 };
+                    let viewer = Viewer { live, auth, visitor, wish, socket, sent: 0 };
                     viewer.look_on().await;
                     drop(place);
                 })
@@ -134,15 +127,19 @@ impl Viewer {
 
     async fn show(&mut self) -> Result<(), End> {
         let mut news = self.live.news.subscribe();
-        let (began, pace) = (Instant::now(), self.live.pace);
+        let pace = self.live.pace;
         let (stream, after) = (self.wish.stream.clone(), self.wish.after);
         self.resume(stream.as_deref(), after).await?;
-        let mut beat = tokio::time::interval_at(began + pace.ping, pace.ping);
+        let mut beat = tokio::time::interval_at(Instant::now() + pace.ping, pace.ping);
         let mut heard = Instant::now();
         let stop = self.live.stop.clone();
+        let (auth, visitor) = (self.auth.clone(), self.visitor.clone());
+        let out = auth.until_out(&visitor, pace.ping);
+        tokio::pin!(out);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::Close(GOING_AWAY, "AgentPod stops")),
+                () = &mut out => return Err(End::Close(OUT, "sign in again")),
                 said = self.socket.next() => {
                     let Some(Ok(said)) = said else { return Err(End::Gone) };
                     heard = Instant::now();
@@ -156,7 +153,6 @@ impl Viewer {
                     if heard.elapsed() > pace.silence {
                         return Err(End::Close(SILENT, "nothing was heard from you"));
                     }
-                    self.is_still_let_in(began).await?;
                     self.send(r#"{"type":"ping"}"#).await?;
                 }
             }
@@ -210,20 +206,6 @@ impl Viewer {
             Ok(Said::Pong) => Ok(()),
             Ok(Said::Resync { stream, after }) => self.resume(stream.as_deref(), after).await,
             Err(_) => Err(End::Close(NONSENSE, "there is: ping, pong, resync")),
-        }
-    }
-
-    /// Whether they would be let in if they came now, as the same person.
-    async fn is_still_let_in(&mut self, began: Instant) -> Result<(), End> {
-        let out = Err(End::Close(OUT, "sign in again"));
-        if self.visitor.via == Via::Proxy {
-            return if began.elapsed() > VOUCHED { out } else { Ok(()) };
-        }
-        match self.auth.who(self.client, &self.headers).await {
-            Ok(now) if now.person == self.visitor.person => Ok(()),
-            // The database is away: they are who they were, and see nothing new meanwhile.
-            Err(refusal) if refusal.status == StatusCode::SERVICE_UNAVAILABLE => Ok(()),
-            _ => out,
         }
     }
 
