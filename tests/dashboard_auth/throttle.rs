@@ -65,3 +65,9 @@ async fn an_address_waits_whatever_names_it_tries_and_nobody_talks_their_way_to_
     let from = async |address| stage.try_sign_in("olga", PASSWORD, &[("x-forwarded-for", address)]).await.status;
     assert_eq!((from("203.0.113.7").await, from("203.0.113.8").await), (429, 303), "a trusted proxy says who is who");
 }
+
+#[tokio::test]
+async fn a_name_that_the_database_does_not_take_is_no_name() {
+    let stage = Stage::closed().await;
+    assert_eq!(stage.try_sign_in("ol\0ga", PASSWORD, &[]).await.status, 400);
+}

@@ -82,8 +82,10 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Sent) 
     let field = |name: &str| sent.field(name).unwrap_or_default();
     let (name, password, next) =
         (field("name").trim().to_lowercase(), SecretString::from(field("password")), field("next"));
+    // The database takes no text with a zero byte in it.
     if name.is_empty()
         || name.len() > LONGEST_NAME
+        || name.contains('\0')
         || sent.field("password").is_none_or(|text| text.len() > passwords::MOST)
     {
         return Ok(form(StatusCode::BAD_REQUEST, &next, "", Some("Type your name and your password.")));
