@@ -62,6 +62,7 @@ async fn who_may_not_ask_is_refused_and_shown_no_button() {
         (OLGA, "kind=restart&pod=alice/none", 404),
         (OLGA, "kind=restart&pod=<b>", 400),
         (OLGA, "kind=pause&for=forever&pod=alice/assistant", 400),
+        (OLGA, "kind=pause&for=0s&pod=alice/assistant", 400),
         (OLGA, "kind=pause&for=9000h&pod=alice/assistant", 400),
         (OLGA, "kind=restart&pod=alice/idle", 409),
         (OLGA, "kind=approve&plan=nonsense", 409),

@@ -46,7 +46,7 @@ impl Show {
                 let unclear = || Refusal::bad_request("Say for how long, like 30m, 1h or 24h, at most 30 days.");
                 let span: Span = field("for").parse().map_err(|_| unclear())?;
                 let time = Duration::try_from(span.duration()).map_err(|_| unclear())?;
-                if time > LONGEST_PAUSE {
+                if !(Duration::SECOND..=LONGEST_PAUSE).contains(&time) {
                     return Err(unclear());
                 }
                 What::Pause { pod: pod()?, until: Some(now + time) }
