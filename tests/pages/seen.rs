@@ -4,6 +4,7 @@ use agentpod::core::status::Phase;
 
 use crate::{
     browser::{Browser, DESK, Look, PHONE},
+    declared::Declared,
     stage::{Stage, TENANTS},
 };
 
@@ -34,14 +35,32 @@ async fn no_page_has_a_serious_fault_of_accessibility_in_light_in_dark_or_on_a_p
             browser.goto(&format!("http://{}{page}", stage.address)).await;
             browser.says("#live", "live").await;
             assert_eq!(browser.accessibility_faults().await, Vec::<String>::new(), "{page} {look:?}");
-            let width = browser.script("return document.documentElement.scrollWidth - innerWidth").await;
-            assert!(width.as_i64().is_some_and(|over| over <= 0), "{page} {look:?} is {width} too wide");
+            fits(&browser, page).await;
         }
         // While it stands by AgentPod has no logs, and the browser says so itself.
         let complaints: Vec<String> =
             browser.complaints().await.into_iter().filter(|line| !line.contains("/logs")).collect();
         assert_eq!(complaints, Vec::<String>::new(), "{look:?}");
     }
+}
+
+#[tokio::test]
+async fn the_longest_names_make_no_page_too_wide() {
+    let id = format!("alice/{}", "p".repeat(40));
+    let stage = Stage::open_with(&Declared::tenants().pod(&id, "subdomain: long")).await;
+    stage.is(&id, Phase::Held, "TooManyRemovals", "it would go").await;
+    let browser = Browser::open(PHONE).await;
+    for page in ["/dashboard", "/dashboard/pods", &format!("/dashboard/pods/{id}"), "/dashboard/tenants/alice"] {
+        browser.goto(&format!("http://{}{page}", stage.address)).await;
+        fits(&browser, page).await;
+    }
+}
+
+/// A phone's window grows with what is in it, so it is the page that is measured.
+async fn fits(browser: &Browser, page: &str) {
+    let over = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    let over = browser.script(over).await;
+    assert!(over.as_i64().is_some_and(|over| over <= 0), "{page} is {over} too wide");
 }
 
 #[tokio::test]

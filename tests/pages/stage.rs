@@ -122,7 +122,11 @@ impl Stage {
 
     /// The same as [`Stage::new`] without accounts: whoever is on this machine is in.
     pub async fn open() -> Self {
-        Self::made(&Declared::tenants().pod("alice/assistant", "subdomain: alice"), false, None).await
+        Self::open_with(&Declared::tenants().pod("alice/assistant", "subdomain: alice")).await
+    }
+
+    pub async fn open_with(declared: &Declared) -> Self {
+        Self::made(declared, false, None).await
     }
 
     /// One on whose form people commit to a folder.
