@@ -121,6 +121,9 @@ fn limits(schema: &Value) -> String {
             Value::Null => {}
             Value::String(text) => limits.push(format!("{say} {text}")),
             number if say.starts_with("at ") => limits.push(format!("{say} {number}")),
+            number if number.as_u64() == Some(1) => {
+                limits.push(format!("1 {}", say.replace("characters", "character").replace("entries", "entry")));
+            }
             number => limits.push(format!("{number} {say}")),
         }
     }
@@ -181,5 +184,9 @@ mod tests {
         assert_eq!(line("fallbackModels").kind, "list of texts");
         assert!(line("telegram.allowFrom").required);
         assert_eq!(line("maxTurns").limits, "at least 1; at most 100");
+        assert_eq!(
+            limits(&serde_json::json!({"minLength": 1, "maxItems": 1})),
+            "1 character at least; 1 entry at most"
+        );
     }
 }

@@ -48,7 +48,7 @@ pub struct Pod {
     pub facts: Vec<Fact>,
     /// Its settings as YAML.
     pub config: String,
-    /// Its secrets: where they stand.
+    /// Its secrets: what may be known of them.
     pub secrets: Vec<SecretPlace>,
 }
 

@@ -218,9 +218,11 @@ impl Meter {
     }
 }
 
-/// MiB as people say them: `812 MiB`, `1.5 GiB`.
+/// MiB as people say them: `512 KiB`, `812 MiB`, `1.5 GiB`.
 pub fn mebibytes(amount: f64) -> String {
     match amount {
+        amount if amount > 0.0 && amount < 1.0 => format!("{:.0} KiB", amount * 1024.0),
+        amount if amount < 10.0 => trim(amount, "MiB"),
         amount if amount < 1024.0 => format!("{amount:.0} MiB"),
         amount if amount < 1024.0 * 1024.0 => trim(amount / 1024.0, "GiB"),
         amount => trim(amount / 1024.0 / 1024.0, "TiB"),
@@ -288,6 +290,7 @@ mod tests {
 
     #[test]
     fn amounts_are_rounded_to_what_can_be_read() {
+        assert_eq!([0.0, 0.5, 1.5].map(mebibytes), ["0 MiB", "512 KiB", "1.5 MiB"]);
         assert_eq!([812.0, 1024.0, 1536.0, 2_097_152.0].map(mebibytes), ["812 MiB", "1 GiB", "1.5 GiB", "2 TiB"]);
         assert_eq!([0.0, 0.004, 0.42, 42.4, 130.0].map(percent), ["0 %", "0 %", "0.4 %", "42 %", "130 %"]);
         assert_eq!([500.0, 2000.0, 1250.0].map(processors), ["0.5", "2", "1.25"]);
