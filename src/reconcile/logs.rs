@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Reconciler, redact::Redactor, triggers::Report};
 use crate::{
-    core::names::PodId,
+    core::{names::PodId, status::Phase},
     engine::{Engine, EngineError, LogLine, LogQuery},
 };
 
@@ -41,6 +41,9 @@ pub enum NoLog {
     /// Nothing stands for the pod.
     #[error("it has no container")]
     NoContainer,
+    /// Nobody can tell whether something does.
+    #[error("the container engine does not answer")]
+    Unseen,
     /// What must be left out is not known.
     #[error("{0}")]
     Unsafe(String),
@@ -96,7 +99,9 @@ impl Reconciler {
 
     /// Which container stands for a pod, and what must not be shown of what it wrote.
     pub(super) fn reveal(&self, pod: &PodId) -> Revealed {
-        let container = self.statuses.get(pod).and_then(|status| status.container.clone()).ok_or(NoLog::NoContainer)?;
+        let status = self.statuses.get(pod).ok_or(NoLog::NoContainer)?;
+        let none = if status.phase == Phase::Unknown { NoLog::Unseen } else { NoLog::NoContainer };
+        let container = status.container.clone().ok_or(none)?;
         let values = self.values_in(pod, &container).map_err(|why| NoLog::Unsafe(why.into()))?;
         let redactor = values.redactor();
         match redactor.too_short() {

@@ -44,3 +44,14 @@ async fn a_log_is_shown_without_secrets_and_only_while_they_are_known() {
     }
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn while_the_engine_is_away_a_log_cannot_be_shown_and_nobody_says_there_is_no_container() {
+    let mut stage = Stage::new("").await;
+    stage.start(TICK);
+    stage.runs("").await;
+    stage.engine.world().unreachable = true;
+    stage.phase("Unknown").await;
+    assert_eq!(read(&stage).await, Err(NoLog::Unseen));
+    stage.stop().await;
+}
