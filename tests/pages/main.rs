@@ -11,5 +11,6 @@ mod postgres;
 mod asking;
 mod forms;
 mod samples;
+mod scale;
 mod served;
 mod stage;

@@ -1,6 +1,9 @@
 //! What the engine in memory holds, and the one law it watches by itself. No call is answered in here.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+};
 
 use time::OffsetDateTime;
 
@@ -56,6 +59,8 @@ pub struct World {
     pub logs: BTreeMap<String, Vec<String>>,
     /// What containers' meters show, by name.
     pub readings: BTreeMap<String, Reading>,
+    /// Where every container is reached in its networks; nowhere by itself.
+    pub address: Option<IpAddr>,
     /// Networks.
     pub networks: BTreeSet<String>,
     /// Images that are present.
