@@ -2,6 +2,7 @@
 //! fleet at rest costs, and what two hundred viewers cost while pods change. The server is a process of its own (this
 //! program again, see `server`), with the real reconciler, read model and PostgreSQL; only the engine is in memory.
 
+#[allow(dead_code)] // tests use its other part
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod process;

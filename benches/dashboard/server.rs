@@ -86,7 +86,8 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     let served = serve_on(listener, auth, routes(&dashboard), stop.clone());
     live.hears().await;
     println!("{address}");
-    let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+    let ended = tokio::task::spawn_blocking(|| std::io::Read::read_to_end(&mut std::io::stdin(), &mut Vec::new()));
+    ended.await.unwrap().unwrap();
     stop.cancel();
     for task in [reconciled, measured, used, served] {
         task.await.unwrap();
