@@ -4,6 +4,7 @@
 mod choices;
 mod cursor;
 mod events;
+mod fleet;
 mod glance;
 mod pod;
 mod pods;
@@ -13,6 +14,7 @@ mod types;
 mod usage;
 
 pub use choices::Choices;
+pub use fleet::*;
 pub use types::*;
 
 use super::Store;

@@ -17,7 +17,7 @@ use crate::{
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
      coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, w.image, \
-     p.declared_revision AS revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
+     p.declared_revision AS revision, p.applied_revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
      w.memory_mb AS memory_limit_mb, u.cpu_percent, u.storage_mb, u.at AS measured_at";
 pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_status s ON s.pod_id = p.id LEFT JOIN pod_wishes w ON w.pod_id = p.id \
      LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
@@ -40,6 +40,7 @@ pub(super) struct Row {
     pub(super) container: Option<String>,
     image: Option<String>,
     revision: Option<i64>,
+    applied_revision: Option<i64>,
     restarts: i32,
     created_at: OffsetDateTime,
     memory_mb: Option<i32>,
@@ -171,6 +172,7 @@ impl TryFrom<Row> for PodLine {
             container: row.container,
             image: row.image,
             revision: row.revision,
+            applied_revision: row.applied_revision,
             restarts: row.restarts.unsigned_abs(),
             created_at: row.created_at,
             memory_mb: row.memory_mb,
