@@ -124,7 +124,8 @@ impl Ask {
         match what {
             What::Restart { pod } => Self::Restart { pod },
             What::Pause { pod, until } => {
-                let rest = |until: OffsetDateTime| (until - now).as_seconds_f64().ceil().clamp(1.0, f64::from(u32::MAX));
+                let rest =
+                    |until: OffsetDateTime| (until - now).as_seconds_f64().ceil().clamp(1.0, f64::from(u32::MAX));
                 Self::Pause { pod, seconds: until.map(|until| rest(until) as u32) }
             }
             What::Resume { pod } => Self::Resume { pod },
