@@ -77,9 +77,7 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
             .collect::<Vec<_>>()
     );
     stand
-        .until("her row says so", PATIENCE, async || {
-            stand.rows().iter().all(|row| row["id"] != ALICE).then_some(())
-        })
+        .until("her row says so", PATIENCE, async || stand.rows().iter().all(|row| row["id"] != ALICE).then_some(()))
         .await;
 
     // declared again → created, with the data from before.
