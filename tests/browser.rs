@@ -6,20 +6,35 @@ mod support {
     pub mod stand;
 }
 
-use support::browser::{Browser, DESK, processes_with};
+mod browser {
+    mod approval;
+    mod connection;
+    mod form;
+    mod keyboard;
+    mod life;
+    mod sign_in;
+    mod tool;
+}
 
-#[tokio::test]
-async fn the_browser_opens_a_page_and_leaves_nothing_behind() {
-    let browser = Browser::open(DESK).await;
-    browser.goto("data:text/html,<html lang=en><title>x</title><main><h1>Hello</h1><p>World</p></main>").await;
-    browser.says("h1", "Hello").await;
-    assert_eq!(browser.complaints().await, Vec::<String>::new());
-    assert_eq!(browser.accessibility_faults().await, Vec::<String>::new());
-    browser.goto("data:text/html,<html><button></button><script>nothing()</script>").await;
-    assert!(!browser.accessibility_faults().await.is_empty(), "faults are found where there are some");
-    assert!(!browser.complaints().await.is_empty(), "complaints are heard");
-    let mark = browser.mark_of_processes();
-    assert!(!processes_with(&mark).is_empty());
-    drop(browser);
-    assert!(processes_with(&mark).is_empty());
+use support::{browser::Browser, stand::Stand};
+
+/// A tenant with one pod on `echo`, and whatever else stands in the pod's spec.
+fn echo(tenant: &str, more: &str) -> String {
+    format!(
+        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: {tenant}}}}}\n---\n\
+         {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: {tenant}}},\n \
+         spec: {{adapter: echo, subdomain: {tenant}, {more}}}}}\n"
+    )
+}
+
+/// The address of a page of the daemon.
+fn at(stand: &Stand, path: &str) -> String {
+    format!("http://127.0.0.1:{}{path}", stand.listen_port())
+}
+
+/// Opens a page and waits until it follows what happens.
+async fn follow(browser: &Browser, stand: &Stand, path: &str) {
+    browser.goto(&at(stand, path)).await;
+    browser.says("#live", "live").await;
+    browser.mark().await;
 }

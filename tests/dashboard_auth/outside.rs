@@ -68,7 +68,7 @@ async fn a_refusal_is_a_page_for_people_and_a_problem_for_programs() {
     let cookie = stage.sign_in("olga").await;
     let page = stage.get("/dashboard/nowhere", &[("cookie", &cookie)]).await;
     assert_eq!((page.status, page.header("content-type")), (404, "text/html; charset=utf-8"));
-    assert!(page.body.contains("<h1>Not Found</h1>"), "{}", page.body);
+    assert!(page.body.contains(">Not Found</h1>"), "{}", page.body);
     let problem = stage.get("/api/v1/nowhere", &[("cookie", &cookie)]).await;
     assert_eq!((problem.status, problem.header("content-type")), (404, "application/problem+json"));
     let problem: serde_json::Value = serde_json::from_str(&problem.body).unwrap();

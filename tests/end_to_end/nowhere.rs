@@ -112,6 +112,34 @@ async fn everywhere(stand: &Stand) -> Vec<(String, String)> {
         let said = stand.agentpod(command);
         places.push((format!("agentpod {}", command.join(" ")), said.out + &said.err));
     }
+    for address in [
+        "/dashboard",
+        "/dashboard/pods",
+        "/dashboard/pods/alice/assistant",
+        "/dashboard/pods/alice/assistant/logs",
+        "/dashboard/pods/bob/assistant",
+        "/dashboard/pods/bob/assistant/logs",
+        "/dashboard/tenants/alice",
+        "/dashboard/adapters",
+        "/dashboard/source",
+        "/dashboard/settings",
+        "/metrics",
+        "/api/v1/pods",
+        "/api/v1/pods/alice/assistant",
+        "/api/v1/pods/alice/assistant/events",
+        "/api/v1/pods/alice/assistant/logs",
+        "/api/v1/pods/bob/assistant",
+        "/api/v1/pods/bob/assistant/events",
+        "/api/v1/pods/bob/assistant/logs",
+        "/api/v1/events",
+        "/api/v1/source",
+        "/api/v1/revisions",
+        "/api/v1/settings",
+    ] {
+        let answer = stand.own(address).await;
+        assert_eq!(answer.status, 200, "{address}: {}", answer.body);
+        places.push((address.to_owned(), answer.body));
+    }
     for mut container in stand.all_containers() {
         container.raw["Config"]["Env"].take();
         places.push((format!("everything else about {}", container.name), container.raw.to_string()));

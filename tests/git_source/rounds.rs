@@ -183,7 +183,7 @@ async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() 
         let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
         eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
     };
-    let before = stage.overview().source.accepted.unwrap();
+    let before = eventually("a revision is in force", async || stage.overview().source.accepted).await;
     let outcome = answered(&stage).await;
     assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
     stage.runs("alice", &alice).await;

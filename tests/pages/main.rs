@@ -1,6 +1,8 @@
 //! Pages: every template writes down its sample, strictly; every page answers over a real PostgreSQL, also without a script;
 //! nothing that is shown becomes markup; and what a form fills in is a manifest without problems.
 
+#[path = "../support/browser.rs"]
+mod browser;
 #[path = "../support/declared.rs"]
 #[allow(dead_code)]
 mod declared;
@@ -11,5 +13,6 @@ mod postgres;
 mod asking;
 mod forms;
 mod samples;
+mod seen;
 mod served;
 mod stage;

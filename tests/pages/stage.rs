@@ -50,7 +50,7 @@ pub const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&</script>";
 
 pub struct Stage {
     pub store: Arc<Store>,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: CancellationToken,
     _overview: watch::Sender<Overview>,
 }
@@ -116,6 +116,15 @@ impl Stage {
     }
 
     pub async fn with(declared: &Declared) -> Self {
+        Self::for_whom(declared, true).await
+    }
+
+    /// The same as [`Stage::new`] without accounts: whoever is on this machine is in.
+    pub async fn open() -> Self {
+        Self::for_whom(&Declared::tenants().pod("alice/assistant", "subdomain: alice"), false).await
+    }
+
+    async fn for_whom(declared: &Declared, with_accounts: bool) -> Self {
         let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
         let options = postgres::database().await;
         let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
@@ -124,7 +133,10 @@ impl Stage {
             ("olga", Role::Operator, None, OLGA),
             ("victor", Role::Viewer, None, VICTOR),
             ("alan", Role::Operator, Some("alice"), ALAN),
-        ] {
+        ]
+        .into_iter()
+        .filter(|_| with_accounts)
+        {
             let tenant = tenant.map(|tenant| tenant.parse().unwrap());
             store.add_account(&Person { name: name.into(), role, tenant }, None, "the test", now).await.unwrap();
             store.add_api_token(&token.into(), name, "", None, "the test", now).await.unwrap().unwrap();

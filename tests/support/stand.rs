@@ -90,6 +90,14 @@ impl Stand {
         format!("http://{subdomain}.localhost:{}", self.place.proxy_port)
     }
 
+    /// A page or an answer of the daemon's own, whatever its status.
+    pub async fn own(&self, path: &str) -> Answer {
+        self.until(&format!("{path} is answered"), PATIENCE, async || {
+            web::get(self.place.listen_port, "127.0.0.1", path).await
+        })
+        .await
+    }
+
     /// What the daemon says of itself, if it answers.
     pub async fn status(&self) -> Option<Value> {
         let answer = web::get(self.place.listen_port, "127.0.0.1", "/api/v1/status").await?;

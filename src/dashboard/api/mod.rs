@@ -67,30 +67,33 @@ struct Question<'a> {
 
 /// The API's routes. Everything below `/api/v1` that no route before took is answered here.
 pub fn routes(api: &Arc<Api>) -> Routes {
-    let root = || warp::path!("api" / "v1" / ..);
+    // An address that is not in the table is left to other routes.
+    let known = || {
+        warp::path!("api" / "v1" / ..).and(warp::path::full()).and_then(async |path: FullPath| {
+            table::find(path.as_str()).map(|_| path).ok_or_else(warp::reject::not_found)
+        })
+    };
     let (asking, looking) = (api.clone(), api.clone());
-    let ask =
-        root().and(warp::post()).and(writer()).and(warp::path::full()).then(move |visitor, sent, path: FullPath| {
-            let api = asking.clone();
-            async move { said(api.ask(&visitor, &sent, path.as_str()).await) }
-        });
+    let ask = known().and(warp::post()).and(writer()).then(move |path: FullPath, visitor, sent| {
+        let api = asking.clone();
+        async move { said(api.ask(&visitor, &sent, path.as_str()).await) }
+    });
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let look = root()
+    let look = known()
         .and(warp::get().or(warp::head()).unify())
         .and(visitor())
-        .and(warp::path::full())
         .and(query)
         .and(warp::header::headers_cloned())
-        .then(move |visitor, path: FullPath, query: String, headers| {
+        .then(move |path: FullPath, visitor, query: String, headers| {
             let api = looking.clone();
             async move { said(api.look(&visitor, path.as_str(), &query, &headers).await) }
         });
-    let other =
-        root().and(warp::method()).and(warp::path::full()).and_then(async |method, path: FullPath| match method {
-            Method::GET | Method::HEAD | Method::POST => Err(warp::reject::not_found()),
-            _ => Ok(table::find(path.as_str())
-                .map_or_else(|| nothing().into_response(), |found| not_by_that_method(&found))),
-        });
+    let other = known().and(warp::method()).and_then(async |path: FullPath, method| match method {
+        Method::GET | Method::HEAD | Method::POST => Err(warp::reject::not_found()),
+        _ => {
+            Ok(table::find(path.as_str()).map_or_else(|| nothing().into_response(), |found| not_by_that_method(&found)))
+        }
+    });
     ask.or(look).unify().or(other).unify().boxed()
 }
 

@@ -64,7 +64,8 @@ impl Plot {
         let points: Vec<_> = series.points.iter().filter(|(at, ..)| *at >= begin && *at <= now).collect();
         let newest = points.last()?.2;
         let most = points.iter().map(|point| point.2).fold(0.0, f64::max);
-        let top = ceiling(most.max(1e-9), series.binary);
+        // A scale of less than one would show noise.
+        let top = ceiling(most.max(1.0), series.binary);
         let x = |at: OffsetDateTime| {
             ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0
         };

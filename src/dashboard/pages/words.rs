@@ -237,7 +237,7 @@ fn trim(amount: f64, unit: &str) -> String {
 
 /// Hundredths of a processor as people say them: `42 %`; 100 is one processor.
 pub fn percent(amount: f64) -> String {
-    if amount > 0.0 && amount < 10.0 { format!("{amount:.1} %") } else { format!("{amount:.0} %") }
+    if (0.05..9.95).contains(&amount) { format!("{amount:.1} %") } else { format!("{amount:.0} %") }
 }
 
 /// Thousandths of a processor as processors: `1.5`.
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn amounts_are_rounded_to_what_can_be_read() {
         assert_eq!([812.0, 1024.0, 1536.0, 2_097_152.0].map(mebibytes), ["812 MiB", "1 GiB", "1.5 GiB", "2 TiB"]);
-        assert_eq!([0.0, 0.42, 42.4, 130.0].map(percent), ["0 %", "0.4 %", "42 %", "130 %"]);
+        assert_eq!([0.0, 0.004, 0.42, 42.4, 130.0].map(percent), ["0 %", "0 %", "0.4 %", "42 %", "130 %"]);
         assert_eq!([500.0, 2000.0, 1250.0].map(processors), ["0.5", "2", "1.25"]);
         assert_eq!([count(1, "pod"), count(12_345, "pod")], ["1 pod", "12,345 pods"]);
     }

@@ -184,7 +184,7 @@ let measuredAt = Date.now();
 function measure(usage) {
   for (const { id, memory_mb, cpu_percent } of usage) {
     for (const cell of fields(id, "memory")) cell.textContent = mebibytes(memory_mb);
-    for (const cell of fields(id, "cpu")) cell.textContent = cpu_percent > 0 && cpu_percent < 10 ? `${cpu_percent.toFixed(1)} %` : `${Math.round(cpu_percent)} %`;
+    for (const cell of fields(id, "cpu")) cell.textContent = cpu_percent >= 0.05 && cpu_percent < 9.95 ? `${cpu_percent.toFixed(1)} %` : `${Math.round(cpu_percent)} %`;
   }
   // Curves and meters follow once a minute: they would not show more.
   if (Date.now() - measuredAt > 60000 && document.querySelector("#usage, #host")) { measuredAt = Date.now(); soon(); }
