@@ -2,6 +2,7 @@
 //! command says is compared with what it says with the database itself. No engine is needed.
 
 mod answers;
+mod connections;
 #[allow(dead_code)] // other test binaries use its other part
 #[path = "../support/declared.rs"]
 mod declared;
