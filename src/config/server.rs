@@ -17,18 +17,19 @@ use crate::{
 
 /// The variable with the token itself.
 const TOKEN: &str = "AGENTPOD_TOKEN";
+/// What these settings are called together.
+const HEADING: &str = "Another AgentPod";
 /// The most bytes of a token's file.
 const LONGEST: usize = 4096;
 
 /// The server to ask, as typed.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Another AgentPod")]
 pub struct ServerArgs {
     /// Ask the AgentPod at this address over its API, in place of the database and engine of this machine
-    #[arg(long, env = "AGENTPOD_SERVER", value_name = "URL", global = true)]
+    #[arg(long, env = "AGENTPOD_SERVER", value_name = "URL", help_heading = HEADING, global = true)]
     pub server: Option<String>,
     /// The file with an API token for it, as agentpod account token makes one; or give it as AGENTPOD_TOKEN
-    #[arg(long, env = "AGENTPOD_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "AGENTPOD_TOKEN_FILE", value_name = "FILE", help_heading = HEADING, global = true)]
     pub token_file: Option<PathBuf>,
 }
 

@@ -45,6 +45,11 @@ pub struct Stage {
     pub store: Arc<Store>,
     options: PgConnectOptions,
     state: tempfile::TempDir,
+    serving: Serving,
+}
+
+/// A server, until it is dropped.
+struct Serving {
     stop: CancellationToken,
     _overview: watch::Sender<Overview>,
 }
@@ -80,6 +85,10 @@ impl Said {
 
 impl Stage {
     pub async fn new() -> Self {
+        Self::at_pace(Pace::default()).await
+    }
+
+    pub async fn at_pace(pace: Pace) -> Self {
         let state = tempfile::tempdir().unwrap();
         fs::set_permissions(state.path(), Permissions::from_mode(0o755)).unwrap();
         let options = postgres::database().await;
@@ -99,22 +108,20 @@ impl Stage {
         fill(&store, now).await;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let clock: agentpod::dashboard::auth::Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(Overview::default());
-        let stop = CancellationToken::new();
-        let live = Live::start(store.clone(), Pace::default(), stop.clone());
-        let api = Arc::new(Api {
-            store: store.clone(),
-            view: view.clone(),
-            logs: watch::channel(None).1,
-            settings: SettingsView::default(),
-            clock,
-        });
-        let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api, live: live.clone() };
-        serve_on(listener, auth, routes(&dashboard), stop.clone());
-        live.hears().await;
-        Self { address, store, options, state, stop, _overview: overview }
+        let serving = Serving::start(&store, listener, pace).await;
+        Self { address, store, options, state, serving }
+    }
+
+    /// Has the server end, and another one serve at its address.
+    pub async fn serve_anew(&mut self) {
+        self.serving.stop.cancel();
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        self.serving = Serving::start(&self.store, listener, Pace::default()).await;
     }
 
     pub fn server(&self) -> String {
@@ -163,7 +170,29 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Serving {
+    async fn start(store: &Arc<Store>, listener: TcpListener, pace: Pace) -> Self {
+        let address = listener.local_addr().unwrap();
+        let clock: agentpod::dashboard::auth::Clock = Arc::new(OffsetDateTime::now_utc);
+        let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
+        let (overview, view) = watch::channel(Overview::default());
+        let stop = CancellationToken::new();
+        let live = Live::start(store.clone(), pace, stop.clone());
+        let api = Arc::new(Api {
+            store: store.clone(),
+            view: view.clone(),
+            logs: watch::channel(None).1,
+            settings: SettingsView::default(),
+            clock,
+        });
+        let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api, live: live.clone() };
+        serve_on(listener, auth, routes(&dashboard), stop.clone());
+        live.hears().await;
+        Self { stop, _overview: overview }
+    }
+}
+
+impl Drop for Serving {
     fn drop(&mut self) {
         self.stop.cancel();
     }

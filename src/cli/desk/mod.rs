@@ -49,7 +49,7 @@ pub enum Desk {
     /// This machine's database.
     Database(Box<Here>),
     /// Another AgentPod's API.
-    Server(Client),
+    Server(Box<Client>),
 }
 
 /// An open database, and who reads it.
@@ -69,7 +69,7 @@ impl Desk {
                 let database = Database::open(&settings).await?;
                 Self::Database(Box::new(Here { settings: *settings, database, person: everybody() }))
             }
-            Place::There(server) => Self::Server(Client::new(server)?),
+            Place::There(server) => Self::Server(Box::new(Client::new(server)?)),
         })
     }
 

@@ -61,6 +61,12 @@ impl Refused {
         Self { status: Some(head.status), sentence }
     }
 
+    /// That whoever asks was let in before and is not any more.
+    pub fn out() -> Self {
+        let sentence = "the server does not take this token any more".into();
+        Self { status: Some(StatusCode::UNAUTHORIZED), sentence }
+    }
+
     /// Whether trying again later may help.
     pub fn may_pass(&self) -> bool {
         match self.status {

@@ -8,7 +8,10 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
-use super::client::{Client, Wire};
+use super::{
+    client::{Client, Wire},
+    refusal::Refused,
+};
 use crate::{
     core::access::Person,
     store::{Changes, Store, view::EventLine},
@@ -89,7 +92,7 @@ impl Watch {
                 let text = match message {
                     Some(Ok(Message::Text(text))) => text,
                     Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == OUT => {
-                        bail!("the server does not take this token any more")
+                        return Err(Refused::out().into());
                     }
                     Some(Ok(Message::Close(_))) | None => bail!("the server closed the connection"),
                     Some(Ok(_)) => continue,
