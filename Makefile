@@ -24,8 +24,9 @@ lint: ## formatting, clippy, shell scripts, licences (the last two where their t
 fuzz: ## manifests and webhook, FUZZ_SECONDS (60) each
 	@exec deploy/fuzz.sh
 
-bench: ## how planning grows with the number of pods; how long a save takes, against the engine's bare calls
+bench: ## how planning grows with the number of pods; what the dashboard costs with 1,000; how long a save takes
 	cargo bench --bench plan
+	cargo bench --bench dashboard
 	deploy/with-docker.sh cargo bench --bench save
 
 api-check: ## try the API out against its own description, with schemathesis

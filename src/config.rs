@@ -2,6 +2,7 @@
 
 mod access;
 mod git;
+mod server;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -12,7 +13,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use time::Duration;
 
-pub use self::access::{Access, AccessArgs, Forward};
+pub use self::{
+    access::{Access, AccessArgs, Forward},
+    git::GitArgs,
+    server::{Server, ServerArgs},
+};
 use crate::{
     core::{
         labels,
@@ -25,8 +30,6 @@ use crate::{
     source::git::{GitSettings, unfit},
     store::KEY_FILE,
 };
-
-pub use git::GitArgs;
 
 /// The file with age identities in the state directory, unless others are named.
 pub const AGE_IDENTITY: &str = "age.key";

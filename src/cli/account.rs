@@ -271,7 +271,7 @@ fn one_line(text: &str) -> SecretString {
 }
 
 fn list(accounts: &[Account], tokens: &[ApiToken], how: Output, now: OffsetDateTime) -> Result<()> {
-    if let Output::Json = how {
+    if how != Output::Text {
         let time = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
         let of = |name: &str| {
             let own = tokens.iter().filter(|token| token.account == name);
@@ -286,7 +286,7 @@ fn list(accounts: &[Account], tokens: &[ApiToken], how: Output, now: OffsetDateT
             json!({"name": name, "role": role, "tenant": tenant, "password": account.has_password,
                    "createdAt": time(account.created_at), "disabledAt": account.disabled_at.map(time), "tokens": of(name)})
         });
-        return output::json(&shown.collect::<Vec<_>>());
+        return output::data(how, &shown.collect::<Vec<_>>());
     }
     let rows = accounts.iter().map(|account| {
         let Person { name, role, tenant } = &account.person;

@@ -3,10 +3,18 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt;
 
-use super::{connect, output};
+use super::{
+    connect,
+    desk::{Client, Place},
+    output,
+};
 use crate::{
     config::Settings,
     core::{
@@ -28,15 +36,46 @@ async fn container(engine: &Docker, id: &PodId) -> Result<Sighting> {
     status::standing(&mine).cloned().with_context(|| format!("{id} has no container; look with agentpod status"))
 }
 
-/// `agentpod logs`.
-pub async fn logs(settings: Settings, id: &PodId, follow: bool, tail: usize, timestamps: bool) -> Result<ExitCode> {
-    let engine = connect::engine(&settings)?;
-    let container = container(&engine, id).await?;
-    let mut lines = engine.logs(&container.name, LogQuery { tail, follow, timestamps }).await?;
+/// Which lines of a log, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Go on as lines come.
+    pub follow: bool,
+    /// How many of the last lines.
+    pub tail: usize,
+    /// Begin each line with its time.
+    pub timestamps: bool,
+}
+
+/// `agentpod logs`. From this machine's engine as the agent wrote it, from a server without the secrets it holds.
+pub async fn logs(place: Place, id: &PodId, wanted: Wanted) -> Result<ExitCode> {
+    let Wanted { follow, tail, timestamps } = wanted;
+    let lines: BoxStream<'static, Result<String>> = match place {
+        Place::Here(settings) => {
+            let engine = connect::engine(&settings)?;
+            let container = container(&engine, id).await?;
+            let lines = engine.logs(&container.name, LogQuery { tail, follow, timestamps }).await?;
+            lines.map(|line| Ok(line?.text)).boxed()
+        }
+        Place::There(server) => {
+            let (tail, follow, timestamps) = (tail.to_string(), follow.to_string(), timestamps.to_string());
+            let query = [("tail", tail.as_str()), ("follow", follow.as_str()), ("timestamps", timestamps.as_str())];
+            let text = Client::new(server)?.text(&format!("/pods/{id}/logs"), &query).await?;
+            stream::try_unfold(text.lines(), async |mut lines| Ok(lines.next_line().await?.map(|line| (line, lines))))
+                .boxed()
+        }
+    };
+    show(lines).await
+}
+
+/// Prints lines until there are no more, nobody reads them, or somebody has had enough.
+async fn show(mut lines: BoxStream<'static, Result<String>>) -> Result<ExitCode> {
     loop {
         tokio::select! {
             line = lines.next() => match line {
-                Some(line) => output::print(&line?.text)?,
+                Some(line) => if !output::say(&line?)? {
+                    return Ok(ExitCode::SUCCESS);
+                },
                 None => return Ok(ExitCode::SUCCESS),
             },
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{
     ask,
     connect::{self, Database},
-    output, reports,
+    desk, output, status,
 };
 use crate::{
     config::Settings,
@@ -35,7 +35,7 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
     let shown = tokio::spawn(show(view));
     let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
     shown.await?;
-    let rows = database.store.statuses().await;
+    let rows = desk::pods_in(&database.store).await;
     drop(lead);
     let refused = match approval {
         Some(id) => database.store.request(id).await?.and_then(|row| row.outcome.filter(|_| row.done == Some(false))),
@@ -46,7 +46,7 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
     }
     let code = match ending {
         Ending::Applied => {
-            reports::print_status(&rows?)?;
+            status::print_pods(&rows?)?;
             if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ending::Stopped => bail!("stopped before everything was as declared; run it again to go on"),

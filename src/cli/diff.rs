@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::json;
 use similar::TextDiff;
@@ -16,7 +16,7 @@ use super::{
     Output,
     connect::Database,
     output::{self, plain},
-    revisions,
+    revisions::{self, Shown},
 };
 use crate::{
     config::Settings,
@@ -28,7 +28,7 @@ use crate::{
         names::PodId,
         site::Site,
     },
-    store::{RevisionFiles, RevisionRow, Store},
+    store::{RevisionFiles, RevisionRow, Store, view::RevisionLine},
 };
 
 /// How many unchanged lines are shown around a changed one.
@@ -61,14 +61,18 @@ pub async fn run(settings: Settings, wanted: Option<String>, how: Output) -> Res
     let files = differences(&named(&before.files), &named(&after.files));
     let pods = pods(&before, &after, &settings.site);
     match how {
-        Output::Json => output::json(&json!({
-            "from": revisions::json(&before.row, Some(in_force)), "to": revisions::json(&after.row, Some(in_force)),
-            "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err(),
-        }))?,
+        Output::Json | Output::Yaml => {
+            let (from, to) = (RevisionLine::from(&before.row), RevisionLine::from(&after.row));
+            let shown = json!({
+                "from": Shown::of(&from, Some(in_force)), "to": Shown::of(&to, Some(in_force)),
+                "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err(),
+            });
+            output::data(how, &shown)?;
+        }
         Output::Text => {
             let title = |side: &Side| {
-                let RevisionRow { id, .. } = side.row;
-                format!("{id} ({}, {})", revisions::short(&side.row), revisions::state(&side.row, Some(in_force)))
+                let line = RevisionLine::from(&side.row);
+                format!("{} ({}, {})", line.id, revisions::short(&line), revisions::state(&line, Some(in_force)))
             };
             output::print(&format!("from revision {} to {}\n", title(&before), title(&after)))?;
             for file in &files {
@@ -89,7 +93,7 @@ async fn sides(store: &Store, wanted: Option<&str>) -> Result<(Side, Side, i64)>
         bail!("no revision is in force yet, so there is nothing to compare with; see agentpod revisions");
     };
     let other = match wanted {
-        Some(wanted) => revisions::find(store, wanted).await?,
+        Some(wanted) => find(store, wanted).await?,
         None => match store.accepted_before(in_force.id).await? {
             Some(row) => row,
             None => bail!(
@@ -101,6 +105,21 @@ async fn sides(store: &Store, wanted: Option<&str>) -> Result<(Side, Side, i64)>
     let id = in_force.id;
     let (before, after) = if other.id < id { (other, in_force) } else { (in_force, other) };
     Ok((side(store, before).await?, side(store, after).await?, id))
+}
+
+async fn find(store: &Store, wanted: &str) -> Result<RevisionRow> {
+    let by_number = match wanted.parse() {
+        Ok(id) => store.revision(id).await?,
+        Err(_) => None,
+    };
+    match by_number {
+        Some(row) => Ok(row),
+        None => {
+            let rows = store.revisions(revisions::SEARCHED as u32).await?;
+            let found = rows.into_iter().rev().find(|row| revisions::is_meant(&RevisionLine::from(row), wanted));
+            found.with_context(|| revisions::unknown(wanted))
+        }
+    }
 }
 
 async fn side(store: &Store, row: RevisionRow) -> Result<Side> {

@@ -32,7 +32,7 @@ pub async fn orphans(settings: Settings, how: Output) -> Result<ExitCode> {
     database.close().await?;
     let found = found?;
     match how {
-        Output::Json => output::json(&found)?,
+        Output::Json | Output::Yaml => output::data(how, &found)?,
         Output::Text => {
             let now = OffsetDateTime::now_utc();
             let line = |orphan: &Orphan| {

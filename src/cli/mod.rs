@@ -1,5 +1,5 @@
 //! The command line: what can be typed, and which function answers. Everything a person reads here is a sentence; what
-//! a script reads is `-o json`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`),
+//! a script reads is `-o json` or `-o yaml`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`),
 //! something left over (`orphans`) or wrong usage.
 
 mod account;
@@ -8,25 +8,30 @@ mod apply;
 mod ask;
 mod connect;
 mod daemon;
+mod describe;
+mod desk;
 mod diff;
+mod events;
 mod key;
 mod leavings;
+mod lists;
 mod offline;
 mod output;
 mod plan;
-mod reports;
 mod requests;
 mod revisions;
 mod secret;
+mod status;
 mod token;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use self::desk::Place;
 use crate::{
-    config::SettingsArgs,
+    config::{ServerArgs, SettingsArgs},
     core::{names::PodId, quantity::Span},
     telemetry::{self, LogFormat},
 };
@@ -39,6 +44,8 @@ pub struct Cli {
     command: Command,
     #[command(flatten)]
     settings: SettingsArgs,
+    #[command(flatten)]
+    server: ServerArgs,
     /// How log lines look
     #[arg(long, env = "AGENTPOD_LOG_FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
@@ -51,6 +58,8 @@ pub enum Output {
     Text,
     /// For scripts.
     Json,
+    /// The same as YAML.
+    Yaml,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +96,23 @@ enum Command {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
+    /// Show everything about one pod: conditions, plan, what it should be against what it is, usage, events
+    Describe {
+        /// Which pod, as TENANT/POD
+        pod: PodId,
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Show the tenants, and what their pods take
+    Tenants {
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
+    /// Show the adapters in force, and how many pods are on each
+    Adapters {
+        #[arg(short, long, default_value = "text")]
+        output: Output,
+    },
     /// Show what a pod's templates render to, secrets left out
     Render {
         /// Which pod, as TENANT/POD
@@ -99,6 +125,9 @@ enum Command {
         /// How many
         #[arg(short = 'n', long, default_value_t = 50)]
         limit: u32,
+        /// Go on as they come
+        #[arg(short, long)]
+        watch: bool,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -121,7 +150,7 @@ enum Command {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show a pod's log as the agent wrote it; secrets it printed are not taken out
+    /// Show a pod's log as the agent wrote it, secrets it printed included; over --server these are left out
     Logs {
         /// Which pod, as TENANT/POD
         pod: PodId,
@@ -176,7 +205,7 @@ enum Command {
 
 /// Runs the command.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { command, settings, log_format } = cli;
+    let Cli { command, settings, server, log_format } = cli;
     let usual = match command {
         Command::Run => "agentpod=info,warn",
         // What these find goes into their answer.
@@ -184,6 +213,19 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         _ => "warn",
     };
     telemetry::start(log_format, usual);
+    let server = if command.asks() || command.works_here() { server.settle()? } else { None };
+    if server.is_some() && command.works_here() {
+        bail!(
+            "this command works with the database and engine of the machine it is typed on, and not over --server; leave \
+             --server out, and AGENTPOD_SERVER unset"
+        );
+    }
+    let place = |settings: SettingsArgs| {
+        Ok::<_, anyhow::Error>(match server {
+            Some(server) => Place::There(server),
+            None => Place::Here(Box::new(settings.settle()?)),
+        })
+    };
     match command {
         Command::Run => daemon::run(settings.settle()?).await,
         Command::Plan { output } => plan::run(settings.settle()?, output).await,
@@ -191,25 +233,62 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
         Command::Check => offline::check(settings.settle()?).await,
         Command::Schema => offline::schema(),
-        Command::Status { output } => reports::status(settings.settle()?, output).await,
+        Command::Status { output } => status::run(place(settings)?, output).await,
+        Command::Describe { pod, output } => describe::run(place(settings)?, &pod, output).await,
+        Command::Tenants { output } => lists::tenants(place(settings)?, output).await,
+        Command::Adapters { output } => lists::adapters(place(settings)?, output).await,
         Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
-        Command::Events { pod, limit, output } => reports::events(settings.settle()?, pod, limit, output).await,
+        Command::Events { pod, limit, watch, output } => events::run(place(settings)?, pod, limit, watch, output).await,
         Command::Revisions { revision, limit, output } => {
-            revisions::run(settings.settle()?, revision, limit, output).await
+            revisions::run(place(settings)?, revision, limit, output).await
         }
         Command::Diff { revision, output } => diff::run(settings.settle()?, revision, output).await,
         Command::Logs { pod, follow, tail, timestamps } => {
-            agent::logs(settings.settle()?, &pod, follow, tail, timestamps).await
+            agent::logs(place(settings)?, &pod, agent::Wanted { follow, tail, timestamps }).await
         }
         Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
         Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
-        Command::Requests(asked) => requests::run(settings.settle()?, asked).await,
+        Command::Requests(asked) => requests::run(place(settings)?, asked).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Token(what) => token::run(settings.settle()?, what).await,
         Command::Key(what) => key::run(settings.settle()?, what).await,
         Command::Account(what) => account::run(settings.settle()?, what).await,
         Command::Secret(what) => secret::run(settings.settle()?, what),
         Command::Completions { shell } => offline::completions(shell),
+    }
+}
+
+impl Command {
+    /// Whether it asks a database or a server alike.
+    fn asks(&self) -> bool {
+        matches!(
+            self,
+            Self::Status { .. }
+                | Self::Describe { .. }
+                | Self::Tenants { .. }
+                | Self::Adapters { .. }
+                | Self::Events { .. }
+                | Self::Revisions { .. }
+                | Self::Logs { .. }
+                | Self::Requests(_)
+        )
+    }
+
+    /// Whether it needs the database or the engine of this machine. Somebody who named a server means that one.
+    fn works_here(&self) -> bool {
+        matches!(
+            self,
+            Self::Run
+                | Self::Plan { .. }
+                | Self::Apply { .. }
+                | Self::Diff { .. }
+                | Self::Orphans { .. }
+                | Self::Purge { .. }
+                | Self::Open { .. }
+                | Self::Token(_)
+                | Self::Key(_)
+                | Self::Account(_)
+        )
     }
 }
 

@@ -33,7 +33,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Outpu
         Err(refused) => (refused.problems, 0),
     };
     match how {
-        Output::Json => output::json(&json!({"valid": problems.is_empty(), "problems": problems}))?,
+        Output::Json | Output::Yaml => output::data(how, &json!({"valid": problems.is_empty(), "problems": problems}))?,
         Output::Text if problems.is_empty() => {
             output::print(&format!("{}, no problems", output::count(files, "file")))?
         }

@@ -1,4 +1,4 @@
-//! Writing to the terminal: a closed pipe ends quietly, tables for people, JSON for scripts.
+//! Writing to the terminal: a closed pipe ends quietly, tables for people, JSON and YAML for scripts.
 
 use std::io::{ErrorKind, Write};
 
@@ -6,12 +6,28 @@ use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::Output;
+use crate::core::document;
+
 /// Prints a text and a line end; a reader that went away is no error.
 pub fn print(text: &str) -> Result<()> {
+    say(text).map(drop)
+}
+
+/// The same, and whether anybody still reads: what would go on and on ends then.
+pub fn say(text: &str) -> Result<bool> {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        outcome => Ok(outcome?),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        outcome => Ok(outcome.map(|()| true)?),
+    }
+}
+
+/// Prints a value as a script wants it.
+pub fn data(how: Output, value: &impl Serialize) -> Result<()> {
+    match how {
+        Output::Yaml => print(document::write(&serde_json::to_value(value)?).trim_end()),
+        Output::Json | Output::Text => json(value),
     }
 }
 
@@ -43,6 +59,11 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
 /// A text that others wrote, on one line and without characters that would move a terminal's cursor.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The same for a text of several lines.
+pub fn harmless(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// A time in UTC, to the second.

@@ -46,7 +46,7 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
     };
     match how {
         Output::Text => output::print(&text(&plan))?,
-        Output::Json => {
+        Output::Json | Output::Yaml => {
             let pods = plan.pods.iter().map(|(id, decision)| match decision {
                 Decision::Settled => json!({"pod": id.to_string(), "decision": "settled"}),
                 Decision::Hold(hold) => json!({"pod": id.to_string(), "decision": "hold", "reason": hold.to_string()}),
@@ -60,7 +60,7 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
                     "limit": held.why.limit, "approve": format!("agentpod approve {}", held.why.plan)})
             });
             let pods: Vec<_> = pods.collect();
-            output::json(&json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
+            output::data(how, &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
         }
     }
     // What cannot be seen is no "nothing to do".

@@ -11,19 +11,19 @@ use clap::{Args, Subcommand};
 use time::OffsetDateTime;
 
 use super::{
-    ask,
     connect::{self, Database},
-    output,
+    desk::{Desk, Place},
+    output::{self, plain},
 };
 use crate::{
     config::Settings,
     core::{
         names::PodId,
         quantity::Span,
-        request::{Request, What, moment},
+        request::{What, moment},
     },
+    dashboard::api::RequestLine,
     reconcile::Reconciler,
-    store::{RequestRow, Store},
 };
 
 /// How long the daemon may take to say what came of an approval or a sync.
@@ -80,7 +80,7 @@ pub enum Requests {
 /// How it is asked.
 #[derive(Debug, Args)]
 pub struct How {
-    /// Who asks, for the record [default: the user at this machine]
+    /// Who asks, for the record; over --server it is the token's account [default: the user at this machine]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
     /// Wait until it is done
@@ -89,14 +89,14 @@ pub struct How {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, asked: Requests) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let outcome = put(&settings, &database, asked).await;
-    database.close().await?;
+pub async fn run(place: Place, asked: Requests) -> Result<ExitCode> {
+    let desk = Desk::open(place).await?;
+    let outcome = put(&desk, asked).await;
+    desk.close().await?;
     outcome
 }
 
-async fn put(settings: &Settings, database: &Database, asked: Requests) -> Result<ExitCode> {
+async fn put(desk: &Desk, asked: Requests) -> Result<ExitCode> {
     let now = OffsetDateTime::now_utc();
     let (what, how) = match asked {
         Requests::Restart { pod, how } => (What::Restart { pod }, how),
@@ -111,28 +111,25 @@ async fn put(settings: &Settings, database: &Database, asked: Requests) -> Resul
         Requests::Sync { how } => (What::Sync, how),
         Requests::Approve { plan, how } => (What::Approve { plan }, how),
     };
-    let led = database.store.leader().await?.is_some();
-    if let (What::Approve { plan }, false) = (&what, led) {
-        is_held(settings, database, plan).await?;
+    let led = desk.glance().await?.acting.is_some();
+    if let (Desk::Database(here), What::Approve { plan }, false) = (desk, &what, led) {
+        is_held(&here.settings, &here.database, plan).await?;
     }
-    let request = Request { what, actor: how.name.unwrap_or_else(ask::actor_at_host) };
-    let id = match database.store.ask(&request, now).await? {
-        Ok(id) => id,
-        Err(refusal) => bail!("{refusal}"),
-    };
-    let answers = matches!(request.what, What::Sync | What::Approve { .. });
+    let line = desk.ask(what.clone(), how.name, now).await?;
+    let said = plain(&line.what);
+    let answers = matches!(what, What::Sync | What::Approve { .. });
     if !led {
-        output::print(&format!("noted: {}; {}", request.what, later(&request.what, now)))?;
+        output::print(&format!("noted: {said}; {}", later(&what, now)))?;
         return Ok(ExitCode::SUCCESS);
     }
     if !(how.wait || answers) {
-        output::print(&format!("asked: {}; the daemon does it now, as {}", request.what, request.actor))?;
+        output::print(&format!("asked: {said}; the daemon does it now, as {}", plain(&line.actor)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let row = wait(&database.store, id, if how.wait { LONGEST } else { ANSWER }).await?;
-    let said = row.outcome.unwrap_or_else(|| "it is stopped".into());
-    output::print(&format!("{}: {said}", request.what))?;
-    Ok(if row.done == Some(false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let line = wait(desk, line, &what, if how.wait { LONGEST } else { ANSWER }).await?;
+    let outcome = line.outcome.unwrap_or_else(|| "it is stopped".into());
+    output::print(&format!("{said}: {}", plain(&outcome)))?;
+    Ok(if line.done == Some(false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What becomes of a request while no daemon runs.
@@ -173,25 +170,27 @@ async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result
 }
 
 /// Waits until a request is over; a pause, until it has begun.
-async fn wait(store: &Store, id: i64, limit: Duration) -> Result<RequestRow> {
+async fn wait(desk: &Desk, mut line: RequestLine, what: &What, limit: Duration) -> Result<RequestLine> {
     let begun = Instant::now();
+    // Over a network, whoever answers is not asked ten times a second.
+    let look = if matches!(desk, Desk::Server(_)) { LOOK * 5 } else { LOOK };
     loop {
-        let Some(row) = store.request(id).await? else { bail!("the request is gone: its pod was purged") };
-        if row.ended_at.is_some() || is_paused(store, &row).await? {
-            return Ok(row);
+        if line.ended_at.is_some() || is_paused(desk, what).await? {
+            return Ok(line);
         }
         if begun.elapsed() > limit {
             bail!(
                 "{} was asked for, and is not done after {} s; agentpod status and agentpod events say why",
-                row.open.request.what,
+                plain(&line.what),
                 limit.as_secs()
             );
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look).await;
+        line = desk.request(line.id).await?;
     }
 }
 
-async fn is_paused(store: &Store, row: &RequestRow) -> Result<bool> {
-    let What::Pause { pod, .. } = &row.open.request.what else { return Ok(false) };
-    Ok(store.statuses().await?.iter().any(|status| status.id == *pod && status.reason == "Paused"))
+async fn is_paused(desk: &Desk, what: &What) -> Result<bool> {
+    let What::Pause { pod, .. } = what else { return Ok(false) };
+    Ok(desk.pod(pod).await?.line.reason == "Paused")
 }

@@ -28,6 +28,12 @@ pub fn is_the_proxys(key: &str) -> bool {
     key.starts_with("traefik.")
 }
 
+/// The rules in some labels by which the proxy leads requests: for ours, the host name.
+pub fn rules(labels: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let is_rule = |key: &str| key.starts_with("traefik.http.routers.") && key.ends_with(".rule");
+    labels.iter().filter(move |(key, _)| is_rule(key)).map(|(_, rule)| rule.as_str())
+}
+
 /// The labels of anything that belongs to an instance.
 pub fn owned(instance: &InstanceName) -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED.to_owned(), "true".to_owned()), (INSTANCE.to_owned(), instance.to_string())])

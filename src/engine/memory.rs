@@ -142,7 +142,11 @@ impl Engine for Memory {
                     has_run: container.has_run,
                     restarts: container.restarts,
                     networks: container.networks.clone(),
-                    addresses: BTreeMap::new(),
+                    addresses: container
+                        .networks
+                        .iter()
+                        .filter_map(|network| Some((network.clone(), world.address?)))
+                        .collect(),
                     in_force: container.in_force.clone(),
                 },
             ));

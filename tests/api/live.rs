@@ -125,3 +125,18 @@ async fn what_is_no_socket_is_told_so() {
     let stage = Stage::new().await;
     assert_eq!(stage.get("/watch", VICTOR).await.status, 426);
 }
+
+#[tokio::test]
+async fn two_hundred_viewers_all_see_a_change() {
+    let stage = Stage::new().await;
+    let mut viewers = Vec::new();
+    for _ in 0..200 {
+        let mut viewer = stage.watch_as(VICTOR, "").await;
+        assert_eq!(viewer.next().await.unwrap()["type"], "snapshot");
+        viewers.push(viewer);
+    }
+    stage.is("alice/assistant", Phase::Unhealthy, "seen by everybody").await;
+    for viewer in &mut viewers {
+        assert_eq!(viewer.next_of("pod").await["pod"]["message"], "seen by everybody");
+    }
+}

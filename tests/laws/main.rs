@@ -5,6 +5,7 @@ mod exhaustive;
 mod fleet;
 mod fleets;
 mod harness;
+mod hosts;
 mod refusals;
 mod removals;
 mod requests;

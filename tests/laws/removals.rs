@@ -200,7 +200,7 @@ fn a_new_pod_waits_for_the_subdomain_of_one_that_still_runs() {
     assert_eq!(writes(&harness), Vec::<String>::new());
     let plan = harness.plans.last().unwrap();
     assert_eq!(plan.pods[&id], Decision::Hold(Hold::SubdomainTaken(pod("a"))));
-    assert!(plan.to_string().contains("t/z: held, t/a still runs at its subdomain and is not declared any more"));
+    assert!(plan.to_string().contains("t/z: held, t/a still runs at its subdomain; it waits"));
     let hash = held(&harness).unwrap();
     approve(&mut harness, &hash);
     harness.settle();

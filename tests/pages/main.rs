@@ -14,6 +14,7 @@ mod asking;
 mod committing;
 mod forms;
 mod samples;
+mod scale;
 mod seen;
 mod served;
 mod stage;

@@ -1,18 +1,16 @@
 //! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
 //! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
 
-use std::collections::BTreeMap;
-
 use time::OffsetDateTime;
 
 use super::{
     Action, Allowance, Cause, Circumstances, Decision, Hold, Plan, PodCircumstances, Step, TooManyRemovals, Verdict,
-    asked, removals, running::Running,
+    asked, hosts::Hosts, removals, running::Running,
 };
 use crate::core::{
     actual::{Actual, ContainerState, Sighting},
     desired::{Desired, DesiredPod},
-    names::{PodId, Subdomain},
+    names::PodId,
     request::Open,
     retry::Retry,
 };
@@ -29,7 +27,7 @@ pub fn plan(desired: &Desired, actual: &Actual, circumstances: &Circumstances) -
     let blank = PodCircumstances::default();
     let removals = removals::judge(desired, seen, circumstances);
     let asked = asked::read(desired, seen, circumstances);
-    let leaving = leaving(desired, seen, circumstances);
+    let hosts = Hosts::of(desired, seen, circumstances);
     let ids = desired.pods.keys().chain(seen.keys().filter(|id| !desired.pods.contains_key(*id)));
     let decide_one = |id: &PodId| {
         let known = circumstances.pods.get(id).unwrap_or(&blank);
@@ -45,28 +43,13 @@ pub fn plan(desired: &Desired, actual: &Actual, circumstances: &Circumstances) -
             held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
             restart: asked.restarts.get(id).copied(),
             resumed: asked.resumed.get(id),
-            served_by: wish.and_then(|wish| leaving.get(&wish.declared.subdomain).copied()),
+            hosts: &hosts,
         };
         (id.clone(), pod.decide())
     };
     let pods = ids.map(decide_one).collect();
     let ended = removals.ended.into_iter().chain(asked.ended).collect();
     Plan { pods, held_removals: removals.held, allowed: removals.allowed, ended }
-}
-
-/// The subdomains that pods still answer at which are not declared any more, as long as anything of these runs.
-fn leaving<'a>(
-    desired: &Desired,
-    seen: &'a BTreeMap<PodId, Vec<Sighting>>,
-    circumstances: &'a Circumstances,
-) -> BTreeMap<&'a Subdomain, &'a PodId> {
-    seen.iter()
-        .filter(|(id, containers)| !desired.pods.contains_key(id) && containers.iter().any(Sighting::is_live))
-        .filter_map(|(id, _)| {
-            let known = circumstances.pods.get(id).filter(|known| known.undeclared_since.is_some())?;
-            Some((known.subdomain.as_ref()?, id))
-        })
-        .collect()
 }
 
 /// Everything the decision about one pod may look at.
@@ -86,8 +69,8 @@ pub(super) struct Pod<'a> {
     pub restart: Option<&'a Open>,
     /// Why it starts again, if its pause is over.
     pub resumed: Option<&'a Cause>,
-    /// The pod that still answers at its subdomain.
-    pub served_by: Option<&'a PodId>,
+    /// Who answers where.
+    pub hosts: &'a Hosts<'a>,
 }
 
 impl Pod<'_> {
@@ -169,8 +152,13 @@ impl Pod<'_> {
         if !action.steps.iter().any(starts) {
             return decision;
         }
-        if let Some(by) = self.served_by {
-            return Decision::Hold(Hold::SubdomainTaken(by.clone()));
+        let id = &wish.declared.id;
+        if let Some(by) = self.hosts.taken(id, wish) {
+            let room = if self.hosts.begins(id) { stop_live(self.seen) } else { Vec::new() };
+            return match room.is_empty() {
+                true => Decision::Hold(Hold::SubdomainTaken(by.clone())),
+                false => act(Cause::MakesRoom(by.clone()), room),
+            };
         }
         if let (Some(resumed), Cause::Exited(_)) = (self.resumed, &action.cause) {
             action.cause = resumed.clone();

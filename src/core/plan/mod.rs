@@ -3,6 +3,7 @@
 
 mod asked;
 mod decide;
+mod hosts;
 mod progress;
 mod removals;
 mod running;
@@ -192,6 +193,8 @@ pub enum Cause {
     Unfinished,
     /// Its container ended.
     Exited(Exit),
+    /// It waits for this pod's subdomain, which waits for its own in turn: it makes room first.
+    MakesRoom(PodId),
     /// It should be stopped.
     StopWanted,
     /// It is not declared any more.

@@ -48,7 +48,10 @@ impl<'a> Running<'a> {
         let new = of_digest.max_by_key(by_name);
         let is_other = |container: &&Sighting| new.is_none_or(|new| new.name != container.name);
         let others: Vec<&Sighting> = pod.seen.iter().filter(is_other).collect();
-        let fallback = others.iter().copied().filter(|other| other.digest != *digest).filter(ran).max_by_key(newest);
+        // What answers where another pod is to answer now is no way back: one name would lead to two pods.
+        let is_own = |other: &&Sighting| pod.hosts.wanted(&wish.declared.id, other).is_none();
+        let before = others.iter().copied().filter(|other| other.digest != *digest).filter(ran);
+        let fallback = before.filter(is_own).max_by_key(newest);
         Some(Self { pod, wish, digest, new, others, fallback })
     }
 

@@ -56,6 +56,7 @@ impl fmt::Display for Cause {
             Self::FilesChanged => f.write_str("a file it re-reads while running has changed"),
             Self::Unfinished => f.write_str("its container was made and never started"),
             Self::Exited(exit) => write!(f, "its container ended ({exit})"),
+            Self::MakesRoom(other) => write!(f, "it trades subdomains with {other}, and makes room first"),
             Self::StopWanted => f.write_str("it should be stopped"),
             Self::Undeclared => f.write_str("it is not declared any more"),
             Self::RemovalApproved(actor) => {
@@ -102,10 +103,7 @@ impl fmt::Display for Hold {
             }
             Self::TooManyRemovals(why) => write!(f, "{why}"),
             Self::SubdomainTaken(by) => {
-                write!(
-                    f,
-                    "{by} still runs at its subdomain and is not declared any more; it waits until that one is stopped"
-                )
+                write!(f, "{by} still runs at its subdomain; it waits until that one has left it")
             }
             Self::Paused(pause) => write!(f, "paused by {}; agentpod resume starts it again", pause.words()),
             Self::NeverDeclared => f.write_str(

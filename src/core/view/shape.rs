@@ -66,7 +66,7 @@ pub struct FileShape {
 }
 
 /// One line of two shapes side by side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShapeLine {
     /// What it is about, like `environment.GREETING`.
     pub path: String,

@@ -26,7 +26,10 @@ use self::{
     params::Params,
     table::{Found, Name},
 };
-pub use self::{requests::RequestLine, settings::SettingsView};
+pub use self::{
+    requests::{Ask, RequestLine},
+    settings::SettingsView,
+};
 use super::{
     Routes,
     auth::{Auth, Clock, Sent, Visitor, visitor, writer},

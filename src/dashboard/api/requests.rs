@@ -32,7 +32,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D:
 }
 
 /// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Ask {
     /// Stop a pod's container and start it again.
@@ -65,7 +65,7 @@ pub enum Ask {
 }
 
 /// A request, and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestLine {
     /// Grows with time.
     pub id: i64,
@@ -119,6 +119,21 @@ impl From<RequestRow> for RequestLine {
 }
 
 impl Ask {
+    /// What is to be sent for this; a pause's rest in whole seconds, at least one.
+    pub fn of(what: What, now: OffsetDateTime) -> Self {
+        match what {
+            What::Restart { pod } => Self::Restart { pod },
+            What::Pause { pod, until } => {
+                let rest =
+                    |until: OffsetDateTime| (until - now).as_seconds_f64().ceil().clamp(1.0, f64::from(u32::MAX));
+                Self::Pause { pod, seconds: until.map(|until| rest(until) as u32) }
+            }
+            What::Resume { pod } => Self::Resume { pod },
+            What::Sync => Self::Sync {},
+            What::Approve { plan } => Self::Approve { plan },
+        }
+    }
+
     fn what(self, now: OffsetDateTime) -> What {
         match self {
             Self::Restart { pod } => What::Restart { pod },

@@ -92,10 +92,15 @@ impl Show {
         }
         let Some(source) = &glance.source else { return alarms };
         let to_source = ("/dashboard/source", "Look at the source");
-        if let Some(since) = source.stale_since {
+        if source.stale_since.is_some() {
             let why = source.stale_why.clone().unwrap_or_else(|| "it cannot be read".into());
+            let last = source.read_at.map_or("never".into(), |at| Moment::new(at, guest.now).ago);
+            add(Tone::Warn, "The source was not read lately", format!("Last read {last}: {why}"), to_source);
+        }
+        if let (Some(since), Some(why)) = (source.untaken_since, &source.untaken_why) {
             let ago = Moment::new(since, guest.now).ago;
-            add(Tone::Warn, "The source was not read lately", format!("Last read {ago}: {why}"), to_source);
+            let text = format!("{why}. So since {ago}; the last good revision stays in force.");
+            add(Tone::Warn, "What the source holds cannot be taken", text, to_source);
         }
         if let Some(newest) = source.fetched.as_ref().filter(|newest| newest.state == "rejected") {
             let stays = source

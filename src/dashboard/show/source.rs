@@ -80,6 +80,7 @@ pub(super) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
     let id = |revision: &Option<RevisionLine>| revision.as_ref().map(|revision| revision.id);
     let look = match (&source.stale_since, &source.fetched) {
         (Some(_), _) => Look::new("not read", Tone::Warn),
+        _ if source.untaken_since.is_some() => Look::new("not taken", Tone::Warn),
         (None, None) => Look::new("not read yet", Tone::Idle),
         (None, Some(newest)) if newest.state == "rejected" => Look::new("refused", Tone::Warn),
         _ if id(&source.applied) == id(&source.accepted) => Look::new("applied", Tone::Good),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -62,6 +63,8 @@ pub struct World {
     pub logs: BTreeMap<String, Vec<String>>,
     /// What containers' meters show, by name.
     pub readings: BTreeMap<String, Reading>,
+    /// Where every container is reached in its networks; nowhere by itself.
+    pub address: Option<IpAddr>,
     /// Networks.
     pub networks: BTreeSet<String>,
     /// Images that are present.

@@ -1,7 +1,7 @@
-//! What the read model answers with about everything beside single pods: plain data. Times are UTC.
+//! What the read model answers about everything beside one pod: the fleet at a glance, the source, tenants, adapters.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -13,7 +13,7 @@ use crate::core::{
 };
 
 /// How many pods are in a phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseCount {
     /// The phase.
     pub phase: Phase,
@@ -22,7 +22,7 @@ pub struct PhaseCount {
 }
 
 /// A pod that is held or failing.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TroubledPod {
     /// Which.
     pub id: PodId,
@@ -39,7 +39,7 @@ pub struct TroubledPod {
 }
 
 /// A round that did something.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoundLine {
     /// Grows with time.
     pub id: i64,
@@ -60,7 +60,7 @@ pub struct RoundLine {
 }
 
 /// The machine the pods run on, as last measured.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostLine {
     /// Its name.
     pub node: String,
@@ -87,7 +87,7 @@ pub struct HostLine {
 }
 
 /// What became of the source.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceLine {
     /// Since when it could not be read, if it cannot.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -95,6 +95,19 @@ pub struct SourceLine {
     pub stale_since: Option<OffsetDateTime>,
     /// Why not, if that is known.
     pub stale_why: Option<String>,
+    /// Where it is read from, while it is stale.
+    pub stale_origin: Option<String>,
+    /// When it was last read well, while it is stale; `None`: never, or it is not stale.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub read_at: Option<OffsetDateTime>,
+    /// Since when what the source holds cannot be taken at all, if it cannot: no manifest in it, one too large, an unsigned
+    /// commit.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub untaken_since: Option<OffsetDateTime>,
+    /// Why not.
+    pub untaken_why: Option<String>,
     /// The revision judged last, accepted or rejected.
     pub fetched: Option<RevisionLine>,
     /// The revision in force.
@@ -104,7 +117,7 @@ pub struct SourceLine {
 }
 
 /// The commit a revision was read from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitLine {
     /// Its full id, in hexadecimal digits.
     pub id: String,
@@ -119,7 +132,7 @@ pub struct CommitLine {
 }
 
 /// A revision in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RevisionLine {
     /// Grows with time.
     pub id: i64,
@@ -148,7 +161,7 @@ pub struct RevisionLine {
 }
 
 /// The fleet at a glance. For a tenant's person: that tenant's pods and events, and nothing of the rest.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Glance {
     /// All pods.
     pub pods: i64,
@@ -172,10 +185,23 @@ pub struct Glance {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub written_at: Option<OffsetDateTime>,
+    /// The AgentPod that acts; `None`: none does, and what is shown is from when one did.
+    pub acting: Option<ActingLine>,
+    /// Whether the last one that acted said that it ends; then everything was so until then.
+    pub ended_well: bool,
+}
+
+/// The AgentPod that acts, and does not stand by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ActingLine {
+    /// Since when, if the database tells.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub since: Option<OffsetDateTime>,
 }
 
 /// A tenant with what its pods take of its quota.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TenantLine {
     /// Its name in manifests.
     pub name: TenantName,
@@ -198,7 +224,7 @@ pub struct TenantLine {
 }
 
 /// How much of a quota is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuotaLine {
     /// How much is taken.
     pub taken: i64,
@@ -207,7 +233,7 @@ pub struct QuotaLine {
 }
 
 /// An adapter in force.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterLine {
     /// Its name.
     pub name: AdapterName,

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::{EventQuery, Glance, HostLine, PhaseCount, RoundLine, TroubledPod, View};
+use super::{ActingLine, EventQuery, Glance, HostLine, PhaseCount, RoundLine, TroubledPod, View};
 use crate::store::{PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within};
 
 /// Pods that are not gone, within one tenant if `$1` names it.
@@ -45,6 +45,7 @@ impl View<'_> {
         let troubled = self.troubled().await?;
         let events = self.events(&EventQuery { limit: 20, ..EventQuery::default() }).await?.items;
         let all = self.person.sees_all();
+        let freshness = self.store.freshness().await?;
         Ok(Glance {
             pods: phases.iter().map(|(count, _)| count.pods).sum(),
             ready: phases.iter().map(|(_, ready)| ready).sum(),
@@ -55,7 +56,9 @@ impl View<'_> {
             source: self.source().await?,
             rounds: if all { self.rounds(10).await? } else { Vec::new() },
             host: if all { self.host().await? } else { None },
-            written_at: self.store.freshness().await?.written_at,
+            written_at: freshness.written_at,
+            acting: self.store.leader().await?.map(|leader| ActingLine { since: leader.since }),
+            ended_well: freshness.ended_well,
         })
     }
 

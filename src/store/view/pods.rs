@@ -16,11 +16,12 @@ use crate::{
 /// A pod's line, of pods that are not gone, within one tenant if `$1` names it.
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
-     coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, w.image, \
-     p.declared_revision AS revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
+     coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, w.image, d.message AS deviation, \
+     p.declared_revision AS revision, p.applied_revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
      w.memory_mb AS memory_limit_mb, u.cpu_percent, u.storage_mb, u.at AS measured_at";
 pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_status s ON s.pod_id = p.id LEFT JOIN pod_wishes w ON w.pod_id = p.id \
      LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
+     LEFT JOIN pod_conditions d ON d.pod_id = p.id AND d.kind = 'Hardened' AND d.is_true = false \
      WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
 /// Orders as people read names, and tells any two pods apart.
 const NAME: &str = "(p.tenant_id || ' ' || p.name) COLLATE \"C\"";
@@ -39,7 +40,9 @@ pub(super) struct Row {
     message: String,
     pub(super) container: Option<String>,
     image: Option<String>,
+    deviation: Option<String>,
     revision: Option<i64>,
+    applied_revision: Option<i64>,
     restarts: i32,
     created_at: OffsetDateTime,
     memory_mb: Option<i32>,
@@ -168,9 +171,11 @@ impl TryFrom<Row> for PodLine {
             ready: row.ready,
             reason: row.reason,
             message: row.message,
+            deviation: row.deviation,
             container: row.container,
             image: row.image,
             revision: row.revision,
+            applied_revision: row.applied_revision,
             restarts: row.restarts.unsigned_abs(),
             created_at: row.created_at,
             memory_mb: row.memory_mb,

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{AdapterLine, CommitLine, Page, RevisionLine, SourceLine, View, cursor};
 use crate::{
     core::adapter::{self, AdapterFiles},
-    store::{PATIENCE, StoreError, error::Result, pods::pod_id, within},
+    store::{PATIENCE, RevisionRow, StoreError, error::Result, pods::pod_id, within},
 };
 
 const COLUMNS: &str = "SELECT id, hash, origin, state, commit_id, author, summary, committed_at, problems, fetched_at, accepted_at, \
@@ -36,9 +36,14 @@ impl View<'_> {
         if !self.person.sees_all() {
             return Ok(None);
         }
-        let state = self.store.source_state().await?;
+        let state = self.store.source_state().await?.filter(|state| state.stale_since.is_some());
+        let untaken = self.store.source_refused().await?;
         Ok(Some(SourceLine {
+            untaken_since: untaken.as_ref().map(|row| row.last_at),
+            untaken_why: untaken.map(|row| row.event.message),
             stale_since: state.as_ref().and_then(|state| state.stale_since),
+            read_at: state.as_ref().and_then(|state| state.read_at),
+            stale_origin: state.as_ref().map(|state| state.origin.clone()),
             stale_why: state.and_then(|state| state.why),
             fetched: self.newest("true").await?,
             accepted: self.newest("state = 'accepted'").await?,
@@ -114,6 +119,28 @@ impl View<'_> {
             })
         };
         adapters.all.values().map(|adapter| line(adapter)).collect::<Result<_>>().map(Some)
+    }
+}
+
+impl From<&RevisionRow> for RevisionLine {
+    fn from(row: &RevisionRow) -> Self {
+        let commit = row.commit.clone().map(|commit| CommitLine {
+            id: commit.id,
+            author: commit.author,
+            summary: commit.summary,
+            committed_at: commit.committed_at,
+        });
+        Self {
+            id: row.id,
+            hash: row.hash.clone(),
+            origin: row.origin.clone(),
+            commit,
+            state: if row.accepted_at.is_some() { "accepted".into() } else { "rejected".into() },
+            problems: row.problems.clone(),
+            fetched_at: row.fetched_at,
+            accepted_at: row.accepted_at,
+            applied_at: row.applied_at,
+        }
     }
 }
 

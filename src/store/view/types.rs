@@ -1,4 +1,5 @@
-//! What the read model answers with: plain data, the same for pages, JSON and its description. Times are UTC.
+//! What the read model answers with, about pods and events: plain data, the same for pages, JSON and its description, and
+//! read back by the command line. Times are UTC.
 
 use std::borrow::Cow;
 
@@ -33,7 +34,7 @@ impl JsonSchema for Time {
 }
 
 /// A part of a long list.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
     /// This part.
     pub items: Vec<T>,
@@ -94,7 +95,7 @@ pub struct PodQuery {
 }
 
 /// A pod in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodLine {
     /// `tenant/pod`.
     pub id: PodId,
@@ -120,12 +121,16 @@ pub struct PodLine {
     pub reason: String,
     /// Why, as a sentence.
     pub message: String,
+    /// What about its container is not as closed as it should be, if anything.
+    pub deviation: Option<String>,
     /// The container that stands for it.
     pub container: Option<String>,
     /// The image it should run; unknown for one that was declared last by an older AgentPod.
     pub image: Option<String>,
     /// The revision that last changed what it should be.
     pub revision: Option<i64>,
+    /// The revision its container is from.
+    pub applied_revision: Option<i64>,
     /// How often its container was restarted.
     pub restarts: u32,
     /// When it was first declared.
@@ -147,7 +152,7 @@ pub struct PodLine {
 }
 
 /// One statement about a pod that is true, false, or not known.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema, FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, FromRow)]
 pub struct Condition {
     /// What it is about: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
     pub kind: String,
@@ -164,7 +169,7 @@ pub struct Condition {
 }
 
 /// A pod, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodDetail {
     /// As in a list.
     #[serde(flatten)]
@@ -196,7 +201,7 @@ pub struct PodDetail {
 }
 
 /// A digest that was tried and failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectedLine {
     /// Which.
     pub digest: String,
@@ -205,7 +210,7 @@ pub struct RejectedLine {
 }
 
 /// An action that failed and is tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryLine {
     /// How often in a row it failed.
     pub failures: i32,
@@ -218,7 +223,7 @@ pub struct RetryLine {
 }
 
 /// What a pod used over a span of time.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsagePoint {
     /// The span's beginning.
     #[serde(with = "time::serde::rfc3339")]
@@ -235,7 +240,7 @@ pub struct UsagePoint {
 }
 
 /// What a pod used when last measured.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageNow {
     /// Which.
     pub id: PodId,
@@ -263,7 +268,7 @@ pub struct EventQuery {
 }
 
 /// An event in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
     /// Grows with time.
     pub id: i64,
