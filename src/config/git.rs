@@ -16,49 +16,51 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The shortest time between two looks at a remote that somebody else pays for.
 const SHORTEST: u64 = 1_000;
 
+/// What these settings are listed under.
+const HEADING: &str = "Manifests from git";
+
 const TOKEN: &str = "AGENTPOD_GIT_TOKEN";
 const PASSWORD: &str = "AGENTPOD_GIT_PASSWORD";
 const PASSPHRASE: &str = "AGENTPOD_GIT_SSH_PASSPHRASE";
 
 /// The git source, as typed.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Manifests from git")]
 pub struct GitArgs {
     /// The git repository with the manifests, in place of --source: https, ssh or file, without credentials
-    #[arg(long, env = "AGENTPOD_GIT", value_name = "URL", hide_env_values = true, global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT", value_name = "URL", hide_env_values = true, global = true)]
     pub git: Option<String>,
     /// The branch to follow [default: the one the remote calls its own]
-    #[arg(long, env = "AGENTPOD_GIT_BRANCH", value_name = "NAME", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_BRANCH", value_name = "NAME", global = true)]
     pub git_branch: Option<String>,
     /// The tag to follow
-    #[arg(long, env = "AGENTPOD_GIT_TAG", value_name = "NAME", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_TAG", value_name = "NAME", global = true)]
     pub git_tag: Option<String>,
     /// The folder with the manifests in the repository [default: all of it]
-    #[arg(long, env = "AGENTPOD_GIT_PATH", value_name = "FOLDER", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_PATH", value_name = "FOLDER", global = true)]
     pub git_path: Option<String>,
     /// How often the remote is asked
-    #[arg(long, env = "AGENTPOD_GIT_INTERVAL", default_value = "60s", value_name = "TIME", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_INTERVAL", default_value = "60s", value_name = "TIME", global = true)]
     pub git_interval: Span,
     /// The file with a token for https; or give it as AGENTPOD_GIT_TOKEN
-    #[arg(long, env = "AGENTPOD_GIT_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_TOKEN_FILE", value_name = "FILE", global = true)]
     pub git_token_file: Option<PathBuf>,
     /// Who we are, for https
-    #[arg(long, env = "AGENTPOD_GIT_USER", value_name = "NAME", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_USER", value_name = "NAME", global = true)]
     pub git_user: Option<String>,
     /// The file with the user's password; or give it as AGENTPOD_GIT_PASSWORD
-    #[arg(long, env = "AGENTPOD_GIT_PASSWORD_FILE", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_PASSWORD_FILE", value_name = "FILE", global = true)]
     pub git_password_file: Option<PathBuf>,
     /// The file with the private key for ssh
-    #[arg(long, env = "AGENTPOD_GIT_SSH_KEY", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_SSH_KEY", value_name = "FILE", global = true)]
     pub git_ssh_key: Option<PathBuf>,
     /// The file with that key's passphrase; or give it as AGENTPOD_GIT_SSH_PASSPHRASE
-    #[arg(long, env = "AGENTPOD_GIT_SSH_PASSPHRASE_FILE", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_SSH_PASSPHRASE_FILE", value_name = "FILE", global = true)]
     pub git_ssh_passphrase_file: Option<PathBuf>,
     /// The file with the keys of hosts that are trusted [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts]
-    #[arg(long, env = "AGENTPOD_GIT_KNOWN_HOSTS", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_KNOWN_HOSTS", value_name = "FILE", global = true)]
     pub git_known_hosts: Option<PathBuf>,
     /// The file with the SSH keys that may sign, as git takes it; commits without their signature are refused
-    #[arg(long, env = "AGENTPOD_GIT_VERIFY", value_name = "FILE", global = true)]
+    #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_VERIFY", value_name = "FILE", global = true)]
     pub git_verify: Option<PathBuf>,
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::watch;
-use warp::{Filter, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::Response};
+use warp::{Filter, Rejection, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::Response};
 
 pub use self::server::{serve, serve_on};
 use self::{
@@ -72,10 +72,15 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
     all.boxed()
 }
 
+/// GET, or HEAD, which asks for the same without the body.
+fn get_or_head() -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    warp::get().or(warp::head()).unify()
+}
+
 /// Whether we live and are ready: for whoever looks after this process.
 fn open(view: watch::Receiver<Overview>) -> Routes {
-    let healthz = warp::path!("healthz").and(warp::get()).map(|| reply::json(&json!({"ok": true})).into_response());
-    let readyz = warp::path!("readyz").and(warp::get()).map(move || {
+    let healthz = warp::path!("healthz").and(get_or_head()).map(|| reply::json(&json!({"ok": true})).into_response());
+    let readyz = warp::path!("readyz").and(get_or_head()).map(move || {
         let overview = view.borrow();
         let reasons = overview.unready();
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -87,7 +92,7 @@ fn open(view: watch::Receiver<Overview>) -> Routes {
 
 /// Figures for a scraper; the gate says which one.
 fn figures(view: watch::Receiver<Overview>) -> Routes {
-    let metrics = warp::path!("metrics").and(warp::get()).map(move || {
+    let metrics = warp::path!("metrics").and(get_or_head()).map(move || {
         let text = metrics::text(&view.borrow());
         reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
     });

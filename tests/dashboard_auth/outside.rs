@@ -83,6 +83,15 @@ async fn a_refusal_is_a_page_for_people_and_a_problem_for_programs() {
 }
 
 #[tokio::test]
+async fn whoever_only_wants_to_know_whether_we_live_may_ask_without_a_body_and_without_signing_in() {
+    let stage = Stage::closed().await;
+    for path in ["/healthz", "/readyz"] {
+        let answer = stage.ask("HEAD", path, &[], "").await;
+        assert!([200, 503].contains(&answer.status) && answer.body.is_empty(), "{path}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
 async fn what_is_large_is_compressed_for_whoever_can_read_that() {
     let stage = Stage::open().await;
     let plain = stage.get("/dashboard/large", &[]).await;

@@ -1,9 +1,6 @@
 //! What a page costs the database does not grow with the fleet.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::{cell::Cell, sync::Once};
 
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
@@ -12,16 +9,29 @@ use crate::{
     stage::{OLGA, Stage},
 };
 
-/// Counts what is asked of the database on this thread.
-#[derive(Clone, Default)]
-struct Queries(Arc<AtomicUsize>);
+thread_local! {
+    /// What was asked of the database on this thread: a test, its server and its connections share one.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts what is asked of the database.
+struct Queries;
 
 impl<S: tracing::Subscriber> Layer<S> for Queries {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "sqlx::query" {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            ASKED.set(ASKED.get() + 1);
         }
     }
+}
+
+/// Counts from now on, in all of this program: what one thread alone listens to, another one can switch off.
+fn count() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        let counting = tracing_subscriber::registry().with(Queries);
+        tracing::subscriber::set_global_default(counting).expect("nobody else counts in this program");
+    });
 }
 
 /// How many questions each page asks over a fleet of a size.
@@ -43,17 +53,16 @@ async fn questions(pods: usize) -> Vec<(&'static str, usize)> {
     ] {
         // The first time may look up what is kept.
         stage.get(page, OLGA).await;
-        let queries = Queries::default();
-        let counting = tracing::subscriber::set_default(tracing_subscriber::registry().with(queries.clone()));
+        ASKED.set(0);
         assert_eq!(stage.get(page, OLGA).await.status, 200, "{page}");
-        drop(counting);
-        asked.push((page, queries.0.load(Ordering::Relaxed)));
+        asked.push((page, ASKED.get()));
     }
     asked
 }
 
 #[tokio::test]
 async fn a_page_asks_the_database_as_often_for_a_thousand_pods_as_for_two() {
+    count();
     let (few, many) = (questions(2).await, questions(1000).await);
     assert_eq!(few, many);
     assert!(few.iter().all(|(_, count)| (1..=20).contains(count)), "{few:?}");

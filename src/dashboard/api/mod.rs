@@ -33,6 +33,7 @@ pub use self::{
 use super::{
     Routes,
     auth::{Auth, Clock, Sent, Visitor, visitor, writer},
+    get_or_head,
     refusal::Refusal,
 };
 use crate::{
@@ -81,15 +82,12 @@ pub fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
         async move { said(api.ask(&visitor, &sent, path.as_str()).await) }
     });
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let look = known()
-        .and(warp::get().or(warp::head()).unify())
-        .and(visitor())
-        .and(query)
-        .and(warp::header::headers_cloned())
-        .then(move |path: FullPath, visitor, query: String, headers| {
+    let look = known().and(get_or_head()).and(visitor()).and(query).and(warp::header::headers_cloned()).then(
+        move |path: FullPath, visitor, query: String, headers| {
             let (api, auth) = (looking.clone(), auth.clone());
             async move { said(api.look(auth, &visitor, path.as_str(), &query, &headers).await) }
-        });
+        },
+    );
     let other = known().and(warp::method()).and_then(async |path: FullPath, method| match method {
         Method::GET | Method::HEAD | Method::POST => Err(warp::reject::not_found()),
         _ => {

@@ -15,7 +15,7 @@ use warp::{
 use super::csrf;
 use crate::{
     core::access::{Person, Role},
-    dashboard::refusal::Refusal,
+    dashboard::{get_or_head, refusal::Refusal},
 };
 
 /// The most bytes that a write may send.
@@ -130,7 +130,7 @@ impl Sent {
 
 /// Who asks, for GET and HEAD. Put it behind the path: `warp::path!("dashboard").and(visitor())`.
 pub fn visitor() -> impl Filter<Extract = (Visitor,), Error = Rejection> + Clone + Send + Sync + 'static {
-    warp::get().or(warp::head()).unify().and(known())
+    get_or_head().and(known())
 }
 
 /// Who asks, and what they sent, for everything that changes something: operators only, and by session only with the

@@ -31,6 +31,7 @@ use super::{
     api::Api,
     assets,
     auth::{Sent, Via, Visitor, signed, visitor, writer},
+    get_or_head,
     pages::{self, Frame, Notice, Page, frame::Looker, words::Moment},
     refusal::Refusal,
 };
@@ -56,7 +57,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
         .and(warp::path::full())
-        .and(warp::get().or(warp::head()).unify())
+        .and(get_or_head())
         .and(visitor())
         .and(warp::header::headers_cloned())
         .and(query)
@@ -98,7 +99,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
 }
 
 fn files() -> Routes {
-    let file = warp::path("assets").and(warp::path::full()).and(warp::get().or(warp::head()).unify());
+    let file = warp::path("assets").and(warp::path::full()).and(get_or_head());
     file.map(|path: FullPath| match assets::at(path.as_str()) {
         None => nothing().into_response(),
         Some(asset) => {

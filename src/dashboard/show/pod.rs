@@ -186,5 +186,6 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
 
 fn secrets(detail: &PodDetail) -> Vec<SecretPlace> {
     let all = detail.desired_shape.iter().flat_map(|shape| &shape.secrets);
-    all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value known by its mark {mark}") }).collect()
+    all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value known by its mark {mark}") })
+        .collect()
 }
