@@ -18,6 +18,7 @@ program=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_dire
 place=$(mktemp -d) daemon=
 # PostgreSQL runs as another user, who must get in.
 chmod 755 "$place"
+# shellcheck disable=SC2317  # called by the trap
 clean_up() {
   [ -z "$daemon" ] || { kill "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; } || true
   rm -rf "$place"

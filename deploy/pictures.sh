@@ -10,6 +10,7 @@ command -v pngquant >/dev/null || { echo "pngquant is not installed: apt-get ins
 cargo build --quiet --example samples
 work=$(mktemp -d)
 coproc SAMPLES { exec "${CARGO_TARGET_DIR:-target}/debug/examples/samples"; }
+# shellcheck disable=SC1083  # the braces name the descriptor that is closed
 trap 'exec {SAMPLES[1]}>&- 2>/dev/null || true; rm -rf "$work"' EXIT
 read -r address <&"${SAMPLES[0]}"
 
