@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes what strangers' bytes reach: manifests, and the webhook. A bounded time each, on stable Rust, with what
-# crates.io and a C++ compiler give: the compiler's coverage marks and LLVM's libFuzzer, without a sanitizer, which
+# released crates and a C++ compiler give: the compiler's coverage marks and LLVM's libFuzzer, without a sanitizer, which
 # would need a nightly Rust and finds nothing in code without `unsafe`.
 #
 #   deploy/fuzz.sh [TARGET...]          default: all
