@@ -27,3 +27,23 @@ async fn a_filled_in_form_gives_a_manifest_that_is_valid_and_runs() {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     stand.ready("zoe/helper", PATIENCE).await;
 }
+
+#[tokio::test]
+async fn where_edits_are_committed_the_form_puts_the_manifest_into_the_source_and_the_pod_runs() {
+    let mut stand = Stand::start(&[("alice.yaml", &echo("alice", ""))]).await;
+    stand.ready("alice/assistant", PATIENCE).await;
+    stand.restart_with(&[("AGENTPOD_EDITS", "commit")]).await;
+    stand.ready("alice/assistant", PATIENCE).await;
+    let browser = Browser::open(DESK).await;
+    browser.goto(&at(&stand, "/dashboard/pods/new?adapter=echo")).await;
+    browser.fill("#tenant", "alice").await;
+    browser.fill("#name", "helper").await;
+    browser.fill("#subdomain", "alice-helper").await;
+    browser.says("#checked", "No problems").await;
+    browser.click("button[formaction='/dashboard/pods/new/commit']").await;
+    browser.says("main", "alice-helper.yaml").await;
+    stand.ready("alice/helper", PATIENCE).await;
+    let said = stand.agentpod(&["events"]);
+    assert!(said.out.contains("edited"), "{}", said.out);
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}

@@ -82,6 +82,8 @@ function align(old, fresh) {
 // Asks for this page again and brings its live parts in line. Never two at a time, and not while nobody looks.
 let asking = false, askAgain = false, due = 0;
 async function refresh() {
+  // A page without live parts may not even be there to ask for: an answer to a form, say.
+  if (!document.querySelector("[data-live]")) return;
   if (asking || document.hidden) { askAgain = true; return; }
   asking = true;
   askAgain = false;
