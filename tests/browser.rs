@@ -35,6 +35,12 @@ fn at(stand: &Stand, path: &str) -> String {
 /// Opens a page and waits until it follows what happens.
 async fn follow(browser: &Browser, stand: &Stand, path: &str) {
     browser.goto(&at(stand, path)).await;
+    if !browser.says_soon("#live", "live").await {
+        // Seen once in a hundred, cause unknown: said, so that it is found out, and opened once more.
+        eprintln!("{path} did not come to life; the page:\n{:?}", browser.page.source().await);
+        eprintln!("the browser says: {:?}", browser.complaints().await);
+        browser.goto(&at(stand, path)).await;
+    }
     browser.says("#live", "live").await;
     browser.mark().await;
 }

@@ -1,12 +1,9 @@
 //! A word from one process to another on the same database: somebody asked for something, look again. It carries
 //! nothing; who misses it finds what was asked for in the next round. Kept by a connection of its own.
 
-use sqlx::{
-    PgConnection,
-    postgres::{PgListener, PgPoolOptions},
-};
+use sqlx::{PgConnection, postgres::PgListener};
 
-use super::{CONNECT, Store, error::Result, within};
+use super::{Store, error::Result, listen};
 
 /// What the word is called on the server.
 const CHANNEL: &str = "agentpod_asked";
@@ -18,27 +15,14 @@ pub struct Ear(PgListener);
 impl Store {
     /// Begins to listen. Words from before are not heard.
     pub async fn listen(&self) -> Result<Ear> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CONNECT)
-            .idle_timeout(None)
-            .connect_lazy_with(self.options.clone());
-        within(CONNECT, async {
-            let mut listener = PgListener::connect_with(&pool).await?;
-            listener.listen(CHANNEL).await?;
-            Ok(Ear(listener))
-        })
-        .await
+        Ok(Ear(self.listener(CHANNEL).await?))
     }
 }
 
 impl Ear {
     /// Waits for a word. An error when the connection is lost: what was said meanwhile is not known.
     pub async fn heard(&mut self) -> Result<()> {
-        match self.0.try_recv().await? {
-            Some(_) => Ok(()),
-            None => Err(sqlx::Error::PoolClosed.into()),
-        }
+        listen::next(&mut self.0).await.map(drop)
     }
 }
 

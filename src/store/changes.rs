@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::PgListener;
 
-use super::{CONNECT, Store, error::Result, within};
+use super::{Store, error::Result, listen};
 use crate::core::names::PodId;
 
 /// What the word is called on the server; said by triggers, see the migrations.
@@ -35,17 +35,7 @@ pub struct Changes(PgListener);
 impl Store {
     /// Begins to hear of changes. Those from before are not heard of.
     pub async fn changes(&self) -> Result<Changes> {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(CONNECT)
-            .idle_timeout(None)
-            .connect_lazy_with(self.options.clone());
-        within(CONNECT, async {
-            let mut listener = PgListener::connect_with(&pool).await?;
-            listener.listen(CHANGED).await?;
-            Ok(Changes(listener))
-        })
-        .await
+        Ok(Changes(self.listener(CHANGED).await?))
     }
 }
 
@@ -62,10 +52,7 @@ impl Changes {
     }
 
     async fn one(&mut self) -> Result<String> {
-        match self.0.try_recv().await? {
-            Some(word) => Ok(word.payload().to_owned()),
-            None => Err(sqlx::Error::PoolClosed.into()),
-        }
+        listen::next(&mut self.0).await
     }
 }
 

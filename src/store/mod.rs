@@ -15,6 +15,7 @@ mod events;
 mod exchange;
 mod instance;
 mod key;
+mod listen;
 mod lock;
 mod pods;
 mod purge;

@@ -105,6 +105,18 @@ impl Browser {
         .await;
     }
 
+    /// Whether an element's text comes to hold some words within half the time that anything may take.
+    pub async fn says_soon(&self, css: &str, words: &str) -> bool {
+        let deadline = Instant::now() + PATIENCE / 2;
+        while Instant::now() < deadline {
+            if self.text(css).await.is_some_and(|text| text.contains(words)) {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
+    }
+
     /// Clicks the first such element.
     pub async fn click(&self, css: &str) {
         self.element(css).await.click().await.unwrap();
@@ -137,7 +149,7 @@ impl Browser {
         self.page.screenshot().await.unwrap()
     }
 
-    /// Asks again and again until there is an answer; shows the page's text when there is none in time.
+    /// Asks again and again until there is an answer; shows the page when there is none in time.
     pub async fn until<T>(&self, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -145,8 +157,9 @@ impl Browser {
                 return answer;
             }
             if Instant::now() > deadline {
-                let text = self.text("body").await.unwrap_or_default();
-                panic!("not within {PATIENCE:?}: {what}\nthe page says:\n{text}");
+                let address = self.page.current_url().await;
+                let source = self.page.source().await;
+                panic!("not within {PATIENCE:?}: {what}\nat {address:?} the page is:\n{source:?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

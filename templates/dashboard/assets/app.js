@@ -121,12 +121,13 @@ function show(state, text) {
   shown.textContent = text;
 }
 
-const HEARTBEAT = 15000, SILENCE = 40000;
-let socket, wait = 1000, heard = 0, sequence = null, wasLive = false;
+const HEARTBEAT = 15000, SILENCE = 40000, HANDSHAKE = 10000;
+let begun = 0, socket, wait = 1000, heard = 0, sequence = null, wasLive = false;
 function connect() {
   const address = new URL(document.body.dataset.watch, location.href);
   address.protocol = address.protocol.replace("http", "ws");
   socket = new WebSocket(address);
+  begun = Date.now();
   const mine = socket;
   socket.addEventListener("open", () => {
     heard = Date.now();
@@ -192,6 +193,8 @@ function measure(usage) {
   if (Date.now() - measuredAt > 60000 && document.querySelector("#usage, #host")) { measuredAt = Date.now(); soon(); }
 }
 setInterval(() => {
+  // Browsers wait minutes for a handshake that nobody answers.
+  if (socket?.readyState === WebSocket.CONNECTING && Date.now() - begun > HANDSHAKE) { socket.close(); return; }
   if (socket?.readyState !== WebSocket.OPEN) return;
   // A connection that died without a word is found out by its silence.
   if (Date.now() - heard > SILENCE) { socket.close(); return; }
