@@ -158,19 +158,20 @@ pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: Of
     Ok(())
 }
 
+/// An event as the table has it.
 #[derive(FromRow)]
-struct Row {
-    id: i64,
-    pod_id: Option<String>,
-    event_type: String,
-    message: String,
-    cause: Option<String>,
-    revision: Option<i64>,
-    container: Option<String>,
-    details: Option<Value>,
-    count: i32,
-    created_at: OffsetDateTime,
-    last_at: OffsetDateTime,
+pub(super) struct Row {
+    pub id: i64,
+    pub pod_id: Option<String>,
+    pub event_type: String,
+    pub message: String,
+    pub cause: Option<String>,
+    pub revision: Option<i64>,
+    pub container: Option<String>,
+    pub details: Option<Value>,
+    pub count: i32,
+    pub created_at: OffsetDateTime,
+    pub last_at: OffsetDateTime,
 }
 
 impl TryFrom<Row> for EventRow {

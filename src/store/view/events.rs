@@ -1,30 +1,12 @@
 //! Events in a list, newest first.
 
-use sqlx::FromRow;
-use time::OffsetDateTime;
-
 use super::{EventLine, EventQuery, Page, View, cursor};
 use crate::{
     core::names::PodId,
-    store::{PATIENCE, error::Result, pods::pod_id, within},
+    store::{PATIENCE, error::Result, events::Row, pods::pod_id, within},
 };
 
 const COLUMNS: &str = "e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, e.last_at";
-
-#[derive(FromRow)]
-struct Row {
-    id: i64,
-    pod_id: Option<String>,
-    event_type: String,
-    message: String,
-    cause: Option<String>,
-    revision: Option<i64>,
-    container: Option<String>,
-    details: Option<serde_json::Value>,
-    count: i32,
-    created_at: OffsetDateTime,
-    last_at: OffsetDateTime,
-}
 
 impl View<'_> {
     /// Events, newest first. A tenant's person sees those of its pods.
