@@ -1,5 +1,5 @@
-//! What is shipped beside the program says the same as the program: the schema that editors use, and the README's
-//! table of settings.
+//! What is shipped beside the program says the same as the program: the schema that editors use, the manual's table of
+//! settings, and the README's manifest.
 
 use std::{fs, path::PathBuf};
 
@@ -21,22 +21,22 @@ fn the_schema_for_editors_is_the_one_that_manifests_are_checked_against() {
 }
 
 #[test]
-fn the_readme_has_every_setting_with_its_variable_and_default_and_no_other() {
-    let readme = shipped("README.md");
-    let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
+fn the_manual_has_every_setting_with_its_variable_and_default_and_no_other() {
+    let page = shipped("docs/settings.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `--")).collect();
     let mut expected = Vec::new();
     for setting in Cli::command().get_arguments().filter(|setting| setting.is_global_set()) {
         let flag = format!("| `--{}", setting.get_long().unwrap());
         let row = rows.iter().find(|row| row.starts_with(&format!("{flag}`")) || row.starts_with(&format!("{flag} ")));
-        let row = row.unwrap_or_else(|| panic!("README.md's table of settings has no row {flag}"));
+        let row = row.unwrap_or_else(|| panic!("docs/settings.md has no row {flag}"));
         let variable = setting.get_env().unwrap().to_str().unwrap();
         let defaults = setting.get_default_values().iter().map(|value| value.to_str().unwrap());
         for word in defaults.chain([variable]) {
-            assert!(row.contains(&format!("`{word}`")), "README.md does not say {word}: {row}");
+            assert!(row.contains(&format!("`{word}`")), "docs/settings.md does not say {word}: {row}");
         }
         expected.push(flag);
     }
-    assert_eq!(rows.len(), expected.len(), "README.md has a row for a setting that is no more: {rows:#?}");
+    assert_eq!(rows.len(), expected.len(), "docs/settings.md has a row for a setting that no longer exists: {rows:#?}");
 }
 
 #[test]

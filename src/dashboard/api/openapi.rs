@@ -33,6 +33,9 @@ fn describe() -> Value {
         let path = paths.entry(format!("{ROOT}{}", operation.path)).or_insert_with(|| json!({}));
         path[operation.method] = one(operation, &mut answers, &mut asks);
     }
+    for (path, summary, answer) in beside_the_table() {
+        paths.insert(format!("{ROOT}{path}"), json!({"get": plain(path, summary, &answer)}));
+    }
     let mut schemas = answers.take_definitions(true);
     for (name, schema) in asks.take_definitions(true) {
         schemas.entry(name).or_insert(schema);
@@ -45,7 +48,7 @@ fn describe() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Everything the dashboard shows. Sign in with Authorization: Bearer and an API token. Lists come in pages: \
                             ask again with after= the next of the page before. Every answer has an ETag. Changes as they come: the \
-                            WebSocket /api/v1/watch, described in docs/API.md.",
+                            WebSocket /api/v1/watch, described in docs/api.md.",
         },
         "paths": paths,
         "components": {
@@ -54,6 +57,41 @@ fn describe() -> Value {
         },
         "security": [{"token": []}, {"session": []}, {}],
     })
+}
+
+/// Addresses that have routes of their own: each with what it is for, and what it answers.
+fn beside_the_table() -> [(&'static str, &'static str, Value); 3] {
+    let busy = json!({
+        "type": "object",
+        "required": ["instance", "busy"],
+        "properties": {
+            "instance": {"type": "string"},
+            "busy": {"type": "array", "items": {"type": "string"}, "description": "Pods with steps under way, as TENANT/POD"},
+        },
+    });
+    let json = |schema: &Value| json!({"200": {"description": "As of the last round", "content": {"application/json": {"schema": schema}}}});
+    let socket = json!({
+        "101": {"description": "A WebSocket; its messages are described in docs/api.md"},
+        "400": refused("A parameter is not as it should be"),
+        "426": refused("It was asked without an upgrade to a WebSocket"),
+        "503": refused("Too many watch already"),
+    });
+    [
+        (
+            "/status",
+            "What the last round published: who acts, on what, and every pod's status",
+            json(&json!({"type": "object"})),
+        ),
+        ("/busy", "The pods with steps under way", json(&busy)),
+        ("/watch", "Changes as they happen, over a WebSocket", socket),
+    ]
+}
+
+fn plain(path: &str, summary: &str, responses: &Value) -> Value {
+    let mut responses = responses.clone();
+    responses["401"] = refused("Nobody knows who asks");
+    responses["403"] = refused("Who asks may not");
+    json!({"operationId": path.trim_start_matches('/'), "summary": summary, "responses": responses})
 }
 
 fn one(operation: &Operation, answers: &mut SchemaGenerator, asks: &mut SchemaGenerator) -> Value {
@@ -122,6 +160,8 @@ fn problem() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     /// Every `$ref` in a value.
@@ -145,6 +185,45 @@ mod tests {
         for reference in found {
             let path = reference.strip_prefix('#').unwrap();
             assert!(document.pointer(path).is_some(), "{reference}");
+        }
+    }
+
+    /// The addresses below the root that have routes of their own, read from the sources.
+    fn routed() -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = fs::read_to_string(&path).unwrap();
+                    let routes = text.split("path!(\"api\" / \"v1\" / \"").skip(1);
+                    found.extend(routes.filter_map(|rest| Some(format!("/{}", rest.split_once("\")")?.0))));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_description_and_the_manual_have_every_address() {
+        let mut served: Vec<(String, &str)> = table::ALL.iter().map(|one| (one.path.to_owned(), one.method)).collect();
+        let routed = routed();
+        assert!(routed.contains(&"/watch".to_owned()), "{routed:?}");
+        served.extend(routed.into_iter().map(|path| (path, "get")));
+        let document = describe();
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+        let described: usize =
+            document["paths"].as_object().unwrap().values().map(|path| path.as_object().unwrap().len()).sum();
+        assert_eq!(described, served.len(), "the description has an address that is not served");
+        let rows = page.lines().filter(|line| line.starts_with("| `GET /") || line.starts_with("| `POST /")).count();
+        assert_eq!(rows, served.len(), "docs/api.md has an address that is not served");
+        for (path, method) in served {
+            assert!(document["paths"][format!("{ROOT}{path}")][method].is_object(), "{method} {path} is not described");
+            let row = format!("| `{} {path}` |", method.to_uppercase());
+            assert!(page.contains(&row), "docs/api.md has no row {row}");
         }
     }
 
