@@ -9,14 +9,18 @@ use std::{
 };
 
 use agentpod::core::{
-    actual::{Actual, ContainerState, Sighting},
-    adapter::{self, AdapterFiles, Adapters},
-    desired::{self, Desired},
+    decide::plan::{FleetState, PodState, Uploaded, plan},
+    declare::{
+        adapter::{self, AdapterFiles, Adapters},
+        desired::{self, Desired},
+        manifest::{self, Manifests},
+    },
     digest::Digest,
-    health::Health,
-    manifest::{self, Manifests},
     names::PodId,
-    plan::{Circumstances, PodCircumstances, Uploaded, plan},
+    observe::{
+        actual::{Actual, ContainerState, ObservedContainer},
+        health::Health,
+    },
     site::{Scheme, Site},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -68,14 +72,14 @@ fn build(manifests: &Manifests, adapters: &Adapters) -> Desired {
 }
 
 /// Every pod as it should be, but for each tenth (if asked), which still runs what it was before.
-fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actual, Circumstances) {
+fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actual, FleetState) {
     let mut seen = BTreeMap::new();
-    let mut pods: BTreeMap<PodId, PodCircumstances> = BTreeMap::new();
+    let mut pods: BTreeMap<PodId, PodState> = BTreeMap::new();
     for (number, (id, wish)) in desired.pods.iter().enumerate() {
         let changed = a_tenth_changed && number % 10 == 0;
         let digest = if changed { Digest::of_bytes(b"before") } else { wish.container.digest.clone() };
         let name = desired::container_name(id, &digest);
-        let sighting = Sighting {
+        let container = ObservedContainer {
             name: name.clone(),
             id: format!("{number:064}"),
             pod: id.clone(),
@@ -88,19 +92,19 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             addresses: BTreeMap::from([("agentpod-net".into(), "10.213.8.1".parse().unwrap())]),
             in_force: None,
         };
-        seen.insert(id.clone(), vec![sighting]);
+        seen.insert(id.clone(), vec![container]);
         pods.insert(
             id.clone(),
-            PodCircumstances {
+            PodState {
                 uploaded: wish.hot.clone().map(|digest| Uploaded { container: name.clone(), digest }),
                 health: Some(Health { ready: true, ..Health::new(name, now, now) }),
-                ..PodCircumstances::default()
+                ..PodState::default()
             },
         );
     }
     (
-        Actual::Seen(seen),
-        Circumstances {
+        Actual::Observed(seen),
+        FleetState {
             now,
             removal_grace: time::Duration::minutes(10),
             removals: Default::default(),
@@ -121,7 +125,7 @@ fn benches(criterion: &mut Criterion) {
         let desired = build(&manifests, &adapters);
         let rest = seen(&desired, now, false);
         let changed = seen(&desired, now, true);
-        let missing = (Actual::Seen(BTreeMap::new()), Circumstances { pods: BTreeMap::new(), ..rest.1.clone() });
+        let missing = (Actual::Observed(BTreeMap::new()), FleetState { pods: BTreeMap::new(), ..rest.1.clone() });
         assert!(plan(&desired, &rest.0, &rest.1).is_quiet());
         assert_eq!(plan(&desired, &changed.0, &changed.1).actions().count(), pods / 10);
         assert_eq!(plan(&desired, &missing.0, &missing.1).actions().count(), pods);

@@ -15,11 +15,11 @@ use std::{
 
 use agentpod::{
     core::{
-        actual::{ContainerState, Sighting},
-        desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
+        declare::desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
         digest::Digest,
         labels,
         names::{InstanceName, PodId},
+        observe::actual::{ContainerState, ObservedContainer},
     },
     engine::{Engine, NetworkSpec, docker::Docker},
 };
@@ -66,7 +66,7 @@ impl Stage {
         loop {
             wait.tick().await;
             let seen = self.docker.observe().await.unwrap();
-            let live: Vec<&Sighting> =
+            let live: Vec<&ObservedContainer> =
                 seen.iter().filter(|one| matches!(one.state, ContainerState::Running { .. })).collect();
             if let [one] = live[..]
                 && one.name != before

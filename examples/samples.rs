@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, io::Read, net::Ipv4Addr, sync::Arc};
 use agentpod::dashboard::{
     assets,
     pages::{
-        Frame, Page, adapters::Adapters, document, fragment, logs::Logs, new::New, overview::Overview, pod::Pod,
-        pods::Pods, settings::Settings, source::Source, tenant::Tenant, tenants::Tenants,
+        Frame, Page, adapters::AdaptersPage, document, fragment, logs::LogsPage, new::NewPodPage,
+        overview::OverviewPage, pod::PodPage, pods::PodsPage, settings::SettingsPage, source::SourcePage,
+        tenant::TenantPage, tenants::TenantsPage,
     },
 };
 use anyhow::{Context, Result};
@@ -24,16 +25,16 @@ fn written<P: Page>() -> Result<String> {
 fn pages() -> Result<BTreeMap<&'static str, String>> {
     let sign_in = json!({"problem": null, "next": "/dashboard", "name": ""});
     Ok(BTreeMap::from([
-        ("/overview", written::<Overview>()?),
-        ("/pods", written::<Pods>()?),
-        ("/pod", written::<Pod>()?),
-        ("/logs", written::<Logs>()?),
-        ("/new-pod", written::<New>()?),
-        ("/tenants", written::<Tenants>()?),
-        ("/tenant", written::<Tenant>()?),
-        ("/adapters", written::<Adapters>()?),
-        ("/source", written::<Source>()?),
-        ("/settings", written::<Settings>()?),
+        ("/overview", written::<OverviewPage>()?),
+        ("/pods", written::<PodsPage>()?),
+        ("/pod", written::<PodPage>()?),
+        ("/logs", written::<LogsPage>()?),
+        ("/new-pod", written::<NewPodPage>()?),
+        ("/tenants", written::<TenantsPage>()?),
+        ("/tenant", written::<TenantPage>()?),
+        ("/adapters", written::<AdaptersPage>()?),
+        ("/source", written::<SourcePage>()?),
+        ("/settings", written::<SettingsPage>()?),
         ("/sign-in", fragment("sign-in.html", &sign_in)?),
     ]))
 }

@@ -14,15 +14,15 @@ use clap::{Args, ValueEnum};
 use time::Duration;
 
 pub use self::{
-    access::{Access, AccessArgs, Forward},
+    access::{AccessArgs, AccessSettings, Forward},
     git::GitArgs,
-    server::{Server, ServerArgs},
+    server::{ServerAddress, ServerArgs},
 };
 use crate::{
     core::{
+        decide::plan::RemovalLimit,
         labels,
         names::InstanceName,
-        plan::RemovalLimit,
         quantity::Span,
         site::{Scheme, Site},
     },
@@ -180,7 +180,7 @@ pub struct Settings {
     /// Where the status page and API listen.
     pub listen: SocketAddr,
     /// Who may look and ask there.
-    pub access: Access,
+    pub access: AccessSettings,
     /// The file with the webhook's secrets.
     pub hook_secret_file: Option<PathBuf>,
     /// Whether operators may add new pods to the source on the dashboard.

@@ -12,6 +12,7 @@ pub mod core;
 pub mod dashboard;
 pub mod engine;
 pub mod passwords;
+pub mod postgres;
 pub mod private_file;
 pub mod reconcile;
 pub mod secrets;

@@ -26,9 +26,9 @@ const NOBODYS: &str =
 
 /// Too many passwords are being looked at; again in a few seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Busy;
+pub struct TooManySignIns;
 
-impl fmt::Display for Busy {
+impl fmt::Display for TooManySignIns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("too many people sign in at this moment; try again in a few seconds")
     }
@@ -49,7 +49,7 @@ impl Default for Passwords {
 
 impl Passwords {
     /// The hash to keep, with its salt and parameters.
-    pub async fn hash(&self, password: SecretString) -> Result<String, Busy> {
+    pub async fn hash(&self, password: SecretString) -> Result<String, TooManySignIns> {
         self.work(move || {
             let hash: Result<PasswordHash, _> = Argon2::default().hash_password(password.expose_secret().as_bytes());
             hash.map(|hash| hash.to_string())
@@ -57,12 +57,12 @@ impl Passwords {
         .await?
         .map_err(|error| {
             tracing::error!("a password could not be hashed: {error}");
-            Busy
+            TooManySignIns
         })
     }
 
     /// Whether a password is the one a hash was made of; never for no hash, and no sooner.
-    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, Busy> {
+    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, TooManySignIns> {
         self.work(move || {
             let is_there = hash.is_some();
             let hash = hash.as_deref().unwrap_or(NOBODYS);
@@ -78,16 +78,16 @@ impl Passwords {
         .await
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let _place = self.places.try_acquire().map_err(|_| Busy)?;
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TooManySignIns> {
+        let _place = self.places.try_acquire().map_err(|_| TooManySignIns)?;
         let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned()).await;
-        let turn = turn.map_err(|_| Busy)?.map_err(|_| Busy)?;
+        let turn = turn.map_err(|_| TooManySignIns)?.map_err(|_| TooManySignIns)?;
         let work = tokio::task::spawn_blocking(move || {
             // Held until the work is over, also when nobody waits for it any more.
             let _turn = turn;
             work()
         });
-        work.await.map_err(|_| Busy)
+        work.await.map_err(|_| TooManySignIns)
     }
 }
 
@@ -145,6 +145,6 @@ mod tests {
         let passwords = Passwords::default();
         let _turns = passwords.turns.clone().acquire_many_owned(AT_ONCE as u32).await.unwrap();
         let _places = passwords.places.acquire_many((AT_ONCE + WAITING) as u32).await.unwrap();
-        assert_eq!(passwords.verify("x".into(), None).await, Err(Busy));
+        assert_eq!(passwords.verify("x".into(), None).await, Err(TooManySignIns));
     }
 }

@@ -15,7 +15,7 @@ use secrecy::zeroize::Zeroizing;
 
 /// Why a file cannot be used; a sentence about it, to stand after its name.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum UnusableFile {
     /// There is none.
     Missing,
     /// Others could have read it.
@@ -29,7 +29,7 @@ pub enum Unusable {
     Other(io::Error),
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("there is no such file"),
@@ -44,24 +44,24 @@ impl fmt::Display for Unusable {
 }
 
 /// The text of a file, at most so many bytes of it. Never waits: a pipe or a device is not read.
-pub fn read(path: &Path, most: usize) -> Result<Zeroizing<String>, Unusable> {
+pub fn read(path: &Path, most: usize) -> Result<Zeroizing<String>, UnusableFile> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
-        Err(rustix::io::Errno::NOENT) => return Err(Unusable::Missing),
-        Err(error) => return Err(Unusable::Other(error.into())),
+        Err(rustix::io::Errno::NOENT) => return Err(UnusableFile::Missing),
+        Err(error) => return Err(UnusableFile::Other(error.into())),
     };
-    let what = file.metadata().map_err(Unusable::Other)?;
+    let what = file.metadata().map_err(UnusableFile::Other)?;
     if !what.is_file() {
-        return Err(Unusable::Other(io::Error::other("it is not a plain file")));
+        return Err(UnusableFile::Other(io::Error::other("it is not a plain file")));
     }
     let mode = what.mode() & 0o7777;
     if mode & !0o600 != 0 {
-        return Err(Unusable::Exposed { path: path.into(), mode });
+        return Err(UnusableFile::Exposed { path: path.into(), mode });
     }
     // Room for all of it from the start: a text that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(most + 1));
-    file.take(most as u64).read_to_string(&mut text).map_err(Unusable::Other)?;
+    file.take(most as u64).read_to_string(&mut text).map_err(UnusableFile::Other)?;
     Ok(text)
 }
 

@@ -9,11 +9,11 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use agentpod::{
     core::{
-        actual::{ContainerState, Exit},
+        observe::actual::{ContainerState, Exit},
         site::{Scheme, Site},
     },
-    engine::{NetworkSpec, memory::Memory},
-    reconcile::{Ending, Mode, Overview, Parts, Reconciler},
+    engine::{NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, Ending, Mode, Parts, Reconciler},
     source::{AdapterFolders, Directory, Source, Watch},
     store::{InstanceKey, Store},
 };
@@ -27,12 +27,12 @@ const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name:
 struct Stage {
     folder: tempfile::TempDir,
     store: Arc<Store>,
-    engine: Arc<Memory>,
+    engine: Arc<MemoryEngine>,
 }
 
 /// One AgentPod's life.
 struct Life {
-    view: watch::Receiver<Overview>,
+    view: watch::Receiver<DaemonStatus>,
     stop: CancellationToken,
     task: JoinHandle<Ending>,
 }
@@ -116,7 +116,7 @@ impl Stage {
 
 impl Life {
     /// Waits until what it shows is so; the engine in memory has no events, so a changed file makes it look.
-    async fn until(&mut self, stage: &Stage, what: &str, is: impl Fn(&Overview) -> bool) -> Overview {
+    async fn until(&mut self, stage: &Stage, what: &str, is: impl Fn(&DaemonStatus) -> bool) -> DaemonStatus {
         for n in 0..200 {
             let seen = self.view.borrow().clone();
             if is(&seen) {
@@ -141,7 +141,7 @@ fn shipped(path: &str) -> String {
 }
 
 /// Whether nothing is left to do. Nothing in memory answers a probe, so ready, and with it applied, it never is.
-fn is_settled(seen: &Overview) -> bool {
+fn is_settled(seen: &DaemonStatus) -> bool {
     !seen.pods.is_empty() && seen.pods.values().all(|pod| pod.settled)
 }
 

@@ -156,7 +156,7 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     for file in fs::read_dir("manifests").unwrap() {
         let file = file.unwrap().path();
-        let (documents, problems) = agentpod::core::document::read("m", &fs::read(&file).unwrap());
+        let (documents, problems) = agentpod::core::declare::document::read("m", &fs::read(&file).unwrap());
         assert_eq!(problems, []);
         for document in documents {
             let errors: Vec<String> =
@@ -231,7 +231,7 @@ fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
         let source = folder(&[("a.yaml", &manifest)]);
         let (code, out, _) = run(&["validate", path(source.path())]);
         assert_eq!(code, Some(0), "{out}\n{manifest}");
-        let (manifests, _) = agentpod::core::manifest::read([("a.yaml", manifest.as_bytes())]);
+        let (manifests, _) = agentpod::core::declare::manifest::read([("a.yaml", manifest.as_bytes())]);
         let reference = manifests.pods.into_values().next().unwrap().value.spec.secrets.remove("KEY").unwrap();
         let identities = agentpod::secrets::Identities::new(vec![state.path().join("age.key")]);
         let mut values = agentpod::secrets::Reader::new(identities).read([reference.clone()].into());

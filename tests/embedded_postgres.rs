@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use agentpod::store::embedded::{Embedded, Search};
+use agentpod::postgres::{EmbeddedPostgres, Search};
 use place::{HELPER, Place, connect, fake_binaries, one, signal, until};
 use rustix::process::Signal;
 
@@ -40,7 +40,7 @@ async fn a_second_user_attaches_to_the_same_server_and_only_the_last_one_out_sto
     let place = Place::new();
     let first = place.open().await;
     // It needs no programs to attach.
-    let second = Embedded::open_with(&place.state, Search::of(["/nowhere"])).await.unwrap();
+    let second = EmbeddedPostgres::open_with(&place.state, Search::of(["/nowhere"])).await.unwrap();
     assert_eq!(first.pid(), second.pid());
     assert_eq!(place.servers(), [first.pid()]);
     first.close().await.unwrap();
@@ -145,7 +145,7 @@ async fn a_stale_pid_file_whose_pid_belongs_to_another_program_by_now_is_seen_th
         let text = fs::read_to_string(&file).unwrap();
         fs::write(&file, text.replacen(&dead.to_string(), &other.id().to_string(), 1)).unwrap();
     }
-    let opened = Embedded::open(&place.state, None).await;
+    let opened = EmbeddedPostgres::open(&place.state, None).await;
     let innocent = other.try_wait().unwrap().is_none();
     other.kill().unwrap();
     other.wait().unwrap();
@@ -177,7 +177,7 @@ async fn an_agentpod_killed_while_it_makes_the_database_leaves_nothing_that_stop
 #[tokio::test]
 async fn without_programs_the_error_says_where_it_looked_and_what_to_install() {
     let place = Place::new();
-    let error = Embedded::open(&place.state, Some(Path::new("/nowhere/bin"))).await.unwrap_err();
+    let error = EmbeddedPostgres::open(&place.state, Some(Path::new("/nowhere/bin"))).await.unwrap_err();
     assert_eq!(error.code(), "postgres_not_found");
     for part in ["/nowhere/bin", "apt-get install postgresql", "DATABASE_URL", "AGENTPOD_POSTGRES_BIN"] {
         assert!(error.to_string().contains(part), "no {part} in: {error}");
@@ -219,8 +219,8 @@ async fn data_of_another_major_get_the_programs_of_that_major_or_a_clear_error()
     place.open().await.close().await.unwrap();
     let fake = fake_binaries(place.dir.path());
     let search = Search::of([fake.clone(), Path::new("/usr/local/bin").into()]);
-    Embedded::open_with(&place.state, search).await.unwrap().close().await.unwrap();
-    let error = Embedded::open(&place.state, Some(&fake)).await.unwrap_err();
+    EmbeddedPostgres::open_with(&place.state, search).await.unwrap().close().await.unwrap();
+    let error = EmbeddedPostgres::open(&place.state, Some(&fake)).await.unwrap_err();
     assert_eq!(error.code(), "postgres_wrong_major");
     assert!(error.to_string().contains("PostgreSQL 99 in"), "{error}");
 }
@@ -231,7 +231,7 @@ async fn a_start_that_fails_shows_the_last_lines_of_the_log_at_once() {
     place.open().await.close().await.unwrap();
     let settings = place.data().join("postgresql.conf");
     fs::write(&settings, "colour = green\n").unwrap();
-    let error = Embedded::open(&place.state, None).await.unwrap_err();
+    let error = EmbeddedPostgres::open(&place.state, None).await.unwrap_err();
     assert_eq!(error.code(), "postgres_start_failed");
     assert!(error.to_string().contains("unrecognized configuration parameter \"colour\""), "{error}");
 }
@@ -241,7 +241,7 @@ async fn files_that_are_no_database_are_neither_used_nor_touched() {
     let place = Place::new();
     fs::create_dir_all(place.data()).unwrap();
     fs::write(place.data().join("precious"), "mine").unwrap();
-    let error = Embedded::open(&place.state, None).await.unwrap_err();
+    let error = EmbeddedPostgres::open(&place.state, None).await.unwrap_err();
     assert_eq!(error.code(), "postgres_data_unusable");
     assert!(error.to_string().contains("no PG_VERSION"), "{error}");
     assert_eq!(fs::read_to_string(place.data().join("precious")).unwrap(), "mine");
@@ -256,7 +256,7 @@ async fn a_directory_the_server_may_not_pass_is_named() {
     fs::create_dir_all(&place.state).unwrap();
     let closed = place.dir.path().join("closed");
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
-    let error = Embedded::open(&place.state, None).await.unwrap_err();
+    let error = EmbeddedPostgres::open(&place.state, None).await.unwrap_err();
     assert_eq!(error.code(), "postgres_path_blocked");
     assert!(error.to_string().contains(&format!("chmod o+x {},", closed.display())), "{error}");
 }
@@ -296,7 +296,7 @@ fn session_of(pid: u32) -> u32 {
 #[ignore = "run by other tests"]
 async fn helper_that_opens_and_waits() {
     let Some(state) = std::env::var_os(HELPER) else { return };
-    let _server = Embedded::open(Path::new(&state), None).await.unwrap();
+    let _server = EmbeddedPostgres::open(Path::new(&state), None).await.unwrap();
     println!("opened");
     // Until the test kills us or ends.
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();

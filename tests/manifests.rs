@@ -8,9 +8,11 @@ use std::{
 };
 
 use agentpod::core::{
-    adapter::{self, AdapterFiles, Adapters},
-    desired::{self, Desired},
-    manifest,
+    declare::{
+        adapter::{self, AdapterFiles, Adapters},
+        desired::{self, Desired},
+        manifest,
+    },
     problem::Problem,
     site::{Scheme, Site},
 };

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use agentpod::{core::adapter::Probe, engine::memory::Memory, reconcile::ask};
+use agentpod::{core::declare::adapter::Probe, engine::memory::MemoryEngine, reconcile::ask};
 use warp::Filter;
 
 async fn agent() -> SocketAddr {
@@ -30,7 +30,7 @@ async fn agent() -> SocketAddr {
 
 async fn asked(address: SocketAddr, probe: &str) -> Result<(), String> {
     let probe: Probe = serde_json::from_str(probe).unwrap();
-    ask(&Memory::default(), "a", address, "alice.example.com", &probe).await
+    ask(&MemoryEngine::default(), "a", address, "alice.example.com", &probe).await
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod support {
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use agentpod::{
-    core::{adapter::AdapterFiles, commit::Commit, manifest},
+    core::declare::{adapter::AdapterFiles, commit::Commit, manifest},
     source::AdapterFolders,
     store::{Event, Fetched, SourceState, Store},
 };

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use agentpod::{cli::Cli, core::manifest};
+use agentpod::{cli::Cli, core::declare::manifest};
 use clap::CommandFactory;
 
 fn shipped(path: &str) -> String {

@@ -11,11 +11,11 @@ use std::{
 };
 
 use agentpod::{
-    config::Access,
+    config::AccessSettings,
     core::{
         access::{Person, Role},
+        observe::usage::UsageSample,
         site::{Scheme, Site},
-        usage::Reading,
     },
     dashboard::{
         Dashboard,
@@ -24,8 +24,8 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    engine::{NetworkSpec, memory::Memory},
-    reconcile::{Meter, Mode, Parts, Reconciler},
+    engine::{NetworkSpec, memory::MemoryEngine},
+    reconcile::{Mode, Parts, Reconciler, UsageMeter},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
     store::{InstanceKey, Store},
@@ -57,18 +57,18 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     store.add_api_token(&TOKEN.into(), "bench", "", None, "the bench", now).await.unwrap().unwrap();
     declare(files.path(), probes);
 
-    let engine = Arc::new(Memory::default());
+    let engine = Arc::new(MemoryEngine::default());
     engine.world().now = Some(now);
     engine.world().address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let (reconciler, view) = Reconciler::new(parts(files.path(), engine.clone(), store.clone()));
     let stop = CancellationToken::new();
-    let meter = Meter::new(engine.clone(), store.clone(), view.clone());
+    let meter = UsageMeter::new(engine.clone(), store.clone(), view.clone());
     let reconciled = tokio::spawn({
         let run = reconciler.with_tick(TICK).run(Mode::Daemon, None, stop.clone());
         async move { drop(run.await) }
     });
     let mut ready = view.clone();
-    let all = |overview: &agentpod::reconcile::Overview| {
+    let all = |overview: &agentpod::reconcile::DaemonStatus| {
         overview.pods.values().filter(|pod| pod.status.ready && pod.settled).count() == PODS && overview.source.applied
     };
     ready.wait_for(all).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-    let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
+    let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
     let live = Live::start(store.clone(), Pace::default(), stop.clone());
     let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
     let api = Arc::new(Api { store, view: view.clone(), logs: watch::channel(None).1, edits: None, settings, clock });
@@ -129,7 +129,7 @@ fn site() -> Site {
     }
 }
 
-fn parts(folder: &Path, engine: Arc<Memory>, store: Arc<Store>) -> Parts {
+fn parts(folder: &Path, engine: Arc<MemoryEngine>, store: Arc<Store>) -> Parts {
     let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     Parts {
         engine,
@@ -151,7 +151,7 @@ fn parts(folder: &Path, engine: Arc<Memory>, store: Arc<Store>) -> Parts {
 }
 
 /// The containers' meters go on, each at its own speed.
-async fn turn_meters(engine: Arc<Memory>, stop: CancellationToken) {
+async fn turn_meters(engine: Arc<MemoryEngine>, stop: CancellationToken) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut cpu = 0;
     while stop.run_until_cancelled(second.tick()).await.is_some() {
@@ -159,7 +159,7 @@ async fn turn_meters(engine: Arc<Memory>, stop: CancellationToken) {
         cpu += 1_000_000;
         let names: Vec<String> = world.containers.keys().cloned().collect();
         for (number, name) in (1..).zip(names) {
-            world.readings.insert(name, Reading { at, memory: (number % 64) << 20, cpu: cpu * number % u64::MAX });
+            world.readings.insert(name, UsageSample { at, memory: (number % 64) << 20, cpu: cpu * number % u64::MAX });
         }
     }
 }

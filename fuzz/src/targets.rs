@@ -10,11 +10,12 @@ use ring::hmac;
 use time::OffsetDateTime;
 
 use crate::core::{
-    adapter::{self, AdapterFiles, Adapters},
-    desired,
-    hook::{self, Answer, Delivery, HEADERS, Keys, Seen},
-    manifest, resolve,
+    declare::{
+        adapter::{self, AdapterFiles, Adapters},
+        desired, manifest, resolve,
+    },
     site::{Scheme, Site},
+    webhook::{self, Delivery, DeliveryOutcome, HEADERS, RecentDeliveries, WebhookKeys},
 };
 
 /// A secret that everybody may know.
@@ -47,8 +48,8 @@ pub fn manifest(bytes: &[u8]) -> bool {
 /// A request to the webhook: lines `header: value`, an empty line, the body. `$TOKEN` as a value is the secret, and
 /// `$SIGNATURE` what the body signs to, so that what is behind the signature is reached, too. Answers whether it wakes.
 pub fn webhook(bytes: &[u8]) -> bool {
-    static KEYS: OnceLock<Keys> = OnceLock::new();
-    let keys = KEYS.get_or_init(|| Keys::read(SECRET).expect("it is long enough"));
+    static KEYS: OnceLock<WebhookKeys> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| WebhookKeys::read(SECRET).expect("it is long enough"));
     let (head, body) = match bytes.windows(2).position(|two| two == b"\n\n") {
         Some(end) => (&bytes[..end], &bytes[end + 2..]),
         None => (bytes, &[][..]),
@@ -65,18 +66,18 @@ pub fn webhook(bytes: &[u8]) -> bool {
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let delivery = Delivery { headers, body };
     let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
-    let mut seen = Seen::default();
-    let first = hook::decide(&delivery, keys, Some("main"), &mut seen, now);
-    let woken = matches!(first, Answer::Accepted { .. });
+    let mut seen = RecentDeliveries::default();
+    let first = webhook::decide(&delivery, keys, Some("main"), &mut seen, now);
+    let woken = matches!(first, DeliveryOutcome::Accepted { .. });
     if woken {
-        let again = hook::decide(&delivery, keys, Some("main"), &mut seen, now);
+        let again = webhook::decide(&delivery, keys, Some("main"), &mut seen, now);
         // Whoever repeats a plain token knows it and needs no replay; without an id there is nothing to know it by.
         let has_no_mark =
             delivery.headers.contains_key("x-gitlab-token") && !delivery.headers.contains_key("x-gitlab-event-uuid");
-        assert!(has_no_mark || !matches!(again, Answer::Accepted { .. }), "the same delivery wakes twice");
-        let stranger = Keys::read("another secret, which nobody uses").expect("it is long enough");
-        let answer = hook::decide(&delivery, &stranger, Some("main"), &mut Seen::default(), now);
-        assert!(matches!(answer, Answer::Refused(_)), "whoever knows no secret is believed");
+        assert!(has_no_mark || !matches!(again, DeliveryOutcome::Accepted { .. }), "the same delivery wakes twice");
+        let stranger = WebhookKeys::read("another secret, which nobody uses").expect("it is long enough");
+        let answer = webhook::decide(&delivery, &stranger, Some("main"), &mut RecentDeliveries::default(), now);
+        assert!(matches!(answer, DeliveryOutcome::Refused(_)), "whoever knows no secret is believed");
     }
     woken
 }

@@ -11,19 +11,20 @@ use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt;
 
 use super::{
-    connect,
-    desk::{Client, Place},
-    output,
+    backend::{ApiClient, Target},
+    connect, output,
 };
 use crate::{
     config::Settings,
     core::{
-        actual::Sighting,
-        adapter::{self, Login},
-        desired::pod_values,
-        manifest,
+        declare::{
+            adapter::{self, Login},
+            desired::pod_values,
+            manifest, resolve,
+        },
         names::PodId,
-        resolve, status,
+        observe::actual::ObservedContainer,
+        report::status,
     },
     engine::{Engine, LogQuery, docker::Docker},
 };
@@ -31,14 +32,15 @@ use crate::{
 /// How long an agent may take to answer with a link; measured 3 to 8 s for the slowest on two busy cores.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn container(engine: &Docker, id: &PodId) -> Result<Sighting> {
-    let mine: Vec<Sighting> = engine.observe().await?.into_iter().filter(|sighting| sighting.pod == *id).collect();
+async fn container(engine: &Docker, id: &PodId) -> Result<ObservedContainer> {
+    let mine: Vec<ObservedContainer> =
+        engine.observe().await?.into_iter().filter(|container| container.pod == *id).collect();
     status::standing(&mine).cloned().with_context(|| format!("{id} has no container; look with agentpod status"))
 }
 
 /// Which lines of a log, and how.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct LogOptions {
     /// Go on as lines come.
     pub follow: bool,
     /// How many of the last lines.
@@ -48,19 +50,19 @@ pub struct Wanted {
 }
 
 /// `agentpod logs`. From this machine's engine as the agent wrote it, from a server without the secrets it holds.
-pub async fn logs(place: Place, id: &PodId, wanted: Wanted) -> Result<ExitCode> {
-    let Wanted { follow, tail, timestamps } = wanted;
+pub async fn logs(place: Target, id: &PodId, wanted: LogOptions) -> Result<ExitCode> {
+    let LogOptions { follow, tail, timestamps } = wanted;
     let lines: BoxStream<'static, Result<String>> = match place {
-        Place::Here(settings) => {
+        Target::Local(settings) => {
             let engine = connect::engine(&settings)?;
             let container = container(&engine, id).await?;
             let lines = engine.logs(&container.name, LogQuery { tail, follow, timestamps }).await?;
             lines.map(|line| Ok(line?.text)).boxed()
         }
-        Place::There(server) => {
+        Target::Remote(server) => {
             let (tail, follow, timestamps) = (tail.to_string(), follow.to_string(), timestamps.to_string());
             let query = [("tail", tail.as_str()), ("follow", follow.as_str()), ("timestamps", timestamps.as_str())];
-            let text = Client::new(server)?.text(&format!("/pods/{id}/logs"), &query).await?;
+            let text = ApiClient::new(server)?.text(&format!("/pods/{id}/logs"), &query).await?;
             stream::try_unfold(text.lines(), async |mut lines| Ok(lines.next_line().await?.map(|line| (line, lines))))
                 .boxed()
         }

@@ -8,14 +8,14 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
-    ask,
+    ask, backend,
     connect::{self, Database},
-    desk, output, status,
+    output, status,
 };
 use crate::{
     config::Settings,
-    core::request::{Request, What},
-    reconcile::{Ending, Mode, Overview, PodView, Reconciler},
+    core::decide::request::{Request, RequestSpec},
+    reconcile::{DaemonStatus, Ending, Mode, PodView, Reconciler},
     shutdown,
 };
 
@@ -35,7 +35,7 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
     let shown = tokio::spawn(show(view));
     let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
     shown.await?;
-    let rows = desk::pods_in(&database.store).await;
+    let rows = backend::pods_in(&database.store).await;
     drop(lead);
     let refused = match approval {
         Some(id) => database.store.request(id).await?.and_then(|row| row.outcome.filter(|_| row.done == Some(false))),
@@ -63,12 +63,12 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
 
 /// Asks for an approval that the rounds to come will see to.
 async fn ask_to_approve(database: &Database, plan: String) -> Result<i64> {
-    let request = Request { what: What::Approve { plan }, actor: ask::actor_at_host() };
+    let request = Request { what: RequestSpec::Approve { plan }, actor: ask::actor_at_host() };
     database.store.ask(&request, OffsetDateTime::now_utc()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }
 
 /// Draws a line for each pod until the reconciler ends.
-pub async fn show(mut view: watch::Receiver<Overview>) {
+pub async fn show(mut view: watch::Receiver<DaemonStatus>) {
     let lines = MultiProgress::new();
     let style = ProgressStyle::with_template("{spinner} {prefix:<28} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());

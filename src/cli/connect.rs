@@ -8,10 +8,11 @@ use sqlx::postgres::PgConnectOptions;
 use crate::{
     config::Settings,
     engine::docker::Docker,
+    postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Git, Source},
-    store::{Store, embedded::Embedded},
+    store::Store,
 };
 
 /// An open database, and the private server behind it if there is one.
@@ -19,7 +20,7 @@ pub struct Database {
     /// The database.
     pub store: Arc<Store>,
     /// The private server.
-    pub embedded: Option<Arc<Embedded>>,
+    pub embedded: Option<Arc<EmbeddedPostgres>>,
 }
 
 impl Database {
@@ -42,7 +43,7 @@ impl Database {
 }
 
 /// How to reach the database that the settings and the state directory name, and the private server if it is one.
-pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<Embedded>>)> {
+pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
     let state = &settings.state_dir;
     std::fs::create_dir_all(state).map_err(|error| unusable(state, "made", &error))?;
     same_as_before(state, settings.database_url.as_deref())?;
@@ -55,7 +56,7 @@ pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc
             Ok((options, None))
         }
         None => {
-            let embedded = Embedded::open(state, settings.postgres_bin.as_deref()).await?;
+            let embedded = EmbeddedPostgres::open(state, settings.postgres_bin.as_deref()).await?;
             Ok((embedded.connect_options(), Some(Arc::new(embedded))))
         }
     }

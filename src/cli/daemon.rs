@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::connect::{self, Database};
 use crate::{
     config::Settings,
-    core::{hook::Keys, secret::SecretRef},
+    core::{secret::SecretRef, webhook::WebhookKeys},
     dashboard::{
         self, Dashboard,
         api::{Api, SettingsView},
@@ -21,7 +21,7 @@ use crate::{
         hooks::Hooks,
         live::{Live, Pace},
     },
-    reconcile::{Ending, Logs, Meter, Mode, Overview, Reconciler},
+    reconcile::{DaemonStatus, Ending, LogReader, Mode, Reconciler, UsageMeter},
     secrets, shutdown,
     source::Watch,
     store::{Event, Lead, Store},
@@ -76,7 +76,7 @@ fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> 
         None => return Ok(None),
     };
     let place = SecretRef { env, file, age: None };
-    let keys = secrets::resolve(&place).and_then(|text| Keys::read(text.expose_secret()));
+    let keys = secrets::resolve(&place).and_then(|text| WebhookKeys::read(text.expose_secret()));
     let keys = keys.map_err(|why| anyhow::anyhow!("the webhook's secret in {place}: {why}"))?;
     if let Some(concern) = secrets::concern(&place) {
         warn!("{concern}");
@@ -90,8 +90,8 @@ fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> 
 async fn lead_and_reconcile(
     settings: &Settings,
     database: &Database,
-    overview: &watch::Sender<Overview>,
-    logs: &watch::Sender<Option<Logs>>,
+    overview: &watch::Sender<DaemonStatus>,
+    logs: &watch::Sender<Option<LogReader>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -114,8 +114,8 @@ async fn lead_and_reconcile(
 }
 
 /// What is known while another AgentPod leads, or may.
-fn standing_by() -> Overview {
-    Overview { role_since: Some(OffsetDateTime::now_utc()), ..Overview::default() }
+fn standing_by() -> DaemonStatus {
+    DaemonStatus { role_since: Some(OffsetDateTime::now_utc()), ..DaemonStatus::default() }
 }
 
 /// Keeps that the daemon came or went: so that everybody can tell how far the rows can be believed without it.
@@ -128,8 +128,8 @@ async fn tell(store: &Store, kind: &str, message: String) {
 async fn reconcile(
     settings: &Settings,
     database: &Database,
-    overview: &watch::Sender<Overview>,
-    logs: &watch::Sender<Option<Logs>>,
+    overview: &watch::Sender<DaemonStatus>,
+    logs: &watch::Sender<Option<LogReader>>,
     woken: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
@@ -145,7 +145,7 @@ async fn reconcile(
     watched.extend(parts.folders.folders());
     let engine = parts.engine.clone();
     let (reconciler, view) = Reconciler::new(parts);
-    let meter = Meter::new(engine, database.store.clone(), view.clone());
+    let meter = UsageMeter::new(engine, database.store.clone(), view.clone());
     let measured = tokio::spawn(meter.run(stop.clone()));
     reconciler.wake_on(woken.clone(), stop.clone());
     logs.send_replace(Some(reconciler.logs()));
@@ -163,7 +163,7 @@ const LOOK_AFTER_LEAD: Duration = Duration::from_secs(2);
 
 async fn wait_to_lead(
     store: &Arc<Store>,
-    overview: &watch::Sender<Overview>,
+    overview: &watch::Sender<DaemonStatus>,
     stop: &CancellationToken,
 ) -> Result<Option<Lead>> {
     let mut told = false;
@@ -218,7 +218,7 @@ async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken
     }
 }
 
-async fn pass_on(mut from: watch::Receiver<Overview>, to: watch::Sender<Overview>) {
+async fn pass_on(mut from: watch::Receiver<DaemonStatus>, to: watch::Sender<DaemonStatus>) {
     while from.changed().await.is_ok() {
         to.send_replace(from.borrow_and_update().clone());
     }

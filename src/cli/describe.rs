@@ -10,13 +10,13 @@ use time::OffsetDateTime;
 
 use super::{
     Output,
-    desk::{Desk, Place},
+    backend::{Backend, Target},
     events,
     output::{self, clock, harmless, plain},
 };
 use crate::{
-    core::{document, names::PodId},
-    store::view::{Condition, EventLine, PlanLine, PodDetail, UsagePoint},
+    core::{declare::document, names::PodId},
+    store::view::{ConditionLine, EventLine, PlanLine, PodDetail, UsagePoint},
 };
 
 /// How many of the newest events are shown.
@@ -32,8 +32,8 @@ struct Described {
 }
 
 /// `agentpod describe`.
-pub async fn run(place: Place, id: &PodId, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn run(place: Target, id: &PodId, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let read = read(&desk, id).await;
     desk.close().await?;
     let described = read?;
@@ -44,7 +44,7 @@ pub async fn run(place: Place, id: &PodId, how: Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(desk: &Desk, id: &PodId) -> Result<Described> {
+async fn read(desk: &Backend, id: &PodId) -> Result<Described> {
     Ok(Described {
         pod: desk.pod(id).await?,
         usage: desk.usage(id).await?,
@@ -119,8 +119,8 @@ fn used(pod: &PodDetail, usage: &[UsagePoint]) -> String {
     parts.join(", ")
 }
 
-fn conditions(conditions: &[Condition], now: OffsetDateTime) -> String {
-    let line = |condition: &Condition| {
+fn conditions(conditions: &[ConditionLine], now: OffsetDateTime) -> String {
+    let line = |condition: &ConditionLine| {
         let is = match condition.is_true {
             Some(true) => "yes",
             Some(false) => "no",

@@ -16,16 +16,18 @@ use super::{
     Output,
     connect::Database,
     output::{self, plain},
-    revisions::{self, Shown},
+    revisions::{self, RevisionEntry},
 };
 use crate::{
     config::Settings,
     core::{
-        adapter,
-        comparison::{self, Change},
-        desired::{self, Desired},
-        manifest,
+        declare::{
+            adapter,
+            desired::{self, Desired},
+            manifest,
+        },
         names::PodId,
+        report::comparison::{self, PodChange},
         site::Site,
     },
     store::{RevisionFiles, RevisionRow, Store, view::RevisionLine},
@@ -64,7 +66,7 @@ pub async fn run(settings: Settings, wanted: Option<String>, how: Output) -> Res
         Output::Json | Output::Yaml => {
             let (from, to) = (RevisionLine::from(&before.row), RevisionLine::from(&after.row));
             let shown = json!({
-                "from": Shown::of(&from, Some(in_force)), "to": Shown::of(&to, Some(in_force)),
+                "from": RevisionEntry::of(&from, Some(in_force)), "to": RevisionEntry::of(&to, Some(in_force)),
                 "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err(),
             });
             output::data(how, &shown)?;
@@ -188,7 +190,7 @@ fn coloured(file: &FileDifference) -> String {
 }
 
 /// Which pods are others after than before, or why that cannot be said.
-fn pods(before: &Side, after: &Side, site: &Site) -> Result<BTreeMap<PodId, Change>, String> {
+fn pods(before: &Side, after: &Side, site: &Site) -> Result<BTreeMap<PodId, PodChange>, String> {
     Ok(comparison::changes(&build(before, site)?, &build(after, site)?))
 }
 
@@ -207,7 +209,7 @@ fn build(side: &Side, site: &Site) -> Result<Desired, String> {
     desired::build(&manifests, &adapters, site, &BTreeMap::new(), &BTreeMap::new()).map_err(|_| does_not())
 }
 
-fn about_pods(pods: &Result<BTreeMap<PodId, Change>, String>) -> String {
+fn about_pods(pods: &Result<BTreeMap<PodId, PodChange>, String>) -> String {
     match pods {
         Err(why) => format!("which pods that is about cannot be said: {why}"),
         Ok(pods) if pods.is_empty() => "no pod is another one by it".into(),

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::{
     Output,
-    desk::{Desk, News, Place, Refused},
+    backend::{Backend, BackendError, Target, Update},
     output::{self, clock, harmless, plain},
 };
 use crate::{core::names::PodId, store::view::EventLine};
@@ -22,8 +22,8 @@ const CATCH_UP: usize = 1000;
 const KNOWN: usize = 4 * CATCH_UP;
 
 /// `agentpod events`.
-pub async fn run(place: Place, pod: Option<PodId>, limit: u32, watch: bool, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn run(place: Target, pod: Option<PodId>, limit: u32, watch: bool, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let outcome = match watch {
         false => list(&desk, pod.as_ref(), limit, how).await,
         true => tokio::select! {
@@ -35,7 +35,7 @@ pub async fn run(place: Place, pod: Option<PodId>, limit: u32, watch: bool, how:
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(desk: &Desk, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
+async fn list(desk: &Backend, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
     let events = desk.events(pod, limit as usize).await?;
     match how {
         Output::Json | Output::Yaml => output::data(how, &events),
@@ -46,7 +46,7 @@ async fn list(desk: &Desk, pod: Option<&PodId>, limit: u32, how: Output) -> Resu
 
 /// What was shown already.
 #[derive(Default)]
-struct Shown {
+struct PrintedEvents {
     /// How often each had happened then.
     counts: BTreeMap<i64, i32>,
     /// When the newest of them did.
@@ -55,7 +55,7 @@ struct Shown {
     began: bool,
 }
 
-impl Shown {
+impl PrintedEvents {
     /// Whether this was not shown yet; it is from then on.
     fn take(&mut self, event: &EventLine) -> bool {
         if self.counts.get(&event.id).is_some_and(|count| *count >= event.count) {
@@ -71,8 +71,8 @@ impl Shown {
 }
 
 /// Shows events until nobody reads any more.
-async fn follow(desk: &Desk, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
-    let mut shown = Shown::default();
+async fn follow(desk: &Backend, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
+    let mut shown = PrintedEvents::default();
     loop {
         match hear(desk, pod, limit as usize, &mut shown, how).await {
             Ok(()) => return Ok(()),
@@ -84,12 +84,12 @@ async fn follow(desk: &Desk, pod: Option<&PodId>, limit: u32, how: Output) -> Re
     }
 }
 
-async fn hear(desk: &Desk, pod: Option<&PodId>, limit: usize, shown: &mut Shown, how: Output) -> Result<()> {
+async fn hear(desk: &Backend, pod: Option<&PodId>, limit: usize, shown: &mut PrintedEvents, how: Output) -> Result<()> {
     let mut watch = desk.watch().await?;
     loop {
         let events = match watch.next().await? {
-            News::Events(events) => events,
-            News::Gap => {
+            Update::Events(events) => events,
+            Update::Gap => {
                 let since = shown.newest;
                 let events = desk.events(pod, if shown.began { CATCH_UP } else { limit }).await?;
                 shown.began = true;
@@ -105,7 +105,7 @@ async fn hear(desk: &Desk, pod: Option<&PodId>, limit: usize, shown: &mut Shown,
 }
 
 fn may_pass(error: &Error) -> bool {
-    error.downcast_ref::<Refused>().is_none_or(Refused::may_pass)
+    error.downcast_ref::<BackendError>().is_none_or(BackendError::may_pass)
 }
 
 /// One event of a stream: a line of JSON, a document of YAML, or its text.
@@ -113,7 +113,9 @@ fn one(event: &EventLine, how: Output) -> Result<String> {
     Ok(match how {
         Output::Text => text(event),
         Output::Json => serde_json::to_string(event)?,
-        Output::Yaml => format!("---\n{}", crate::core::document::write(&serde_json::to_value(event)?).trim_end()),
+        Output::Yaml => {
+            format!("---\n{}", crate::core::declare::document::write(&serde_json::to_value(event)?).trim_end())
+        }
     })
 }
 

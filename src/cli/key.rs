@@ -16,7 +16,7 @@ use crate::{config::Settings, store::Store};
 
 /// What can be done with the instance key.
 #[derive(Debug, Subcommand)]
-pub enum Key {
+pub enum KeyCommand {
     /// Seal every token under a new key; tokens and containers stay as they are
     Rotate {
         /// Do not ask
@@ -35,15 +35,15 @@ pub enum Key {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, what: Key) -> Result<ExitCode> {
+pub async fn run(settings: Settings, what: KeyCommand) -> Result<ExitCode> {
     match what {
-        Key::Rotate { yes } => {
+        KeyCommand::Rotate { yes } => {
             let database = Database::open(&settings).await?;
             let outcome = rotate(&settings, &database, yes).await;
             database.close().await?;
             outcome
         }
-        Key::Reset { tokens: _, yes } => reset(settings, yes).await,
+        KeyCommand::Reset { tokens: _, yes } => reset(settings, yes).await,
     }
 }
 

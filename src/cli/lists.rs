@@ -6,14 +6,14 @@ use anyhow::Result;
 
 use super::{
     Output,
-    desk::{Desk, Place},
+    backend::{Backend, Target},
     output::{self, plain},
 };
 use crate::store::view::{AdapterLine, QuotaLine, TenantLine};
 
 /// `agentpod tenants`.
-pub async fn tenants(place: Place, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn tenants(place: Target, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let tenants = desk.tenants().await;
     desk.close().await?;
     let tenants = tenants?;
@@ -46,8 +46,8 @@ fn of(quota: QuotaLine, written: impl Fn(i64) -> String) -> String {
 }
 
 /// `agentpod adapters`.
-pub async fn adapters(place: Place, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn adapters(place: Target, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let adapters = desk.adapters().await;
     desk.close().await?;
     let adapters = adapters?;

@@ -6,16 +6,16 @@ mod account;
 mod agent;
 mod apply;
 mod ask;
+mod backend;
 mod connect;
 mod daemon;
 mod describe;
-mod desk;
 mod diff;
 mod events;
 mod key;
-mod leavings;
 mod lists;
 mod offline;
+mod orphans;
 mod output;
 mod plan;
 mod requests;
@@ -29,7 +29,7 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use self::desk::Place;
+use self::backend::Target;
 use crate::{
     config::{ServerArgs, SettingsArgs},
     core::{names::PodId, quantity::Span},
@@ -186,16 +186,16 @@ enum Command {
     },
     /// Show or exchange a pod's gateway token
     #[command(subcommand)]
-    Token(token::Token),
+    Token(token::TokenCommand),
     /// Exchange the instance key, or go on without a lost one
     #[command(subcommand)]
-    Key(key::Key),
+    Key(key::KeyCommand),
     /// Say who may look and ask on the dashboard and the API
     #[command(subcommand)]
     Account(account::AccountCommand),
     /// Make encrypted secrets that are safe to commit
     #[command(subcommand)]
-    Secret(secret::Secret),
+    Secret(secret::SecretCommand),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -222,8 +222,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     }
     let place = |settings: SettingsArgs| {
         Ok::<_, anyhow::Error>(match server {
-            Some(server) => Place::There(server),
-            None => Place::Here(Box::new(settings.settle()?)),
+            Some(server) => Target::Remote(server),
+            None => Target::Local(Box::new(settings.settle()?)),
         })
     };
     match command {
@@ -244,10 +244,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Diff { revision, output } => diff::run(settings.settle()?, revision, output).await,
         Command::Logs { pod, follow, tail, timestamps } => {
-            agent::logs(place(settings)?, &pod, agent::Wanted { follow, tail, timestamps }).await
+            agent::logs(place(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
         }
-        Command::Orphans { output } => leavings::orphans(settings.settle()?, output).await,
-        Command::Purge { pod, yes } => leavings::purge(settings.settle()?, pod, yes).await,
+        Command::Orphans { output } => orphans::orphans(settings.settle()?, output).await,
+        Command::Purge { pod, yes } => orphans::purge(settings.settle()?, pod, yes).await,
         Command::Requests(asked) => requests::run(place(settings)?, asked).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
         Command::Token(what) => token::run(settings.settle()?, what).await,

@@ -10,12 +10,13 @@ use super::{Output, connect, output};
 use crate::{
     config::Settings,
     core::{
-        adapter,
-        desired::{self, SecretTexts},
-        manifest,
+        declare::{
+            adapter,
+            desired::{self, SecretTexts},
+            manifest, resolve,
+        },
         names::PodId,
         problem::Problem,
-        resolve,
     },
     reconcile::Inputs,
     source::{Directory, Source},

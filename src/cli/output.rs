@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::Output;
-use crate::core::document;
+use crate::core::declare::document;
 
 /// Prints a text and a line end; a reader that went away is no error.
 pub fn print(text: &str) -> Result<()> {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    core::plan::{Decision, Hold, Plan},
+    core::decide::plan::{Decision, Hold, Plan},
     reconcile::Reconciler,
 };
 

@@ -11,16 +11,16 @@ use clap::{Args, Subcommand};
 use time::OffsetDateTime;
 
 use super::{
+    backend::{Backend, Target},
     connect::{self, Database},
-    desk::{Desk, Place},
     output::{self, plain},
 };
 use crate::{
     config::Settings,
     core::{
+        decide::request::{RequestSpec, moment},
         names::PodId,
         quantity::Span,
-        request::{What, moment},
     },
     dashboard::api::RequestLine,
     reconcile::Reconciler,
@@ -41,7 +41,7 @@ pub enum Requests {
         /// Which pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
-        how: How,
+        how: RequestOptions,
     },
     /// Stop a pod's container and keep it stopped, whatever its manifest says
     Pause {
@@ -54,32 +54,32 @@ pub enum Requests {
         #[arg(long, conflicts_with = "span")]
         until_resumed: bool,
         #[command(flatten)]
-        how: How,
+        how: RequestOptions,
     },
     /// End a pod's pause
     Resume {
         /// Which pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
-        how: How,
+        how: RequestOptions,
     },
     /// Read the source now
     Sync {
         #[command(flatten)]
-        how: How,
+        how: RequestOptions,
     },
     /// Let the removals go on that a plan holds: exactly these, once
     Approve {
         /// The plan's hash, as agentpod plan shows it
         plan: String,
         #[command(flatten)]
-        how: How,
+        how: RequestOptions,
     },
 }
 
 /// How it is asked.
 #[derive(Debug, Args)]
-pub struct How {
+pub struct RequestOptions {
     /// Who asks, for the record; over --server it is the token's account [default: the user at this machine]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
@@ -89,35 +89,35 @@ pub struct How {
 }
 
 /// Runs the command.
-pub async fn run(place: Place, asked: Requests) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn run(place: Target, asked: Requests) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let outcome = put(&desk, asked).await;
     desk.close().await?;
     outcome
 }
 
-async fn put(desk: &Desk, asked: Requests) -> Result<ExitCode> {
+async fn put(desk: &Backend, asked: Requests) -> Result<ExitCode> {
     let now = OffsetDateTime::now_utc();
     let (what, how) = match asked {
-        Requests::Restart { pod, how } => (What::Restart { pod }, how),
+        Requests::Restart { pod, how } => (RequestSpec::Restart { pod }, how),
         Requests::Pause { pod, span, how, .. } => {
             let until = span.map(|span| now.checked_add(time::Duration::milliseconds(span.0 as i64)));
             let Some(until) = until.map_or(Some(None), |until| until.map(Some)) else {
                 bail!("a pause cannot last that long; without an end it is --until-resumed")
             };
-            (What::Pause { pod, until }, how)
+            (RequestSpec::Pause { pod, until }, how)
         }
-        Requests::Resume { pod, how } => (What::Resume { pod }, how),
-        Requests::Sync { how } => (What::Sync, how),
-        Requests::Approve { plan, how } => (What::Approve { plan }, how),
+        Requests::Resume { pod, how } => (RequestSpec::Resume { pod }, how),
+        Requests::Sync { how } => (RequestSpec::Sync, how),
+        Requests::Approve { plan, how } => (RequestSpec::Approve { plan }, how),
     };
     let led = desk.glance().await?.acting.is_some();
-    if let (Desk::Database(here), What::Approve { plan }, false) = (desk, &what, led) {
+    if let (Backend::Local(here), RequestSpec::Approve { plan }, false) = (desk, &what, led) {
         is_held(&here.settings, &here.database, plan).await?;
     }
     let line = desk.ask(what.clone(), how.name, now).await?;
     let said = plain(&line.what);
-    let answers = matches!(what, What::Sync | What::Approve { .. });
+    let answers = matches!(what, RequestSpec::Sync | RequestSpec::Approve { .. });
     if !led {
         output::print(&format!("noted: {said}; {}", later(&what, now)))?;
         return Ok(ExitCode::SUCCESS);
@@ -133,15 +133,15 @@ async fn put(desk: &Desk, asked: Requests) -> Result<ExitCode> {
 }
 
 /// What becomes of a request while no daemon runs.
-fn later(what: &What, now: OffsetDateTime) -> String {
+fn later(what: &RequestSpec, now: OffsetDateTime) -> String {
     let expires = what.expires(now);
     match (what, expires) {
-        (What::Approve { plan }, _) => {
+        (RequestSpec::Approve { plan }, _) => {
             format!(
                 "no daemon is running: it counts when one runs within a day, or now with agentpod apply --approve {plan}"
             )
         }
-        (What::Pause { .. } | What::Resume { .. }, _) | (_, None) => {
+        (RequestSpec::Pause { .. } | RequestSpec::Resume { .. }, _) | (_, None) => {
             "no daemon is running: it is done when AgentPod runs again".into()
         }
         (_, Some(at)) => {
@@ -170,10 +170,10 @@ async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result
 }
 
 /// Waits until a request is over; a pause, until it has begun.
-async fn wait(desk: &Desk, mut line: RequestLine, what: &What, limit: Duration) -> Result<RequestLine> {
+async fn wait(desk: &Backend, mut line: RequestLine, what: &RequestSpec, limit: Duration) -> Result<RequestLine> {
     let begun = Instant::now();
     // Over a network, whoever answers is not asked ten times a second.
-    let look = if matches!(desk, Desk::Server(_)) { LOOK * 5 } else { LOOK };
+    let look = if matches!(desk, Backend::Remote(_)) { LOOK * 5 } else { LOOK };
     loop {
         if line.ended_at.is_some() || is_paused(desk, what).await? {
             return Ok(line);
@@ -190,7 +190,7 @@ async fn wait(desk: &Desk, mut line: RequestLine, what: &What, limit: Duration) 
     }
 }
 
-async fn is_paused(desk: &Desk, what: &What) -> Result<bool> {
-    let What::Pause { pod, .. } = what else { return Ok(false) };
+async fn is_paused(desk: &Backend, what: &RequestSpec) -> Result<bool> {
+    let RequestSpec::Pause { pod, .. } = what else { return Ok(false) };
     Ok(desk.pod(pod).await?.line.reason == "Paused")
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{
     Output,
-    desk::{Desk, Place},
+    backend::{Backend, Target},
     offline::print_problems,
     output::{self, clock, plain},
 };
@@ -19,14 +19,14 @@ pub const SEARCHED: usize = 1_000;
 
 /// A revision for scripts.
 #[derive(Serialize)]
-pub struct Shown<'a> {
+pub struct RevisionEntry<'a> {
     #[serde(flatten)]
     line: &'a RevisionLine,
     /// Whether it is the one that counts.
     in_force: bool,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> RevisionEntry<'a> {
     /// A revision, beside the one in force.
     pub fn of(line: &'a RevisionLine, in_force: Option<i64>) -> Self {
         Self { line, in_force: in_force == Some(line.id) }
@@ -34,12 +34,12 @@ impl<'a> Shown<'a> {
 }
 
 /// `agentpod revisions [REV]`.
-pub async fn run(place: Place, wanted: Option<String>, limit: u32, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn run(place: Target, wanted: Option<String>, limit: u32, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let read = read(&desk, wanted.as_deref(), limit as usize).await;
     desk.close().await?;
     let (lines, in_force) = read?;
-    let shown: Vec<_> = lines.iter().map(|line| Shown::of(line, in_force)).collect();
+    let shown: Vec<_> = lines.iter().map(|line| RevisionEntry::of(line, in_force)).collect();
     match (how, wanted.is_some(), &lines[..]) {
         (Output::Text, true, [line]) => show(line, in_force)?,
         (Output::Text, ..) => list(&lines, in_force)?,
@@ -49,7 +49,7 @@ pub async fn run(place: Place, wanted: Option<String>, limit: u32, how: Output) 
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(desk: &Desk, wanted: Option<&str>, limit: usize) -> Result<(Vec<RevisionLine>, Option<i64>)> {
+async fn read(desk: &Backend, wanted: Option<&str>, limit: usize) -> Result<(Vec<RevisionLine>, Option<i64>)> {
     let in_force = desk.source().await?.accepted.map(|line| line.id);
     let lines = match wanted {
         Some(wanted) => vec![find(desk, wanted).await?],
@@ -59,7 +59,7 @@ async fn read(desk: &Desk, wanted: Option<&str>, limit: usize) -> Result<(Vec<Re
 }
 
 /// The revision that somebody means: by its number, or by the beginning of its hash or commit, the newest one first.
-async fn find(desk: &Desk, wanted: &str) -> Result<RevisionLine> {
+async fn find(desk: &Backend, wanted: &str) -> Result<RevisionLine> {
     if let Ok(id) = wanted.parse()
         && let Some(line) = desk.revision(id).await?
     {

@@ -19,7 +19,7 @@ use crate::{
 
 /// What can be done with encrypted secrets.
 #[derive(Debug, Subcommand)]
-pub enum Secret {
+pub enum SecretCommand {
     /// Make an identity that opens encrypted secrets, and print the recipient to encrypt to
     Keygen {
         /// The file to make [default: the one that is used if --age-identity is not given]
@@ -40,9 +40,9 @@ pub enum Secret {
 }
 
 /// Runs the command.
-pub fn run(settings: Settings, what: Secret) -> Result<ExitCode> {
+pub fn run(settings: Settings, what: SecretCommand) -> Result<ExitCode> {
     match what {
-        Secret::Keygen { file } => {
+        SecretCommand::Keygen { file } => {
             let file = file.unwrap_or_else(|| settings.state_dir.join(AGE_IDENTITY));
             let recipient = secrets::keygen(&file).map_err(anyhow::Error::msg)?;
             eprintln!(
@@ -51,7 +51,7 @@ pub fn run(settings: Settings, what: Secret) -> Result<ExitCode> {
             );
             output::print(&recipient.to_string())?;
         }
-        Secret::Encrypt { recipients, recipients_file, name } => {
+        SecretCommand::Encrypt { recipients, recipients_file, name } => {
             let name = name.as_str();
             if !is_variable(name) {
                 bail!("--name {name:?}: a variable's name has letters, digits and _, and does not begin with a digit");

@@ -8,18 +8,18 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Output,
-    desk::{Desk, Place},
+    backend::{Backend, Target},
     output::{self, clock, plain},
     revisions::{short, short_commit},
 };
 use crate::store::{
     DesiredStatus,
-    view::{ActingLine, Glance, PodLine, SourceLine},
+    view::{ActingLine, Overview, PodLine, SourceLine},
 };
 
 /// `agentpod status`: exit code 1 when a pod that should be ready is not.
-pub async fn run(place: Place, how: Output) -> Result<ExitCode> {
-    let desk = Desk::open(place).await?;
+pub async fn run(place: Target, how: Output) -> Result<ExitCode> {
+    let desk = Backend::open(place).await?;
     let read = read(&desk).await;
     desk.close().await?;
     let (glance, pods) = read?;
@@ -39,12 +39,12 @@ pub async fn run(place: Place, how: Output) -> Result<ExitCode> {
     Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn read(desk: &Desk) -> Result<(Glance, Vec<PodLine>)> {
+async fn read(desk: &Backend) -> Result<(Overview, Vec<PodLine>)> {
     Ok((desk.glance().await?, desk.pods().await?))
 }
 
 /// Who keeps what is shown up to date; if nobody does, how old it is.
-fn daemon(glance: &Glance, now: OffsetDateTime) -> String {
+fn daemon(glance: &Overview, now: OffsetDateTime) -> String {
     let ago = |at| format!("{} ({} ago)", clock(at), output::age(at, now));
     match (glance.acting, glance.written_at) {
         (Some(ActingLine { since: Some(since) }), _) => format!("running since {}", ago(since)),
@@ -99,7 +99,7 @@ fn source(line: &SourceLine, now: OffsetDateTime) -> String {
 }
 
 /// All of it for scripts.
-fn data(glance: &Glance, pods: &[PodLine], now: OffsetDateTime) -> Value {
+fn data(glance: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
     let at = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
     let as_of = if glance.acting.is_some() { Some(now) } else { glance.written_at };
     let source = glance.source.as_ref();

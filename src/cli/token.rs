@@ -15,7 +15,7 @@ use crate::{config::Settings, core::names::PodId};
 
 /// What can be done with gateway tokens.
 #[derive(Debug, Subcommand)]
-pub enum Token {
+pub enum TokenCommand {
     /// Print a pod's token, and nothing else, on standard output
     Show {
         /// Which pod, as TENANT/POD
@@ -32,24 +32,24 @@ pub enum Token {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, what: Token) -> Result<ExitCode> {
+pub async fn run(settings: Settings, what: TokenCommand) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let outcome = carry_out(&database, what).await;
     database.close().await?;
     outcome
 }
 
-async fn carry_out(database: &Database, what: Token) -> Result<ExitCode> {
+async fn carry_out(database: &Database, what: TokenCommand) -> Result<ExitCode> {
     let unknown = |pod: &PodId| format!("there is no pod {pod}, and there never was; look with agentpod status");
     match what {
-        Token::Show { pod } => {
+        TokenCommand::Show { pod } => {
             let token = database.store.token(&pod).await?.with_context(|| unknown(&pod))?;
             if stdout().is_terminal() {
                 eprintln!("whoever has this token can use {pod}:");
             }
             output::print(token.expose_secret())?;
         }
-        Token::Rotate { pod, yes } => {
+        TokenCommand::Rotate { pod, yes } => {
             if !ask::confirm(&format!("give {pod} a new token and replace its container"), yes)? {
                 return Ok(ExitCode::FAILURE);
             }

@@ -51,7 +51,7 @@ pub struct AccessArgs {
 
 /// Who may look and ask, as used.
 #[derive(Debug, Clone, Default)]
-pub struct Access {
+pub struct AccessSettings {
     /// The dashboard's address as browsers see it, if it is not the one it listens on.
     pub url: Option<Origin>,
     /// The neighbours that are believed.
@@ -71,7 +71,7 @@ pub struct Forward {
     pub operator_groups: Vec<String>,
 }
 
-impl Access {
+impl AccessSettings {
     /// Whether browsers speak TLS with the dashboard, as its address says.
     pub fn is_secure(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.scheme == Scheme::Https)
@@ -80,7 +80,7 @@ impl Access {
 
 impl AccessArgs {
     /// Checks what was typed.
-    pub fn settle(self) -> Result<Access> {
+    pub fn settle(self) -> Result<AccessSettings> {
         let header = |flag: &str, text: &str| {
             text.parse::<HeaderName>().with_context(|| format!("{flag} {text:?} is not the name of a header"))
         };
@@ -98,6 +98,6 @@ impl AccessArgs {
                 operator_groups: self.operator_groups,
             }),
         };
-        Ok(Access { url: self.dashboard_url, trusted_proxies: self.trusted_proxies, forward })
+        Ok(AccessSettings { url: self.dashboard_url, trusted_proxies: self.trusted_proxies, forward })
     }
 }

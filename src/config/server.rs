@@ -35,7 +35,7 @@ pub struct ServerArgs {
 
 /// The server to ask, as used.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub struct ServerAddress {
     /// Its address.
     pub origin: Origin,
     /// Who asks it; `None`: nobody in particular, which is enough on loopback as long as there are no accounts.
@@ -44,11 +44,11 @@ pub struct Server {
 
 impl ServerArgs {
     /// Checks and completes what was typed; `None` when no server is named. Nothing is sent.
-    pub fn settle(&self) -> Result<Option<Server>> {
+    pub fn settle(&self) -> Result<Option<ServerAddress>> {
         self.settle_with(env::var(TOKEN).ok())
     }
 
-    fn settle_with(&self, variable: Option<String>) -> Result<Option<Server>> {
+    fn settle_with(&self, variable: Option<String>) -> Result<Option<ServerAddress>> {
         let Some(text) = self.server.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
         let origin: Origin = text.parse().map_err(|why| anyhow!("--server: {why}"))?;
         let variable = variable.filter(|token| !token.trim().is_empty());
@@ -72,7 +72,7 @@ impl ServerArgs {
                 origin.authority
             );
         }
-        Ok(Some(Server { origin, token }))
+        Ok(Some(ServerAddress { origin, token }))
     }
 }
 
@@ -87,7 +87,7 @@ fn keeps_secrets(origin: &Origin) -> bool {
 mod tests {
     use super::*;
 
-    fn settled(server: &str, token: Option<&str>) -> Result<Option<Server>> {
+    fn settled(server: &str, token: Option<&str>) -> Result<Option<ServerAddress>> {
         let arguments = ServerArgs { server: Some(server.into()), token_file: None };
         arguments.settle_with(token.map(Into::into))
     }

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use warp::http::{HeaderMap, Method, Uri, header};
 
 use super::{
-    auth::{Auth, Via, Visitor},
+    auth::{Auth, SignedInBy, Visitor},
     refusal::Refusal,
 };
 
 /// Who is behind a request, as far as a trusted proxy says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Client(pub IpAddr);
+pub(super) struct ClientAddress(pub IpAddr);
 
 /// How an address is guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) async fn let_in(
         Err(refusal) => return Err(refusal),
     };
     // A token is not sent by a browser on its own; everything else is, also when another site's page asks.
-    let is_sent_by_itself = visitor.as_ref().is_none_or(|visitor| visitor.via != Via::Token);
+    let is_sent_by_itself = visitor.as_ref().is_none_or(|visitor| visitor.via != SignedInBy::Token);
     let changes_or_stays = !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(header::UPGRADE);
     if is_sent_by_itself && changes_or_stays && !auth.is_from_us(headers) {
         return Err(Refusal::forbidden("another site's page asked for this; open AgentPod itself and ask there"));

@@ -19,7 +19,7 @@ use warp::{
     reply::{self, Response},
 };
 
-use crate::core::hook::{self, Answer, Delivery, Keys, Refused, Seen};
+use crate::core::webhook::{self, Delivery, DeliveryOutcome, DeliveryRefused, RecentDeliveries, WebhookKeys};
 
 /// The most bytes a body may have. The largest pushes have more; they are found by polling.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -35,17 +35,17 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The webhook.
 pub struct Hooks {
-    keys: Keys,
+    keys: WebhookKeys,
     followed: Option<String>,
     wake: Wake,
     turns: Semaphore,
-    seen: Mutex<Seen>,
+    seen: Mutex<RecentDeliveries>,
     complained: Mutex<Option<Instant>>,
 }
 
 impl Hooks {
     /// A webhook that believes `keys`, and calls `wake` for pushes to `followed`: a branch or tag, or anything.
-    pub fn new(keys: Keys, followed: Option<String>, wake: Wake) -> Self {
+    pub fn new(keys: WebhookKeys, followed: Option<String>, wake: Wake) -> Self {
         Self {
             keys,
             followed,
@@ -69,31 +69,35 @@ impl Hooks {
             Ok(Err(refusal)) => return refusal,
             Err(_) => return answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
         };
-        let known = hook::HEADERS.into_iter().filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?)));
+        let known = webhook::HEADERS.into_iter().filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?)));
         let delivery = Delivery { headers: known.collect(), body: &body };
         let decided = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            hook::decide(&delivery, &self.keys, self.followed.as_deref(), &mut seen, OffsetDateTime::now_utc())
+            webhook::decide(&delivery, &self.keys, self.followed.as_deref(), &mut seen, OffsetDateTime::now_utc())
         };
         match decided {
-            Answer::Accepted { reference, delivery } => {
+            DeliveryOutcome::Accepted { reference, delivery } => {
                 info!(reference, delivery, "webhook: {reference} was pushed");
                 (self.wake)();
                 said(StatusCode::ACCEPTED, &json!({"accepted": true, "ref": reference}))
             }
-            Answer::Ignored(why) => said(StatusCode::ACCEPTED, &json!({"accepted": false, "why": why.to_string()})),
-            Answer::Refused(why) => {
+            DeliveryOutcome::Ignored(why) => {
+                said(StatusCode::ACCEPTED, &json!({"accepted": false, "why": why.to_string()}))
+            }
+            DeliveryOutcome::Refused(why) => {
                 self.complain(why);
                 match why {
-                    Refused::Unreadable => answer(StatusCode::BAD_REQUEST, &why.to_string()),
-                    Refused::Unsigned | Refused::WrongSignature | Refused::NotFresh => unauthorized(),
+                    DeliveryRefused::Unreadable => answer(StatusCode::BAD_REQUEST, &why.to_string()),
+                    DeliveryRefused::Unsigned | DeliveryRefused::WrongSignature | DeliveryRefused::NotFresh => {
+                        unauthorized()
+                    }
                 }
             }
         }
     }
 
     /// Says that a delivery was refused, but does not let strangers fill the log.
-    fn complain(&self, why: Refused) {
+    fn complain(&self, why: DeliveryRefused) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|last| last.elapsed() > QUIET) {
             *complained = Some(Instant::now());

@@ -12,8 +12,8 @@ use prometheus_client::{
 use time::OffsetDateTime;
 
 use crate::{
-    core::status::Phase,
-    reconcile::{Overview, Role},
+    core::report::status::Phase,
+    reconcile::{DaemonRole, DaemonStatus},
 };
 
 /// What the text is.
@@ -25,14 +25,14 @@ struct PhaseLabel {
 }
 
 /// Everything there is to measure, as of now.
-pub fn text(overview: &Overview) -> String {
+pub fn text(overview: &DaemonStatus) -> String {
     let mut registry = Registry::with_prefix("agentpod");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "Which AgentPod this is", version);
-    let is_active = overview.role == Role::Active;
+    let is_active = overview.role == DaemonRole::Active;
     flag(&mut registry, "active", "Whether this AgentPod acts (1) or stands by (0)", is_active);
     flag(&mut registry, "database_up", "Whether the database answers", overview.database.is_none());
-    overview.tally.register(&mut registry);
+    overview.metrics.register(&mut registry);
     // One that stands by, or has not looked yet, knows nothing of all this; silence is better than a guess.
     if is_active && overview.rounds > 0 {
         describe(&mut registry, overview);
@@ -43,7 +43,7 @@ pub fn text(overview: &Overview) -> String {
     text
 }
 
-fn describe(registry: &mut Registry, overview: &Overview) {
+fn describe(registry: &mut Registry, overview: &DaemonStatus) {
     let source = &overview.source;
     moment(registry, "last_round", "When the last round ended", overview.last_round);
     flag(registry, "engine_up", "Whether the container engine answers", overview.engine.is_none());
@@ -83,7 +83,7 @@ fn moment(registry: &mut Registry, name: &str, help: &str, at: Option<OffsetDate
 mod tests {
     use super::*;
     use crate::{
-        core::{problem::Problem, status::Status},
+        core::{problem::Problem, report::status::Status},
         reconcile::{PodView, SourceView},
     };
 
@@ -92,11 +92,11 @@ mod tests {
         PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true }
     }
 
-    fn active() -> Overview {
+    fn active() -> DaemonStatus {
         let at = |seconds: i64| Some(OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(seconds * 1000 + 250));
         let pods = [("a/a", Phase::Running, true), ("a/b", Phase::Running, false), ("b/a", Phase::Held, false)];
-        Overview {
-            role: Role::Active,
+        DaemonStatus {
+            role: DaemonRole::Active,
             rounds: 7,
             last_round: at(3000),
             source: SourceView {
@@ -108,14 +108,14 @@ mod tests {
                 ..SourceView::default()
             },
             pods: pods.map(|(id, phase, ready)| (id.to_owned(), pod(phase, ready))).into(),
-            ..Overview::default()
+            ..DaemonStatus::default()
         }
     }
 
     #[test]
     fn what_is_so_now_is_told_in_the_text_that_prometheus_reads() {
         let overview = active();
-        overview.tally.round(std::time::Duration::from_millis(20), true);
+        overview.metrics.round(std::time::Duration::from_millis(20), true);
         let text = text(&overview);
         for line in [
             "agentpod_active 1",
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn one_that_stands_by_says_nothing_of_pods_and_source() {
-        let text = text(&Overview { database: Some("away".into()), ..Overview::default() });
+        let text = text(&DaemonStatus { database: Some("away".into()), ..DaemonStatus::default() });
         assert!(text.contains("\nagentpod_active 0\n") && text.contains("\nagentpod_database_up 0\n"), "{text}");
         assert!(!text.contains("agentpod_pods") && !text.contains("agentpod_source"), "{text}");
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
         let overview = active();
-        overview.tally.applied(time::Duration::seconds(3));
+        overview.metrics.applied(time::Duration::seconds(3));
         let text = text(&overview);
         let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
         let mut asked = 0;

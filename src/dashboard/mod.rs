@@ -6,15 +6,15 @@ pub mod api;
 pub mod assets;
 pub mod auth;
 mod gate;
+mod handlers;
 pub mod hooks;
 mod html;
 pub mod live;
 pub mod metrics;
-mod outside;
 pub mod pages;
 pub mod refusal;
+mod response;
 mod server;
-mod show;
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use self::{
     live::Live,
     refusal::Refusal,
 };
-use crate::reconcile::Overview;
+use crate::reconcile::DaemonStatus;
 
 /// A group of routes. Each is boxed on its own: the type of all of them together would take minutes to compile.
 pub type Routes = BoxedFilter<(Response,)>;
@@ -41,7 +41,7 @@ pub struct Dashboard {
     /// Who asks.
     pub auth: Arc<Auth>,
     /// What the last round published.
-    pub view: watch::Receiver<Overview>,
+    pub view: watch::Receiver<DaemonStatus>,
     /// The webhook, if there is one.
     pub hooks: Option<Arc<Hooks>>,
     /// What the API answers from.
@@ -67,7 +67,7 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
         .unify()
         .or(api::routes(api, auth))
         .unify()
-        .or(show::routes(api))
+        .or(handlers::routes(api))
         .unify();
     all.boxed()
 }
@@ -78,7 +78,7 @@ fn get_or_head() -> impl Filter<Extract = (), Error = Rejection> + Clone {
 }
 
 /// Whether we live and are ready: for whoever looks after this process.
-fn open(view: watch::Receiver<Overview>) -> Routes {
+fn open(view: watch::Receiver<DaemonStatus>) -> Routes {
     let healthz = warp::path!("healthz").and(get_or_head()).map(|| reply::json(&json!({"ok": true})).into_response());
     let readyz = warp::path!("readyz").and(get_or_head()).map(move || {
         let overview = view.borrow();
@@ -91,7 +91,7 @@ fn open(view: watch::Receiver<Overview>) -> Routes {
 }
 
 /// Figures for a scraper; the gate says which one.
-fn figures(view: watch::Receiver<Overview>) -> Routes {
+fn figures(view: watch::Receiver<DaemonStatus>) -> Routes {
     let metrics = warp::path!("metrics").and(get_or_head()).map(move || {
         let text = metrics::text(&view.borrow());
         reply::with_header(text, "content-type", metrics::CONTENT_TYPE).into_response()
@@ -100,7 +100,7 @@ fn figures(view: watch::Receiver<Overview>) -> Routes {
 }
 
 /// What the last round published. It is about all tenants, so a tenant's person does not see it.
-fn status(view: watch::Receiver<Overview>) -> Routes {
+fn status(view: watch::Receiver<DaemonStatus>) -> Routes {
     // Small however many pods there are, for those who only want to know whether to wait.
     let busy_view = view.clone();
     let busy = warp::path!("api" / "v1" / "busy").and(visitor()).map(move |visitor: Visitor| {

@@ -35,10 +35,9 @@ use warp::{
 use super::{
     Dashboard, Routes,
     auth::Auth,
-    gate::{self, Client},
-    outside,
+    gate::{self, ClientAddress},
     refusal::{self, Refusal},
-    routes,
+    response, routes,
 };
 
 /// How long a client may take to send its request's head.
@@ -46,8 +45,8 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long running requests may go on after a stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-type Failure = Box<dyn Error + Send + Sync>;
-type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
+type BodyError = Box<dyn Error + Send + Sync>;
+type ServerResponse = Response<UnsyncBoxBody<Bytes, BodyError>>;
 
 /// Serves the dashboard until `stop`. The task ends when the last connection has.
 pub async fn serve(listen: SocketAddr, dashboard: Dashboard, stop: CancellationToken) -> Result<JoinHandle<()>> {
@@ -104,17 +103,17 @@ async fn answer<S, B>(
     auth: Arc<Auth>,
     peer: IpAddr,
     mut request: Request<Incoming>,
-) -> Result<Answer, Infallible>
+) -> Result<ServerResponse, Infallible>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    B: Body<Data = Bytes, Error: Into<Failure>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
 {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let let_in = gate::let_in(&auth, peer, &method, &uri, request.headers()).await;
     let client = auth.client(peer, request.headers());
     let answered = match let_in {
         Ok(visitor) => {
-            request.extensions_mut().insert(Client(client));
+            request.extensions_mut().insert(ClientAddress(client));
             visitor.map(|visitor| request.extensions_mut().insert(visitor));
             match AssertUnwindSafe(inner.call(request)).catch_unwind().await {
                 Ok(Ok(answered)) => Ok(answered),
@@ -129,15 +128,15 @@ where
     };
     let mut answer = match answered {
         Ok(answered) => match answered.extensions().get::<Refusal>() {
-            Some(refusal) => outside::write_refusal(refusal, &method, &uri, answered.headers()).map(boxed),
+            Some(refusal) => response::write_refusal(refusal, &method, &uri, answered.headers()).map(boxed),
             None => answered.map(boxed),
         },
-        Err(refusal) => outside::write_refusal(&refusal, &method, &uri, &Default::default()).map(boxed),
+        Err(refusal) => response::write_refusal(&refusal, &method, &uri, &Default::default()).map(boxed),
     };
-    outside::add_headers(answer.headers_mut(), uri.path(), auth.is_secure());
+    response::add_headers(answer.headers_mut(), uri.path(), auth.is_secure());
     Ok(answer)
 }
 
-fn boxed<B: Body<Data = Bytes, Error: Into<Failure>> + Send + 'static>(body: B) -> UnsyncBoxBody<Bytes, Failure> {
+fn boxed<B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static>(body: B) -> UnsyncBoxBody<Bytes, BodyError> {
     body.map_err(Into::into).boxed_unsync()
 }

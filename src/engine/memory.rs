@@ -12,48 +12,49 @@ use futures_util::{StreamExt, stream::BoxStream};
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 
+mod world;
+
 use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    actual::{ContainerState, Exit, NetworkSighting, Sighting, VolumeSighting},
-    desired::{ContainerSpec, RenderedFile},
+    declare::desired::{ContainerSpec, RenderedFile},
     digest::Digest,
-    hardening::InForce,
     labels,
     names::PodId,
-    usage::{Capacity, Reading},
+    observe::{
+        actual::{ContainerState, Exit, ObservedContainer, ObservedNetwork, ObservedVolume},
+        hardening::InForce,
+        usage::{Capacity, UsageSample},
+    },
 };
-
-mod world;
-
 use world::is_live;
-pub use world::{Fault, MemoryContainer, World};
+pub use world::{FaultTiming, MemoryContainer, World};
 
 /// The network of containers that are put there by hand.
 pub const NETWORK: &str = "agentpod-net";
 
 /// The memory engine.
 #[derive(Debug)]
-pub struct Memory {
+pub struct MemoryEngine {
     world: Mutex<World>,
     events: broadcast::Sender<EngineEvent>,
 }
 
-impl Default for Memory {
+impl Default for MemoryEngine {
     fn default() -> Self {
         Self { world: Mutex::default(), events: broadcast::channel(1024).0 }
     }
 }
 
-impl Memory {
+impl MemoryEngine {
     /// Looks at, or changes, everything by hand.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Faults for the coming changing calls, one each; `None` lets a call pass.
-    pub fn inject(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+    pub fn inject(&self, faults: impl IntoIterator<Item = Option<FaultTiming>>) {
         self.world().faults = faults.into_iter().collect();
     }
 
@@ -69,7 +70,7 @@ impl Memory {
 
     /// Puts a container there, on [`NETWORK`], as if an earlier AgentPod had made it.
     pub fn place(&self, pod: &PodId, digest: &Digest, volume: &str, state: ContainerState) -> String {
-        let name = crate::core::desired::container_name(pod, digest);
+        let name = crate::core::declare::desired::container_name(pod, digest);
         let mut world = self.world();
         world.made += 1;
         let order = world.made;
@@ -102,7 +103,7 @@ impl Memory {
     fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
         let mut world = self.look()?;
         let fault = world.faults.pop_front().flatten();
-        if fault == Some(Fault::Before) {
+        if fault == Some(FaultTiming::Before) {
             return Err(EngineError::Other(format!("injected before: {what}")));
         }
         if world.refused.contains(&what) {
@@ -113,26 +114,26 @@ impl Memory {
         world.writes.push(what.clone());
         world.watch_volumes();
         match fault {
-            Some(Fault::After) => Err(EngineError::Other(format!("injected after: {what}"))),
+            Some(FaultTiming::After) => Err(EngineError::Other(format!("injected after: {what}"))),
             _ => Ok(answer),
         }
     }
 }
 
 #[async_trait]
-impl Engine for Memory {
+impl Engine for MemoryEngine {
     async fn info(&self) -> Result<EngineInfo> {
         Ok(EngineInfo { version: "memory".into(), api: "1.41".into() })
     }
 
-    async fn observe(&self) -> Result<Vec<Sighting>> {
+    async fn observe(&self) -> Result<Vec<ObservedContainer>> {
         let mut world = self.look()?;
         world.lists += 1;
-        let mut sightings: Vec<(u64, Sighting)> = Vec::with_capacity(world.containers.len());
+        let mut observed: Vec<(u64, ObservedContainer)> = Vec::with_capacity(world.containers.len());
         for (name, container) in &world.containers {
-            sightings.push((
+            observed.push((
                 container.order,
-                Sighting {
+                ObservedContainer {
                     name: name.clone(),
                     id: format!("{:064}", container.order),
                     pod: container.pod.clone(),
@@ -151,8 +152,8 @@ impl Engine for Memory {
                 },
             ));
         }
-        sightings.sort_by_key(|(order, _)| *order);
-        Ok(sightings.into_iter().map(|(_, sighting)| sighting).collect())
+        observed.sort_by_key(|(order, _)| *order);
+        Ok(observed.into_iter().map(|(_, observed)| observed).collect())
     }
 
     async fn ensure_image(&self, image: &str, _: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
@@ -280,16 +281,16 @@ impl Engine for Memory {
         }
     }
 
-    async fn volumes(&self) -> Result<Vec<VolumeSighting>> {
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>> {
         let world = self.look()?;
         let ours = world.volumes.iter().filter(|(_, labels)| labels.contains_key(labels::INSTANCE));
-        let sighting = |(name, labels): (&String, &BTreeMap<String, String>)| VolumeSighting {
+        let observed = |(name, labels): (&String, &BTreeMap<String, String>)| ObservedVolume {
             name: name.clone(),
             pod: labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key)),
             created_at: None,
             in_use: world.has_volume(name),
         };
-        Ok(ours.map(sighting).collect())
+        Ok(ours.map(observed).collect())
     }
 
     async fn remove_volume(&self, name: &str) -> Result<()> {
@@ -307,9 +308,9 @@ impl Engine for Memory {
         }
     }
 
-    async fn networks(&self) -> Result<Vec<NetworkSighting>> {
-        let sighting = |name: &String| NetworkSighting { name: name.clone(), created_at: None };
-        Ok(self.look()?.networks.iter().map(sighting).collect())
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>> {
+        let observed = |name: &String| ObservedNetwork { name: name.clone(), created_at: None };
+        Ok(self.look()?.networks.iter().map(observed).collect())
     }
 
     async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecAnswer> {
@@ -323,7 +324,7 @@ impl Engine for Memory {
         Ok(futures_util::stream::iter(lines.into_iter().skip(first).map(line)).boxed())
     }
 
-    async fn stats(&self, container: &str) -> Result<Reading> {
+    async fn stats(&self, container: &str) -> Result<UsageSample> {
         let world = self.look()?;
         let reading = world.readings.get(container).copied();
         reading.ok_or_else(|| EngineError::NotFound(format!("there is no container {container}")))

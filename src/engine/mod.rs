@@ -13,10 +13,12 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::core::{
-    actual::{NetworkSighting, Sighting, VolumeSighting},
-    desired::{ContainerSpec, RenderedFile},
+    declare::desired::{ContainerSpec, RenderedFile},
     names::PodId,
-    usage::{Capacity, Reading},
+    observe::{
+        actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
+        usage::{Capacity, UsageSample},
+    },
 };
 
 /// What to do about a failed call. Each holds a whole sentence: what was being done, what went wrong.
@@ -153,7 +155,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Every container with our instance's label, whatever its state, in order of creation.
     /// One list call; a closer look only at what is new, changed or not plainly running, and now and then at the others.
-    async fn observe(&self) -> Result<Vec<Sighting>>;
+    async fn observe(&self) -> Result<Vec<ObservedContainer>>;
 
     /// Makes sure the image is there, pulling it if not. `progress` is called now and then during a pull.
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()>;
@@ -184,14 +186,14 @@ pub trait Engine: Send + Sync + 'static {
     async fn remove(&self, container: &str) -> Result<()>;
 
     /// Every volume with our instance's label, those without a name of their own included, by name.
-    async fn volumes(&self) -> Result<Vec<VolumeSighting>>;
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>>;
 
     /// Deletes a volume and what is in it, for good. One of another owner is [`EngineError::NameTaken`], one that a
     /// container still has is [`EngineError::Refused`].
     async fn remove_volume(&self, name: &str) -> Result<()>;
 
     /// Every network with our instance's label, by name.
-    async fn networks(&self) -> Result<Vec<NetworkSighting>>;
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>>;
 
     /// Runs a command in a running container and waits for its end, at most `timeout`.
     async fn exec(&self, container: &str, command: &[String], timeout: std::time::Duration) -> Result<ExecAnswer>;
@@ -200,7 +202,7 @@ pub trait Engine: Send + Sync + 'static {
     async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>>;
 
     /// What a running container uses at this moment.
-    async fn stats(&self, container: &str) -> Result<Reading>;
+    async fn stats(&self, container: &str) -> Result<UsageSample>;
 
     /// Bytes in a volume; `None` if that cannot be told, or only at too great a cost.
     async fn volume_size(&self, name: &str) -> Result<Option<u64>>;
@@ -213,6 +215,6 @@ pub trait Engine: Send + Sync + 'static {
 }
 
 /// Where the proxy and our own probes reach a container.
-pub fn address(sighting: &Sighting, network: &str) -> Option<IpAddr> {
-    sighting.addresses.get(network).or_else(|| sighting.addresses.values().next()).copied()
+pub fn address(container: &ObservedContainer, network: &str) -> Option<IpAddr> {
+    container.addresses.get(network).or_else(|| container.addresses.values().next()).copied()
 }

@@ -10,10 +10,10 @@ use tracing::{info, warn};
 use crate::{
     core::{
         access::Person,
-        edit::NewPod,
+        decide::request::{Request, RequestSpec},
+        declare::edit::NewPod,
         names::PodId,
         problem::Problem,
-        request::{Request, What},
         site::Site,
     },
     source::{AdapterFolders, Added, Edit, NotAdded, Source},
@@ -74,9 +74,9 @@ impl Edits {
     async fn tell(&self, person: &Person, id: &PodId, added: &Added, now: OffsetDateTime) {
         let message = format!("{} added it to the source: {}", person.name, added.place());
         info!(pod = %id, "{message}");
-        let told = self.store.record(&Event::of_pod(id, Event::EDITED, message), now).await;
-        let sync = Request { what: What::Sync, actor: person.name.clone() };
-        for error in [told.err(), self.store.ask(&sync, now).await.err()].into_iter().flatten() {
+        let alerts = self.store.record(&Event::of_pod(id, Event::EDITED, message), now).await;
+        let sync = Request { what: RequestSpec::Sync, actor: person.name.clone() };
+        for error in [alerts.err(), self.store.ask(&sync, now).await.err()].into_iter().flatten() {
             warn!(code = error.code(), "what was added to the source could not be told: {error}");
         }
     }

@@ -8,12 +8,14 @@ use std::{
 
 use crate::{
     core::{
-        adapter::{AdapterFiles, Adapters},
-        desired::{self, Desired, KnownPod},
-        manifest::Manifests,
+        declare::{
+            adapter::{AdapterFiles, Adapters},
+            desired::{self, Desired, PodIdentity},
+            manifest::Manifests,
+            revision::{self, ValidRevision},
+        },
         names::PodId,
         problem::Problem,
-        revision::{self, Sound},
         secret::{Fingerprints, SecretRef},
         site::Site,
     },
@@ -23,14 +25,14 @@ use crate::{
 
 /// What was read: the manifests and the adapters of one moment, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct SourceReading {
     /// The manifests.
     pub snapshot: Snapshot,
     /// The adapters and templates.
     pub adapters: AdapterFiles,
 }
 
-impl Reading {
+impl SourceReading {
     /// The same, as the store takes it.
     pub fn fetched(&self) -> Fetched<'_> {
         let Snapshot { revision, origin, files, commit } = &self.snapshot;
@@ -40,9 +42,9 @@ impl Reading {
 
 /// Why the newest revision is not in force.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
+pub struct RefusedRevision {
     /// What was read, if the source and the adapters could be read at all.
-    pub reading: Option<Arc<Reading>>,
+    pub reading: Option<Arc<SourceReading>>,
     /// Everything that is wrong with it.
     pub problems: Vec<Problem>,
 }
@@ -52,20 +54,20 @@ pub struct Inputs {
     source: Source,
     folders: AdapterFolders,
     site: Site,
-    in_force: Option<Fresh>,
-    built: Option<Built>,
+    in_force: Option<NewRevision>,
+    built: Option<BuiltState>,
 }
 
-struct Built {
-    from: (String, String, Fingerprints, BTreeMap<PodId, KnownPod>),
+struct BuiltState {
+    from: (String, String, Fingerprints, BTreeMap<PodId, PodIdentity>),
     desired: Arc<Desired>,
 }
 
 /// A revision that builds whole, before anybody decided to accept it.
 #[derive(Clone)]
-pub struct Fresh {
+pub struct NewRevision {
     /// What it was built from.
-    pub reading: Arc<Reading>,
+    pub reading: Arc<SourceReading>,
     adapters_revision: String,
     manifests: Arc<Manifests>,
     adapters: Arc<Adapters>,
@@ -113,63 +115,66 @@ impl Inputs {
     }
 
     /// Whether a revision, down to where it came from, is the one in force.
-    pub fn is_in_force(&self, fresh: &Fresh) -> bool {
+    pub fn is_in_force(&self, fresh: &NewRevision) -> bool {
         self.in_force.as_ref().is_some_and(|in_force| in_force.reading == fresh.reading)
     }
 
     /// Reads the source and the adapters whole, or says everything that is wrong with them.
-    pub async fn read(&self) -> Result<Fresh, Refused> {
+    pub async fn read(&self) -> Result<NewRevision, RefusedRevision> {
         match (self.source.read().await, self.folders.read().await) {
-            (Ok(snapshot), Ok(adapters)) => self.judge(Reading { snapshot, adapters: adapters.files }),
+            (Ok(snapshot), Ok(adapters)) => self.judge(SourceReading { snapshot, adapters: adapters.files }),
             (snapshot, adapters) => {
                 let (source, folders) = (snapshot.err(), adapters.err());
                 let problems = [&source, &folders].into_iter().flatten().flat_map(SourceError::problems).collect();
-                Err(Refused { reading: None, problems })
+                Err(RefusedRevision { reading: None, problems })
             }
         }
     }
 
     /// Parses and builds everything, or says everything that is wrong. What is in force already is not built again.
-    fn judge(&self, reading: Reading) -> Result<Fresh, Refused> {
+    fn judge(&self, reading: SourceReading) -> Result<NewRevision, RefusedRevision> {
         let adapters_revision = reading.adapters.digest().as_str().to_owned();
         let reading = Arc::new(reading);
         if let Some(in_force) = &self.in_force
             && in_force.reading.snapshot.revision == reading.snapshot.revision
             && in_force.adapters_revision == adapters_revision
         {
-            return Ok(Fresh { reading, ..in_force.clone() });
+            return Ok(NewRevision { reading, ..in_force.clone() });
         }
         let Snapshot { origin, .. } = &reading.snapshot;
         match revision::judge(origin, reading.snapshot.texts(), &reading.adapters, &self.site) {
-            Ok(Sound { manifests, adapters }) => {
-                Ok(Fresh { reading, adapters_revision, manifests: Arc::new(manifests), adapters: Arc::new(adapters) })
-            }
-            Err(problems) => Err(Refused { reading: Some(reading), problems }),
+            Ok(ValidRevision { manifests, adapters }) => Ok(NewRevision {
+                reading,
+                adapters_revision,
+                manifests: Arc::new(manifests),
+                adapters: Arc::new(adapters),
+            }),
+            Err(problems) => Err(RefusedRevision { reading: Some(reading), problems }),
         }
     }
 
     /// Puts the revision that the store kept in force, with the adapters it was accepted with: for a start without a
     /// source, or with a broken one. What another version of AgentPod kept may not build any more; then the adapters in
     /// the folders are tried with its manifests.
-    pub async fn restore(&mut self, kept: Revision) -> Result<(), Refused> {
+    pub async fn restore(&mut self, kept: Revision) -> Result<(), RefusedRevision> {
         let Revision { hash, files, origin, commit, adapters, .. } = kept;
         let snapshot = Snapshot { revision: hash, origin, files, commit };
-        let as_it_was = adapters.map(|adapters| self.judge(Reading { snapshot: snapshot.clone(), adapters }));
+        let as_it_was = adapters.map(|adapters| self.judge(SourceReading { snapshot: snapshot.clone(), adapters }));
         let fresh = match (as_it_was, self.folders.read().await) {
             (Some(Ok(fresh)), _) => fresh,
             (was, Ok(folders)) => {
-                let now = self.judge(Reading { snapshot, adapters: folders.files });
+                let now = self.judge(SourceReading { snapshot, adapters: folders.files });
                 now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
             }
             (Some(Err(refused)), Err(_)) => return Err(refused),
-            (None, Err(error)) => return Err(Refused { reading: None, problems: error.problems() }),
+            (None, Err(error)) => return Err(RefusedRevision { reading: None, problems: error.problems() }),
         };
         self.accept(fresh);
         Ok(())
     }
 
     /// Puts a revision in force. Answers whether anything that is declared is different from before.
-    pub fn accept(&mut self, fresh: Fresh) -> bool {
+    pub fn accept(&mut self, fresh: NewRevision) -> bool {
         let same = self.revision() == Some(&fresh.reading.snapshot.revision)
             && self.in_force.as_ref().is_some_and(|before| before.adapters_revision == fresh.adapters_revision);
         self.in_force = Some(fresh);
@@ -178,7 +183,7 @@ impl Inputs {
 
     /// Every place a secret of the revision in force stands.
     pub fn secret_references(&self) -> BTreeSet<SecretRef> {
-        let Some(Fresh { manifests, .. }) = &self.in_force else { return BTreeSet::new() };
+        let Some(NewRevision { manifests, .. }) = &self.in_force else { return BTreeSet::new() };
         let of_pods = manifests.pods.values().flat_map(|pod| pod.value.spec.secrets.values());
         let of_defaults = manifests
             .defaults
@@ -190,22 +195,25 @@ impl Inputs {
     /// What should be, or `None` while nothing is in force. Built only when something it depends on has changed.
     pub fn desired(
         &mut self,
-        known: &BTreeMap<PodId, KnownPod>,
+        identities: &BTreeMap<PodId, PodIdentity>,
         fingerprints: &Fingerprints,
-    ) -> Result<Option<Arc<Desired>>, Refused> {
-        let Some(Fresh { reading, adapters_revision, manifests, adapters }) = &self.in_force else { return Ok(None) };
-        let declared_known: BTreeMap<_, _> = known
+    ) -> Result<Option<Arc<Desired>>, RefusedRevision> {
+        let Some(NewRevision { reading, adapters_revision, manifests, adapters }) = &self.in_force else {
+            return Ok(None);
+        };
+        let declared_known: BTreeMap<_, _> = identities
             .iter()
             .filter(|(id, _)| manifests.pods.contains_key(*id))
-            .map(|(id, known)| (id.clone(), known.clone()))
+            .map(|(id, identities)| (id.clone(), identities.clone()))
             .collect();
         let from = (reading.snapshot.revision.clone(), adapters_revision.clone(), fingerprints.clone(), declared_known);
         if let Some(built) = self.built.as_ref().filter(|built| built.from == from) {
             return Ok(Some(built.desired.clone()));
         }
-        let refused = |problems| Refused { reading: Some(reading.clone()), problems };
-        let desired = Arc::new(desired::build(manifests, adapters, &self.site, known, fingerprints).map_err(refused)?);
-        self.built = Some(Built { from, desired: desired.clone() });
+        let refused = |problems| RefusedRevision { reading: Some(reading.clone()), problems };
+        let desired =
+            Arc::new(desired::build(manifests, adapters, &self.site, identities, fingerprints).map_err(refused)?);
+        self.built = Some(BuiltState { from, desired: desired.clone() });
         Ok(Some(desired))
     }
 }

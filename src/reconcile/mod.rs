@@ -1,42 +1,39 @@
-//! The reconciler: looks, plans, has the steps carried out, and writes down what came of it. Decisions are made in
-//! `core::plan` and nowhere in here.
+//! The reconciler: observes, plans, carries out the steps, and reports. Decisions are made in `core::decide` and nowhere
+//! in here.
+//!
+//! | where | what it does |
+//! | --- | --- |
+//! | `reconciler` | the state that lives between rounds |
+//! | `run` | the loop: waits until something wakes it, then makes a round |
+//! | `round` | one round, from reading the source to publishing the status |
+//! | `inputs` | reads manifests and adapters, and builds the desired state |
+//! | `requests`, `edits` | what people ask for: restarts, pauses, approvals; adding a file to the source |
+//! | `observe/` | what wakes it, and what it measures |
+//! | `act/` | carrying out a plan |
+//! | `report/` | what is written down and shown |
 //!
 //! One task owns all state and makes one round at a time; steps, probes and log reading run in tasks of their own and
-//! report back by message. Whatever wakes it — a saved file, an ended container, a tick, a person — leads to the same
-//! round, which looks at everything again: a trigger wakes, it does not inform.
+//! report back by message. A saved file, an ended container, a tick or a person all lead to the same round, which
+//! observes everything again: a trigger wakes it, but carries no information.
 
-mod conditions;
+pub mod act;
+mod daemon_status;
 mod edits;
-pub mod execute;
-mod fetches;
-mod handed;
 mod inputs;
-mod journal;
-mod judge;
-pub mod leavings;
-mod logs;
-mod notes;
-mod orders;
-mod probe;
+mod observe;
 mod reconciler;
-mod record;
-mod redact;
+mod report;
 mod requests;
 mod round;
 mod run;
-mod shown;
-mod tally;
-mod told;
-mod triggers;
-mod usage;
-mod watchdog;
 
+pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
 pub use edits::{Edits, NotTaken};
-pub use inputs::{Inputs, Reading, Refused};
-pub use journal::EVENTS_KEPT;
-pub use logs::{CleanLine, Logs, NoLog};
-pub use probe::{ask, get};
-pub use reconciler::{Overview, Parts, PodView, Reconciler, Role, SourceView};
+pub use inputs::{Inputs, RefusedRevision, SourceReading};
+pub use observe::probe::{ask, get};
+pub use observe::usage::UsageMeter;
+pub use reconciler::{Parts, Reconciler};
+pub use report::journal::EVENTS_KEPT;
+pub use report::logs::{CleanLine, LogReader, NoLog};
+pub use report::metrics::Metrics;
 pub use run::{Ending, Mode};
-pub use tally::Tally;
-pub use usage::Meter;

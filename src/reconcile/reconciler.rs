@@ -1,12 +1,11 @@
 //! The reconciler's state: everything one AgentPod knows while it runs. Owned by one task, so there are no locks; what
-//! others may see of it is published as an [`Overview`].
+//! others may see of it is published as a [`DaemonStatus`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -14,28 +13,29 @@ use tokio::{
 };
 
 use super::{
-    Inputs, Refused, conditions::Conditions, handed::Handed, journal::Journal, probe::Prober, shown::Shown,
-    tally::Tally, told::Told, triggers::Report, watchdog::Watchdog,
+    DaemonRole, DaemonStatus, Inputs, PodView, RefusedRevision, SourceView,
+    act::secrets_in_use::SecretsInUse,
+    observe::{probe::Prober, triggers::Report, watchdog::Watchdog},
+    report::{alerts::Alerts, conditions::Conditions, journal::Journal, metrics::Metrics, plan_log::PlanLog},
 };
 use crate::{
     core::{
-        actual::Actual,
-        commit::Commit,
-        condition::Condition,
-        crash::CrashWatch,
-        desired::{Desired, KnownPod},
+        decide::{
+            plan::{Plan, PodState, RemovalLimit, Step},
+            request::OpenRequest,
+        },
+        declare::desired::{Desired, PodIdentity},
         names::PodId,
-        plan::{HeldRemovals, Plan, PodCircumstances, RemovalLimit, Step},
-        problem::Problem,
-        request::Open,
+        observe::{actual::Actual, crash::CrashWatch},
+        report::status::Status,
         secret::SecretRef,
         site::Site,
-        status::Status,
     },
     engine::{Engine, NetworkSpec},
+    postgres::EmbeddedPostgres,
     secrets::{self, Reader},
     source::{AdapterFolders, Source},
-    store::{Store, embedded::Embedded},
+    store::Store,
 };
 
 /// Steps of different pods carried out side by side; more only adds latency on one engine.
@@ -50,7 +50,7 @@ pub struct Parts {
     /// The database.
     pub store: Arc<Store>,
     /// The private server behind it, to be started again when it dies.
-    pub embedded: Option<Arc<Embedded>>,
+    pub embedded: Option<Arc<EmbeddedPostgres>>,
     /// Where manifests come from.
     pub source: Source,
     /// Where adapters and templates are.
@@ -71,47 +71,47 @@ pub struct Parts {
 pub struct Reconciler {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
-    pub(super) embedded: Option<Arc<Embedded>>,
+    pub(super) embedded: Option<Arc<EmbeddedPostgres>>,
     pub(super) inputs: Inputs,
     pub(super) network: NetworkSpec,
     pub(super) removal_grace: Duration,
     pub(super) removals: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
-    pub(super) requests: Vec<Open>,
+    pub(super) requests: Vec<OpenRequest>,
     /// Wishes for a look at the source that wait for a fetch.
     pub(super) fetching: BTreeSet<i64>,
     /// Whether the store took the last allowances is not known.
     pub(super) unsure: bool,
     pub(super) journal: Journal,
     /// What is remembered of each pod; the store has what must outlive us.
-    pub(super) remembered: BTreeMap<PodId, PodCircumstances>,
+    pub(super) states: BTreeMap<PodId, PodState>,
     /// Volumes and token versions.
-    pub(super) known: BTreeMap<PodId, KnownPod>,
+    pub(super) identities: BTreeMap<PodId, PodIdentity>,
     /// When those were read, as the store tells time.
-    pub(super) known_stamp: Option<(i64, i64)>,
+    pub(super) identities_stamp: Option<(i64, i64)>,
     pub(super) loaded: bool,
     pub(super) crashes: BTreeMap<PodId, CrashWatch>,
     pub(super) probers: BTreeMap<PodId, Prober>,
-    pub(super) doing: BTreeMap<PodId, Doing>,
+    pub(super) doing: BTreeMap<PodId, WorkInProgress>,
     /// Containers that ran before we looked first: that they are ready is no news.
     pub(super) adopted: BTreeSet<String>,
     /// Containers our own steps stopped or removed lately: what the engine says of these is no news.
     pub(super) touched: BTreeMap<String, OffsetDateTime>,
     /// Which secret values which container holds.
-    pub(super) handed: Handed,
+    pub(super) secrets_in_use: SecretsInUse,
     /// How long it took pods to become ready, until that is told.
     pub(super) became_ready: BTreeMap<PodId, String>,
     pub(super) statuses: BTreeMap<PodId, Status>,
     pub(super) conditions: Conditions,
-    pub(super) shown: Shown,
+    pub(super) plan_log: PlanLog,
     pub(super) reader: Reader,
     pub(super) secrets: BTreeMap<SecretRef, secrets::Value>,
     pub(super) desired: Option<Arc<Desired>>,
     pub(super) actual: Actual,
     pub(super) plan: Plan,
-    pub(super) refused: Option<Refused>,
+    pub(super) refused: Option<RefusedRevision>,
     /// What was told last and is no row of revisions.
-    pub(super) told: Told,
+    pub(super) alerts: Alerts,
     /// What woke us since the last round.
     pub(super) woken: BTreeSet<&'static str>,
     /// The source has to be read in the next round.
@@ -126,7 +126,7 @@ pub struct Reconciler {
     /// When that row was accepted.
     pub(super) accepted_at: Option<OffsetDateTime>,
     pub(super) watchdog: Watchdog,
-    pub(super) tally: Tally,
+    pub(super) metrics: Metrics,
     /// Pods that stand as declared, and whose row says of which revision.
     pub(super) settled: BTreeSet<PodId>,
     /// Everything was as declared in the last round.
@@ -137,142 +137,24 @@ pub struct Reconciler {
     pub(super) side_by_side: Arc<Semaphore>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) inbox: mpsc::UnboundedReceiver<Report>,
-    pub(super) overview: watch::Sender<Overview>,
+    pub(super) overview: watch::Sender<DaemonStatus>,
 }
 
 /// What is being done for a pod right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doing {
+pub struct WorkInProgress {
     /// The step.
     pub step: Step,
     /// Bytes received and in all, during a pull.
     pub pull: Option<(u64, u64)>,
 }
 
-/// What others may see of the reconciler, as of its last round.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Overview {
-    /// Whether this AgentPod acts, or stands by while another one does.
-    pub role: Role,
-    /// Since when.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub role_since: Option<OffsetDateTime>,
-    /// Whose overview this is; empty while another AgentPod leads.
-    pub instance: String,
-    /// How many rounds were made.
-    pub rounds: u64,
-    /// When the last one ended.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub last_round: Option<OffsetDateTime>,
-    /// Where manifests come from, and what became of the newest revision.
-    pub source: SourceView,
-    /// Why the engine cannot be used, if it cannot.
-    pub engine: Option<String>,
-    /// Why the database cannot be used, if it cannot.
-    pub database: Option<String>,
-    /// The removals that are held because they are too many at once, and the hash to approve them by.
-    pub held_removals: Option<HeldRemovals>,
-    /// The pods that steps are under way for, declared or not.
-    pub busy: Vec<PodId>,
-    /// The pods by `tenant/pod`.
-    pub pods: BTreeMap<String, PodView>,
-    /// What was counted since this AgentPod acts.
-    #[serde(skip)]
-    pub tally: Tally,
-}
-
-/// Which of the AgentPods on one database this is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Another one acts, or may; this one takes over when it can.
-    #[default]
-    Standby,
-    /// It makes rounds.
-    Active,
-}
-
-impl Overview {
-    /// Everything that keeps it from doing what it is there for; nothing means ready. What stands by is ready as long as
-    /// it can ask whether to take over.
-    pub fn unready(&self) -> Vec<String> {
-        let mut reasons: Vec<String> = self.database.iter().cloned().collect();
-        if self.role == Role::Standby {
-            return reasons;
-        }
-        if self.rounds == 0 && reasons.is_empty() {
-            return vec!["no round was made yet".into()];
-        }
-        reasons.extend(self.engine.clone());
-        if self.source.accepted.is_none() {
-            let first = self.source.problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
-            reasons.push(format!("no revision is in force{}", first.unwrap_or_default()));
-        }
-        reasons
-    }
-}
-
-/// What became of the newest revision.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct SourceView {
-    /// Where manifests come from.
-    pub origin: String,
-    /// The revision in force.
-    pub accepted: Option<String>,
-    /// When it was accepted.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub accepted_at: Option<OffsetDateTime>,
-    /// The newest commit with its files, where the source keeps commits.
-    pub commit: Option<Commit>,
-    /// Whether everything is as it says.
-    pub applied: bool,
-    /// What is wrong with the newest revision, if it was refused.
-    pub problems: Vec<Problem>,
-    /// The newest revision, if it could be read and was refused.
-    pub refused: Option<String>,
-    /// Its commit, where the source keeps commits.
-    pub refused_commit: Option<Commit>,
-    /// The commit that was fetched last, whatever became of it, where the source keeps commits.
-    pub fetched: Option<Commit>,
-    /// When the source was last read well.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub read_at: Option<OffsetDateTime>,
-    /// When it was last tried, whatever came of it.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub tried_at: Option<OffsetDateTime>,
-    /// Since when it counts as stale: not read for three intervals.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub stale_since: Option<OffsetDateTime>,
-    /// Why it could not be read last.
-    pub unread: Option<String>,
-}
-
-/// What others may see of a pod.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PodView {
-    /// Its status.
-    #[serde(flatten)]
-    pub status: Status,
-    /// What else is true of it, or is not.
-    pub conditions: Vec<Condition>,
-    /// Where it answers.
-    pub url: Option<String>,
-    /// The kind of agent.
-    pub adapter: Option<String>,
-    /// What is being done for it right now.
-    pub doing: Option<String>,
-    /// Bytes received and in all, during a pull.
-    pub pull: Option<(u64, u64)>,
-    /// Whether nothing is left to do or to wait for.
-    pub settled: bool,
-}
-
 impl Reconciler {
     /// A reconciler that has not looked at anything yet, and the place to see what it sees.
-    pub fn new(parts: Parts) -> (Self, watch::Receiver<Overview>) {
+    pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
         let Parts { engine, store, embedded, source, folders, site, network, removal_grace, removals, secrets } = parts;
         let (reports, inbox) = mpsc::unbounded_channel();
-        let (overview, view) = watch::channel(Overview::default());
+        let (overview, view) = watch::channel(DaemonStatus::default());
         let reconciler = Self {
             engine,
             journal: Journal::new(store.clone()),
@@ -285,20 +167,20 @@ impl Reconciler {
             requests: Vec::new(),
             fetching: BTreeSet::new(),
             unsure: false,
-            remembered: BTreeMap::new(),
-            known: BTreeMap::new(),
-            known_stamp: None,
+            states: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            identities_stamp: None,
             loaded: false,
             crashes: BTreeMap::new(),
             probers: BTreeMap::new(),
             doing: BTreeMap::new(),
             adopted: BTreeSet::new(),
             touched: BTreeMap::new(),
-            handed: Handed::default(),
+            secrets_in_use: SecretsInUse::default(),
             became_ready: BTreeMap::new(),
             statuses: BTreeMap::new(),
             conditions: Conditions::default(),
-            shown: None,
+            plan_log: None,
             reader: secrets,
             secrets: BTreeMap::new(),
             desired: None,
@@ -313,8 +195,8 @@ impl Reconciler {
             revision_row: None,
             accepted_at: None,
             watchdog: Watchdog::default(),
-            told: Told::default(),
-            tally: Tally::default(),
+            alerts: Alerts::default(),
+            metrics: Metrics::default(),
             settled: BTreeSet::new(),
             applied: false,
             began: OffsetDateTime::now_utc(),
@@ -345,24 +227,24 @@ impl Reconciler {
     /// Publishes what others may see.
     pub(super) fn publish(&self) {
         let pods = self.statuses.iter().map(|(id, status)| {
-            let wish = self.desired.as_ref().and_then(|desired| desired.pods.get(id));
+            let desired_pod = self.desired.as_ref().and_then(|desired| desired.pods.get(id));
             let doing = self.doing.get(id);
             let view = PodView {
                 status: status.clone(),
                 conditions: self.conditions.now.get(id).cloned().unwrap_or_default(),
-                url: wish.map(|wish| wish.url.clone()),
-                adapter: wish.map(|wish| wish.declared.adapter.metadata.name.to_string()),
+                url: desired_pod.map(|desired_pod| desired_pod.url.clone()),
+                adapter: desired_pod.map(|desired_pod| desired_pod.declared.adapter.metadata.name.to_string()),
                 doing: doing.map(|doing| doing.step.to_string()),
                 pull: doing.and_then(|doing| doing.pull),
-                settled: matches!(self.plan.pods.get(id), Some(crate::core::plan::Decision::Settled)),
+                settled: matches!(self.plan.pods.get(id), Some(crate::core::decide::plan::Decision::Settled)),
             };
             (id.to_string(), view)
         });
         let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
         let refused = refused.map(|reading| &reading.snapshot);
         let health = self.inputs.health();
-        self.overview.send_replace(Overview {
-            role: Role::Active,
+        self.overview.send_replace(DaemonStatus {
+            role: DaemonRole::Active,
             role_since: Some(self.began),
             instance: self.inputs.site().instance.to_string(),
             rounds: self.rounds,
@@ -384,13 +266,13 @@ impl Reconciler {
             },
             engine: match &self.actual {
                 Actual::Unknown(why) => Some(why.clone()),
-                Actual::Seen(_) => None,
+                Actual::Observed(_) => None,
             },
             database: self.database.clone(),
             held_removals: self.plan.held_removals.clone(),
-            busy: self.remembered.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
+            busy: self.states.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id.clone()).collect(),
             pods: pods.collect(),
-            tally: self.tally.clone(),
+            metrics: self.metrics.clone(),
         });
     }
 }

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Reconciler, Refused, triggers::Report};
+use super::{Reconciler, RefusedRevision, observe::triggers::Report};
 use crate::{
     core::{
+        decide::{
+            plan::Allowance,
+            request::{EndedRequest, OpenRequest, RequestSpec},
+        },
         names::PodId,
-        plan::Allowance,
-        request::{Ended, Open, What},
     },
     source::{Git, Source},
     store::StoreError,
@@ -21,18 +23,18 @@ impl Reconciler {
     /// Reads what is open. A wish for a look at the source is one for this round, or for a fetch beside the rounds.
     pub(super) async fn take_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.unsure {
-            for (id, stored) in self.store.circumstances().await? {
-                self.remembered.entry(id).or_default().removal_allowed = stored.removal_allowed;
+            for (id, stored) in self.store.pod_states().await? {
+                self.states.entry(id).or_default().removal_allowed = stored.removal_allowed;
             }
             self.unsure = false;
         }
         let requests = self.store.open_requests().await?;
-        let is_new = |open: &&Open| !self.requests.iter().any(|known| known.id == open.id);
+        let is_new = |open: &&OpenRequest| !self.requests.iter().any(|identities| identities.id == open.id);
         let news: Vec<i64> = requests.iter().filter(is_new).map(|open| open.id).collect();
         if !news.is_empty() {
             self.store.take_requests(&news, now).await?;
         }
-        let is_sync = |open: &&Open| open.request.what == What::Sync;
+        let is_sync = |open: &&OpenRequest| open.request.what == RequestSpec::Sync;
         let syncs: BTreeSet<i64> = requests.iter().filter(is_new).filter(is_sync).map(|open| open.id).collect();
         if let (Source::Git(git), false) = (self.inputs.source(), syncs.is_empty()) {
             self.fetch_for(git.clone(), syncs);
@@ -54,8 +56,8 @@ impl Reconciler {
 
     /// The source was read: whoever asked for that is told what came of it.
     pub(super) async fn answer_syncs(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let answer = |open: &Open| match (&self.refused, self.inputs.revision()) {
-            (Some(Refused { problems, .. }), _) => {
+        let answer = |open: &OpenRequest| match (&self.refused, self.inputs.revision()) {
+            (Some(RefusedRevision { problems, .. }), _) => {
                 let first = problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
                 open.refused(format!("the newest revision is refused{}", first.unwrap_or_default()))
             }
@@ -64,8 +66,8 @@ impl Reconciler {
                 open.done(format!("it was read; revision {revision} is in force"))
             }
         };
-        let is_due = |open: &&Open| open.request.what == What::Sync && !self.fetching.contains(&open.id);
-        let ended: Vec<Ended> = self.requests.iter().filter(is_due).map(answer).collect();
+        let is_due = |open: &&OpenRequest| open.request.what == RequestSpec::Sync && !self.fetching.contains(&open.id);
+        let ended: Vec<EndedRequest> = self.requests.iter().filter(is_due).map(answer).collect();
         self.end_requests(&ended, &BTreeMap::new(), now).await
     }
 
@@ -74,14 +76,14 @@ impl Reconciler {
         let (ended, allowed) = (self.plan.ended.clone(), self.plan.allowed.clone());
         self.end_requests(&ended, &allowed, now).await?;
         for (id, allowance) in allowed {
-            self.remembered.entry(id).or_default().removal_allowed = Some(allowance);
+            self.states.entry(id).or_default().removal_allowed = Some(allowance);
         }
         Ok(())
     }
 
     async fn end_requests(
         &mut self,
-        ended: &[Ended],
+        ended: &[EndedRequest],
         allowed: &BTreeMap<PodId, Allowance>,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {

@@ -10,24 +10,28 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Reconciler, Refused};
+use super::{Reconciler, RefusedRevision};
 use crate::{
     core::{
-        actual::{Actual, Sighting},
-        crash::CrashWatch,
-        desired::Desired,
+        decide::{
+            plan::{Decision, FleetState, Hold, Plan, plan},
+            request::pause_of,
+        },
+        declare::desired::Desired,
         names::PodId,
-        plan::{Circumstances, Decision, Hold, Plan, plan},
-        request::pause_of,
+        observe::{
+            actual::{Actual, ObservedContainer},
+            crash::CrashWatch,
+        },
+        report::status,
         secret::Fingerprints,
-        status::{self},
     },
     secrets,
     store::StoreError,
 };
 
 /// The first problem, with its place, for a line in the log.
-fn first_of(refused: &Refused) -> String {
+fn first_of(refused: &RefusedRevision) -> String {
     refused.problems.first().map(ToString::to_string).unwrap_or_default()
 }
 
@@ -47,20 +51,20 @@ impl Reconciler {
         }
         self.watch_source(now).await?;
         self.build(now).await?;
-        self.journal.flush(&self.remembered).await?;
+        self.journal.flush(&self.states).await?;
         self.observe(now).await;
         self.learn_values().await?;
         if let Some(desired) = self.desired.clone() {
             self.decide(&desired, now);
             self.settle_requests(now).await?;
             self.show_plans(now).await?;
-            self.hand_out(&desired, now).await?;
+            self.dispatch(&desired, now).await?;
         }
         self.judge(now);
         self.judge_conditions();
-        let whole = self.desired.is_some() && matches!(self.actual, Actual::Seen(_));
+        let whole = self.desired.is_some() && matches!(self.actual, Actual::Observed(_));
         self.keep_conditions(whole, now).await?;
-        self.journal.flush(&self.remembered).await?;
+        self.journal.flush(&self.states).await?;
         self.journal.statuses(&self.statuses, whole, now).await?;
         self.journal.restarts(self.restarts(), now).await?;
         self.journal.prune(now).await?;
@@ -74,7 +78,7 @@ impl Reconciler {
     }
 
     /// A round without its consequences: what `agentpod plan` shows. Nothing is written anywhere.
-    pub async fn preview(&mut self) -> Result<Result<(Plan, Arc<Desired>), Refused>, StoreError> {
+    pub async fn preview(&mut self) -> Result<Result<(Plan, Arc<Desired>), RefusedRevision>, StoreError> {
         let now = OffsetDateTime::now_utc();
         self.load().await?;
         let fresh = match self.inputs.read().await {
@@ -84,32 +88,32 @@ impl Reconciler {
         self.inputs.accept(fresh);
         let desired = match self.resolve() {
             Ok(Some(desired)) => desired,
-            Ok(None) => return Ok(Err(Refused { reading: None, problems: Vec::new() })),
+            Ok(None) => return Ok(Err(RefusedRevision { reading: None, problems: Vec::new() })),
             Err(refused) => return Ok(Err(refused)),
         };
         self.observe(now).await;
         self.requests = self.store.open_requests().await?;
         self.tidy(&desired, now);
-        let circumstances = self.circumstances(now);
-        Ok(Ok((plan(&desired, &self.actual, &circumstances), desired)))
+        let states = self.states(now);
+        Ok(Ok((plan(&desired, &self.actual, &states), desired)))
     }
 
     async fn load(&mut self) -> Result<(), StoreError> {
         // Somebody may have asked for a new token meanwhile.
-        let stamp = self.store.known_stamp().await?;
-        if self.known_stamp != Some(stamp) {
-            self.known = self.store.known().await?;
-            self.known_stamp = Some(stamp);
+        let stamp = self.store.identities_stamp().await?;
+        if self.identities_stamp != Some(stamp) {
+            self.identities = self.store.identities().await?;
+            self.identities_stamp = Some(stamp);
         }
         if self.loaded {
             return Ok(());
         }
-        self.remembered = self.store.circumstances().await?;
-        self.journal.loaded(&self.remembered, &self.store.statuses().await?);
+        self.states = self.store.pod_states().await?;
+        self.journal.loaded(&self.states, &self.store.statuses().await?);
         if let Some(kept) = self.store.source_state().await?.filter(|kept| kept.origin == self.inputs.origin()) {
             self.watchdog.loaded(&kept);
         }
-        self.told.refused = self.store.source_refused().await?.map(|row| row.event.message);
+        self.alerts.refused = self.store.source_refused().await?.map(|row| row.event.message);
         self.loaded = true;
         Ok(())
     }
@@ -141,7 +145,7 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn refuse(&mut self, refused: Refused, now: OffsetDateTime) -> Result<(), StoreError> {
+    async fn refuse(&mut self, refused: RefusedRevision, now: OffsetDateTime) -> Result<(), StoreError> {
         let is_news = self.refused.as_ref() != Some(&refused);
         if is_news {
             if let Some(reading) = &refused.reading {
@@ -180,13 +184,13 @@ impl Reconciler {
     }
 
     /// Reads the secrets and builds what should be.
-    fn resolve(&mut self) -> Result<Option<Arc<Desired>>, Refused> {
+    fn resolve(&mut self) -> Result<Option<Arc<Desired>>, RefusedRevision> {
         self.secrets = self.reader.read(self.inputs.secret_references());
         let fingerprint =
             |value: &secrets::Value| value.as_ref().map(|value| self.store.fingerprint(value)).map_err(Clone::clone);
         let fingerprints: Fingerprints =
             self.secrets.iter().map(|(reference, value)| (reference.clone(), fingerprint(value))).collect();
-        self.inputs.desired(&self.known, &fingerprints)
+        self.inputs.desired(&self.identities, &fingerprints)
     }
 
     async fn build(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
@@ -204,9 +208,9 @@ impl Reconciler {
                 self.settled.remove(id);
             }
             if !(outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty()) {
-                self.known = self.store.known().await?;
-                for (id, stored) in self.store.circumstances().await? {
-                    let pod = self.remembered.entry(id).or_default();
+                self.identities = self.store.identities().await?;
+                for (id, stored) in self.store.pod_states().await? {
+                    let pod = self.states.entry(id).or_default();
                     pod.undeclared_since = stored.undeclared_since;
                     (pod.removal_allowed, pod.subdomain) = (stored.removal_allowed, stored.subdomain);
                 }
@@ -218,20 +222,20 @@ impl Reconciler {
     }
 
     async fn observe(&mut self, now: OffsetDateTime) {
-        let before = matches!(self.actual, Actual::Seen(_));
+        let before = matches!(self.actual, Actual::Observed(_));
         self.actual = match self.engine.observe().await {
-            Ok(sightings) => {
+            Ok(observed) => {
                 if !before && self.rounds > 0 {
                     info!("the container engine answers again");
                 }
-                let mut seen: BTreeMap<PodId, Vec<Sighting>> = BTreeMap::new();
-                for sighting in sightings {
-                    if self.rounds == 0 && sighting.is_live() {
-                        self.adopted.insert(sighting.name.clone());
+                let mut seen: BTreeMap<PodId, Vec<ObservedContainer>> = BTreeMap::new();
+                for container in observed {
+                    if self.rounds == 0 && container.is_live() {
+                        self.adopted.insert(container.name.clone());
                     }
-                    seen.entry(sighting.pod.clone()).or_default().push(sighting);
+                    seen.entry(container.pod.clone()).or_default().push(container);
                 }
-                Actual::Seen(seen)
+                Actual::Observed(seen)
             }
             Err(error) => {
                 if before || self.rounds == 0 {
@@ -244,7 +248,7 @@ impl Reconciler {
     }
 
     fn watch_crashes(&mut self, now: OffsetDateTime) {
-        let Actual::Seen(seen) = &self.actual else { return };
+        let Actual::Observed(seen) = &self.actual else { return };
         for (id, containers) in seen {
             let Some(container) = status::standing(containers) else { continue };
             let crash = self
@@ -256,51 +260,51 @@ impl Reconciler {
             } else {
                 *crash = CrashWatch::new(&container.name, container.restarts, now);
             }
-            self.remembered.entry(id.clone()).or_default().looping = crash.is_looping().then(|| container.name.clone());
+            self.states.entry(id.clone()).or_default().looping = crash.is_looping().then(|| container.name.clone());
         }
     }
 
     fn restarts(&self) -> BTreeMap<PodId, u32> {
-        let Actual::Seen(seen) = &self.actual else { return BTreeMap::new() };
+        let Actual::Observed(seen) = &self.actual else { return BTreeMap::new() };
         seen.iter().filter_map(|(id, containers)| Some((id.clone(), status::standing(containers)?.restarts))).collect()
     }
 
     fn tidy(&mut self, desired: &Desired, now: OffsetDateTime) {
         let seen = match &self.actual {
-            Actual::Seen(seen) => seen.keys().cloned().collect(),
+            Actual::Observed(seen) => seen.keys().cloned().collect(),
             Actual::Unknown(_) => BTreeSet::new(),
         };
         for id in seen.into_iter().chain(desired.pods.keys().cloned()) {
-            let wish = desired.pods.get(&id);
-            let pod = self.remembered.entry(id.clone()).or_default();
-            pod.tidy(wish, now);
-            if wish.is_some() {
+            let desired_pod = desired.pods.get(&id);
+            let pod = self.states.entry(id.clone()).or_default();
+            pod.tidy(desired_pod, now);
+            if desired_pod.is_some() {
                 pod.undeclared_since = None;
-            } else if self.known.contains_key(&id) {
+            } else if self.identities.contains_key(&id) {
                 pod.undeclared_since.get_or_insert(now);
             }
         }
         let revision = self.inputs.revision().unwrap_or_default();
-        for (id, pod) in &mut self.remembered {
+        for (id, pod) in &mut self.states {
             pod.keep_allowance(desired.pods.contains_key(id), revision);
             pod.pause = pause_of(&self.requests, id, now);
         }
     }
 
-    fn circumstances(&self, now: OffsetDateTime) -> Circumstances {
-        Circumstances {
+    fn states(&self, now: OffsetDateTime) -> FleetState {
+        FleetState {
             now,
             removal_grace: self.removal_grace,
             removals: self.removals,
             revision: self.inputs.revision().unwrap_or_default().to_owned(),
             requests: self.requests.clone(),
-            pods: self.remembered.clone(),
+            pods: self.states.clone(),
         }
     }
 
     fn decide(&mut self, desired: &Desired, now: OffsetDateTime) {
         self.tidy(desired, now);
-        self.plan = plan(desired, &self.actual, &self.circumstances(now));
+        self.plan = plan(desired, &self.actual, &self.states(now));
         self.tell_held();
     }
 
@@ -314,12 +318,12 @@ impl Reconciler {
         let applied = self.desired.as_ref().is_some_and(|desired| {
             let is_up = |id: &PodId| self.statuses.get(id).is_some_and(|status| status.ready);
             self.plan.pods.values().all(is_settled)
-                && desired.pods.iter().all(|(id, wish)| !wish.is_running() || is_up(id))
+                && desired.pods.iter().all(|(id, desired_pod)| !desired_pod.is_running() || is_up(id))
         });
         if let (false, true, Some(row)) = (self.applied, applied, self.revision_row) {
             let is_news = self.store.mark_applied(row, now).await?;
             if let Some(fetched) = self.accepted_at.filter(|_| is_news) {
-                self.tally.applied(now - fetched);
+                self.metrics.applied(now - fetched);
             }
         }
         self.applied = applied;
@@ -329,10 +333,9 @@ impl Reconciler {
     async fn note_settled(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         let Some(desired) = &self.desired else { return Ok(()) };
         let stands = |id: &PodId| {
-            let is_up = desired
-                .pods
-                .get(id)
-                .map(|wish| !wish.is_running() || self.statuses.get(id).is_some_and(|status| status.ready));
+            let is_up = desired.pods.get(id).map(|desired_pod| {
+                !desired_pod.is_running() || self.statuses.get(id).is_some_and(|status| status.ready)
+            });
             is_up == Some(true) && matches!(self.plan.pods.get(id), Some(Decision::Settled))
         };
         let news: Vec<PodId> =

@@ -12,18 +12,23 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    Reconciler, fetches,
-    reconciler::Doing,
-    record,
-    triggers::{self, Report},
+    Reconciler,
+    observe::{
+        git_poll,
+        triggers::{self, Report},
+    },
+    reconciler::WorkInProgress,
+    report::event_text,
 };
 use crate::{
     core::{
-        actual::Actual,
+        decide::{
+            plan::{Decision, Hold},
+            retry::ActionFailure,
+        },
         names::PodId,
-        plan::{Decision, Hold},
-        retry::Failure,
-        status::Phase,
+        observe::actual::Actual,
+        report::status::Phase,
     },
     source::{Source, Watch},
     store::StoreError,
@@ -64,7 +69,7 @@ impl Reconciler {
             Source::Git(git) => {
                 // Before the first round, which would fetch by itself.
                 git.is_polled_from_now_on();
-                tokio::spawn(fetches::fetches(git.clone(), woken, reports, stop))
+                tokio::spawn(git_poll::fetches(git.clone(), woken, reports, stop))
             }
         };
     }
@@ -82,7 +87,7 @@ impl Reconciler {
         loop {
             let (reads, began) = (self.source_due, Instant::now());
             let outcome = self.round().await;
-            self.tally.round(began.elapsed(), outcome.is_ok());
+            self.metrics.round(began.elapsed(), outcome.is_ok());
             match outcome {
                 Ok(()) => {
                     if reads {
@@ -111,7 +116,7 @@ impl Reconciler {
     /// Waits for steps that are under way: stopped between an old container and its new one, a pod would stay down.
     async fn see_through(&mut self) {
         let deadline = Instant::now() + SEE_THROUGH;
-        while self.remembered.values().any(|pod| pod.busy) {
+        while self.states.values().any(|pod| pod.busy) {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
                 Ok(Some(report)) => {
                     self.take(report);
@@ -119,7 +124,7 @@ impl Reconciler {
                 _ => break,
             }
         }
-        if let Err(error) = self.journal.flush(&self.remembered).await {
+        if let Err(error) = self.journal.flush(&self.states).await {
             warn!(code = error.code(), "what was done last could not be written down: {error}");
         }
     }
@@ -197,13 +202,13 @@ impl Reconciler {
             Decision::Hold(Hold::Paused(pause)) => pause.until,
             _ => None,
         });
-        let starts = self.remembered.iter().filter_map(|(id, pod)| {
+        let starts = self.states.iter().filter_map(|(id, pod)| {
             let health = pod.health.as_ref().filter(|health| !health.ready)?;
             let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
             Some(health.since + probe.startup.duration()).filter(|at| *at > now)
         });
         let going_back =
-            self.remembered.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
+            self.states.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
         let next = retries
             .chain(starts)
             .chain(going_back)
@@ -231,7 +236,7 @@ impl Reconciler {
             }
             Report::Step(pod, step) => {
                 self.touch(&step, OffsetDateTime::now_utc());
-                self.doing.insert(pod, Doing { step, pull: None });
+                self.doing.insert(pod, WorkInProgress { step, pull: None });
                 self.publish();
                 false
             }
@@ -241,11 +246,11 @@ impl Reconciler {
                 self.publish();
                 pulling
             }
-            Report::Finished { pod, action, cause, wish, outcome } => {
+            Report::Finished { pod, action, cause, desired_pod, outcome } => {
                 self.doing.remove(&pod);
                 let now = OffsetDateTime::now_utc();
                 // The engine may quote what it was given.
-                let clean = |failure: Failure| Failure {
+                let clean = |failure: ActionFailure| ActionFailure {
                     why: self.known_values(&pod).redactor().clean(&failure.why),
                     ..failure
                 };
@@ -253,14 +258,14 @@ impl Reconciler {
                 if outcome.is_err() {
                     self.untouch(&action);
                 }
-                self.tally.action(&action, &outcome);
+                self.metrics.action(&action, &outcome);
                 self.note_outcome(&pod, &action, &cause, &outcome);
-                self.remembered.entry(pod).or_default().finish(
+                self.states.entry(pod).or_default().finish(
                     &action,
-                    wish.as_deref(),
+                    desired_pod.as_deref(),
                     outcome,
                     now,
-                    super::orders::chance(now),
+                    super::act::dispatch::chance(now),
                 );
                 true
             }
@@ -278,20 +283,20 @@ impl Reconciler {
     }
 
     fn probed(&mut self, pod: &PodId, container: &str, answer: Result<(), String>) -> bool {
-        let Some(wish) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return false };
-        let Some(remembered) = self.remembered.get_mut(pod) else { return false };
-        let Some(before) = remembered.health.take() else { return false };
+        let Some(desired_pod) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return false };
+        let Some(states) = self.states.get_mut(pod) else { return false };
+        let Some(before) = states.health.take() else { return false };
         if before.container != container {
-            remembered.health = Some(before);
+            states.health = Some(before);
             return false;
         }
-        let after = before.clone().after(answer, &wish.declared.adapter.spec.health, OffsetDateTime::now_utc());
+        let after = before.clone().after(answer, &desired_pod.declared.adapter.spec.health, OffsetDateTime::now_utc());
         if after.ready && !before.ready {
-            self.became_ready.insert(pod.clone(), record::ready(&before, &after));
+            self.became_ready.insert(pod.clone(), event_text::ready(&before, &after));
         }
-        let told = after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure);
-        remembered.health = Some(after);
-        told
+        let alerts = after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure);
+        states.health = Some(after);
+        alerts
     }
 
     /// Whether a one-shot run is decided, and how.
@@ -324,7 +329,7 @@ impl Reconciler {
         }
         let away = self.database.iter().cloned().chain(match &self.actual {
             Actual::Unknown(why) => Some(why.clone()),
-            Actual::Seen(_) => None,
+            Actual::Observed(_) => None,
         });
         waiting.extend(away);
         let undecided = !waiting.is_empty() || self.desired.is_none() || self.sync_due;

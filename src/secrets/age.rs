@@ -101,9 +101,9 @@ impl Identities {
     }
 }
 
-fn hint(why: &private_file::Unusable) -> String {
+fn hint(why: &private_file::UnusableFile) -> String {
     match why {
-        private_file::Unusable::Missing => {
+        private_file::UnusableFile::Missing => {
             "there is no such file; make one with agentpod secret keygen, or name the right one with --age-identity"
                 .into()
         }

@@ -6,7 +6,7 @@ use super::{
     SourceError,
     read::{self, Rules},
 };
-use crate::core::{adapter::AdapterFiles, digest::Digest};
+use crate::core::{declare::adapter::AdapterFiles, digest::Digest};
 
 /// Where adapters and their templates are.
 #[derive(Debug, Clone, PartialEq, Eq)]

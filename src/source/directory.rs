@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Snapshot, SourceError, SourceHealth, Tried,
+    SharedHealth, Snapshot, SourceError, SourceHealth,
     manifests::{is_manifest, whole},
     read::{self, Rules},
 };
@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
-    tried: Tried,
+    tried: SharedHealth,
 }
 
 /// How often a folder is read at the least: every look of the reconciler is one.
@@ -26,7 +26,7 @@ const MANIFESTS: Rules = Rules { label: "", counts: is_manifest, limited: true }
 impl Directory {
     /// The source that is the folder `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), tried: Tried::every(INTERVAL) }
+        Self { path: path.into(), tried: SharedHealth::every(INTERVAL) }
     }
 
     /// The folder, as it was named.

@@ -7,7 +7,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-use crate::core::commit::Commit;
+use crate::core::declare::commit::Commit;
 
 /// How a source fares, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub struct SourceHealth {
 
 /// What is remembered of the tries; clones share it.
 #[derive(Debug, Clone)]
-pub struct Tried(Arc<Mutex<SourceHealth>>);
+pub struct SharedHealth(Arc<Mutex<SourceHealth>>);
 
-impl Tried {
+impl SharedHealth {
     /// Nothing was tried yet.
     pub(super) fn every(interval: Duration) -> Self {
         let health = SourceHealth { last_read: None, last_tried: None, last_error: None, fetched: None, interval };

@@ -20,11 +20,11 @@ pub use directory::Directory;
 pub use edit::{Added, Edit, NotAdded};
 pub use error::SourceError;
 pub use git::Git;
-pub use health::{SourceHealth, Tried};
+pub use health::{SharedHealth, SourceHealth};
 pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
 
-use crate::core::{commit::Commit, digest::Digest};
+use crate::core::{declare::commit::Commit, digest::Digest};
 
 /// All manifest files of a source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Snapshot {
         self
     }
 
-    /// The files as [`crate::core::manifest::read`] takes them.
+    /// The files as [`crate::core::declare::manifest::read`] takes them.
     pub fn texts(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }

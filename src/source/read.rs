@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags};
 pub(super) use super::survey::Rules;
 use super::{
     SourceError,
-    survey::{Found, Stamp, Survey, fault, survey},
+    survey::{FoundFile, Stamp, Survey, fault, survey},
 };
 use crate::core::problem::Problem;
 
@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 20;
 const PATIENT_ATTEMPTS: u32 = 5;
 
 /// What one attempt gives.
-enum Attempt {
+enum ReadAttempt {
     Whole(BTreeMap<String, Vec<u8>>),
     /// This file or folder was changing.
     Moving(String),
@@ -43,24 +43,24 @@ pub(super) async fn read(root: &Path, rules: Rules) -> Result<BTreeMap<String, V
         let path = root.to_owned();
         let attempt = tokio::task::spawn_blocking(move || attempt(&path, rules, number < PATIENT_ATTEMPTS)).await;
         match attempt.map_err(|error| SourceError::Failed { origin: origin.clone(), why: error.to_string() })?? {
-            Attempt::Whole(files) => return Ok(files),
-            Attempt::Moving(name) => moving = name,
+            ReadAttempt::Whole(files) => return Ok(files),
+            ReadAttempt::Moving(name) => moving = name,
         }
         tokio::time::sleep(REST).await;
     }
     Err(SourceError::Busy { origin, file: moving })
 }
 
-fn attempt(root: &Path, rules: Rules, patient: bool) -> Result<Attempt, SourceError> {
+fn attempt(root: &Path, rules: Rules, patient: bool) -> Result<ReadAttempt, SourceError> {
     let before = survey(root, rules)?;
     if let Some(name) = still_moving(&before, patient) {
-        return Ok(Attempt::Moving(name));
+        return Ok(ReadAttempt::Moving(name));
     }
     take(&before, root, rules)
 }
 
 /// Reads what a survey found, if it is still the same when all of it is read.
-fn take(before: &Survey, root: &Path, rules: Rules) -> Result<Attempt, SourceError> {
+fn take(before: &Survey, root: &Path, rules: Rules) -> Result<ReadAttempt, SourceError> {
     let (mut files, mut problems) = (BTreeMap::new(), before.problems.clone());
     // With a problem nothing will come of it, but what cannot be opened should be told in one go.
     for (name, found) in &before.files {
@@ -68,15 +68,15 @@ fn take(before: &Survey, root: &Path, rules: Rules) -> Result<Attempt, SourceErr
             Ok(Some(bytes)) => {
                 files.insert(name.clone(), bytes);
             }
-            Ok(None) => return Ok(Attempt::Moving(name.clone())),
+            Ok(None) => return Ok(ReadAttempt::Moving(name.clone())),
             Err(error) => problems.push(fault(&format!("{}{name}", rules.label), &found.path, &error)),
         }
     }
     let after = survey(root, rules)?;
     if let Some(name) = before.difference(&after) {
-        return Ok(Attempt::Moving(name));
+        return Ok(ReadAttempt::Moving(name));
     }
-    if problems.is_empty() { Ok(Attempt::Whole(files)) } else { Err(refused(root, problems)) }
+    if problems.is_empty() { Ok(ReadAttempt::Whole(files)) } else { Err(refused(root, problems)) }
 }
 
 fn refused(root: &Path, mut problems: Vec<Problem>) -> SourceError {
@@ -98,7 +98,7 @@ fn still_moving(survey: &Survey, patient: bool) -> Option<String> {
 }
 
 /// A file's content, or nothing if it is not the one that was surveyed, or no longer.
-fn read_file(found: &Found) -> io::Result<Option<Vec<u8>>> {
+fn read_file(found: &FoundFile) -> io::Result<Option<Vec<u8>>> {
     // It was a plain file a moment ago. If it is something else by now, opening may neither follow it nor wait for it.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::open(&found.path, flags, Mode::empty()) {
@@ -131,11 +131,11 @@ mod tests {
         let before = survey(folder.path(), ALL).unwrap();
         meanwhile(folder.path());
         match take(&before, folder.path(), ALL).unwrap() {
-            Attempt::Whole(files) => {
+            ReadAttempt::Whole(files) => {
                 assert_eq!(files.len(), 2);
                 None
             }
-            Attempt::Moving(name) => Some(name),
+            ReadAttempt::Moving(name) => Some(name),
         }
     }
 

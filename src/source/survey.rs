@@ -12,7 +12,7 @@ use std::{
 
 use super::SourceError;
 use crate::core::{
-    document::{MAX_FILE_BYTES, too_large},
+    declare::document::{MAX_FILE_BYTES, too_large},
     problem::Problem,
 };
 
@@ -57,7 +57,7 @@ pub(super) struct FolderId {
 
 /// A file that counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundFile {
     /// Where it really is, links followed.
     pub path: PathBuf,
     /// Its state.
@@ -68,7 +68,7 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// The files that count, by their path below the root.
-    pub files: BTreeMap<String, Found>,
+    pub files: BTreeMap<String, FoundFile>,
     /// The real paths of all folders in which files that count may be.
     pub folders: BTreeMap<PathBuf, FolderId>,
     /// When the folders' lists of names changed last.
@@ -133,7 +133,7 @@ pub(super) fn survey(root: &Path, rules: Rules) -> Result<Survey, SourceError> {
     if !metadata.is_dir() {
         return Err(SourceError::NotAFolder { origin });
     }
-    let mut walk = Walk {
+    let mut walk = FolderWalk {
         root: &real,
         origin: &origin,
         rules,
@@ -177,7 +177,7 @@ pub(super) fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") || name.ends_with(b"~") || (name.starts_with(b"#") && name.ends_with(b"#"))
 }
 
-struct Walk<'a> {
+struct FolderWalk<'a> {
     root: &'a Path,
     origin: &'a str,
     rules: Rules,
@@ -189,7 +189,7 @@ struct Walk<'a> {
     full: bool,
 }
 
-impl Walk<'_> {
+impl FolderWalk<'_> {
     fn problem(&mut self, name: &str, what: impl Into<String>, hint: impl Into<String>) {
         let file = if name.is_empty() { self.origin.to_owned() } else { format!("{}{name}", self.rules.label) };
         self.survey.problems.push(Problem::of_file(file, what).hint(hint));
@@ -321,7 +321,7 @@ impl Walk<'_> {
     fn file(&mut self, path: PathBuf, name: &str, metadata: &Metadata) {
         let stamp = Stamp::of(metadata);
         if !self.rules.limited {
-            self.survey.files.insert(name.to_owned(), Found { path, stamp });
+            self.survey.files.insert(name.to_owned(), FoundFile { path, stamp });
             return;
         }
         if stamp.size > MAX_FILE_BYTES {
@@ -336,6 +336,6 @@ impl Walk<'_> {
         if self.bytes > MAX_TOTAL_BYTES {
             return self.stop(format!("its files have more than {} MiB together", MAX_TOTAL_BYTES >> 20));
         }
-        self.survey.files.insert(name.to_owned(), Found { path, stamp });
+        self.survey.files.insert(name.to_owned(), FoundFile { path, stamp });
     }
 }

@@ -77,14 +77,14 @@ impl Store {
     /// Every account, by name.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
         let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts ORDER BY name");
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<AccountRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         rows.into_iter().map(Account::try_from).collect()
     }
 
     /// An account, and the hash of its password.
     pub async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
         let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts WHERE name = $1");
-        let row: Option<Row> =
+        let row: Option<AccountRow> =
             within(PATIENCE, async { Ok(query.bind(name).fetch_optional(&self.pool).await?) }).await?;
         let Some(mut row) = row else { return Ok(None) };
         let hash = row.password_hash.take();
@@ -101,14 +101,14 @@ impl Store {
     pub async fn set_password(&self, name: &str, hash: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none("password_changed", format!("account {name} has a new password"));
         let change = "UPDATE accounts SET password_hash = $2 WHERE name = $1";
-        self.change_account(change, name, Some(Value::Text(hash)), &by(event, actor), now).await
+        self.change_account(change, name, Some(NewValue::Text(hash)), &by(event, actor), now).await
     }
 
     /// Lets nobody in by an account any more; no if there is none, or it is so already.
     pub async fn disable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none("account_disabled", format!("account {name} was disabled"));
         let change = "UPDATE accounts SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL";
-        self.change_account(change, name, Some(Value::Time(now)), &by(event, actor), now).await
+        self.change_account(change, name, Some(NewValue::Time(now)), &by(event, actor), now).await
     }
 
     /// Lets people in by an account again; no if there is none, or it is so already.
@@ -123,7 +123,7 @@ impl Store {
         &self,
         change: &'static str,
         name: &str,
-        value: Option<Value<'_>>,
+        value: Option<NewValue<'_>>,
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<bool> {
@@ -132,8 +132,8 @@ impl Store {
             let query = sqlx::query(change).bind(name);
             let query = match value {
                 None => query,
-                Some(Value::Text(text)) => query.bind(text),
-                Some(Value::Time(time)) => query.bind(time),
+                Some(NewValue::Text(text)) => query.bind(text),
+                Some(NewValue::Time(time)) => query.bind(time),
             };
             let changed = query.execute(&mut *transaction).await?.rows_affected();
             if changed > 0 {
@@ -148,7 +148,7 @@ impl Store {
 }
 
 /// What a change puts in.
-enum Value<'a> {
+enum NewValue<'a> {
     Text(&'a str),
     Time(OffsetDateTime),
 }
@@ -178,7 +178,7 @@ fn word(role: Role) -> &'static str {
 }
 
 #[derive(FromRow)]
-struct Row {
+struct AccountRow {
     name: String,
     password_hash: Option<String>,
     has_password: bool,
@@ -188,11 +188,11 @@ struct Row {
     disabled_at: Option<OffsetDateTime>,
 }
 
-impl TryFrom<Row> for Account {
+impl TryFrom<AccountRow> for Account {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self> {
-        let Row { name, role, tenant, has_password, created_at, disabled_at, .. } = row;
+    fn try_from(row: AccountRow) -> Result<Self> {
+        let AccountRow { name, role, tenant, has_password, created_at, disabled_at, .. } = row;
         Ok(Self { person: person(name, &role, tenant)?, has_password, created_at, disabled_at })
     }
 }

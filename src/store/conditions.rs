@@ -6,10 +6,10 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{PATIENCE, Store, error::Result, pods::pod_id, storable, within};
-use crate::core::{condition::Condition, names::PodId};
+use crate::core::{names::PodId, observe::condition::Condition};
 
 #[derive(FromRow)]
-struct Row {
+struct ConditionRow {
     pod_id: String,
     kind: String,
     is_true: Option<bool>,
@@ -22,9 +22,9 @@ impl Store {
     pub async fn conditions(&self) -> Result<BTreeMap<PodId, Vec<Condition>>> {
         let query =
             sqlx::query_as("SELECT pod_id, kind, is_true, reason, message FROM pod_conditions ORDER BY pod_id, kind");
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<ConditionRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let mut all: BTreeMap<PodId, Vec<Condition>> = BTreeMap::new();
-        for Row { pod_id: key, kind, is_true, reason, message } in rows {
+        for ConditionRow { pod_id: key, kind, is_true, reason, message } in rows {
             all.entry(pod_id(&key)?).or_default().push(Condition { kind, is_true, reason, message });
         }
         Ok(all)

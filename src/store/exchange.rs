@@ -10,13 +10,14 @@ use sqlx::{PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store, asked,
+    PATIENCE, Store,
     error::{Result, StoreError},
     events::{self, Event},
     instance::{self, InstanceRow, NEXT, OLD, next_to},
     key::{InstanceKey, random_text},
     lock::{self, Lead, lock_key},
     pods::{pod_id, token_context},
+    request_listener,
     sync::SYNC,
     within,
 };
@@ -125,7 +126,7 @@ impl Store {
             if let Some(version) = version {
                 let message = format!("{actor} exchanged its gateway token (version {version})");
                 events::record(&mut transaction, &Event::of_pod(pod, "token_rotated", message), now).await?;
-                asked::tell(&mut transaction).await?;
+                request_listener::tell(&mut transaction).await?;
             }
             transaction.commit().await?;
             Ok(version)

@@ -15,7 +15,7 @@ use ring::{
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::error::{Result, StoreError};
-use crate::private_file::{self, Unusable};
+use crate::private_file::{self, UnusableFile};
 
 /// The file's name in the state folder, unless another is named.
 pub const KEY_FILE: &str = "instance.key";
@@ -52,7 +52,7 @@ impl InstanceKey {
         let fail = |what: String| StoreError::KeyFile { path: path.into(), what };
         let text = match private_file::read(path, MOST) {
             Ok(text) => text,
-            Err(Unusable::Missing) => return Ok(None),
+            Err(UnusableFile::Missing) => return Ok(None),
             Err(why) => return Err(fail(format!("the instance key is not used: {why}"))),
         };
         let bytes = from_hex(text.trim_end()).map(Zeroizing::new).filter(|bytes| bytes.len() == KEY_LEN);

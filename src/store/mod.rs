@@ -6,10 +6,8 @@
 
 mod accounts;
 mod applied;
-mod asked;
 mod changes;
 mod conditions;
-pub mod embedded;
 mod error;
 mod events;
 mod exchange;
@@ -19,10 +17,11 @@ mod listen;
 mod lock;
 mod pods;
 mod purge;
+mod read_model;
+mod request_listener;
 mod requests;
 mod revisions;
 mod sessions;
-mod shown;
 mod source_state;
 mod status;
 mod sync;
@@ -44,18 +43,18 @@ use sqlx::{
 };
 
 pub use accounts::Account;
-pub use asked::Ear;
 pub use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, EventRow};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
 pub use lock::{Lead, Leader};
 pub use pods::DesiredStatus;
-pub use purge::Stillness;
+pub use purge::DeclarationLock;
+pub use read_model::Round;
+pub use request_listener::RequestListener;
 pub use requests::RequestRow;
-pub use revisions::{Fetched, Judged, Revision, RevisionFiles, RevisionRow};
+pub use revisions::{Fetched, RecordedRevision, Revision, RevisionFiles, RevisionRow};
 pub use sessions::{ApiToken, Lifetime};
-pub use shown::Round;
 pub use source_state::SourceState;
 pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;

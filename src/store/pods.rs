@@ -13,12 +13,13 @@ use super::{
     storable, within,
 };
 use crate::core::{
-    desired::KnownPod,
+    decide::{
+        plan::{Allowance, PodState, Rejected, Uploaded},
+        retry::Retry,
+    },
+    declare::{desired::PodIdentity, manifest::RunState},
     digest::Digest,
-    manifest::State,
     names::PodId,
-    plan::{Allowance, PodCircumstances, Rejected, Uploaded},
-    retry::Retry,
 };
 
 /// What a pod should be doing.
@@ -43,10 +44,10 @@ impl DesiredStatus {
         }
     }
 
-    pub(super) fn of(state: State) -> Self {
+    pub(super) fn of(state: RunState) -> Self {
         match state {
-            State::Running => Self::Running,
-            State::Stopped => Self::Stopped,
+            RunState::Running => Self::Running,
+            RunState::Stopped => Self::Stopped,
         }
     }
 
@@ -68,7 +69,7 @@ pub(super) fn token_context(key: &str) -> String {
 }
 
 #[derive(FromRow)]
-struct Remembered {
+struct PodStateRow {
     id: String,
     rejected_digest: Option<String>,
     rejected_why: Option<String>,
@@ -87,22 +88,22 @@ struct Remembered {
 
 impl Store {
     /// What stays as it was when each pod was first declared, for every pod that ever was.
-    pub async fn known(&self) -> Result<BTreeMap<PodId, KnownPod>> {
+    pub async fn identities(&self) -> Result<BTreeMap<PodId, PodIdentity>> {
         let query = sqlx::query_as("SELECT id, volume, token_version FROM pods");
         let rows: Vec<(String, String, i32)> =
             within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         rows.into_iter()
-            .map(|(key, volume, token_version)| Ok((pod_id(&key)?, KnownPod { volume, token_version })))
+            .map(|(key, volume, token_version)| Ok((pod_id(&key)?, PodIdentity { volume, token_version })))
             .collect()
     }
 
     /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
-    pub async fn circumstances(&self) -> Result<BTreeMap<PodId, PodCircumstances>> {
+    pub async fn pod_states(&self) -> Result<BTreeMap<PodId, PodState>> {
         let query = sqlx::query_as(
             "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_wish, retry_failures, retry_at, \
              retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods",
         );
-        let rows: Vec<Remembered> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<PodStateRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
     }
 
@@ -114,7 +115,7 @@ impl Store {
              AND (retry_wish, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
         )
         .bind(pod.key())
-        .bind(retry.map(|retry| storable(&retry.wish)))
+        .bind(retry.map(|retry| storable(&retry.target)))
         .bind(retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)))
         .bind(retry.map(|retry| retry.at))
         .bind(retry.map(|retry| storable(&retry.why)))
@@ -190,7 +191,7 @@ impl Store {
     }
 
     /// Changes whenever [`Store::known`] does, and is cheap to ask for.
-    pub async fn known_stamp(&self) -> Result<(i64, i64)> {
+    pub async fn identities_stamp(&self) -> Result<(i64, i64)> {
         let query = sqlx::query_as("SELECT count(*), coalesce(sum(token_version), 0) FROM pods");
         within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await
     }
@@ -214,11 +215,11 @@ pub(super) async fn allow_removal(
     Ok(())
 }
 
-impl From<Remembered> for PodCircumstances {
-    fn from(row: Remembered) -> Self {
+impl From<PodStateRow> for PodState {
+    fn from(row: PodStateRow) -> Self {
         let retry = match (row.retry_wish, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
-            (Some(wish), Some(failures), Some(at), Some(why), Some(crash)) => {
-                Some(Retry { wish, failures: failures.unsigned_abs(), at, why, crash })
+            (Some(target), Some(failures), Some(at), Some(why), Some(crash)) => {
+                Some(Retry { target, failures: failures.unsigned_abs(), at, why, crash })
             }
             _ => None,
         };

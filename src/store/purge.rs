@@ -15,38 +15,38 @@ use super::{
     sync::SYNC,
     within,
 };
-use crate::core::{names::PodId, orphans::Record};
+use crate::core::{decide::orphans::PodHistory, names::PodId};
 
 /// While it lives, no sync makes anything declared, or not declared any more. Dropped, it changed nothing.
 #[derive(Debug)]
-pub struct Stillness {
+pub struct DeclarationLock {
     transaction: Transaction<'static, Postgres>,
 }
 
 impl Store {
     /// Every pod that ever was declared: its volume, and since when it is not any more.
-    pub async fn records(&self) -> Result<BTreeMap<PodId, Record>> {
+    pub async fn records(&self) -> Result<BTreeMap<PodId, PodHistory>> {
         let query = sqlx::query_as("SELECT id, volume, undeclared_at FROM pods");
         let rows: Vec<(String, String, Option<OffsetDateTime>)> =
             within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let record = |(key, volume, undeclared_since): (String, String, Option<OffsetDateTime>)| {
-            Ok((pod_id(&key)?, Record { volume, undeclared_since }))
+            Ok((pod_id(&key)?, PodHistory { volume, undeclared_since }))
         };
         rows.into_iter().map(record).collect()
     }
 
     /// Waits until no sync is under way, and keeps the next from beginning.
-    pub async fn hold_still(&self) -> Result<Stillness> {
+    pub async fn hold_still(&self) -> Result<DeclarationLock> {
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
-            Ok(Stillness { transaction })
+            Ok(DeclarationLock { transaction })
         })
         .await
     }
 }
 
-impl Stillness {
+impl DeclarationLock {
     /// Deletes all rows of a pod, its token and history among them, and leaves one line that says so. Answers whether there
     /// was a row; one that is declared is left as it is, and answers no.
     pub async fn forget(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {

@@ -8,19 +8,21 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store, StoreError, asked,
+    PATIENCE, Store, StoreError,
     error::Result,
     events::{self, Event},
     lock::lock_key,
     pods::{DesiredStatus, allow_removal},
-    storable, storable_json,
+    request_listener, storable, storable_json,
     sync::SYNC,
     within,
 };
 use crate::core::{
+    decide::{
+        plan::Allowance,
+        request::{EndedRequest, OpenRequest, PodPresence, Request, RequestRefusal, RequestSpec, pause_of},
+    },
     names::PodId,
-    plan::Allowance,
-    request::{Ended, Known, Open, Refusal, Request, What, pause_of},
 };
 
 /// A request as it is shown.
@@ -28,7 +30,7 @@ use crate::core::{
 pub struct RequestRow {
     /// What was asked for, by whom, when.
     #[serde(flatten)]
-    pub open: Open,
+    pub open: OpenRequest,
     /// When the reconciler first saw it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub taken_at: Option<OffsetDateTime>,
@@ -59,14 +61,14 @@ const COLUMNS: &str =
 
 impl Store {
     /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
-    pub async fn ask(&self, request: &Request, now: OffsetDateTime) -> Result<Result<i64, Refusal>> {
+    pub async fn ask(&self, request: &Request, now: OffsetDateTime) -> Result<Result<i64, RequestRefusal>> {
         let argument = serde_json::to_value(&request.what).map_err(|error| StoreError::Other(error.to_string()))?;
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
             // What is known of the pod must still be so when the row is in.
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
             let (known, pause) = match request.what.pod() {
-                None => (Known::Never, None),
+                None => (PodPresence::Never, None),
                 Some(pod) => {
                     let open = open(&mut transaction).await?;
                     (known(&mut transaction, pod).await?, pause_of(&open, pod, now))
@@ -87,7 +89,7 @@ impl Store {
             .bind(request.what.expires(now))
             .fetch_one(&mut *transaction)
             .await?;
-            asked::tell(&mut transaction).await?;
+            request_listener::tell(&mut transaction).await?;
             transaction.commit().await?;
             Ok(Ok(id))
         })
@@ -95,7 +97,7 @@ impl Store {
     }
 
     /// The requests nobody is done with yet, in the order in which they were asked.
-    pub async fn open_requests(&self) -> Result<Vec<Open>> {
+    pub async fn open_requests(&self) -> Result<Vec<OpenRequest>> {
         within(PATIENCE, async { open(&mut *self.pool.acquire().await?).await }).await
     }
 
@@ -125,7 +127,7 @@ impl Store {
     /// who asked; one that has ended already is left as it is.
     pub async fn end_requests(
         &self,
-        ended: &[Ended],
+        ended: &[EndedRequest],
         allowed: &BTreeMap<PodId, Allowance>,
         now: OffsetDateTime,
     ) -> Result<()> {
@@ -156,7 +158,7 @@ impl Store {
     }
 }
 
-fn event(ended: &Ended) -> Event {
+fn event(ended: &EndedRequest) -> Event {
     let Request { what, actor } = &ended.request;
     let kind = if ended.done { "request" } else { "request_refused" };
     Event {
@@ -166,13 +168,13 @@ fn event(ended: &Ended) -> Event {
     }
 }
 
-async fn open(connection: &mut PgConnection) -> Result<Vec<Open>> {
+async fn open(connection: &mut PgConnection) -> Result<Vec<OpenRequest>> {
     let query = format!("{COLUMNS} WHERE ended_at IS NULL ORDER BY id");
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await?;
     rows.into_iter().map(|row| Ok(RequestRow::try_from(row)?.open)).collect()
 }
 
-async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<Known> {
+async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence> {
     let key = pod.key();
     let status: Option<String> = sqlx::query_scalar("SELECT desired_status FROM pods WHERE id = $1")
         .bind(&key)
@@ -180,10 +182,10 @@ async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<Known> {
         .await?;
     let status = status.map(|text| DesiredStatus::read(&key, &text)).transpose()?;
     Ok(match status {
-        None => Known::Never,
-        Some(DesiredStatus::Deleted) => Known::Undeclared,
-        Some(DesiredStatus::Stopped) => Known::Stopped,
-        Some(DesiredStatus::Running) => Known::Running,
+        None => PodPresence::Never,
+        Some(DesiredStatus::Deleted) => PodPresence::Undeclared,
+        Some(DesiredStatus::Stopped) => PodPresence::Stopped,
+        Some(DesiredStatus::Running) => PodPresence::Running,
     })
 }
 
@@ -191,9 +193,9 @@ impl TryFrom<Row> for RequestRow {
     type Error = StoreError;
     fn try_from(row: Row) -> Result<Self> {
         let Row { id, argument, actor, asked_at, expires_at, taken_at, ended_at, outcome, done } = row;
-        let what: What = serde_json::from_value(argument)
+        let what: RequestSpec = serde_json::from_value(argument)
             .map_err(|error| StoreError::inconsistent("requests", id.to_string(), format!("argument: {error}")))?;
-        let open = Open { id, request: Request { what, actor }, asked_at, expires_at };
+        let open = OpenRequest { id, request: Request { what, actor }, asked_at, expires_at };
         Ok(Self { open, taken_at, ended_at, outcome, done })
     }
 }

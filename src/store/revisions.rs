@@ -18,7 +18,11 @@ use super::{
     lock::lock_key,
     storable, storable_json, within,
 };
-use crate::core::{adapter::AdapterFiles, commit::Commit, digest::Digest, problem::Problem};
+use crate::core::{
+    declare::{adapter::AdapterFiles, commit::Commit},
+    digest::Digest,
+    problem::Problem,
+};
 
 /// A revision as it was read, before anything is said of it.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +81,7 @@ pub struct RevisionRow {
 
 /// The row of a revision that was judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judged {
+pub struct RecordedRevision {
     /// Its id.
     pub id: i64,
     /// Whether the row is new, and not the same verdict on the same files once more.
@@ -108,18 +112,28 @@ struct Row {
 impl Store {
     /// Keeps a revision that built whole, with its files and adapters. The newest row, if it says so already, is that
     /// row, and names the newest commit; other adapters make another.
-    pub async fn accept(&self, fetched: &Fetched<'_>, now: OffsetDateTime) -> Result<Judged> {
+    pub async fn accept(&self, fetched: &Fetched<'_>, now: OffsetDateTime) -> Result<RecordedRevision> {
         self.judge(fetched, None, now).await
     }
 
     /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row, and names the
     /// newest commit.
-    pub async fn reject(&self, fetched: &Fetched<'_>, problems: &[Problem], now: OffsetDateTime) -> Result<Judged> {
+    pub async fn reject(
+        &self,
+        fetched: &Fetched<'_>,
+        problems: &[Problem],
+        now: OffsetDateTime,
+    ) -> Result<RecordedRevision> {
         let problems = serde_json::to_value(problems).map_err(|error| StoreError::Other(error.to_string()))?;
         self.judge(fetched, Some(storable_json(&problems)), now).await
     }
 
-    async fn judge(&self, fetched: &Fetched<'_>, problems: Option<Value>, now: OffsetDateTime) -> Result<Judged> {
+    async fn judge(
+        &self,
+        fetched: &Fetched<'_>,
+        problems: Option<Value>,
+        now: OffsetDateTime,
+    ) -> Result<RecordedRevision> {
         let digest = fetched.adapters.digest();
         within(PATIENCE, async {
             let mut transaction = self.pool.begin().await?;
@@ -209,7 +223,7 @@ async fn put(
     adapters: &Digest,
     problems: Option<Value>,
     now: OffsetDateTime,
-) -> Result<Judged> {
+) -> Result<RecordedRevision> {
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(lock_key("agentpod revisions"))
         .execute(&mut *connection)
@@ -244,7 +258,7 @@ async fn put(
         .bind(committed_at)
         .execute(connection)
         .await?;
-        return Ok(Judged { id, is_new: false, fetched_at });
+        return Ok(RecordedRevision { id, is_new: false, fetched_at });
     }
     let id = sqlx::query_scalar(
         "INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, commit_id, author, summary, committed_at) \
@@ -262,7 +276,7 @@ async fn put(
     .bind(committed_at)
     .fetch_one(connection)
     .await?;
-    Ok(Judged { id, is_new: true, fetched_at: now })
+    Ok(RecordedRevision { id, is_new: true, fetched_at: now })
 }
 
 impl TryFrom<Row> for RevisionRow {

@@ -95,7 +95,7 @@ impl Store {
     pub async fn session(&self, id: &SecretString, lifetime: Lifetime, now: OffsetDateTime) -> Result<Option<Person>> {
         within(PATIENCE, async {
             let hash = hash(id);
-            let row: Option<Found> = sqlx::query_as(
+            let row: Option<TokenRow> = sqlx::query_as(
                 "SELECT name, role, tenant, last_seen AS used FROM sessions JOIN accounts ON name = account
                  WHERE id_hash = $1 AND disabled_at IS NULL AND expires_at > $2 AND last_seen > $3",
             )
@@ -162,7 +162,7 @@ impl Store {
     pub async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
         within(PATIENCE, async {
             let hash = hash(token);
-            let row: Option<Found> = sqlx::query_as(
+            let row: Option<TokenRow> = sqlx::query_as(
                 "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON accounts.name = account
                  WHERE hash = $1 AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
             )
@@ -213,14 +213,14 @@ fn hash(secret: &SecretString) -> Vec<u8> {
 }
 
 #[derive(FromRow)]
-struct Found {
+struct TokenRow {
     name: String,
     role: String,
     tenant: Option<String>,
     used: Option<OffsetDateTime>,
 }
 
-impl Found {
+impl TokenRow {
     fn is_to_be_noted(&self, now: OffsetDateTime) -> bool {
         self.used.is_none_or(|used| now >= used + NOTED)
     }

@@ -14,9 +14,9 @@ use super::{
     storable, within,
 };
 use crate::core::{
-    condition::Condition,
     names::PodId,
-    status::{Phase, Status},
+    observe::condition::Condition,
+    report::status::{Phase, Status},
 };
 
 /// A pod as it is shown.
@@ -83,7 +83,7 @@ pub struct Freshness {
 }
 
 #[derive(FromRow)]
-struct Row {
+struct StatusRow {
     id: String,
     adapter_id: String,
     subdomain: String,
@@ -149,7 +149,7 @@ impl Store {
              coalesce(restarts, 0) AS restarts, declared_revision, applied_revision, undeclared_at, greatest(pods.updated_at, pod_status.updated_at) AS updated_at \
              FROM pods LEFT JOIN pod_status ON pod_id = id",
         );
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<StatusRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
         let mut conditions = self.conditions().await?;
         for row in &mut rows {
@@ -214,9 +214,9 @@ pub(super) fn read_phase(row: &str, text: Option<&str>) -> Result<Phase> {
         .map_err(|_| StoreError::inconsistent("pod_status", row, format!("phase is {text:?}")))
 }
 
-impl TryFrom<Row> for PodRow {
+impl TryFrom<StatusRow> for PodRow {
     type Error = StoreError;
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: StatusRow) -> Result<Self> {
         Ok(Self {
             id: pod_id(&row.id)?,
             adapter: row.adapter_id,

@@ -4,7 +4,7 @@
 use time::OffsetDateTime;
 
 use super::{PATIENCE, Store, changes::CHANGED, error::Result, storable, within};
-use crate::core::{names::PodId, usage::Capacity};
+use crate::core::{names::PodId, observe::usage::Capacity};
 
 /// What was measured of a pod.
 #[derive(Debug, Clone, PartialEq)]

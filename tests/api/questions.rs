@@ -1,6 +1,6 @@
 //! Questions: what is answered, in what form, and to whom.
 
-use agentpod::core::status::Phase;
+use agentpod::core::report::status::Phase;
 
 use crate::stage::{ALAN, Answer, OLGA, Stage, VICTOR};
 

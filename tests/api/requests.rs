@@ -1,6 +1,6 @@
 //! Requests: taken from who may ask, and only what can be asked for.
 
-use agentpod::core::request::What;
+use agentpod::core::decide::request::RequestSpec;
 
 use crate::{
     declared::pod,
@@ -20,7 +20,9 @@ async fn what_is_asked_for_becomes_a_row_that_can_be_followed() {
     );
     assert_eq!((&row["ended_at"], row["expires_at"].is_string()), (&serde_json::Value::Null, true));
     let open = stage.store.open_requests().await.unwrap();
-    assert!(matches!(&open[0].request.what, What::Pause { pod: of, until: Some(_) } if *of == pod("alice/assistant")));
+    assert!(
+        matches!(&open[0].request.what, RequestSpec::Pause { pod: of, until: Some(_) } if *of == pod("alice/assistant"))
+    );
     for body in [
         r#"{"kind": "pause", "pod": "bob/helper", "seconds": 60.0}"#,
         r#"{"kind": "resume", "pod": "bob/helper"}"#,

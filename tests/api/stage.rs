@@ -3,10 +3,10 @@
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use agentpod::{
-    config::Access,
+    config::AccessSettings,
     core::{
         access::{Person, Role},
-        status::{Phase, Status},
+        report::status::{Phase, Status},
     },
     dashboard::{
         Dashboard,
@@ -15,7 +15,7 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    reconcile::Overview,
+    reconcile::DaemonStatus,
     store::{InstanceKey, Store},
 };
 use bytes::Bytes;
@@ -50,7 +50,7 @@ pub struct Stage {
     pub store: Arc<Store>,
     pub stop: CancellationToken,
     pub live: Arc<Live>,
-    _overview: watch::Sender<Overview>,
+    _overview: watch::Sender<DaemonStatus>,
 }
 
 pub struct Answer {
@@ -98,8 +98,8 @@ impl Stage {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let clock: agentpod::dashboard::auth::Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(Overview::default());
+        let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
+        let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
         let live = Live::start(store.clone(), pace, stop.clone());
         let api = Arc::new(Api {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agentpod::core::request::{Ended, What};
+use agentpod::core::decide::request::{EndedRequest, RequestSpec};
 use time::OffsetDateTime;
 
 use crate::{
@@ -20,7 +20,7 @@ async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {
     let open = stage.store.open_requests().await.unwrap();
     let asked: Vec<_> = open.iter().map(|open| (open.request.what.kind(), open.request.actor.as_str())).collect();
     assert_eq!(asked, [("restart", "olga"), ("pause", "alan"), ("sync", "olga")]);
-    let What::Pause { pod: of, until: Some(until) } = &open[1].request.what else { panic!("{open:?}") };
+    let RequestSpec::Pause { pod: of, until: Some(until) } = &open[1].request.what else { panic!("{open:?}") };
     assert_eq!(*of, pod("alice/assistant"));
     let seconds = (*until - open[1].asked_at).whole_seconds();
     assert!((89..=91).contains(&seconds), "{seconds}");
@@ -36,9 +36,9 @@ async fn with_a_daemon_it_is_waited_for_if_that_is_wished() {
     let reconciling = tokio::spawn(async move {
         ear.heard().await.unwrap();
         let open = store.open_requests().await.unwrap();
-        let sync = open.iter().find(|open| open.request.what == What::Sync).unwrap();
+        let sync = open.iter().find(|open| open.request.what == RequestSpec::Sync).unwrap();
         let (id, request, outcome) = (sync.id, sync.request.clone(), "nothing has changed".into());
-        let ended = Ended { id, request, done: true, outcome };
+        let ended = EndedRequest { id, request, done: true, outcome };
         store.end_requests(&[ended], &BTreeMap::new(), OffsetDateTime::now_utc()).await.unwrap();
     });
     let said = stage.there(OLGA, &["sync"]).await.well();

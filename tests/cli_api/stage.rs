@@ -9,10 +9,10 @@ use std::{
 };
 
 use agentpod::{
-    config::Access,
+    config::AccessSettings,
     core::{
         access::{Person, Role},
-        status::{Phase, Status},
+        report::status::{Phase, Status},
     },
     dashboard::{
         Dashboard,
@@ -21,7 +21,7 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    reconcile::Overview,
+    reconcile::DaemonStatus,
     store::{Event, Fetched, Measured, Store},
 };
 use assert_cmd::cargo::CommandCargoExt;
@@ -51,7 +51,7 @@ pub struct Stage {
 /// A server, until it is dropped.
 struct Serving {
     stop: CancellationToken,
-    _overview: watch::Sender<Overview>,
+    _overview: watch::Sender<DaemonStatus>,
 }
 
 /// What a command said.
@@ -174,8 +174,8 @@ impl Serving {
     async fn start(store: &Arc<Store>, listener: TcpListener, pace: Pace) -> Self {
         let address = listener.local_addr().unwrap();
         let clock: agentpod::dashboard::auth::Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(Overview::default());
+        let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
+        let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
         let live = Live::start(store.clone(), pace, stop.clone());
         let api = Arc::new(Api {
@@ -213,7 +213,7 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         .pod("bob/helper", "subdomain: bob");
     let desired = declared.build();
     let files = [("pods.yaml".to_owned(), b"one".to_vec())].into();
-    let adapters = agentpod::core::adapter::AdapterFiles::default();
+    let adapters = agentpod::core::declare::adapter::AdapterFiles::default();
     let hash = agentpod::core::digest::Digest::of_files("", &files);
     let fetched = Fetched { hash: hash.as_str(), origin: "the test", commit: None, files: &files, adapters: &adapters };
     store.accept(&fetched, now).await.unwrap();

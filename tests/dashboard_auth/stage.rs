@@ -9,18 +9,18 @@ use std::{
 };
 
 use agentpod::{
-    config::{Access, Forward},
+    config::{AccessSettings, Forward},
     core::access::{Person, Role},
     dashboard::{
         Dashboard, Routes,
         api::{Api, SettingsView},
-        auth::{Auth, Sent, Visitor, visitor, writer},
+        auth::{Auth, RequestBody, Visitor, visitor, writer},
         live::{Live, Pace},
         refusal::Refusal,
         routes, serve_on,
     },
     passwords::Passwords,
-    reconcile::Overview,
+    reconcile::DaemonStatus,
     store::{InstanceKey, Store},
 };
 use bytes::Bytes;
@@ -46,7 +46,7 @@ pub struct Stage {
     clock: Arc<AtomicI64>,
     options: PgConnectOptions,
     stop: CancellationToken,
-    _overview: watch::Sender<Overview>,
+    _overview: watch::Sender<DaemonStatus>,
 }
 
 /// Everybody whom a route saw, as something that goes on after its request would keep them.
@@ -86,15 +86,15 @@ impl Answer {
 impl Stage {
     /// Without accounts, as the settings are by themselves.
     pub async fn open() -> Self {
-        Self::with(Access::default(), &[]).await
+        Self::with(AccessSettings::default(), &[]).await
     }
 
     /// With an operator `olga`, a viewer `victor`, and `alan` and `vera`, operator and viewer of the tenant alice.
     pub async fn closed() -> Self {
-        Self::with(Access::default(), &everybody()).await
+        Self::with(AccessSettings::default(), &everybody()).await
     }
 
-    pub async fn with(access: Access, people: &[Person]) -> Self {
+    pub async fn with(access: AccessSettings, people: &[Person]) -> Self {
         let options = postgres::database().await;
         let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
         let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
@@ -108,7 +108,7 @@ impl Stage {
         let time = clock.clone();
         let time = Arc::new(move || at(time.load(Ordering::SeqCst)));
         let auth = Auth::open(store.clone(), access, address, time).await.unwrap();
-        let (overview, view) = watch::channel(Overview::default());
+        let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
         let seen = Seen::default();
         let all = stub(seen.clone()).or(routes(&dashboard(&store, &auth, view, &stop))).unify().boxed();
@@ -245,8 +245,8 @@ pub fn everybody() -> [Person; 4] {
 }
 
 /// Settings that believe a proxy on these addresses.
-pub fn behind(range: &str, operators: &[&str]) -> Access {
-    Access {
+pub fn behind(range: &str, operators: &[&str]) -> AccessSettings {
+    AccessSettings {
         url: None,
         trusted_proxies: vec![range.parse().unwrap()],
         forward: Some(Forward {
@@ -258,12 +258,12 @@ pub fn behind(range: &str, operators: &[&str]) -> Access {
 }
 
 /// Settings with an address of the dashboard's own.
-pub fn known_as(url: &str) -> Access {
-    Access { url: Some(url.parse().unwrap()), ..Access::default() }
+pub fn known_as(url: &str) -> AccessSettings {
+    AccessSettings { url: Some(url.parse().unwrap()), ..AccessSettings::default() }
 }
 
-pub async fn starts(listen: IpAddr, access: Access, people: &[Person]) -> Result<(), String> {
-    let stage = Stage::with(Access::default(), people).await;
+pub async fn starts(listen: IpAddr, access: AccessSettings, people: &[Person]) -> Result<(), String> {
+    let stage = Stage::with(AccessSettings::default(), people).await;
     let opened = Auth::open(stage.store.clone(), access, (listen, 7070).into(), Arc::new(|| at(0))).await;
     opened.map(drop).map_err(|error| error.to_string())
 }
@@ -271,7 +271,7 @@ pub async fn starts(listen: IpAddr, access: Access, people: &[Person]) -> Result
 fn dashboard(
     store: &Arc<Store>,
     auth: &Arc<Auth>,
-    view: watch::Receiver<Overview>,
+    view: watch::Receiver<DaemonStatus>,
     stop: &CancellationToken,
 ) -> Dashboard {
     let api = Arc::new(Api {
@@ -311,7 +311,7 @@ fn stub(seen: Seen) -> Routes {
     all.or(restart).unify().or(form).unify().or(forgetful).unify().or(careless).unify().boxed()
 }
 
-fn ask(tenant: String, visitor: Visitor, sent: Sent) -> warp::reply::Response {
+fn ask(tenant: String, visitor: Visitor, sent: RequestBody) -> warp::reply::Response {
     let Ok(tenant) = tenant.parse() else { return Refusal::not_found("no such tenant").into_response() };
     match visitor.needs(visitor.person.may_ask(&tenant)) {
         Ok(()) => format!("done {}", sent.field("why").unwrap_or_default()).into_response(),

@@ -54,7 +54,7 @@ async fn an_address_waits_whatever_names_it_tries_and_nobody_talks_their_way_to_
     }
     assert_eq!(stage.try_sign_in("olga", PASSWORD, &[("x-forwarded-for", "203.0.113.99")]).await.status, 429);
 
-    let trusted = agentpod::config::Access {
+    let trusted = agentpod::config::AccessSettings {
         trusted_proxies: vec!["127.0.0.1".parse().unwrap()],
         ..known_as("http://localhost")
     };

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use agentpod::{config::Access, core::access::Role};
+use agentpod::{config::AccessSettings, core::access::Role};
 use time::Duration;
 
 use crate::stage::{Stage, behind, everybody, known_as, person, starts};
@@ -142,17 +142,17 @@ async fn nothing_is_served_beyond_this_machine_when_nobody_could_sign_in() {
     let everywhere: IpAddr = Ipv4Addr::UNSPECIFIED.into();
     let here: IpAddr = Ipv4Addr::LOCALHOST.into();
     let operator = [person("olga", Role::Operator, None)];
-    let why = starts(everywhere, Access::default(), &[]).await.unwrap_err();
+    let why = starts(everywhere, AccessSettings::default(), &[]).await.unwrap_err();
     for part in ["0.0.0.0:7070", "agentpod account add", "--forward-auth-header", "127.0.0.1"] {
         assert!(why.contains(part), "{part:?} is missing in {why}");
     }
     let why = starts(here, known_as("https://pods.example.com"), &[]).await.unwrap_err();
     assert!(why.contains("https://pods.example.com") && why.contains("agentpod account add"), "{why}");
-    assert_eq!(starts(everywhere, Access::default(), &operator).await, Ok(()));
+    assert_eq!(starts(everywhere, AccessSettings::default(), &operator).await, Ok(()));
     assert_eq!(starts(everywhere, behind("10.0.0.0/8", &[]), &[]).await, Ok(()));
     assert_eq!(starts(here, known_as("https://pods.example.com"), &operator).await, Ok(()));
     assert_eq!(starts(here, known_as("http://pods.localhost:8080"), &[]).await, Ok(()));
-    assert_eq!(starts("::1".parse().unwrap(), Access::default(), &[]).await, Ok(()));
+    assert_eq!(starts("::1".parse().unwrap(), AccessSettings::default(), &[]).await, Ok(()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agentpod::{
-    core::actual::{ContainerState, Exit},
+    core::observe::actual::{ContainerState, Exit},
     engine::{Engine, EngineError, EngineEvent, docker::Docker},
 };
 use futures_util::{StreamExt, stream::BoxStream};

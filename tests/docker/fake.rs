@@ -7,7 +7,7 @@ use std::{
 };
 
 use agentpod::{
-    core::actual::ContainerState,
+    core::observe::actual::ContainerState,
     engine::{Engine, EngineError, docker::Docker},
 };
 use futures_util::StreamExt;

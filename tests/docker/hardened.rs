@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use agentpod::{
     core::{
-        actual::Sighting,
-        condition::Condition,
-        desired::{Blueprint, ContainerSpec},
-        hardening::hardened,
+        declare::desired::{Blueprint, ContainerSpec},
         labels,
-        routing::routed,
+        observe::{actual::ObservedContainer, condition::Condition, hardening::hardened, routing::routed},
     },
     engine::Engine,
 };
@@ -29,7 +26,7 @@ fn with_route(blueprint: &mut Blueprint) {
 async fn a_container_we_make_is_hardened_before_and_while_it_runs() {
     let stage = Stage::new();
     let spec = stage.made(with_route).await;
-    let seen: Sighting = stage.seen(&spec.name).await.unwrap();
+    let seen: ObservedContainer = stage.seen(&spec.name).await.unwrap();
     assert_eq!(hardened(Some(&spec), Some(&seen)).reason, "AsDeclared", "{:?}", hardened(Some(&spec), Some(&seen)));
     assert_eq!(routed(Some(&spec), Some(&seen)).message, "its container is stopped");
     let (spec, _) = stage.running(with_route).await;

@@ -1,7 +1,7 @@
 //! Volumes and networks that stay, and the one call that deletes data, on the real engine.
 
 use agentpod::{
-    core::{actual::ContainerState, labels},
+    core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError},
 };
 

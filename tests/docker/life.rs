@@ -1,6 +1,6 @@
 //! A container's life as it is meant to go.
 
-use agentpod::{core::actual::ContainerState, engine::Engine};
+use agentpod::{core::observe::actual::ContainerState, engine::Engine};
 use serde_json::json;
 
 use crate::{

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use agentpod::{
-    core::{actual::ContainerState, labels},
+    core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError, NetworkSpec},
 };
 

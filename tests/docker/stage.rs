@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use agentpod::{
     core::{
-        actual::{ContainerState, Sighting},
-        desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
+        declare::desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
         digest::Digest,
         labels,
         names::{InstanceName, PodId},
+        observe::actual::{ContainerState, ObservedContainer},
     },
     engine::{Engine, docker::Docker},
 };
@@ -102,12 +102,12 @@ impl Stage {
         .await
     }
 
-    pub async fn seen(&self, name: &str) -> Option<Sighting> {
-        self.docker.observe().await.unwrap().into_iter().find(|sighting| sighting.name == name)
+    pub async fn seen(&self, name: &str) -> Option<ObservedContainer> {
+        self.docker.observe().await.unwrap().into_iter().find(|container| container.name == name)
     }
 
     /// Waits for a state.
-    pub async fn until(&self, name: &str, what: &str, is: impl Fn(&ContainerState) -> bool) -> Sighting {
+    pub async fn until(&self, name: &str, what: &str, is: impl Fn(&ContainerState) -> bool) -> ObservedContainer {
         eventually(what, async || self.seen(name).await.filter(|seen| is(&seen.state))).await
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use agentpod::store::embedded::Embedded;
+use agentpod::postgres::EmbeddedPostgres;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 
@@ -32,8 +32,8 @@ impl Place {
         Place { state: dir.path().join(name), dir }
     }
 
-    pub async fn open(&self) -> Embedded {
-        Embedded::open(&self.state, None).await.unwrap_or_else(|error| panic!("{error}"))
+    pub async fn open(&self) -> EmbeddedPostgres {
+        EmbeddedPostgres::open(&self.state, None).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub fn data(&self) -> PathBuf {
@@ -128,11 +128,11 @@ impl Drop for Helper {
     }
 }
 
-pub async fn connect(server: &Embedded) -> PgConnection {
+pub async fn connect(server: &EmbeddedPostgres) -> PgConnection {
     PgConnection::connect_with(&server.connect_options()).await.unwrap()
 }
 
-pub async fn one(server: &Embedded, sql: &'static str) -> String {
+pub async fn one(server: &EmbeddedPostgres, sql: &'static str) -> String {
     sqlx::query_scalar(sql).fetch_one(&mut connect(server).await).await.unwrap()
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use agentpod::{
-    core::{edit::Files, problem::Problem},
+    core::{declare::edit::SourceFiles, problem::Problem},
     source::{
         Added, Edit, Git, NotAdded,
         git::{Credentials, GitSettings, Reference},
@@ -32,7 +32,7 @@ const LOGIN: &str = "tess:s3cret-pa55word";
 /// An edit of a file that must not be there, and `meanwhile` before each time that its place is asked for.
 fn edit(name: &str, meanwhile: impl Fn(usize) + Send + Sync + 'static) -> Edit {
     let (name, asked) = (name.to_owned(), AtomicUsize::new(0));
-    let place = move |files: &Files| {
+    let place = move |files: &SourceFiles| {
         meanwhile(asked.fetch_add(1, Ordering::Relaxed));
         assert!(!files.contains_key(&name));
         Ok(name.clone())
@@ -174,7 +174,7 @@ async fn a_remote_that_hangs_is_not_waited_for_beyond_the_time_limit() {
 async fn what_has_no_place_is_not_committed() {
     let repository = Repository::with(&[("a.yaml", "1"), ("new.yaml/b.yaml", "2")]);
     let (before, git_source) = (tip(&repository), Git::new(local(&repository)));
-    let place = |_: &Files| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
+    let place = |_: &SourceFiles| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
     let told = why(git_source.add(Edit { place: Arc::new(place), ..plain() }).await);
     assert!(told.contains("declared already"), "{told}");
     let told = why(git_source.add(edit("new.yaml", |_| {})).await);

@@ -7,12 +7,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use agentpod::{
     core::{
-        actual::ContainerState,
-        request::{Request, What},
+        decide::request::{Request, RequestSpec},
+        observe::actual::ContainerState,
         site::{Scheme, Site},
     },
-    engine::{NetworkSpec, memory::Memory},
-    reconcile::{Mode, Overview, Parts, Reconciler},
+    engine::{NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, Mode, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Git, Source, git::GitSettings},
     store::{InstanceKey, Store},
@@ -37,10 +37,10 @@ use super::{
 struct Stage {
     repository: Repository,
     server: GitHttp,
-    engine: Arc<Memory>,
+    engine: Arc<MemoryEngine>,
     store: Arc<Store>,
     woken: Arc<Notify>,
-    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
+    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
 }
 
 /// A tenant with a pod of the same name.
@@ -78,7 +78,7 @@ impl Stage {
         let key = InstanceKey::load_or_create(repository.root()).unwrap();
         let options = postgres::database().await;
         let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
-        let engine = Arc::new(Memory::default());
+        let engine = Arc::new(MemoryEngine::default());
         Self { repository, server, engine, store, woken: Arc::default(), running: None }
     }
 
@@ -119,7 +119,7 @@ impl Stage {
         task.await.unwrap();
     }
 
-    fn overview(&self) -> Overview {
+    fn overview(&self) -> DaemonStatus {
         self.running.as_ref().unwrap().2.borrow().clone()
     }
 
@@ -184,7 +184,7 @@ async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() 
     let (name, text) = pod("alice", "two");
     stage.repository.push(&[(&name, &text)], "alice speaks otherwise");
     let answered = async |stage: &Stage| {
-        let sync = Request { what: What::Sync, actor: "ops".into() };
+        let sync = Request { what: RequestSpec::Sync, actor: "ops".into() };
         let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
         eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
     };

@@ -1,12 +1,14 @@
 //! Laws 1, 2, 4 and 6 over every situation one pod can be in.
 
-use agentpod::core::{
-    actual::{ContainerState, Exit},
-    desired::container_name,
-    names::PodId,
-    plan::{Rejected, Uploaded},
+use agentpod::{
+    core::{
+        decide::plan::{Rejected, Uploaded},
+        declare::desired::container_name,
+        names::PodId,
+        observe::actual::{ContainerState, Exit},
+    },
+    engine::memory::FaultTiming,
 };
-use agentpod::engine::memory::Fault;
 
 use crate::{
     fleet::{Wanted, build, running},
@@ -206,7 +208,7 @@ fn every_situation_survives_being_killed_after_any_step() {
 #[test]
 fn every_situation_survives_any_single_fault_of_the_engine() {
     for situation in situations() {
-        for (at, fault) in (0..9).flat_map(|at| [(at, Fault::Before), (at, Fault::After)]) {
+        for (at, fault) in (0..9).flat_map(|at| [(at, FaultTiming::Before), (at, FaultTiming::After)]) {
             let mut harness = harness(&situation);
             let mut faults = vec![None; at];
             faults.push(Some(fault));
@@ -239,7 +241,7 @@ fn an_upload_whose_answer_was_lost_is_not_taken_for_the_one_before() {
     let mut harness = Harness::new(greeting('h'));
     harness.settle();
     harness.desired = greeting('g');
-    harness.engine.inject([Some(Fault::After)]);
+    harness.engine.inject([Some(FaultTiming::After)]);
     harness.round(usize::MAX);
     harness.desired = greeting('h');
     harness.settle();

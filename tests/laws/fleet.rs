@@ -6,9 +6,11 @@ use std::{
 };
 
 use agentpod::core::{
-    adapter::{self, AdapterFiles, Adapters},
-    desired::{self, Desired},
-    manifest,
+    declare::{
+        adapter::{self, AdapterFiles, Adapters},
+        desired::{self, Desired},
+        manifest,
+    },
     site::{Scheme, Site},
 };
 

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agentpod::core::{
-    actual::{ContainerState, Exit},
-    names::PodId,
-    request::What,
+use agentpod::{
+    core::{
+        decide::request::RequestSpec,
+        names::PodId,
+        observe::actual::{ContainerState, Exit},
+    },
+    engine::memory::FaultTiming,
 };
-use agentpod::engine::memory::Fault;
 use proptest::prelude::*;
 
 use crate::{
@@ -80,7 +82,7 @@ fn play(harness: &mut Harness, step: &Move) {
     match step {
         Move::Declare(wanted) => harness.desired = build(wanted),
         Move::Faults(faults) => {
-            let fault = |after: &bool| if *after { Fault::After } else { Fault::Before };
+            let fault = |after: &bool| if *after { FaultTiming::After } else { FaultTiming::Before };
             harness.engine.inject(faults.iter().map(|f| f.as_ref().map(fault)));
         }
         Move::Round { dies_after } => {
@@ -131,14 +133,14 @@ fn play(harness: &mut Harness, step: &Move) {
             harness.engine.world().unreachable = false;
         }
         Move::Restart { which } => {
-            harness.ask(What::Restart { pod: pod(*which) });
+            harness.ask(RequestSpec::Restart { pod: pod(*which) });
         }
         Move::Pause { which, minutes } => {
             let until = minutes.map(|minutes| harness.now + time::Duration::minutes(minutes));
-            harness.ask(What::Pause { pod: pod(*which), until });
+            harness.ask(RequestSpec::Pause { pod: pod(*which), until });
         }
         Move::Resume { which } => {
-            harness.ask(What::Resume { pod: pod(*which) });
+            harness.ask(RequestSpec::Resume { pod: pod(*which) });
         }
         Move::NeverReady { which } => {
             let digests: Vec<_> = harness.desired.pods.values().map(|pod| pod.container.digest.clone()).collect();
@@ -166,7 +168,7 @@ proptest! {
         harness.engine.inject([]);
         harness.engine.world().refused.clear();
         for which in 0..4 {
-            harness.ask(What::Resume { pod: pod(which) });
+            harness.ask(RequestSpec::Resume { pod: pod(which) });
         }
         harness.settle();
         prop_assert_eq!(unsatisfied(&harness), None);

@@ -4,20 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agentpod::{
     core::{
-        actual::{Actual, ContainerState, Sighting},
-        desired::{Desired, Rendered, SecretTexts},
+        decide::{
+            plan::{Decision, FleetState, Plan, PodState, RemovalLimit, plan},
+            request::{EndedRequest, OpenRequest, Request, RequestSpec, pause_of},
+            retry::ActionFailure,
+        },
+        declare::desired::{Desired, Rendered, SecretTexts},
         digest::Digest,
-        health::Health,
         names::PodId,
-        plan::{Circumstances, Decision, Plan, PodCircumstances, RemovalLimit, plan},
-        request::{Ended, Open, Request, What, pause_of},
-        retry::Failure,
+        observe::{
+            actual::{Actual, ContainerState, ObservedContainer},
+            health::Health,
+        },
     },
     engine::{
         Engine, Materials, NetworkSpec,
-        memory::{Memory, MemoryContainer, NETWORK},
+        memory::{MemoryContainer, MemoryEngine, NETWORK},
     },
-    reconcile::execute::{Order, Silent, execute},
+    reconcile::act::execute::{Job, NoProgress, execute},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -27,17 +31,17 @@ use crate::fleet::site;
 pub const NO_LIMIT: RemovalLimit = RemovalLimit { count: usize::MAX, percent: 100 };
 
 pub struct Harness {
-    pub engine: Memory,
+    pub engine: MemoryEngine,
     pub desired: Desired,
-    pub remembered: BTreeMap<PodId, PodCircumstances>,
+    pub remembered: BTreeMap<PodId, PodState>,
     pub now: OffsetDateTime,
     /// The revision that `desired` stands for.
     pub revision: String,
     pub limit: RemovalLimit,
     /// What people asked for, and nobody is done with yet.
-    pub requests: Vec<Open>,
+    pub requests: Vec<OpenRequest>,
     /// What came of it.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<EndedRequest>,
     /// Digests whose containers never become ready.
     pub never_ready: BTreeSet<Digest>,
     /// Plans made, newest last.
@@ -47,7 +51,7 @@ pub struct Harness {
 impl Harness {
     pub fn new(desired: Desired) -> Self {
         Self {
-            engine: Memory::default(),
+            engine: MemoryEngine::default(),
             desired,
             remembered: BTreeMap::new(),
             now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
@@ -60,7 +64,7 @@ impl Harness {
         }
     }
 
-    pub fn pod(&mut self, id: &PodId) -> &mut PodCircumstances {
+    pub fn pod(&mut self, id: &PodId) -> &mut PodState {
         self.remembered.entry(id.clone()).or_default()
     }
 
@@ -76,20 +80,20 @@ impl Harness {
         for id in &ids {
             let wish = self.desired.pods.get(id).cloned();
             let now = self.now;
-            let known = self.pod(id);
-            known.tidy(wish.as_ref(), now);
+            let identities = self.pod(id);
+            identities.tidy(wish.as_ref(), now);
             if let Some(wish) = wish {
-                known.undeclared_since = None;
-                known.subdomain = Some(wish.declared.subdomain.clone());
+                identities.undeclared_since = None;
+                identities.subdomain = Some(wish.declared.subdomain.clone());
             } else {
-                known.undeclared_since.get_or_insert(now);
+                identities.undeclared_since.get_or_insert(now);
             }
         }
-        for (id, known) in &mut self.remembered {
-            known.keep_allowance(self.desired.pods.contains_key(id), &self.revision);
-            known.pause = pause_of(&self.requests, id, self.now);
+        for (id, identities) in &mut self.remembered {
+            identities.keep_allowance(self.desired.pods.contains_key(id), &self.revision);
+            identities.pause = pause_of(&self.requests, id, self.now);
         }
-        let made = plan(&self.desired, &Actual::Seen(seen), &self.circumstances());
+        let made = plan(&self.desired, &Actual::Observed(seen), &self.pod_states());
         self.plans.push(made.clone());
         // One transaction, before the first step.
         for (id, allowance) in &made.allowed {
@@ -112,7 +116,7 @@ impl Harness {
             tried.steps.truncate(left);
             let died = tried.steps.len() < action.steps.len();
             left -= tried.steps.len();
-            let order = Order {
+            let order = Job {
                 pod: id.clone(),
                 action: tried.clone(),
                 container: wish.as_ref().map(|wish| wish.container.clone()),
@@ -125,7 +129,7 @@ impl Harness {
                 },
                 volume_labels: BTreeMap::new(),
             };
-            let outcome = block_on(execute(&self.engine, &order, &Silent)).map_err(Failure::from);
+            let outcome = block_on(execute(&self.engine, &order, &NoProgress)).map_err(ActionFailure::from);
             if died {
                 // Killed in mid-action: what was begun is remembered, how it went is not.
                 self.pod(id).busy = false;
@@ -137,14 +141,14 @@ impl Harness {
     }
 
     fn blind_round(&mut self, why: String) -> usize {
-        let made = plan(&self.desired, &Actual::Unknown(why), &self.circumstances());
+        let made = plan(&self.desired, &Actual::Unknown(why), &self.pod_states());
         assert!(made.is_quiet(), "a blind round acts:\n{made}");
         self.plans.push(made);
         0
     }
 
-    fn circumstances(&self) -> Circumstances {
-        Circumstances {
+    fn pod_states(&self) -> FleetState {
+        FleetState {
             now: self.now,
             removal_grace: Duration::minutes(10),
             removals: self.limit,
@@ -155,19 +159,19 @@ impl Harness {
     }
 
     /// Somebody asks for something, now.
-    pub fn ask(&mut self, what: What) -> i64 {
+    pub fn ask(&mut self, what: RequestSpec) -> i64 {
         let id = i64::try_from(self.requests.len() + self.ended.len()).unwrap() + 1;
         let request = Request { actor: "alice@host".into(), what };
         let expires_at = request.what.expires(self.now);
-        self.requests.push(Open { id, request, asked_at: self.now, expires_at });
+        self.requests.push(OpenRequest { id, request, asked_at: self.now, expires_at });
         id
     }
 
     /// What a fresh AgentPod would not know: everything that is only in memory.
     pub fn restart(&mut self) {
-        for known in self.remembered.values_mut() {
-            (known.busy, known.health, known.looping, known.going_back) = (false, None, None, None);
-            known.restart = None;
+        for identities in self.remembered.values_mut() {
+            (identities.busy, identities.health, identities.looping, identities.going_back) = (false, None, None, None);
+            identities.restart = None;
         }
     }
 
@@ -193,20 +197,20 @@ impl Harness {
     }
 
     fn waits(&self) -> bool {
-        use agentpod::core::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
+        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
         let last = self.plans.last().expect("a round was made");
         last.pods
             .values()
             .any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
     }
 
-    fn probe(&mut self, seen: &BTreeMap<PodId, Vec<Sighting>>) {
+    fn probe(&mut self, seen: &BTreeMap<PodId, Vec<ObservedContainer>>) {
         for (id, containers) in seen {
             for container in containers {
                 if let ContainerState::Running { since } = container.state {
                     let ready = !self.never_ready.contains(&container.digest);
-                    let known = self.pod(id).health.clone().filter(|health| health.container == container.name);
-                    let first_seen = known.map_or(self.now, |health| health.started);
+                    let identities = self.pod(id).health.clone().filter(|health| health.container == container.name);
+                    let first_seen = identities.map_or(self.now, |health| health.started);
                     let health = Health {
                         ready,
                         ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
@@ -222,17 +226,21 @@ impl Harness {
         // Only the paths matter to the memory engine; the greeting tells hot files apart.
         let _ = (SecretTexts::placeholders(&wish.declared), site());
         let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
-        let file =
-            agentpod::core::desired::RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
+        let file = agentpod::core::declare::desired::RenderedFile {
+            path: "/config/echo.json".into(),
+            mode: 0o444,
+            text,
+            hot: true,
+        };
         let Rendered { environment, files } = Rendered { environment: BTreeMap::new(), files: vec![file] };
         Materials { environment, files }
     }
 }
 
-pub fn by_pod(seen: Vec<Sighting>) -> BTreeMap<PodId, Vec<Sighting>> {
-    let mut pods: BTreeMap<PodId, Vec<Sighting>> = BTreeMap::new();
-    for sighting in seen {
-        pods.entry(sighting.pod.clone()).or_default().push(sighting);
+pub fn by_pod(seen: Vec<ObservedContainer>) -> BTreeMap<PodId, Vec<ObservedContainer>> {
+    let mut pods: BTreeMap<PodId, Vec<ObservedContainer>> = BTreeMap::new();
+    for container in seen {
+        pods.entry(container.pod.clone()).or_default().push(container);
     }
     pods
 }
@@ -258,14 +266,14 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
         let mine: Vec<_> = world.containers.iter().filter(|(_, container)| container.pod == *id).collect();
         let live = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
         let running: Vec<_> = mine.iter().filter(|(_, container)| live(&container.state)).collect();
-        let known = harness.remembered.get(id).cloned().unwrap_or_default();
+        let identities = harness.remembered.get(id).cloned().unwrap_or_default();
         let wrong = match harness.desired.pods.get(id) {
             None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
             Some(wish) if !wish.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
             Some(wish) => {
                 let wished = |container: &MemoryContainer| container.digest == wish.container.digest;
                 let blind = !wish.missing_secrets.is_empty();
-                let stands = |container: &MemoryContainer| wished(container) || blind || known.rejected.is_some();
+                let stands = |container: &MemoryContainer| wished(container) || blind || identities.rejected.is_some();
                 let paused = mine.iter().any(|(_, c)| stands(c) && c.state == ContainerState::Paused);
                 let hopeless = harness.never_ready.contains(&wish.container.digest);
                 match running.as_slice() {
@@ -285,7 +293,7 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
                             (hot != there).then(|| format!("its hot file is {there:?}, not {hot:?}"))
                         }
                     }
-                    [(name, _)] if known.rejected.is_some() => {
+                    [(name, _)] if identities.rejected.is_some() => {
                         (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left"))
                     }
                     [(name, _)] => Some(format!("{name} runs, not {}", wish.container.name)),

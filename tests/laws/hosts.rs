@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use agentpod::core::{
-    actual::ContainerState,
+    decide::plan::{Cause, Decision, Hold},
     labels,
-    plan::{Cause, Decision, Hold},
+    observe::actual::ContainerState,
 };
 use time::Duration;
 

@@ -1,13 +1,15 @@
 //! An engine that refuses a step of the new container, for as long as it is asked: the container from before goes on,
 //! the status says why, and the tenant does not pay for every new try.
 
-use agentpod::core::{
-    actual::{ContainerState, Exit},
-    names::PodId,
-    plan::Decision,
-    status::{self, Phase, Status},
+use agentpod::{
+    core::{
+        decide::plan::Decision,
+        names::PodId,
+        observe::actual::{ContainerState, Exit},
+        report::status::{self, Phase, Status},
+    },
+    engine::Engine,
 };
-use agentpod::engine::Engine;
 use time::Duration;
 
 use crate::{

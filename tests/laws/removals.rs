@@ -3,12 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use agentpod::core::{
-    names::PodId,
-    plan::{Decision, Hold, RemovalLimit},
-    request::What,
+use agentpod::{
+    core::{
+        decide::{
+            plan::{Decision, Hold, RemovalLimit},
+            request::RequestSpec,
+        },
+        names::PodId,
+    },
+    engine::memory::MemoryContainer,
 };
-use agentpod::engine::memory::MemoryContainer;
 use proptest::prelude::*;
 use time::Duration;
 
@@ -46,7 +50,7 @@ fn held(harness: &Harness) -> Option<String> {
 }
 
 fn approve(harness: &mut Harness, plan: &str) {
-    harness.ask(What::Approve { plan: plan.into() });
+    harness.ask(RequestSpec::Approve { plan: plan.into() });
 }
 
 /// What was done, in order, without the digests.

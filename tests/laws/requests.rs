@@ -1,10 +1,12 @@
 //! What people ask for, against the memory engine: done once, whoever dies in between, and never forgotten.
 
 use agentpod::core::{
-    actual::{ContainerState, Exit},
+    decide::{
+        plan::{Decision, Hold},
+        request::RequestSpec,
+    },
     names::PodId,
-    plan::{Decision, Hold},
-    request::What,
+    observe::actual::{ContainerState, Exit},
 };
 use time::Duration;
 
@@ -17,8 +19,8 @@ fn id() -> PodId {
     "t/a".parse().unwrap()
 }
 
-fn restart() -> What {
-    What::Restart { pod: id() }
+fn restart() -> RequestSpec {
+    RequestSpec::Restart { pod: id() }
 }
 
 fn at_rest() -> Harness {
@@ -31,7 +33,7 @@ fn at_rest() -> Harness {
 
 fn pause(harness: &mut Harness, minutes: Option<i64>) {
     let until = minutes.map(|minutes| harness.now + Duration::minutes(minutes));
-    harness.ask(What::Pause { pod: id(), until });
+    harness.ask(RequestSpec::Pause { pod: id(), until });
 }
 
 /// What was done, in order: `stop`, `start`.
@@ -162,7 +164,7 @@ fn a_pause_without_an_end_ends_when_somebody_resumes_it() {
     harness.settle();
     assert_eq!(deeds(&harness), ["stop"]);
     assert!(matches!(harness.plans.last().unwrap().pods[&id()], Decision::Hold(Hold::Paused(_))));
-    harness.ask(What::Resume { pod: id() });
+    harness.ask(RequestSpec::Resume { pod: id() });
     harness.round(usize::MAX);
     assert!(text(&harness).starts_with("t/a: alice@host asked to resume it\n"), "{}", text(&harness));
     harness.settle();
@@ -174,7 +176,7 @@ fn a_pause_without_an_end_ends_when_somebody_resumes_it() {
 fn a_pause_and_a_resume_while_nobody_looked_touch_nothing() {
     let mut harness = at_rest();
     pause(&mut harness, None);
-    harness.ask(What::Resume { pod: id() });
+    harness.ask(RequestSpec::Resume { pod: id() });
     harness.settle();
     assert_eq!(deeds(&harness), Vec::<String>::new());
     assert!(harness.requests.is_empty());
@@ -203,7 +205,7 @@ fn every_situation_is_stopped_by_a_pause_and_settles_once_it_is_resumed() {
         let writes = harness.engine.world().writes.len();
         assert_eq!(harness.round(usize::MAX), 0);
         assert_eq!(harness.engine.world().writes.len(), writes, "a pause is quiet");
-        harness.ask(What::Resume { pod: id() });
+        harness.ask(RequestSpec::Resume { pod: id() });
         harness.settle();
         assert_eq!(unsatisfied(&harness), None);
         assert!(harness.requests.is_empty());
@@ -231,7 +233,7 @@ fn every_situation_settles_after_a_restart_that_was_cut_off_anywhere() {
 fn requests_nobody_saw_to_in_time_are_refused_and_do_nothing() {
     let mut harness = at_rest();
     harness.ask(restart());
-    harness.ask(What::Approve { plan: "0123456789ab".into() });
+    harness.ask(RequestSpec::Approve { plan: "0123456789ab".into() });
     harness.now += Duration::hours(25);
     harness.settle();
     assert_eq!(deeds(&harness), Vec::<String>::new());

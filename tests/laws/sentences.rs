@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use agentpod::core::{
-    actual::{Actual, ContainerState, Exit},
-    health::Health,
+    decide::{
+        plan::{Allowance, FleetState, PodState, Rejected, RemovalLimit, Uploaded, plan},
+        retry::Retry,
+    },
     names::PodId,
-    plan::{Allowance, Circumstances, PodCircumstances, Rejected, RemovalLimit, Uploaded, plan},
-    retry::Retry,
+    observe::{
+        actual::{Actual, ContainerState, Exit},
+        health::Health,
+    },
 };
 use time::{Duration, OffsetDateTime};
 
@@ -18,16 +22,16 @@ use crate::{
 
 const NOON: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
 
-/// One pod `t/a`, wished as given, with containers of the digests of these modes in these states.
+/// One pod `t/a`, declared as given, with containers of the digests of these modes in these states.
 struct Scene {
     harness: Harness,
     id: PodId,
-    known: PodCircumstances,
+    known: PodState,
 }
 
-fn scene(wish: Option<Wanted>, containers: &[(char, ContainerState)]) -> Scene {
+fn scene(desired: Option<Wanted>, containers: &[(char, ContainerState)]) -> Scene {
     let id: PodId = "t/a".parse().unwrap();
-    let harness = Harness::new(build(&wish.into_iter().collect::<Vec<_>>()));
+    let harness = Harness::new(build(&desired.into_iter().collect::<Vec<_>>()));
     for (mode, state) in containers {
         let pod = &build(&[running("a", *mode, 'g')]).pods[&id];
         harness.engine.place(&id, &pod.container.digest, &pod.container.blueprint.volume, state.clone());
@@ -35,11 +39,11 @@ fn scene(wish: Option<Wanted>, containers: &[(char, ContainerState)]) -> Scene {
     // The hot file of mode m, uploaded, is what a quiet pod has.
     let pod = &build(&[running("a", 'm', 'g')]).pods[&id];
     let uploaded = Uploaded { container: pod.container.name.clone(), digest: pod.hot.clone().unwrap() };
-    Scene { harness, id, known: PodCircumstances { uploaded: Some(uploaded), ..PodCircumstances::default() } }
+    Scene { harness, id, known: PodState { uploaded: Some(uploaded), ..PodState::default() } }
 }
 
 impl Scene {
-    fn knowing(mut self, change: impl FnOnce(&mut PodCircumstances)) -> Self {
+    fn knowing(mut self, change: impl FnOnce(&mut PodState)) -> Self {
         change(&mut self.known);
         self
     }
@@ -49,7 +53,7 @@ impl Scene {
         let seen = by_pod(crate::harness::block_on(agentpod::engine::Engine::observe(&self.harness.engine)).unwrap());
         let pods = [(self.id.clone(), self.known.clone())].into();
         let circumstances = circumstances(Duration::minutes(10), pods);
-        let mut text = plan(&self.harness.desired, &Actual::Seen(seen), &circumstances).to_string();
+        let mut text = plan(&self.harness.desired, &Actual::Observed(seen), &circumstances).to_string();
         for mode in ['m', 'n'] {
             let digest = digest(mode);
             text = text.replace(digest.short(), &format!("{}", mode.to_ascii_uppercase()));
@@ -58,9 +62,9 @@ impl Scene {
     }
 }
 
-fn circumstances(removal_grace: Duration, pods: BTreeMap<PodId, PodCircumstances>) -> Circumstances {
+fn circumstances(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
     let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
-    Circumstances { now: NOON, removal_grace, removals, revision, requests, pods }
+    FleetState { now: NOON, removal_grace, removals, revision, requests, pods }
 }
 
 fn digest(mode: char) -> agentpod::core::digest::Digest {
@@ -165,15 +169,15 @@ fn an_ended_container_is_started_and_one_that_was_never_started_too() {
 
 #[test]
 fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
-    let wish = || Some(Wanted { stopped: true, ..running("a", 'm', 'g') });
-    assert_eq!(scene(wish(), &[('m', up())]).text(), "t/a: it should be stopped\n  stop t_a-M");
-    assert_eq!(scene(wish(), &[('m', down(0))]).text(), "");
+    let desired = || Some(Wanted { stopped: true, ..running("a", 'm', 'g') });
+    assert_eq!(scene(desired(), &[('m', up())]).text(), "t/a: it should be stopped\n  stop t_a-M");
+    assert_eq!(scene(desired(), &[('m', down(0))]).text(), "");
 }
 
 #[test]
 fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
     let since = |minutes| {
-        move |known: &mut PodCircumstances| {
+        move |known: &mut PodState| {
             let at = NOON - Duration::minutes(minutes);
             known.undeclared_since = Some(at);
             known.removal_allowed = Some(Allowance { at, revision: None });
@@ -188,9 +192,9 @@ fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
 }
 
 #[test]
-fn a_pod_that_failed_waits_and_says_why_but_a_new_wish_is_tried_at_once() {
-    let retry = |wish: &str| Retry {
-        wish: wish.into(),
+fn a_pod_that_failed_waits_and_says_why_but_a_changed_declaration_is_tried_at_once() {
+    let retry = |target: &str| Retry {
+        target: target.into(),
         failures: 3,
         at: NOON + Duration::seconds(40),
         why: "no such image".into(),
@@ -256,8 +260,8 @@ fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_th
     let both = [('n', down(0)), ('m', down(128))];
     let failed = |failures| {
         let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
-        let wish = format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short());
-        Retry { wish, failures, at: NOON + Duration::seconds(10), why: "refused".into(), crash: false }
+        let target = format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short());
+        Retry { target, failures, at: NOON + Duration::seconds(10), why: "refused".into(), crash: false }
     };
     let scene = |failures| {
         scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.retry = Some(failed(failures))).text()
@@ -299,8 +303,8 @@ fn a_container_off_its_network_is_started_anew_on_it() {
 
 #[test]
 fn a_container_renamed_by_hand_is_the_same_container() {
-    let renamed = |states: &[(char, ContainerState)], wish| {
-        let scene = scene(Some(wish), states);
+    let renamed = |states: &[(char, ContainerState)], desired| {
+        let scene = scene(Some(desired), states);
         let mut world = scene.harness.engine.world();
         let container = world.containers.remove(&name('m')).unwrap();
         world.containers.insert("by-hand".into(), container);
@@ -333,7 +337,7 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let rested = blind(&[('n', looping)]).knowing(|known| known.looping = Some(name('n')));
     assert_eq!(rested.text(), "t/a: its container restarts too often\n  stop t_a-N");
     let resting = |at: OffsetDateTime| {
-        let retry = Retry { wish: "running:before".into(), failures: 1, at, why: "restarted".into(), crash: true };
+        let retry = Retry { target: "running:before".into(), failures: 1, at, why: "restarted".into(), crash: true };
         blind(&[('n', down(3))]).knowing(|known| known.retry = Some(retry)).text()
     };
     assert!(resting(NOON + Duration::minutes(1)).starts_with("t/a: held, attempt 1 failed (restarted)"));

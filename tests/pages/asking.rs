@@ -1,6 +1,6 @@
 //! What people ask for by the buttons of a page.
 
-use agentpod::core::{request::What, status::Phase};
+use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
 
 use crate::{
     declared::pod,
@@ -16,7 +16,7 @@ async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
         stage.ask("POST", ASK, OLGA, "kind=restart&pod=alice/assistant&back=/dashboard/pods/alice/assistant").await;
     assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?said=restart"));
     let open = stage.store.open_requests().await.unwrap();
-    assert_eq!(open[0].request.what, What::Restart { pod: pod("alice/assistant") });
+    assert_eq!(open[0].request.what, RequestSpec::Restart { pod: pod("alice/assistant") });
     assert_eq!(open[0].request.actor, "olga");
     let page = stage.page("/dashboard/pods/alice/assistant?said=restart", OLGA).await;
     assert!(page.contains("The restart was asked for") && page.contains("asked for by olga"));

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use agentpod::core::{manifest, request::What};
+use agentpod::core::{decide::request::RequestSpec, declare::manifest};
 use tempfile::TempDir;
 
 use crate::{
@@ -46,7 +46,10 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
     let edited = events.iter().find(|row| row.event.kind == "edited").expect("it is told");
     assert!(edited.event.message.contains("alice/new: olga added it to the source: alice-new.yaml"), "{edited:?}");
     let asked = stage.store.open_requests().await.unwrap();
-    assert!(asked.iter().any(|open| open.request.what == What::Sync && open.request.actor == "olga"), "{asked:?}");
+    assert!(
+        asked.iter().any(|open| open.request.what == RequestSpec::Sync && open.request.actor == "olga"),
+        "{asked:?}"
+    );
     // Sent once more, by a click too many: it is there already, and stays as it is.
     let again = stage.ask("POST", COMMIT, OLGA, &body).await;
     assert!(again.status == 409 && again.text().contains("declared already"), "{}", again.text());

@@ -1,7 +1,7 @@
 //! The form for a new pod, from each adapter that is shipped.
 
 use agentpod::{
-    core::adapter,
+    core::declare::adapter,
     dashboard::pages::fields::{Field, Filled, fields},
 };
 

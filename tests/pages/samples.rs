@@ -4,17 +4,17 @@ use std::{fs, path::Path};
 
 use agentpod::dashboard::pages::{
     Frame, Page,
-    adapters::Adapters,
+    adapters::AdaptersPage,
     document, fragment,
-    logs::Logs,
-    new::{Committed, New},
-    overview::Overview,
-    pod::Pod,
-    pods::Pods,
-    settings::Settings,
-    source::Source,
-    tenant::Tenant,
-    tenants::Tenants,
+    logs::LogsPage,
+    new::{Committed, NewPodPage},
+    overview::OverviewPage,
+    pod::PodPage,
+    pods::PodsPage,
+    settings::SettingsPage,
+    source::SourcePage,
+    tenant::TenantPage,
+    tenants::TenantsPage,
 };
 use serde_json::json;
 
@@ -26,30 +26,30 @@ fn written<P: Page>() -> (&'static str, String) {
 
 /// Every page by its template.
 pub fn all() -> Vec<(&'static str, String)> {
-    let choose = New::default();
+    let choose = NewPodPage::default();
     let committed = Committed {
         pod: "alice/assistant".into(),
         place: "alice-assistant.yaml in commit 0123456789".into(),
         origin: "https://forge.example/agents.git@main".into(),
     };
-    let committed = New { committed: Some(committed), ..New::default() };
+    let committed = NewPodPage { committed: Some(committed), ..NewPodPage::default() };
     let frame = Frame::sample("New pod", "pods");
     let stands_alone = |template, values| {
         (template, fragment(template, &values).unwrap_or_else(|error| panic!("{template}: {error:#}")))
     };
     vec![
-        written::<Overview>(),
-        written::<Pods>(),
-        written::<Pod>(),
-        written::<Logs>(),
-        written::<New>(),
+        written::<OverviewPage>(),
+        written::<PodsPage>(),
+        written::<PodPage>(),
+        written::<LogsPage>(),
+        written::<NewPodPage>(),
         ("choose.html", document(&frame, &choose).unwrap()),
         ("committed.html", document(&frame, &committed).unwrap()),
-        written::<Tenants>(),
-        written::<Tenant>(),
-        written::<Adapters>(),
-        written::<Source>(),
-        written::<Settings>(),
+        written::<TenantsPage>(),
+        written::<TenantPage>(),
+        written::<AdaptersPage>(),
+        written::<SourcePage>(),
+        written::<SettingsPage>(),
         stands_alone(
             "sign-in.html",
             json!({"problem": "name or password is wrong", "next": "/dashboard", "name": "alma"}),

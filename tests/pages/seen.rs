@@ -1,6 +1,6 @@
 //! Pages as a browser shows them: no serious fault of accessibility, nothing that a policy refuses or a script trips over.
 
-use agentpod::core::status::Phase;
+use agentpod::core::report::status::Phase;
 
 use crate::{
     browser::{Browser, DESK, Look, PHONE},

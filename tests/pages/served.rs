@@ -1,6 +1,6 @@
 //! Pages as they are served.
 
-use agentpod::{core::status::Phase, dashboard::assets};
+use agentpod::{core::report::status::Phase, dashboard::assets};
 
 use crate::{
     declared::Declared,

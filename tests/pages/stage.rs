@@ -9,13 +9,13 @@ use std::{
 };
 
 use agentpod::{
-    config::Access,
+    config::AccessSettings,
     core::{
         access::{Person, Role},
-        adapter::AdapterFiles,
+        declare::adapter::AdapterFiles,
         problem::{Position, Problem},
+        report::status::{Phase, Status},
         site::{Scheme, Site},
-        status::{Phase, Status},
     },
     dashboard::{
         Dashboard,
@@ -24,7 +24,7 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    reconcile::{Edits, Overview},
+    reconcile::{DaemonStatus, Edits},
     source::{AdapterFolders, Directory, Source},
     store::{Event, Fetched, InstanceKey, Store},
 };
@@ -53,7 +53,7 @@ pub struct Stage {
     pub store: Arc<Store>,
     pub address: SocketAddr,
     stop: CancellationToken,
-    _overview: watch::Sender<Overview>,
+    _overview: watch::Sender<DaemonStatus>,
 }
 
 pub struct Answer {
@@ -157,8 +157,8 @@ impl Stage {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), Access::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(Overview::default());
+        let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
+        let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };

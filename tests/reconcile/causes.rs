@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentpod::engine::memory::Fault;
+use agentpod::engine::memory::FaultTiming;
 
 use super::stage::Stage;
 
@@ -29,7 +29,7 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
 async fn a_failure_is_told_with_the_step_that_failed_and_why_it_was_taken() {
     let mut stage = Stage::new("").await;
     stage.undeclare();
-    stage.engine.inject([None, None, None, Some(Fault::Before)]);
+    stage.engine.inject([None, None, None, Some(FaultTiming::Before)]);
     stage.start(TICK);
     let failed = stage.event("failed").await.event;
     assert_eq!(failed.cause.as_deref(), Some("it should run and has no container; noticed by the start"));

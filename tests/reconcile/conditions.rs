@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agentpod::{
     core::{
         access::{Person, Role},
-        condition::Condition,
-        hardening::InForce,
+        observe::{condition::Condition, hardening::InForce},
     },
     store::view,
 };
@@ -22,13 +21,13 @@ fn bound(stage: &Stage, container: &str, change: impl FnOnce(&mut InForce)) {
     change(Arc::make_mut(container.in_force.as_mut().unwrap()));
 }
 
-async fn shown(stage: &Stage, kind: &str) -> view::Condition {
+async fn shown(stage: &Stage, kind: &str) -> view::ConditionLine {
     let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
     pod.conditions.into_iter().find(|one| one.kind == kind).unwrap()
 }
 
-async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::Condition {
+async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::ConditionLine {
     let is_so = async || Some(shown(stage, kind).await).filter(|one| one.reason == reason);
     eventually(&format!("{kind} is {reason}"), is_so).await
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use agentpod::{core::actual::ContainerState, store::DesiredStatus};
+use agentpod::{core::observe::actual::ContainerState, store::DesiredStatus};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use agentpod::engine::memory::Fault;
+use agentpod::engine::memory::FaultTiming;
 
 use super::stage::{POD, Stage};
 
@@ -79,13 +79,13 @@ async fn a_value_that_was_rotated_or_lost_or_undeclared_since_is_still_found_in_
     stage.phase("Held").await;
     assert_kept(&says_and_dies(&stage, &container, FIRST).await);
 
-    stage.engine.inject([Some(Fault::Before)]);
+    stage.engine.inject([Some(FaultTiming::Before)]);
     fs::write(stage.path("key"), SECOND).unwrap();
     stage.event("failed").await;
     assert_kept(&says_and_dies(&stage, &container, FIRST).await);
     assert_kept(&says_and_dies(&stage, &container, SECOND).await);
 
-    stage.engine.inject([Some(Fault::Before)]);
+    stage.engine.inject([Some(FaultTiming::Before)]);
     stage.undeclare();
     stage.event("undeclared").await;
     stage.phase("Held").await;
@@ -100,7 +100,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_rotated_whil
     let container = stage.runs("").await;
     stage.stop().await;
     fs::write(stage.path("key"), SECOND).unwrap();
-    stage.engine.inject([Some(Fault::Before)]);
+    stage.engine.inject([Some(FaultTiming::Before)]);
     stage.start(TICK);
     stage.event("failed").await;
     assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "not known any more");
@@ -127,7 +127,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_that_was_undeclared_while_nob
     let container = stage.runs("").await;
     stage.stop().await;
     stage.undeclare();
-    stage.engine.inject([Some(Fault::Before)]);
+    stage.engine.inject([Some(FaultTiming::Before)]);
     stage.start(TICK);
     stage.event("failed").await;
     assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "not known any more");

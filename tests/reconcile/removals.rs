@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentpod::core::request::What;
+use agentpod::core::decide::request::RequestSpec;
 
 use super::stage::{Stage, eventually};
 
@@ -36,12 +36,12 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     stage.stop().await;
     stage.start(TICK);
     assert_eq!(held(&stage).await, plan);
-    let wrong = stage.answered(stage.ask(What::Approve { plan: "0123456789ab".into() }).await).await;
+    let wrong = stage.answered(stage.ask(RequestSpec::Approve { plan: "0123456789ab".into() }).await).await;
     assert_eq!(wrong.done, Some(false));
     assert!(wrong.outcome.unwrap().contains(&plan));
     assert_eq!(stage.engine.world().writes, Vec::<String>::new());
 
-    let right = stage.answered(stage.ask(What::Approve { plan }).await).await;
+    let right = stage.answered(stage.ask(RequestSpec::Approve { plan }).await).await;
     assert_eq!(right.outcome.as_deref(), Some("these go: alice/a, alice/b, alice/c, alice/d"));
     run_alone(&stage, &ALL[4..]).await;
     let stopped = stage.event("stopped").await.event.cause.unwrap();
@@ -67,7 +67,7 @@ async fn removals_within_the_limit_are_kept_in_the_store_before_the_first_step()
     run_alone(&stage, &ALL).await;
     stage.declare_pods(&ALL[2..]);
     run_alone(&stage, &ALL[2..]).await;
-    let kept = stage.store.circumstances().await.unwrap();
+    let kept = stage.store.pod_states().await.unwrap();
     for name in ["a", "b"] {
         let allowed = kept[&format!("alice/{name}").parse().unwrap()].removal_allowed.clone();
         assert!(allowed.is_some_and(|allowed| allowed.revision.is_some()), "{name}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentpod::core::{names::PodId, request::What};
+use agentpod::core::{decide::request::RequestSpec, names::PodId};
 use time::OffsetDateTime;
 
 use super::stage::{POD, Stage, eventually};
@@ -30,7 +30,7 @@ fn writes(stage: &Stage) -> Vec<String> {
 #[tokio::test]
 async fn a_restart_is_done_at_once_and_says_who_asked() {
     let (mut stage, container) = at_rest().await;
-    let id = stage.ask(What::Restart { pod: pod() }).await;
+    let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
     let row = stage.answered(id).await;
     assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it was started again")));
     assert!(row.taken_at.is_some());
@@ -45,7 +45,7 @@ async fn a_restart_is_done_at_once_and_says_who_asked() {
 #[tokio::test]
 async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
     let (mut stage, container) = at_rest().await;
-    stage.ask(What::Pause { pod: pod(), until: None }).await;
+    stage.ask(RequestSpec::Pause { pod: pod(), until: None }).await;
     stage.phase("Stopped").await;
     let shown = async || stage.overview().pods.get(POD).filter(|pod| pod.status.reason == "Paused").cloned();
     let shown = eventually("it is shown as paused", shown).await;
@@ -60,7 +60,7 @@ async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
     assert!(stage.running().is_empty());
     assert_eq!(writes(&stage), [format!("stop {container}")]);
     stage.listens().await;
-    stage.ask(What::Resume { pod: pod() }).await;
+    stage.ask(RequestSpec::Resume { pod: pod() }).await;
     assert_ne!(stage.runs(&container).await, container, "with what was declared meanwhile");
     stage.stop().await;
 }
@@ -69,7 +69,7 @@ async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
 async fn a_pause_ends_by_itself_when_its_time_has_come() {
     let (mut stage, container) = at_rest().await;
     let until = OffsetDateTime::now_utc() + time::Duration::milliseconds(700);
-    let id = stage.ask(What::Pause { pod: pod(), until: Some(until) }).await;
+    let id = stage.ask(RequestSpec::Pause { pod: pod(), until: Some(until) }).await;
     let row = stage.answered(id).await;
     assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it is over")));
     assert_eq!(stage.runs("").await, container);
@@ -82,7 +82,7 @@ async fn a_pause_ends_by_itself_when_its_time_has_come() {
 async fn what_is_asked_while_no_daemon_runs_is_done_by_the_next_one_once() {
     let (mut stage, container) = at_rest().await;
     stage.stop().await;
-    let id = stage.ask(What::Restart { pod: pod() }).await;
+    let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
     assert_eq!(stage.store.request(id).await.unwrap().unwrap().taken_at, None);
     for _ in 0..2 {
         stage.start(NEVER);
@@ -96,11 +96,11 @@ async fn what_is_asked_while_no_daemon_runs_is_done_by_the_next_one_once() {
 async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
     let (mut stage, container) = at_rest().await;
     stage.declare("config: {mode: other}");
-    let row = stage.answered(stage.ask(What::Sync).await).await;
+    let row = stage.answered(stage.ask(RequestSpec::Sync).await).await;
     assert!(row.outcome.unwrap().starts_with("it was read; revision "));
     stage.runs(&container).await;
     stage.declare("config: {mod: typo}");
-    let row = stage.answered(stage.ask(What::Sync).await).await;
+    let row = stage.answered(stage.ask(RequestSpec::Sync).await).await;
     let outcome = row.outcome.unwrap();
     assert!(outcome.starts_with("the newest revision is refused: all.yaml: "), "{outcome}");
     assert_eq!(row.done, Some(false));

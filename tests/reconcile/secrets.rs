@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use agentpod::{core::actual::ContainerState, secrets};
+use agentpod::{core::observe::actual::ContainerState, secrets};
 
 use super::stage::{POD, Stage, eventually};
 

@@ -4,11 +4,11 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use agentpod::{
     core::{
-        request::{Request, What},
+        decide::request::{Request, RequestSpec},
         site::{Scheme, Site},
     },
-    engine::{EngineEvent, NetworkSpec, memory::Memory},
-    reconcile::{Logs, Mode, Overview, Parts, Reconciler},
+    engine::{EngineEvent, NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, LogReader, Mode, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source, Watch},
     store::{EventRow, InstanceKey, RequestRow, Store},
@@ -23,16 +23,16 @@ pub const POD: &str = "alice/assistant";
 
 pub struct Stage {
     pub folder: tempfile::TempDir,
-    pub engine: Arc<Memory>,
+    pub engine: Arc<MemoryEngine>,
     pub store: Arc<Store>,
     /// Reads logs while a reconciler runs.
-    pub logs: Option<Logs>,
+    pub logs: Option<LogReader>,
     /// Whether saved files are told.
     pub watches: bool,
     /// How often the source should be read.
     pub interval: Option<time::Duration>,
     options: PgConnectOptions,
-    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<Overview>)>,
+    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
 }
 
 impl Stage {
@@ -45,7 +45,7 @@ impl Stage {
         let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
         let stage = Self {
             folder,
-            engine: Arc::new(Memory::default()),
+            engine: Arc::new(MemoryEngine::default()),
             store,
             logs: None,
             watches: false,
@@ -137,7 +137,7 @@ impl Stage {
         task.await.unwrap();
     }
 
-    pub fn overview(&self) -> Overview {
+    pub fn overview(&self) -> DaemonStatus {
         self.running.as_ref().unwrap().2.borrow().clone()
     }
 
@@ -145,14 +145,14 @@ impl Stage {
     pub fn running(&self) -> Vec<String> {
         let world = self.engine.world();
         let mine = world.containers.iter().filter(|(_, one)| one.pod.to_string() == POD);
-        let runs = |state| matches!(state, &agentpod::core::actual::ContainerState::Running { .. });
+        let runs = |state| matches!(state, &agentpod::core::observe::actual::ContainerState::Running { .. });
         mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The names of all pods of which a container runs.
     pub fn pods_running(&self) -> Vec<String> {
         let world = self.engine.world();
-        let runs = |state| matches!(state, &agentpod::core::actual::ContainerState::Running { .. });
+        let runs = |state| matches!(state, &agentpod::core::observe::actual::ContainerState::Running { .. });
         let mut pods: Vec<String> =
             world.containers.values().filter(|one| runs(&one.state)).map(|one| one.pod.pod.to_string()).collect();
         pods.sort();
@@ -160,7 +160,7 @@ impl Stage {
     }
 
     /// Asks for something as alice@host.
-    pub async fn ask(&self, what: What) -> i64 {
+    pub async fn ask(&self, what: RequestSpec) -> i64 {
         let request = Request { what, actor: "alice@host".into() };
         self.store.ask(&request, time::OffsetDateTime::now_utc()).await.unwrap().unwrap()
     }

@@ -3,36 +3,37 @@
 use agentpod::{
     core::{
         access::{Person, Role},
-        status::{Phase, Status},
-        usage::Reading,
+        observe::usage::UsageSample,
+        report::status::{Phase, Status},
     },
-    reconcile::{Meter, Overview, PodView},
+    reconcile::{DaemonStatus, PodView, UsageMeter},
 };
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 
 use super::stage::{POD, Stage, eventually};
 
-fn shown(phase: Phase) -> Overview {
+fn shown(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());
     let status = Status { phase, ready: true, reason: String::new(), message: String::new(), container };
     let pod =
         PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true };
-    Overview { pods: [(POD.to_owned(), pod)].into(), ..Overview::default() }
+    DaemonStatus { pods: [(POD.to_owned(), pod)].into(), ..DaemonStatus::default() }
 }
 
 #[tokio::test]
 async fn what_runs_is_measured_from_two_readings_and_what_stopped_is_not_shown() {
     let mut stage = Stage::new("").await;
     stage.start(std::time::Duration::from_millis(50));
-    eventually("the pod is declared", async || (!stage.store.known().await.unwrap().is_empty()).then_some(())).await;
+    eventually("the pod is declared", async || (!stage.store.identities().await.unwrap().is_empty()).then_some(()))
+        .await;
     stage.stop().await;
     let (overview, view) = watch::channel(shown(Phase::Running));
-    let mut meter = Meter::new(stage.engine.clone(), stage.store.clone(), view);
+    let mut meter = UsageMeter::new(stage.engine.clone(), stage.store.clone(), view);
     let begin = OffsetDateTime::now_utc();
-    let pass = async |meter: &mut Meter, seconds: i64, cpu: u64| {
+    let pass = async |meter: &mut UsageMeter, seconds: i64, cpu: u64| {
         let at = begin + Duration::seconds(seconds);
-        stage.engine.world().readings.insert("c-1".into(), Reading { at, memory: 50 << 20, cpu });
+        stage.engine.world().readings.insert("c-1".into(), UsageSample { at, memory: 50 << 20, cpu });
         meter.pass(at).await.unwrap();
         let person = Person { name: "o".into(), role: Role::Viewer, tenant: None };
         stage.store.view(&person).usage_now().await.unwrap()

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync
 use agentpod::{
     core::{
         access::{Person, Role},
-        adapter::AdapterFiles,
-        edit::{Files, NewPod},
+        declare::{
+            adapter::AdapterFiles,
+            edit::{NewPod, SourceFiles},
+        },
         problem::Problem,
         site::{Scheme, Site},
     },
@@ -42,7 +44,7 @@ async fn adapters() -> AdapterFiles {
     folders.read().await.unwrap().files
 }
 
-fn files(files: &[(&str, &str)]) -> Files {
+fn files(files: &[(&str, &str)]) -> SourceFiles {
     files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
 }
 
@@ -55,7 +57,7 @@ async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
     let adapters = adapters().await;
     let new = NewPod::read(&pod("alice", "new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
-    let place = |files: &Files| new.place("here", files, &adapters, &site());
+    let place = |files: &SourceFiles| new.place("here", files, &adapters, &site());
     assert_eq!(place(&first), Ok("alice-new.yaml".into()));
     let mut taken = first.clone();
     taken.insert("alice-new.yaml".into(), pod("alice", "other", "subdomain: other").into_bytes());
@@ -170,7 +172,7 @@ async fn a_file_that_came_meanwhile_is_not_overwritten() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let (path, edit) = (root.join("new.yaml"), edit("new.yaml", "ours"));
-    let place = Arc::new(move |_: &Files| {
+    let place = Arc::new(move |_: &SourceFiles| {
         fs::write(&path, "theirs").unwrap();
         Ok("new.yaml".to_owned())
     });
@@ -186,7 +188,8 @@ async fn what_is_refused_is_not_written_and_an_empty_folder_is_not_added_to() {
     let source = Source::Directory(Directory::new(&root));
     assert!(matches!(source.add(edit("new.yaml", "text")).await, Err(NotAdded::Unread(_))), "a mount that failed?");
     write(&root, &[("a.yaml", "1")]);
-    let place = Arc::new(|files: &Files| Err(vec![Problem::of_file("new.yaml", format!("{} there", files.len()))]));
+    let place =
+        Arc::new(|files: &SourceFiles| Err(vec![Problem::of_file("new.yaml", format!("{} there", files.len()))]));
     let why = source.add(Edit { place, ..edit("new.yaml", "text") }).await.unwrap_err();
     assert_eq!(why.problems()[0].what, "1 there");
     assert_eq!(names(&root), ["a.yaml"]);

@@ -3,7 +3,7 @@
 use agentpod::{
     core::{
         access::{Person, Role},
-        condition::{Condition, HARDENED, ROUTED},
+        observe::condition::{Condition, HARDENED, ROUTED},
     },
     store::view,
 };
@@ -19,7 +19,8 @@ async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     let (id, stranger) = (pod("alice/assistant"), pod("nobody/knows"));
     let person = Person { name: "o".into(), role: Role::Viewer, tenant: None };
-    let shown = async || -> Vec<view::Condition> { store.view(&person).pod(&id).await.unwrap().unwrap().conditions };
+    let shown =
+        async || -> Vec<view::ConditionLine> { store.view(&person).pod(&id).await.unwrap().unwrap().conditions };
     let kinds: Vec<String> = shown().await.into_iter().map(|one| one.kind).collect();
     assert_eq!(kinds, ["Ready", "ConfigApplied", "Hardened", "Routed"]);
     assert_eq!(shown().await[2].is_true, None, "what was not looked at is not known");

@@ -92,7 +92,7 @@ async fn tokens(store: &Store) -> Vec<String> {
 }
 
 async fn versions(store: &Store) -> Vec<i32> {
-    store.known().await.unwrap().values().map(|known| known.token_version).collect()
+    store.identities().await.unwrap().values().map(|identities| identities.token_version).collect()
 }
 
 fn read(path: &Path) -> String {
@@ -335,13 +335,13 @@ async fn giving_a_lost_key_up_with_another_key_at_hand_goes_on_with_that_one_and
 async fn a_new_token_is_one_pods_alone_and_tells_whoever_looks() {
     let stage = Stage::new().await;
     let store = stage.open().await.unwrap();
-    let (before, stamp) = (tokens(&store).await, store.known_stamp().await.unwrap());
-    assert_eq!(store.known_stamp().await.unwrap(), stamp);
+    let (before, stamp) = (tokens(&store).await, store.identities_stamp().await.unwrap());
+    assert_eq!(store.identities_stamp().await.unwrap(), stamp);
     assert_eq!(store.rotate_token(&pod("alice/assistant"), "root", at(1)).await.unwrap(), Some(2));
     let after = tokens(&store).await;
     assert!(after[0] != before[0] && after[0].len() == 64 && after[1] == before[1]);
     assert_eq!(versions(&store).await, [2, 1]);
-    assert_ne!(store.known_stamp().await.unwrap(), stamp);
+    assert_ne!(store.identities_stamp().await.unwrap(), stamp);
     let event = store.events(Some(&pod("alice/assistant")), 10, None).await.unwrap().pop().unwrap().event;
     assert_eq!(
         (event.kind.as_str(), event.message.as_str()),

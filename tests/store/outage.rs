@@ -2,7 +2,7 @@
 
 use std::{os::unix::net::UnixListener, path::Path, time::Duration};
 
-use agentpod::{core::plan::Rejected, store::Store};
+use agentpod::{core::decide::plan::Rejected, store::Store};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
@@ -24,7 +24,7 @@ async fn a_database_that_is_away_is_unreachable_and_works_again_when_it_is_back(
     server.stop();
     let id = pod("alice/assistant");
     assert!(store.sync(&alice().build(), at(1)).await.unwrap_err().is_unreachable());
-    assert!(store.known().await.unwrap_err().is_unreachable());
+    assert!(store.identities().await.unwrap_err().is_unreachable());
     assert!(store.token(&id).await.unwrap_err().is_unreachable());
     assert!(store.ping().await.unwrap_err().is_unreachable());
     assert!(store.try_lead().await.unwrap_err().is_unreachable());
@@ -45,7 +45,7 @@ async fn a_connection_that_was_cut_while_idle_is_replaced_without_a_word() {
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
     let query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     sqlx::query(query).execute(&mut connection).await.unwrap();
-    store.known().await.unwrap();
+    store.identities().await.unwrap();
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_call_that_waits_too_long_for_a_row_gives_up_and_the_store_goes_on() {
     transaction.rollback().await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), async {
         store.set_rejected(&id, Some(&rejected)).await.unwrap();
-        assert_eq!(store.circumstances().await.unwrap()[&id].rejected, Some(rejected));
+        assert_eq!(store.pod_states().await.unwrap()[&id].rejected, Some(rejected));
     })
     .await
     .unwrap();
@@ -88,7 +88,7 @@ async fn a_call_that_the_server_cuts_short_is_unreachable() {
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     sqlx::query("LOCK TABLE pods IN ACCESS EXCLUSIVE MODE").execute(&mut *transaction).await.unwrap();
-    let waiting = tokio::spawn(async move { store.known().await });
+    let waiting = tokio::spawn(async move { store.identities().await });
     let query =
         "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE NOT granted AND relation = 'pods'::regclass";
     while sqlx::query_scalar::<_, i64>(query).fetch_one(&mut *transaction).await.unwrap() == 0 {

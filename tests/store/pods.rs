@@ -1,9 +1,11 @@
 //! What is remembered of pods between rounds.
 
 use agentpod::core::{
+    decide::{
+        plan::{Rejected, Uploaded},
+        retry::Retry,
+    },
     digest::Digest,
-    plan::{Rejected, Uploaded},
-    retry::Retry,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -13,7 +15,7 @@ use crate::{
 };
 
 fn retry() -> Retry {
-    Retry { wish: "running:abc".into(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }
+    Retry { target: "running:abc".into(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }
 }
 
 #[tokio::test]
@@ -27,7 +29,7 @@ async fn what_was_set_is_remembered_and_forgotten_again() {
     store.set_rejected(&id, Some(&rejected)).await.unwrap();
     store.set_uploaded(&id, Some(&uploaded)).await.unwrap();
 
-    let all = store.circumstances().await.unwrap();
+    let all = store.pod_states().await.unwrap();
     let found = &all[&id];
     assert_eq!(found.retry, Some(Retry { why: "no such\u{fffd}image".into(), ..retry() }));
     assert_eq!((found.rejected.as_ref(), found.uploaded.as_ref()), (Some(&rejected), Some(&uploaded)));
@@ -38,7 +40,7 @@ async fn what_was_set_is_remembered_and_forgotten_again() {
     store.set_retry(&id, None).await.unwrap();
     store.set_rejected(&id, None).await.unwrap();
     store.set_uploaded(&id, None).await.unwrap();
-    let found = &store.circumstances().await.unwrap()[&id];
+    let found = &store.pod_states().await.unwrap()[&id];
     assert!(found.retry.is_none() && found.rejected.is_none() && found.uploaded.is_none());
 }
 
@@ -64,7 +66,7 @@ async fn what_is_remembered_outlives_a_sync_and_a_removal() {
     store.set_retry(&id, Some(&retry())).await.unwrap();
     store.sync(&Declared::tenants().pod("alice/assistant", "subdomain: other").build(), at(1)).await.unwrap();
     store.sync(&Declared::tenants().build(), at(2)).await.unwrap();
-    assert!(store.circumstances().await.unwrap()[&id].retry.is_some());
+    assert!(store.pod_states().await.unwrap()[&id].retry.is_some());
 }
 
 #[tokio::test]
@@ -83,7 +85,7 @@ async fn a_row_that_is_no_pod_is_named_rather_than_skipped() {
     let query = "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, gateway_token, volume, data_dir) \
                  VALUES ('nonsense', 'alice', 'n', 'echo', 'n', '', '', '', '')";
     sqlx::query(query).execute(&mut connection).await.unwrap();
-    let error = store.known().await.unwrap_err();
+    let error = store.identities().await.unwrap_err();
     assert_eq!(
         (error.code(), error.to_string().contains("row nonsense of pods")),
         ("store_inconsistent", true),

@@ -4,19 +4,21 @@ use std::{fs, path::Path, sync::Arc};
 
 use agentpod::{
     core::{
-        actual::{ContainerState, Exit},
+        decide::{
+            orphans,
+            purge::{self, Purge, PurgeRefusal},
+        },
         digest::Digest,
         labels,
         names::PodId,
-        orphans,
-        purge::{self, Purge, Refusal},
+        observe::actual::{ContainerState, Exit},
         site::{Scheme, Site},
     },
     engine::{
         Engine,
-        memory::{Fault, Memory},
+        memory::{FaultTiming, MemoryEngine},
     },
-    reconcile::leavings::{self, PurgeError},
+    reconcile::act::{self, orphans::PurgeError},
     source::{Directory, Source},
     store::Store,
 };
@@ -34,7 +36,7 @@ const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: ass
 struct Stage {
     store: Store,
     options: PgConnectOptions,
-    engine: Memory,
+    engine: MemoryEngine,
     folder: tempfile::TempDir,
     source: Source,
     site: Site,
@@ -56,7 +58,7 @@ async fn stage() -> Stage {
         network: "net".into(),
         proxy_address: "10.0.0.2".parse().unwrap(),
     };
-    let engine = Memory::default();
+    let engine = MemoryEngine::default();
     for id in ["alice/assistant", "bob/x"] {
         let id = pod(id);
         let volume = format!("test_{}", id.key());
@@ -75,13 +77,13 @@ impl Stage {
         fs::write(path.join("alice.yaml"), text).unwrap();
     }
 
-    async fn offer(&self, id: &str) -> Result<Purge, Refusal> {
-        let (seen, wanted) = leavings::look(&self.engine, &self.store, &self.source, &self.site).await.unwrap();
+    async fn offer(&self, id: &str) -> Result<Purge, PurgeRefusal> {
+        let (seen, wanted) = act::orphans::look(&self.engine, &self.store, &self.source, &self.site).await.unwrap();
         purge::purge(&pod(id), &wanted, &seen, false)
     }
 
     async fn purge(&self, agreed: &Purge) -> Result<(), PurgeError> {
-        leavings::purge(&self.engine, &self.store, &self.source, &self.site, agreed, async || Ok(false)).await
+        act::orphans::purge(&self.engine, &self.store, &self.source, &self.site, agreed, async || Ok(false)).await
     }
 
     fn left(&self) -> (Vec<String>, Vec<String>) {
@@ -111,7 +113,7 @@ async fn a_purged_pod_leaves_one_line_of_history_and_nothing_of_its_neighbour_is
     let of_alice: Vec<&str> =
         events.iter().map(|row| row.event.message.as_str()).filter(|text| text.contains("alice")).collect();
     assert_eq!(of_alice, ["alice/assistant: its data was deleted: test_alice_assistant, alice_assistant-01234567"]);
-    assert_eq!(stage.offer("alice/assistant").await, Err(Refusal::Nothing));
+    assert_eq!(stage.offer("alice/assistant").await, Err(PurgeRefusal::Nothing));
 }
 
 #[tokio::test]
@@ -166,7 +168,7 @@ async fn a_pod_with_steps_under_way_or_a_leader_that_does_not_say_is_refused() {
     for (busy, part) in [(Ok(true), "at work on alice/assistant"), (Err("it does not say".to_owned()), "does not say")]
     {
         let (engine, store) = (&stage.engine, &stage.store);
-        let refused = leavings::purge(engine, store, &stage.source, &stage.site, &offer, async || busy).await;
+        let refused = act::orphans::purge(engine, store, &stage.source, &stage.site, &offer, async || busy).await;
         assert!(matches!(&refused, Err(PurgeError::Refused(why)) if why.contains(part)), "{refused:?}");
     }
     assert_eq!(stage.left(), before);
@@ -179,7 +181,7 @@ async fn nothing_can_be_declared_while_a_purge_looks() {
     let offer = stage.offer("alice/assistant").await.unwrap();
     let syncing = store.clone();
     let mut sync = None;
-    let refused = leavings::purge(&stage.engine, &store, &stage.source, &stage.site, &offer, async || {
+    let refused = act::orphans::purge(&stage.engine, &store, &stage.source, &stage.site, &offer, async || {
         sync = Some(tokio::spawn(async move {
             syncing.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(120)).await.unwrap()
         }));
@@ -209,7 +211,9 @@ async fn waits_for_a_lock(options: &PgConnectOptions) {
 #[tokio::test]
 async fn a_purge_that_fails_halfway_can_be_done_again() {
     // Each call of the engine in turn: the container's removal, the volume's; before and after it took effect.
-    for (passed, fault) in [(0, Fault::Before), (0, Fault::After), (1, Fault::Before), (1, Fault::After)] {
+    for (passed, fault) in
+        [(0, FaultTiming::Before), (0, FaultTiming::After), (1, FaultTiming::Before), (1, FaultTiming::After)]
+    {
         let stage = stage().await;
         let offer = stage.offer("alice/assistant").await.unwrap();
         stage.engine.inject(std::iter::repeat_n(None, passed).chain([Some(fault)]));
@@ -228,7 +232,7 @@ async fn a_purge_that_fails_halfway_can_be_done_again() {
 async fn an_engine_that_does_not_answer_is_an_error_and_no_empty_list() {
     let stage = stage().await;
     stage.engine.world().unreachable = true;
-    let looked = leavings::look(&stage.engine, &stage.store, &stage.source, &stage.site).await;
+    let looked = act::orphans::look(&stage.engine, &stage.store, &stage.source, &stage.site).await;
     assert!(matches!(looked, Err(PurgeError::Engine(_))));
 }
 
@@ -236,7 +240,7 @@ async fn an_engine_that_does_not_answer_is_an_error_and_no_empty_list() {
 async fn orphans_are_what_the_rows_and_the_source_do_not_declare() {
     let stage = stage().await;
     let names = async || {
-        let (seen, wanted) = leavings::look(&stage.engine, &stage.store, &stage.source, &stage.site).await.unwrap();
+        let (seen, wanted) = act::orphans::look(&stage.engine, &stage.store, &stage.source, &stage.site).await.unwrap();
         let names = orphans::orphans(&seen, &wanted).into_iter().map(|orphan| orphan.name);
         (names.collect::<Vec<_>>(), wanted.doubt)
     };

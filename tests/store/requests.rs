@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration as Span};
 
 use agentpod::{
-    core::{
+    core::decide::{
         plan::Allowance,
-        request::{Refusal, Request, What},
+        request::{Request, RequestRefusal, RequestSpec},
     },
     store::{Event, Store},
 };
@@ -16,23 +16,23 @@ use crate::{
     support::declared::{Declared, alice, pod},
 };
 
-fn by_alice(what: What) -> Request {
+fn by_alice(what: RequestSpec) -> Request {
     Request { what, actor: "alice@host".into() }
 }
 
 fn restart(id: &str) -> Request {
-    by_alice(What::Restart { pod: pod(id) })
+    by_alice(RequestSpec::Restart { pod: pod(id) })
 }
 
 fn pause(id: &str, hours: i64) -> Request {
-    by_alice(What::Pause { pod: pod(id), until: Some(at(0) + Duration::hours(hours)) })
+    by_alice(RequestSpec::Pause { pod: pod(id), until: Some(at(0) + Duration::hours(hours)) })
 }
 
 async fn ask(store: &Store, request: &Request) -> i64 {
     store.ask(request, at(0)).await.unwrap().unwrap()
 }
 
-async fn refused(store: &Store, request: &Request) -> Refusal {
+async fn refused(store: &Store, request: &Request) -> RequestRefusal {
     store.ask(request, at(0)).await.unwrap().unwrap_err()
 }
 
@@ -42,8 +42,8 @@ async fn a_request_is_a_row_with_who_asked_and_when_it_is_too_late_for_it() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     let ids = [
         ask(&store, &restart("alice/assistant")).await,
-        ask(&store, &by_alice(What::Sync)).await,
-        ask(&store, &by_alice(What::Approve { plan: "0123456789ab".into() })).await,
+        ask(&store, &by_alice(RequestSpec::Sync)).await,
+        ask(&store, &by_alice(RequestSpec::Approve { plan: "0123456789ab".into() })).await,
         ask(&store, &pause("alice/assistant", 2)).await,
     ];
     let open = store.open_requests().await.unwrap();
@@ -64,19 +64,19 @@ async fn what_makes_no_sense_is_refused_and_leaves_no_row() {
     store.sync(&declared().pod("bob/gone", "subdomain: gone").build(), at(0)).await.unwrap();
     store.sync(&declared().build(), at(1)).await.unwrap();
     let before = dump(&options).await;
-    assert_eq!(refused(&store, &restart("bob/never")).await, Refusal::Unknown(pod("bob/never")));
-    assert_eq!(refused(&store, &restart("bob/gone")).await, Refusal::Undeclared(pod("bob/gone")));
-    assert_eq!(refused(&store, &pause("alice/off", 1)).await, Refusal::DeclaredStopped(pod("alice/off")));
-    assert_eq!(refused(&store, &pause("alice/up", 0)).await, Refusal::Past);
-    let resume = by_alice(What::Resume { pod: pod("alice/up") });
-    assert_eq!(refused(&store, &resume).await, Refusal::NotPaused(pod("alice/up")));
+    assert_eq!(refused(&store, &restart("bob/never")).await, RequestRefusal::Unknown(pod("bob/never")));
+    assert_eq!(refused(&store, &restart("bob/gone")).await, RequestRefusal::Undeclared(pod("bob/gone")));
+    assert_eq!(refused(&store, &pause("alice/off", 1)).await, RequestRefusal::DeclaredStopped(pod("alice/off")));
+    assert_eq!(refused(&store, &pause("alice/up", 0)).await, RequestRefusal::Past);
+    let resume = by_alice(RequestSpec::Resume { pod: pod("alice/up") });
+    assert_eq!(refused(&store, &resume).await, RequestRefusal::NotPaused(pod("alice/up")));
     assert_eq!(dump(&options).await, before);
 
     let id = ask(&store, &pause("alice/up", 1)).await;
     let again = refused(&store, &Request { actor: "bob@host".into(), ..pause("alice/up", 2) }).await;
-    assert!(matches!(&again, Refusal::Paused { pause, .. } if pause.request == id), "{again}");
+    assert!(matches!(&again, RequestRefusal::Paused { pause, .. } if pause.request == id), "{again}");
     assert!(again.to_string().contains("alice@host until "), "{again}");
-    assert!(matches!(refused(&store, &restart("alice/up")).await, Refusal::Paused { .. }));
+    assert!(matches!(refused(&store, &restart("alice/up")).await, RequestRefusal::Paused { .. }));
     ask(&store, &resume).await;
     ask(&store, &pause("alice/up", 3)).await;
 }
@@ -85,7 +85,7 @@ async fn what_makes_no_sense_is_refused_and_leaves_no_row() {
 async fn asking_wakes_whoever_listens() {
     let (store, _) = fresh().await;
     let mut ear = store.listen().await.unwrap();
-    ask(&store, &by_alice(What::Sync)).await;
+    ask(&store, &by_alice(RequestSpec::Sync)).await;
     tokio::time::timeout(Span::from_secs(10), ear.heard()).await.unwrap().unwrap();
 }
 
@@ -117,19 +117,19 @@ async fn an_approval_ends_together_with_what_it_allows_and_coming_back_forgets_t
     store.sync(&alice().build(), at(0)).await.unwrap();
     let allowance = Allowance { at: at(2), revision: Some("r2".into()) };
     let allowed = BTreeMap::from([(id.clone(), allowance.clone())]);
-    let of = async || store.circumstances().await.unwrap()[&id].removal_allowed.clone();
+    let of = async || store.pod_states().await.unwrap()[&id].removal_allowed.clone();
 
     // Nothing is allowed for a pod that is declared.
     store.set_removal_allowed(&id, Some(&allowance)).await.unwrap();
     assert_eq!(of().await, None);
 
     store.sync(&Declared::tenants().build(), at(1)).await.unwrap();
-    ask(&store, &by_alice(What::Approve { plan: "0123456789ab".into() })).await;
+    ask(&store, &by_alice(RequestSpec::Approve { plan: "0123456789ab".into() })).await;
     let ended = [store.open_requests().await.unwrap()[0].done("these go: alice/assistant")];
     store.end_requests(&ended, &allowed, at(2)).await.unwrap();
     assert_eq!(of().await, Some(allowance.clone()));
-    let circumstances = store.circumstances().await.unwrap();
-    assert_eq!(circumstances[&id].subdomain.as_ref().unwrap().as_str(), "alice");
+    let pod_states = store.pod_states().await.unwrap();
+    assert_eq!(pod_states[&id].subdomain.as_ref().unwrap().as_str(), "alice");
 
     store.sync(&alice().build(), at(3)).await.unwrap();
     assert_eq!(of().await, None);
@@ -142,7 +142,7 @@ async fn requests_go_with_their_pod_when_it_is_purged_and_with_time_when_they_ar
     let (store, options) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
     ask(&store, &pause("alice/assistant", 2)).await;
-    ask(&store, &by_alice(What::Sync)).await;
+    ask(&store, &by_alice(RequestSpec::Sync)).await;
     let ended = [store.open_requests().await.unwrap()[1].done("it was read")];
     store.end_requests(&ended, &BTreeMap::new(), at(1)).await.unwrap();
     let rows = async || dump(&options).await.iter().filter(|row| row.starts_with("requests ")).count();

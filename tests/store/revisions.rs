@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use agentpod::{
     core::{
-        adapter::AdapterFiles,
-        commit::Commit,
+        declare::{adapter::AdapterFiles, commit::Commit},
         problem::{Position, Problem},
     },
-    store::{Fetched, Judged, Result, RevisionFiles, Store},
+    store::{Fetched, RecordedRevision, Result, RevisionFiles, Store},
 };
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
@@ -33,11 +32,17 @@ async fn accept(
     files: &BTreeMap<String, Vec<u8>>,
     adapters: &AdapterFiles,
     now: OffsetDateTime,
-) -> Result<Judged> {
+) -> Result<RecordedRevision> {
     store.accept(&Fetched { hash, origin, commit: None, files, adapters }, now).await
 }
 
-async fn reject(store: &Store, hash: &str, origin: &str, problems: &[Problem], now: OffsetDateTime) -> Result<Judged> {
+async fn reject(
+    store: &Store,
+    hash: &str,
+    origin: &str,
+    problems: &[Problem],
+    now: OffsetDateTime,
+) -> Result<RecordedRevision> {
     let (files, adapters) = (files(hash), adapters("1"));
     store.reject(&Fetched { hash, origin, commit: None, files: &files, adapters: &adapters }, problems, now).await
 }

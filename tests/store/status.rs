@@ -1,7 +1,7 @@
 //! What each pod is doing, written only when it changes.
 
 use agentpod::{
-    core::status::{Phase, Status},
+    core::report::status::{Phase, Status},
     store::DesiredStatus,
 };
 use sqlx::{Connection, PgConnection};

@@ -133,16 +133,16 @@ async fn a_pod_that_comes_back_has_the_token_and_the_volume_it_had() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     let token = store.token(&id).await.unwrap().unwrap();
     assert_eq!(token.expose_secret().len(), 64);
-    let known = store.known().await.unwrap();
-    assert_eq!((known[&id].volume.as_str(), known[&id].token_version), ("test_alice_assistant", 1));
+    let identities = store.identities().await.unwrap();
+    assert_eq!((identities[&id].volume.as_str(), identities[&id].token_version), ("test_alice_assistant", 1));
 
     assert_eq!(store.sync(&Declared::tenants().build(), at(1)).await.unwrap().undeclared, std::slice::from_ref(&id));
-    assert_eq!(store.circumstances().await.unwrap()[&id].undeclared_since, Some(at(1)));
-    assert_eq!(store.known().await.unwrap(), known);
+    assert_eq!(store.pod_states().await.unwrap()[&id].undeclared_since, Some(at(1)));
+    assert_eq!(store.identities().await.unwrap(), identities);
 
     assert_eq!(store.sync(&alice().build(), at(2)).await.unwrap().returned, std::slice::from_ref(&id));
-    assert_eq!(store.circumstances().await.unwrap()[&id].undeclared_since, None);
-    assert_eq!(store.known().await.unwrap(), known);
+    assert_eq!(store.pod_states().await.unwrap()[&id].undeclared_since, None);
+    assert_eq!(store.identities().await.unwrap(), identities);
     assert_eq!(store.token(&id).await.unwrap().unwrap().expose_secret(), token.expose_secret());
     let kinds: Vec<String> =
         store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind).collect();
@@ -158,7 +158,7 @@ async fn a_volume_keeps_the_name_it_was_first_given() {
     desired.pods.get_mut(&id).unwrap().container.blueprint.volume = "another".into();
     desired.pods.get_mut(&id).unwrap().container.blueprint.data = "/elsewhere".into();
     store.sync(&desired, at(1)).await.unwrap();
-    assert_eq!(store.known().await.unwrap()[&id].volume, "test_alice_assistant");
+    assert_eq!(store.identities().await.unwrap()[&id].volume, "test_alice_assistant");
     assert!(dump(&options).await.iter().any(|row| row.contains(r#""data_dir": "test_alice_assistant:/elsewhere""#)));
     assert!(store.sync(&desired, at(2)).await.unwrap().is_quiet());
 }

@@ -3,7 +3,7 @@
 use agentpod::{
     core::{
         access::{Person, Role},
-        usage::Capacity,
+        observe::usage::Capacity,
     },
     store::{Measured, Store},
 };

@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, time::Instant};
 use agentpod::{
     core::{
         access::{Person, Role},
-        commit::Commit,
-        plan::{Action, Cause, Decision, Step},
+        decide::plan::{Action, Cause, Decision, Step},
+        declare::commit::Commit,
         problem::Problem,
-        status::{Phase, Status},
-        view::{ActionLine, PlanLine},
+        report::{
+            status::{Phase, Status},
+            view::{ActionLine, PlanLine},
+        },
     },
     store::{
         Event, Round, Store,

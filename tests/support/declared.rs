@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use agentpod::core::{
-    adapter::{AdapterFiles, Adapters, read},
-    desired::{self, Desired},
-    manifest,
+    declare::{
+        adapter::{AdapterFiles, Adapters, read},
+        desired::{self, Desired},
+        manifest,
+    },
     names::PodId,
     secret::Fingerprints,
     site::{Scheme, Site},

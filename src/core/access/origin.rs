@@ -61,7 +61,7 @@ impl fmt::Display for Origin {
 
 /// What a browser says about where a request comes from.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Told<'a> {
+pub struct OriginHeaders<'a> {
     /// `Host`: the name the request was sent to.
     pub host: Option<&'a str>,
     /// `Origin`: the page that had it sent.
@@ -70,7 +70,7 @@ pub struct Told<'a> {
     pub fetch_site: Option<&'a str>,
 }
 
-impl Told<'_> {
+impl OriginHeaders<'_> {
     /// Whether no page of another origin had the request sent. `same-site` is not enough: agents of tenants live on
     /// neighbouring names. Whoever says nothing is no browser, and no page can make a browser say nothing.
     pub fn is_from_us(&self, public: Option<&Origin>) -> bool {
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_request_is_from_us_when_no_other_page_had_it_sent() {
         let public = origin("https://pods.example.com");
-        let is = |host, origin, fetch_site| Told { host, origin, fetch_site }.is_from_us(Some(&public));
+        let is = |host, origin, fetch_site| OriginHeaders { host, origin, fetch_site }.is_from_us(Some(&public));
         let ours = Some("pods.example.com");
         assert!(is(ours, None, None), "no browser");
         assert!(is(ours, Some("https://pods.example.com"), Some("same-origin")));
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_name_that_a_stranger_let_point_here_is_not_ours() {
         let public = origin("http://pods.localhost:8080");
-        let is = |host| Told { host: Some(host), ..Told::default() }.is_to_us(Some(&public));
+        let is = |host| OriginHeaders { host: Some(host), ..OriginHeaders::default() }.is_to_us(Some(&public));
         for ours in ["localhost", "LOCALHOST:7070", "127.0.0.1:7070", "127.1.2.3", "[::1]:7070", "pods.localhost:1"] {
             assert!(is(ours), "{ours}");
         }
@@ -168,6 +168,6 @@ mod tests {
         {
             assert!(!is(other), "{other}");
         }
-        assert!(!Told::default().is_to_us(None), "without a name nobody can tell");
+        assert!(!OriginHeaders::default().is_to_us(None), "without a name nobody can tell");
     }
 }

@@ -32,12 +32,12 @@ pub use self::{
 };
 use super::{
     Routes,
-    auth::{Auth, Clock, Sent, Visitor, visitor, writer},
+    auth::{Auth, Clock, RequestBody, Visitor, visitor, writer},
     get_or_head,
     refusal::Refusal,
 };
 use crate::{
-    reconcile::{Edits, Logs, Overview},
+    reconcile::{DaemonStatus, Edits, LogReader},
     store::Store,
 };
 
@@ -49,9 +49,9 @@ pub struct Api {
     /// What is remembered.
     pub store: Arc<Store>,
     /// What the last round published.
-    pub view: watch::Receiver<Overview>,
+    pub view: watch::Receiver<DaemonStatus>,
     /// Reads containers' logs, while this AgentPod acts.
-    pub logs: watch::Receiver<Option<Logs>>,
+    pub logs: watch::Receiver<Option<LogReader>>,
     /// Adds new pods to the source, where that is wished.
     pub edits: Option<Arc<Edits>>,
     /// How this AgentPod was started.
@@ -138,7 +138,7 @@ impl Api {
         Ok(answer::tagged(headers, body))
     }
 
-    async fn ask(&self, visitor: &Visitor, sent: &Sent, path: &str) -> Result<Response, Refusal> {
+    async fn ask(&self, visitor: &Visitor, sent: &RequestBody, path: &str) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
         match found.operation("post").map(|operation| operation.name) {
             Some(Name::Ask) => self.take_request(visitor, sent).await,

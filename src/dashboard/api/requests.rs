@@ -12,10 +12,10 @@ use warp::{
 use super::{Api, Question, ROOT, Refusal, answer};
 use crate::{
     core::{
+        decide::request::{Request, RequestRefusal as Refused, RequestSpec},
         names::PodId,
-        request::{Refusal as Refused, Request, What},
     },
-    dashboard::auth::{Sent, Visitor},
+    dashboard::auth::{RequestBody, Visitor},
     store::{RequestRow, view::Time},
 };
 
@@ -120,35 +120,35 @@ impl From<RequestRow> for RequestLine {
 
 impl Ask {
     /// What is to be sent for this; a pause's rest in whole seconds, at least one.
-    pub fn of(what: What, now: OffsetDateTime) -> Self {
+    pub fn of(what: RequestSpec, now: OffsetDateTime) -> Self {
         match what {
-            What::Restart { pod } => Self::Restart { pod },
-            What::Pause { pod, until } => {
+            RequestSpec::Restart { pod } => Self::Restart { pod },
+            RequestSpec::Pause { pod, until } => {
                 let rest =
                     |until: OffsetDateTime| (until - now).as_seconds_f64().ceil().clamp(1.0, f64::from(u32::MAX));
                 Self::Pause { pod, seconds: until.map(|until| rest(until) as u32) }
             }
-            What::Resume { pod } => Self::Resume { pod },
-            What::Sync => Self::Sync {},
-            What::Approve { plan } => Self::Approve { plan },
+            RequestSpec::Resume { pod } => Self::Resume { pod },
+            RequestSpec::Sync => Self::Sync {},
+            RequestSpec::Approve { plan } => Self::Approve { plan },
         }
     }
 
-    fn what(self, now: OffsetDateTime) -> What {
+    fn what(self, now: OffsetDateTime) -> RequestSpec {
         match self {
-            Self::Restart { pod } => What::Restart { pod },
+            Self::Restart { pod } => RequestSpec::Restart { pod },
             Self::Pause { pod, seconds } => {
-                What::Pause { pod, until: seconds.map(|seconds| now + Duration::seconds(seconds.into())) }
+                RequestSpec::Pause { pod, until: seconds.map(|seconds| now + Duration::seconds(seconds.into())) }
             }
-            Self::Resume { pod } => What::Resume { pod },
-            Self::Sync {} => What::Sync,
-            Self::Approve { plan } => What::Approve { plan },
+            Self::Resume { pod } => RequestSpec::Resume { pod },
+            Self::Sync {} => RequestSpec::Sync,
+            Self::Approve { plan } => RequestSpec::Approve { plan },
         }
     }
 }
 
 impl Api {
-    pub(super) async fn take_request(&self, visitor: &Visitor, sent: &Sent) -> Result<Response, Refusal> {
+    pub(super) async fn take_request(&self, visitor: &Visitor, sent: &RequestBody) -> Result<Response, Refusal> {
         let now = (self.clock)();
         let ask: Ask = sent.json()?;
         let what = ask.what(now);

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     core::names::{AdapterName, PodName, TenantName},
     store::view::{
-        AdapterLine, EventLine, Glance, Page, PodColumn, PodDetail, PodLine, RevisionLine, SourceLine, TenantLine,
+        AdapterLine, EventLine, Overview, Page, PodColumn, PodDetail, PodLine, RevisionLine, SourceLine, TenantLine,
         UsagePoint,
     },
 };
@@ -166,7 +166,7 @@ impl Operation {
 
 /// Everything there is.
 pub(super) const ALL: &[Operation] = &[
-    get(Name::Overview, "/overview", "The fleet at a glance", |all| all.subschema_for::<Glance>()),
+    get(Name::Overview, "/overview", "The fleet at a glance", |all| all.subschema_for::<Overview>()),
     get(Name::Pods, "/pods", "Pods, filtered and sorted", |all| all.subschema_for::<Page<PodLine>>()).with(of_pods),
     get(Name::Pod, "/pods/{tenant}/{pod}", "One pod, whole", |all| all.subschema_for::<PodDetail>()).or_missing(),
     get(Name::PodEvents, "/pods/{tenant}/{pod}/events", "A pod's events, newest first", |all| {
@@ -229,7 +229,7 @@ fn of_list(_: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
 }
 
 fn of_pods(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
-    let phases = all.subschema_for::<crate::core::status::Phase>();
+    let phases = all.subschema_for::<crate::core::report::status::Phase>();
     let columns = all.subschema_for::<PodColumn>();
     let mut of_pods = of_list(all);
     of_pods.extend([

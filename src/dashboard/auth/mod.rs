@@ -19,15 +19,15 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use warp::http::{HeaderMap, HeaderName, header};
 
-use self::visitor::Pass;
+use self::visitor::Credential;
 pub(super) use self::visitor::signed;
-pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, Sent, Via, Visitor, visitor, writer};
+pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, RequestBody, SignedInBy, Visitor, visitor, writer};
 use super::refusal::Refusal;
 use crate::{
-    config::{Access, Forward},
+    config::{AccessSettings, Forward},
     core::access::{
         Person, Role,
-        origin::{Told, is_local},
+        origin::{OriginHeaders, is_local},
         range::seen_through,
         throttle::Throttle,
     },
@@ -54,7 +54,7 @@ pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 /// Everything needed to tell who asks.
 pub struct Auth {
     store: Arc<Store>,
-    access: Access,
+    access: AccessSettings,
     clock: Clock,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
@@ -62,19 +62,24 @@ pub struct Auth {
     may_be_open: bool,
     /// Whether only this machine can ask at all.
     is_on_loopback: bool,
-    accounts: Mutex<Known>,
+    accounts: Mutex<AccountsState>,
 }
 
 /// What the database said last of whether there are accounts.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct AccountsState {
     has_accounts: bool,
     silent_since: Option<Instant>,
 }
 
 impl Auth {
     /// Looks at what there is, and refuses to serve beyond this machine when nobody could sign in.
-    pub async fn open(store: Arc<Store>, access: Access, listen: SocketAddr, clock: Clock) -> Result<Arc<Self>> {
+    pub async fn open(
+        store: Arc<Store>,
+        access: AccessSettings,
+        listen: SocketAddr,
+        clock: Clock,
+    ) -> Result<Arc<Self>> {
         let has_accounts = store.has_accounts().await?;
         let is_on_loopback = listen.ip().to_canonical().is_loopback();
         let is_known_elsewhere = access.url.as_ref().filter(|url| !is_local(url.host()));
@@ -101,7 +106,7 @@ impl Auth {
             clock,
             passwords: Passwords::default(),
             throttle: Mutex::default(),
-            accounts: Mutex::new(Known { has_accounts, silent_since: None }),
+            accounts: Mutex::new(AccountsState { has_accounts, silent_since: None }),
         }))
     }
 
@@ -150,7 +155,7 @@ impl Auth {
             && self.access.trusted_proxies.iter().any(|range| range.contains(peer))
             && let Some(name) = one(headers, &forward.user)?
         {
-            return Ok(Visitor::new(self.vouched_for(forward, name, headers).await?, Via::Proxy));
+            return Ok(Visitor::new(self.vouched_for(forward, name, headers).await?, SignedInBy::Proxy));
         }
         if let Some(id) = cookies::session(headers, self.is_secure())
             && let Some(person) = self.store.session(&id, LIFETIME, (self.clock)()).await?
@@ -170,7 +175,7 @@ impl Auth {
                 ));
             }
             let person = Person { name: LOCAL.into(), role: Role::Operator, tenant: None };
-            return Ok(Visitor::new(person, Via::Loopback));
+            return Ok(Visitor::new(person, SignedInBy::Loopback));
         }
         Err(Refusal::unknown_visitor())
     }
@@ -181,10 +186,10 @@ impl Auth {
     pub async fn is_still_in(&self, visitor: &Visitor) -> bool {
         let now = (self.clock)();
         let found = match (visitor.pass(), visitor.via) {
-            (Pass::Session(id, _), _) => self.store.session(id, LIFETIME, now).await,
-            (Pass::Token(token), _) => self.store.api_token(token, now).await,
-            (Pass::None, Via::Loopback) => return self.is_open().await,
-            (Pass::None, _) => {
+            (Credential::Session(id, _), _) => self.store.session(id, LIFETIME, now).await,
+            (Credential::Token(token), _) => self.store.api_token(token, now).await,
+            (Credential::None, SignedInBy::Loopback) => return self.is_open().await,
+            (Credential::None, _) => {
                 let account = self.store.account(&visitor.person.name).await;
                 return !account.is_ok_and(|found| found.is_some_and(|(account, _)| !account.is_enabled()));
             }
@@ -198,7 +203,7 @@ impl Auth {
         let began = Instant::now();
         loop {
             tokio::time::sleep(every).await;
-            if visitor.via == Via::Proxy && began.elapsed() > VOUCHED || !self.is_still_in(visitor).await {
+            if visitor.via == SignedInBy::Proxy && began.elapsed() > VOUCHED || !self.is_still_in(visitor).await {
                 return;
             }
         }
@@ -232,7 +237,7 @@ impl Auth {
         let said = tokio::time::timeout(ASK, self.store.has_accounts()).await.ok().and_then(Result::ok);
         let mut known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
-            Some(has_accounts) => *known = Known { has_accounts, silent_since: None },
+            Some(has_accounts) => *known = AccountsState { has_accounts, silent_since: None },
             None => known.silent_since = Some(Instant::now()),
         }
         known.has_accounts
@@ -248,7 +253,7 @@ impl fmt::Debug for Auth {
     }
 }
 
-fn told(headers: &HeaderMap) -> Told<'_> {
+fn told(headers: &HeaderMap) -> OriginHeaders<'_> {
     // Said twice is said by nobody: which of them would be true?
     let text = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
@@ -256,7 +261,7 @@ fn told(headers: &HeaderMap) -> Told<'_> {
         if values.next().is_some() { Some("") } else { value }
     };
     let fetch_site = text(HeaderName::from_static("sec-fetch-site"));
-    Told { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
+    OriginHeaders { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
 }
 
 /// Whether some proxy passed a request on.

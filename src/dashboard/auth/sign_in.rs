@@ -16,12 +16,12 @@ use warp::{
 };
 
 use super::{
-    Auth, LIFETIME, Sent, Visitor, cookies,
-    visitor::{Pass, read, signed},
+    Auth, LIFETIME, RequestBody, Visitor, cookies,
+    visitor::{Credential, read, signed},
 };
 use crate::{
     core::access::local_path,
-    dashboard::{Routes, gate::Client, html, refusal::Refusal},
+    dashboard::{Routes, gate::ClientAddress, html, refusal::Refusal},
     passwords,
     store::Event,
 };
@@ -54,18 +54,18 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
     let login = warp::path!("login")
         .and(warp::post())
         .and(auth_of())
-        .and(warp::ext::get::<Client>())
+        .and(warp::ext::get::<ClientAddress>())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(async |auth: Arc<Auth>, Client(client), headers: HeaderMap, body| {
+        .then(async |auth: Arc<Auth>, ClientAddress(client), headers: HeaderMap, body| {
             match read(&headers, body, MOST_BYTES).await {
                 Ok(sent) => sign_in(&auth, client, &headers, &sent).await.unwrap_or_else(Reply::into_response),
                 Err(refusal) => refusal.into_response(),
             }
         });
     let logout = warp::path!("logout").and(warp::post()).and(auth_of()).and(signed()).then(
-        async |auth: Arc<Auth>, visitor: Visitor, _: Sent| {
-            if let Pass::Session(id, _) = visitor.pass()
+        async |auth: Arc<Auth>, visitor: Visitor, _: RequestBody| {
+            if let Credential::Session(id, _) = visitor.pass()
                 && let Err(error) = auth.store.end_session(id).await
             {
                 return Refusal::from(error).into_response();
@@ -78,7 +78,7 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
     door.or(again).unify().or(login).unify().or(logout).unify().boxed()
 }
 
-async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Sent) -> Result<Response, Refusal> {
+async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &RequestBody) -> Result<Response, Refusal> {
     let field = |name: &str| sent.field(name).unwrap_or_default();
     let (name, password, next) =
         (field("name").trim().to_lowercase(), SecretString::from(field("password")), field("next"));

@@ -36,13 +36,13 @@ pub struct Visitor {
     /// session. Another text for each request, good for the whole session.
     pub csrf: Option<String>,
     /// How we know.
-    pub via: Via,
-    pass: Pass,
+    pub via: SignedInBy,
+    pass: Credential,
 }
 
 /// What somebody showed, to look at it again.
 #[derive(Debug, Clone)]
-pub(super) enum Pass {
+pub(super) enum Credential {
     /// The id of their session, and what its tokens are made of.
     Session(SecretString, csrf::Seed),
     /// An API token.
@@ -53,7 +53,7 @@ pub(super) enum Pass {
 
 /// How somebody was known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
+pub enum SignedInBy {
     /// They signed in; their browser sends a cookie.
     Session,
     /// They sent an API token.
@@ -66,24 +66,24 @@ pub enum Via {
 
 impl Visitor {
     /// Somebody who showed nothing of their own. Tests of handlers put one into the request's extensions.
-    pub fn new(person: Person, via: Via) -> Self {
-        Self { person, csrf: None, via, pass: Pass::None }
+    pub fn new(person: Person, via: SignedInBy) -> Self {
+        Self { person, csrf: None, via, pass: Credential::None }
     }
 
     /// Somebody whose program sent an API token.
     pub(super) fn by_token(person: Person, token: SecretString) -> Self {
-        Self { person, csrf: None, via: Via::Token, pass: Pass::Token(token) }
+        Self { person, csrf: None, via: SignedInBy::Token, pass: Credential::Token(token) }
     }
 
     /// Somebody whose browser sent the id of their session.
     pub(super) fn by_session(person: Person, id: SecretString) -> Result<Self, Refusal> {
         let seed = csrf::Seed::of(id.expose_secret());
         let token = seed.token().ok_or_else(Refusal::internal)?;
-        Ok(Self { person, csrf: Some(token), via: Via::Session, pass: Pass::Session(id, seed) })
+        Ok(Self { person, csrf: Some(token), via: SignedInBy::Session, pass: Credential::Session(id, seed) })
     }
 
     /// What they showed.
-    pub(super) fn pass(&self) -> &Pass {
+    pub(super) fn pass(&self) -> &Credential {
         &self.pass
     }
 
@@ -95,12 +95,12 @@ impl Visitor {
 
 /// What a write sent.
 #[derive(Debug, Clone)]
-pub struct Sent {
+pub struct RequestBody {
     bytes: Bytes,
     is_form: bool,
 }
 
-impl Sent {
+impl RequestBody {
     /// The fields of a form, in order; none if it is none.
     pub fn fields(&self) -> Vec<(String, String)> {
         if !self.is_form {
@@ -135,9 +135,9 @@ pub fn visitor() -> impl Filter<Extract = (Visitor,), Error = Rejection> + Clone
 
 /// Who asks, and what they sent, for everything that changes something: operators only, and by session only with the
 /// token that our own page was given. Whether they may ask for this very tenant, the handler says.
-pub fn writer() -> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + Clone + Send + Sync + 'static {
+pub fn writer() -> impl Filter<Extract = (Visitor, RequestBody), Error = Rejection> + Clone + Send + Sync + 'static {
     signed()
-        .and_then(async |visitor: Visitor, sent: Sent| {
+        .and_then(async |visitor: Visitor, sent: RequestBody| {
             if visitor.person.role < Role::Operator {
                 return Err(Rejection::from(Refusal::forbidden(format!(
                     "{} is a viewer, and only an operator may do this",
@@ -151,13 +151,13 @@ pub fn writer() -> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + C
 
 /// The same for what every role may do, as signing out.
 pub(in crate::dashboard) fn signed()
--> impl Filter<Extract = (Visitor, Sent), Error = Rejection> + Clone + Send + Sync + 'static {
+-> impl Filter<Extract = (Visitor, RequestBody), Error = Rejection> + Clone + Send + Sync + 'static {
     known()
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and_then(async |visitor: Visitor, headers: HeaderMap, body| {
             let sent = read(&headers, body, MOST_BYTES).await?;
-            if let Pass::Session(_, seed) = &visitor.pass {
+            if let Credential::Session(_, seed) = &visitor.pass {
                 let token = headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok().map(str::to_owned));
                 let token = token.or_else(|| sent.field(CSRF_FIELD));
                 if !token.is_some_and(|token| seed.matches(&token)) {
@@ -181,7 +181,7 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
     most: usize,
-) -> Result<Sent, Refusal> {
+) -> Result<RequestBody, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_form = kind
         .split(';')
@@ -189,7 +189,7 @@ pub(super) async fn read(
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
     let bytes = tokio::time::timeout(BODY_TIME, collect(body, most)).await;
     let bytes = bytes.map_err(|_| Refusal::bad_request("the body did not arrive in time"))??;
-    Ok(Sent { bytes, is_form })
+    Ok(RequestBody { bytes, is_form })
 }
 
 async fn collect(body: impl Stream<Item = Result<impl Buf, warp::Error>>, most: usize) -> Result<Bytes, Refusal> {

@@ -18,7 +18,7 @@ fn hooks(followed: Option<&str>) -> (Arc<Hooks>, Arc<AtomicUsize>) {
     let wake: Wake = Arc::new(move || {
         count.fetch_add(1, Ordering::Relaxed);
     });
-    (Arc::new(Hooks::new(Keys::read(SECRET).unwrap(), followed.map(Into::into), wake)), woken)
+    (Arc::new(Hooks::new(WebhookKeys::read(SECRET).unwrap(), followed.map(Into::into), wake)), woken)
 }
 
 fn signature(body: &[u8]) -> String {

@@ -36,7 +36,7 @@ const SILENT: u16 = 4408;
 /// What a viewer asks for in the address.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct Subscription {
     /// The stream and number up to which they saw everything.
     #[serde(default)]
     stream: Option<String>,
@@ -50,7 +50,7 @@ struct Wish {
 /// What a viewer says.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Said {
+enum ViewerMessage {
     /// Are you there?
     Ping,
     /// I am.
@@ -69,7 +69,7 @@ struct Viewer {
     live: Arc<Live>,
     auth: Arc<Auth>,
     visitor: Visitor,
-    wish: Wish,
+    wish: Subscription,
     socket: WebSocket,
     /// The number of the last change they were sent.
     sent: u64,
@@ -79,12 +79,12 @@ struct Viewer {
 pub fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
     let (live, auth) = (live.clone(), auth.clone());
     let ws = warp::ws().map(Some).or(warp::any().map(|| None)).unify();
-    let wish = warp::query::<Wish>().map(Some).or(warp::any().map(|| None)).unify();
+    let wish = warp::query::<Subscription>().map(Some).or(warp::any().map(|| None)).unify();
     warp::path!("api" / "v1" / "watch")
         .and(visitor())
         .and(wish)
         .and(ws)
-        .map(move |visitor, wish: Option<Wish>, ws: Option<Ws>| {
+        .map(move |visitor, wish: Option<Subscription>, ws: Option<Ws>| {
             let refused =
                 |status, detail: &str| Refusal { status, detail: detail.into(), retry_after: None }.into_response();
             let Some(ws) = ws else {
@@ -202,9 +202,9 @@ impl Viewer {
         }
         let Ok(text) = said.to_str() else { return Ok(()) };
         match serde_json::from_str(text) {
-            Ok(Said::Ping) => self.send(r#"{"type":"pong"}"#).await,
-            Ok(Said::Pong) => Ok(()),
-            Ok(Said::Resync { stream, after }) => self.resume(stream.as_deref(), after).await,
+            Ok(ViewerMessage::Ping) => self.send(r#"{"type":"pong"}"#).await,
+            Ok(ViewerMessage::Pong) => Ok(()),
+            Ok(ViewerMessage::Resync { stream, after }) => self.resume(stream.as_deref(), after).await,
             Err(_) => Err(End::Close(NONSENSE, "there is: ping, pong, resync")),
         }
     }

@@ -7,7 +7,7 @@ use super::{Page, words::Fact};
 
 /// The adapters.
 #[derive(Debug, Clone, Serialize)]
-pub struct Adapters {
+pub struct AdaptersPage {
     /// Each.
     pub adapters: Vec<AdapterCard>,
 }
@@ -130,7 +130,7 @@ fn limits(schema: &Value) -> String {
     limits.join("; ")
 }
 
-impl Page for Adapters {
+impl Page for AdaptersPage {
     const TEMPLATE: &'static str = "adapters.html";
     const TAB: &'static str = "adapters";
 
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_schema_becomes_lines_that_can_be_read() {
-        let settings = settings(&super::super::fields::sample_schema());
+        let settings = settings(&crate::dashboard::pages::fields::sample_schema());
         let line = |path: &str| settings.iter().find(|setting| setting.path == path).unwrap();
         assert_eq!(line("logLevel").limits, "error, warn, info, debug");
         assert_eq!(line("fallbackModels").kind, "list of texts");

@@ -9,7 +9,7 @@ const AROUND: usize = 3;
 
 /// A difference as it is shown.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Diff {
+pub struct DiffPage {
     /// Whether both sides are known.
     pub known: bool,
     /// Why one is not.
@@ -48,7 +48,7 @@ pub struct Part {
     pub strong: bool,
 }
 
-impl Diff {
+impl DiffPage {
     /// What is known on one side only, or on none.
     pub fn unknown(why: impl Into<String>) -> Self {
         Self { why: why.into(), ..Self::default() }
@@ -115,7 +115,7 @@ fn left_out(lines: usize) -> Option<DiffRow> {
 mod tests {
     use super::*;
 
-    fn shown(diff: &Diff) -> Vec<String> {
+    fn shown(diff: &DiffPage) -> Vec<String> {
         let row = |row: &DiffRow| match row.kind {
             "skip" => format!("… {}", row.text),
             _ => format!("{}{}", row.sign, row.parts.iter().map(|part| part.text.as_str()).collect::<String>()),
@@ -130,7 +130,7 @@ mod tests {
                 .map(|line| if line == 9 { format!("{nine}\n") } else { format!("line {line}\n") })
                 .collect::<String>()
         };
-        let diff = Diff::of(&text("image: a:1"), &text("image: a:2"));
+        let diff = DiffPage::of(&text("image: a:1"), &text("image: a:2"));
         let expected = [
             "… 6 unchanged lines",
             " line 6",
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_the_same_is_shown_whole_and_called_unchanged() {
-        let diff = Diff::of("a: 1\nb: 2\n", "a: 1\nb: 2\n");
+        let diff = DiffPage::of("a: 1\nb: 2\n", "a: 1\nb: 2\n");
         assert!(diff.known && !diff.changed && diff.rows.is_empty());
         assert_eq!(diff.text, "a: 1\nb: 2\n");
     }

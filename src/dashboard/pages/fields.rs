@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::core::document;
+use crate::core::declare::document;
 
 /// What was filled in, by the fields' names, in order; a name may come more than once.
 #[derive(Debug, Clone, Default)]

@@ -28,7 +28,7 @@ pub struct Frame {
     /// The tabs they may see.
     pub tabs: Vec<Tab>,
     /// Who looks at it.
-    pub person: Option<Looker>,
+    pub person: Option<PageViewer>,
     /// What every form must carry; empty where none is asked for.
     pub csrf: String,
     /// Whether they may see what belongs to no tenant alone.
@@ -54,7 +54,7 @@ pub struct Tab {
 
 /// Who looks at a page.
 #[derive(Debug, Clone, Serialize)]
-pub struct Looker {
+pub struct PageViewer {
     /// Their name.
     pub name: String,
     /// Their role.
@@ -90,7 +90,7 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             theme: None,
             tabs: tabs(tab, true),
-            person: Some(Looker { name: "alma".into(), role: "operator", tenant: None, can_leave: true }),
+            person: Some(PageViewer { name: "alma".into(), role: "operator", tenant: None, can_leave: true }),
             csrf: "sample".into(),
             sees_all: true,
             may_ask_for_all: true,

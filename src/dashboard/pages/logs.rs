@@ -6,7 +6,7 @@ use super::{Page, words::PodName};
 
 /// A pod's log.
 #[derive(Debug, Clone, Serialize)]
-pub struct Logs {
+pub struct LogsPage {
     /// Whose.
     pub pod: PodName,
     /// The container it is from.
@@ -44,7 +44,7 @@ impl LogLine {
     }
 }
 
-impl Page for Logs {
+impl Page for LogsPage {
     const TEMPLATE: &'static str = "logs.html";
     const TAB: &'static str = "pods";
 

@@ -9,13 +9,13 @@ use super::{
     fields::{Field, Filled, config, fields, sample_schema},
     problems::ProblemLine,
 };
-use crate::core::manifest::API_VERSION;
+use crate::core::declare::manifest::API_VERSION;
 
 /// Making a manifest.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct New {
+pub struct NewPodPage {
     /// What can be chosen from, while nothing is chosen.
-    pub adapters: Vec<Choice>,
+    pub adapters: Vec<AdapterChoice>,
     /// The form, once it is.
     pub form: Option<Form>,
     /// What was committed, when that is done.
@@ -35,7 +35,7 @@ pub struct Committed {
 
 /// A kind of agent to choose.
 #[derive(Debug, Clone, Serialize)]
-pub struct Choice {
+pub struct AdapterChoice {
     /// The adapter's name.
     pub name: String,
     /// The agent's own name.
@@ -146,7 +146,7 @@ fn secrets(text: &str) -> Map<String, Value> {
 
 /// The manifest as text.
 pub fn text(documents: &[Value]) -> String {
-    let each: Vec<String> = documents.iter().map(crate::core::document::write).collect();
+    let each: Vec<String> = documents.iter().map(crate::core::declare::document::write).collect();
     each.join("---\n")
 }
 
@@ -203,7 +203,7 @@ impl Form {
     }
 }
 
-impl Page for New {
+impl Page for NewPodPage {
     const TEMPLATE: &'static str = "new.html";
     const TAB: &'static str = "pods";
 
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_manifest_says_what_was_chosen_and_nothing_else() {
-        let New { form: Some(form), .. } = New::sample() else { panic!("the sample has a form") };
+        let NewPodPage { form: Some(form), .. } = NewPodPage::sample() else { panic!("the sample has a form") };
         assert_eq!(
             form.manifest,
             "apiVersion: agentpod.dev/v1\nkind: Pod\nmetadata:\n  name: assistant\n  tenant: alice\nspec:\n  adapter: openclaw\n  \

@@ -6,12 +6,12 @@ use super::{
     Page,
     events::EventLine,
     source::SourceCard,
-    words::{Look, Meter, Moment, PodName, Tone, mebibytes, percent, sample_time},
+    words::{Badge, Moment, PodName, Tone, UsageBar, mebibytes, percent, sample_time},
 };
 
 /// The overview.
 #[derive(Debug, Clone, Serialize)]
-pub struct Overview {
+pub struct OverviewPage {
     /// How it is, as one sentence.
     pub sentence: String,
     /// What somebody should see before anything else.
@@ -33,7 +33,7 @@ pub struct Overview {
     /// The machine, in words.
     pub host: String,
     /// What it has and what is used of it.
-    pub capacity: Vec<Meter>,
+    pub capacity: Vec<UsageBar>,
 }
 
 /// What somebody should see first.
@@ -55,7 +55,7 @@ pub struct Alarm {
 #[derive(Debug, Clone, Serialize)]
 pub struct PhaseShare {
     /// The phase.
-    pub look: Look,
+    pub look: Badge,
     /// How many.
     pub count: i64,
     /// Where its part of the bar begins, of 100.
@@ -70,7 +70,7 @@ pub struct Attention {
     /// Which.
     pub pod: PodName,
     /// Its phase.
-    pub look: Look,
+    pub look: Badge,
     /// Why.
     pub why: String,
     /// Since when.
@@ -98,14 +98,14 @@ pub fn shares(counts: &[(String, i64)]) -> Vec<PhaseShare> {
     counts
         .iter()
         .map(|(word, count)| {
-            let share = PhaseShare { look: Look::of_phase(word), count: *count, x, width: part(*count) };
+            let share = PhaseShare { look: Badge::of_phase(word), count: *count, x, width: part(*count) };
             x += share.width;
             share
         })
         .collect()
 }
 
-impl Page for Overview {
+impl Page for OverviewPage {
     const TEMPLATE: &'static str = "overview.html";
     const TAB: &'static str = "";
 
@@ -118,7 +118,7 @@ impl Page for Overview {
             [("Running", 41), ("Starting", 1), ("Stopped", 3), ("Held", 1), ("RolledBack", 1), ("CrashLoopBackOff", 1)];
         let attention = |tenant, name, phase, why: &str, seconds| Attention {
             pod: PodName::new(tenant, name),
-            look: Look::of_phase(phase),
+            look: Badge::of_phase(phase),
             why: why.into(),
             since: sample_time(seconds),
         };
@@ -167,9 +167,10 @@ impl Page for Overview {
             ],
             host: "Docker 27.3.1, 16 processors".into(),
             capacity: vec![
-                Meter::new("Memory in use by pods", 40_550.0, Some(64_000.0), mebibytes).with_note("88 GiB promised"),
-                Meter::new("Processors in use by pods", 412.0, Some(1600.0), percent),
-                Meter::new("Disk", 380_000.0, Some(430_000.0), mebibytes),
+                UsageBar::new("Memory in use by pods", 40_550.0, Some(64_000.0), mebibytes)
+                    .with_note("88 GiB promised"),
+                UsageBar::new("Processors in use by pods", 412.0, Some(1600.0), percent),
+                UsageBar::new("Disk", 380_000.0, Some(430_000.0), mebibytes),
             ],
         }
     }

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::{
     Page,
-    diff::Diff,
+    diff::DiffPage,
     events::EventLine,
     plot::{Plot, Series, sample_points},
-    words::{Fact, Look, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
+    words::{Badge, Fact, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
 };
 
 /// How many hours of usage are shown.
@@ -15,11 +15,11 @@ pub const USAGE_HOURS: i64 = 24;
 
 /// A pod.
 #[derive(Debug, Clone, Serialize)]
-pub struct Pod {
+pub struct PodPage {
     /// Which.
     pub pod: PodName,
     /// Its phase.
-    pub look: Look,
+    pub look: Badge,
     /// Why, as a sentence.
     pub message: String,
     /// Where it answers, if it is declared.
@@ -31,13 +31,13 @@ pub struct Pod {
     /// The pause that stands.
     pub paused: Option<Paused>,
     /// What was asked for and is not done yet.
-    pub requests: Vec<Asked>,
+    pub requests: Vec<PendingRequest>,
     /// What is true of it.
     pub conditions: Vec<ConditionRow>,
     /// What the last round decided, as text; empty when nothing is to be done.
     pub plan: String,
     /// What should be against what is.
-    pub diff: Diff,
+    pub diff: DiffPage,
     /// How many hours of usage are plotted.
     pub usage_hours: i64,
     /// What it used.
@@ -65,7 +65,7 @@ pub struct Paused {
 
 /// A request that is not done yet.
 #[derive(Debug, Clone, Serialize)]
-pub struct Asked {
+pub struct PendingRequest {
     /// What was asked for.
     pub what: String,
     /// By whom.
@@ -100,7 +100,7 @@ pub struct SecretPlace {
     pub place: String,
 }
 
-impl Page for Pod {
+impl Page for PodPage {
     const TEMPLATE: &'static str = "pod.html";
     const TAB: &'static str = "pods";
 
@@ -130,13 +130,13 @@ impl Page for Pod {
         };
         Self {
             pod: PodName::new("alice", "assistant"),
-            look: Look::of_phase("Starting"),
+            look: Badge::of_phase("Starting"),
             message: "its new container is not ready yet, the old one is kept until it is".into(),
             url: Some("https://alice.agents.example.com".into()),
             declared: true,
             may_ask: true,
             paused: None,
-            requests: vec![Asked { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
+            requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
             conditions: vec![
                 condition("Ready", Tone::Idle, "no", "Starting", "its probe has not answered as it should yet", 52),
                 condition("ConfigApplied", Tone::Good, "yes", "Uploaded", "its files are those that were rendered last", 52),
@@ -144,7 +144,7 @@ impl Page for Pod {
                 condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; whether a request gets through is not asked", 5_184_000),
             ],
             plan: "its declaration changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
-            diff: Diff::of(
+            diff: DiffPage::of(
                 &shape("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &shape("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
             ),

@@ -4,16 +4,16 @@ use serde::Serialize;
 
 use super::{
     Page,
-    words::{Look, Mark, Moment, PodName, sample_time},
+    words::{Badge, Moment, PodName, RevisionMark, sample_time},
 };
 
 /// The list of pods.
 #[derive(Debug, Clone, Serialize)]
-pub struct Pods {
+pub struct PodsPage {
     /// What was asked for.
     pub filter: Filter,
     /// What can be chosen.
-    pub choices: Vec<Choice>,
+    pub choices: Vec<FilterChoice>,
     /// The columns.
     pub columns: Vec<Column>,
     /// The pods of this page.
@@ -39,7 +39,7 @@ pub struct Filter {
 
 /// A list to choose from.
 #[derive(Debug, Clone, Serialize)]
-pub struct Choice {
+pub struct FilterChoice {
     /// The name in the address.
     pub name: &'static str,
     /// What it is.
@@ -47,12 +47,12 @@ pub struct Choice {
     /// What the first entry says, for anything.
     pub any: &'static str,
     /// The entries.
-    pub options: Vec<Entry>,
+    pub options: Vec<FilterOption>,
 }
 
 /// An entry of such a list.
 #[derive(Debug, Clone, Serialize)]
-pub struct Entry {
+pub struct FilterOption {
     /// What stands in the address.
     pub value: String,
     /// What is shown.
@@ -93,7 +93,7 @@ pub struct PodRow {
     /// Its name.
     pub pod: PodName,
     /// Its phase.
-    pub look: Look,
+    pub look: Badge,
     /// What is being done for it.
     pub doing: String,
     /// Whether it is ready.
@@ -103,7 +103,7 @@ pub struct PodRow {
     /// Its image.
     pub image: String,
     /// The revision that last changed it.
-    pub revision: Option<Mark>,
+    pub revision: Option<RevisionMark>,
     /// When it was first declared.
     pub age: Moment,
     /// Memory in use.
@@ -164,12 +164,12 @@ impl PodRow {
             id: format!("{tenant}/{name}"),
             key: format!("{tenant}_{name}"),
             pod: PodName::new(tenant, name),
-            look: Look::of_phase(phase),
+            look: Badge::of_phase(phase),
             doing: String::new(),
             ready: phase == "Running" || phase == "RolledBack",
             adapter: adapter.into(),
             image: image.into(),
-            revision: Some(Mark::number(revision)),
+            revision: Some(RevisionMark::number(revision)),
             age: sample_time(age),
             memory: if memory > 0 { super::words::mebibytes(memory as f64) } else { String::new() },
             cpu: cpu.into(),
@@ -178,7 +178,7 @@ impl PodRow {
     }
 }
 
-impl Page for Pods {
+impl Page for PodsPage {
     const TEMPLATE: &'static str = "pods.html";
     const TAB: &'static str = "pods";
 
@@ -188,19 +188,27 @@ impl Page for Pods {
 
     fn sample() -> Self {
         let options = |values: &[&str]| {
-            values.iter().map(|value| Entry { value: (*value).into(), label: (*value).into(), chosen: false }).collect()
+            values
+                .iter()
+                .map(|value| FilterOption { value: (*value).into(), label: (*value).into(), chosen: false })
+                .collect()
         };
         Self {
             filter: Filter::default(),
             choices: vec![
-                Choice {
+                FilterChoice {
                     name: "phase",
                     title: "Phase",
                     any: "Any phase",
                     options: options(&["Running", "Starting", "Held"]),
                 },
-                Choice { name: "tenant", title: "Tenant", any: "Any tenant", options: options(&["alice", "bob"]) },
-                Choice {
+                FilterChoice {
+                    name: "tenant",
+                    title: "Tenant",
+                    any: "Any tenant",
+                    options: options(&["alice", "bob"]),
+                },
+                FilterChoice {
                     name: "adapter",
                     title: "Adapter",
                     any: "Any adapter",

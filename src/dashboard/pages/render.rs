@@ -47,7 +47,8 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
-    let assets: BTreeMap<&str, String> = super::super::assets::all().map(|asset| (asset.file, asset.path())).collect();
+    let assets: BTreeMap<&str, String> =
+        crate::dashboard::assets::all().map(|asset| (asset.file, asset.path())).collect();
     environment.add_function("asset", move |file: &str| -> Result<Value, Error> {
         let missing = || Error::new(ErrorKind::InvalidOperation, format!("there is no asset {file}"));
         // Our own addresses need no escaping, and are many on a page.

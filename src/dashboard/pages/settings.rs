@@ -9,7 +9,7 @@ use super::{
 
 /// The settings.
 #[derive(Debug, Clone, Serialize)]
-pub struct Settings {
+pub struct SettingsPage {
     /// By what they are about.
     pub groups: Vec<Group>,
     /// What somebody should know.
@@ -36,7 +36,7 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
-impl Page for Settings {
+impl Page for SettingsPage {
     const TEMPLATE: &'static str = "settings.html";
     const TAB: &'static str = "settings";
 

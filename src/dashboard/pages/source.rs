@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::{
     Page,
     problems::ProblemLine,
-    words::{Look, Mark, Moment, Tone, sample_time},
+    words::{Badge, Moment, RevisionMark, Tone, sample_time},
 };
 
 /// The source.
 #[derive(Debug, Clone, Serialize)]
-pub struct Source {
+pub struct SourcePage {
     /// How it is.
     pub source: SourceCard,
     /// Plans that wait for approval.
@@ -29,7 +29,7 @@ pub struct SourceCard {
     /// The folder or repository.
     pub origin: String,
     /// How it is, in a word.
-    pub look: Look,
+    pub look: Badge,
     /// Fetched, accepted, applied.
     pub steps: Vec<SourceStep>,
 }
@@ -40,7 +40,7 @@ pub struct SourceStep {
     /// `Fetched`, `Accepted`, `Applied`.
     pub name: &'static str,
     /// Which revision.
-    pub mark: Option<Mark>,
+    pub mark: Option<RevisionMark>,
     /// When.
     pub at: Option<Moment>,
 }
@@ -75,9 +75,9 @@ pub struct RevisionRow {
     /// Its number.
     pub id: i64,
     /// Its number and hash.
-    pub mark: Mark,
+    pub mark: RevisionMark,
     /// The verdict on it.
-    pub look: Look,
+    pub look: Badge,
     /// Where it came from.
     pub origin: String,
     /// When it was fetched.
@@ -95,12 +95,12 @@ impl SourceCard {
     pub fn sample() -> Self {
         let step = |name, id, hash: &str, seconds| SourceStep {
             name,
-            mark: Some(Mark::of(id, hash)),
+            mark: Some(RevisionMark::of(id, hash)),
             at: Some(sample_time(seconds)),
         };
         Self {
             origin: "/srv/fleet/manifests".into(),
-            look: Look::new("refused", Tone::Warn),
+            look: Badge::new("refused", Tone::Warn),
             steps: vec![
                 step("Fetched", 13, "c41f09d2aa71b3", 95),
                 step("Accepted", 12, "8e02b7713fd5c0", 690),
@@ -110,7 +110,7 @@ impl SourceCard {
     }
 }
 
-impl Page for Source {
+impl Page for SourcePage {
     const TEMPLATE: &'static str = "source.html";
     const TAB: &'static str = "source";
 
@@ -125,8 +125,8 @@ impl Page for Source {
         let problems = vec![ProblemLine::sample(), problem];
         let row = |id, hash: &str, seconds: i64, accepted: bool| RevisionRow {
             id,
-            mark: Mark::of(id, hash),
-            look: if accepted { Look::new("accepted", Tone::Good) } else { Look::new("rejected", Tone::Bad) },
+            mark: RevisionMark::of(id, hash),
+            look: if accepted { Badge::new("accepted", Tone::Good) } else { Badge::new("rejected", Tone::Bad) },
             origin: "/srv/fleet/manifests".into(),
             fetched: sample_time(seconds),
             accepted: accepted.then(|| sample_time(seconds)),

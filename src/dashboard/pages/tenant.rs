@@ -7,12 +7,12 @@ use super::{
     events::EventLine,
     pods::{Column, PodRow, columns},
     tenants::quota,
-    words::Meter,
+    words::UsageBar,
 };
 
 /// A tenant.
 #[derive(Debug, Clone, Serialize)]
-pub struct Tenant {
+pub struct TenantPage {
     /// Its name in manifests.
     pub name: String,
     /// The name people see.
@@ -20,7 +20,7 @@ pub struct Tenant {
     /// Where to reach them.
     pub email: Option<String>,
     /// Pods, memory, processors.
-    pub quota: [Meter; 3],
+    pub quota: [UsageBar; 3],
     /// The columns of its pods.
     pub columns: Vec<Column>,
     /// Its pods.
@@ -29,7 +29,7 @@ pub struct Tenant {
     pub events: Vec<EventLine>,
 }
 
-impl Page for Tenant {
+impl Page for TenantPage {
     const TEMPLATE: &'static str = "tenant.html";
     const TAB: &'static str = "tenants";
 

@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::{
     Page,
-    words::{Meter, Tone, mebibytes, processors, thousands},
+    words::{Tone, UsageBar, mebibytes, processors, thousands},
 };
 
 /// The list of tenants.
 #[derive(Debug, Clone, Serialize)]
-pub struct Tenants {
+pub struct TenantsPage {
     /// What was searched for.
     pub q: String,
     /// The tenants.
@@ -34,13 +34,13 @@ pub struct TenantRow {
     /// How that is.
     pub tone: Tone,
     /// Pods, memory, processors.
-    pub quota: [Meter; 3],
+    pub quota: [UsageBar; 3],
 }
 
 /// The meters of a quota: taken and most of pods, MiB, thousandths of a processor.
-pub fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, Option<i64>)) -> [Meter; 3] {
+pub fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, Option<i64>)) -> [UsageBar; 3] {
     let meter = |name, (taken, most): (i64, Option<i64>), say: fn(f64) -> String| {
-        Meter::new(name, taken as f64, most.map(|most| most as f64), say)
+        UsageBar::new(name, taken as f64, most.map(|most| most as f64), say)
     };
     let mut meters = [
         meter("Pods", pods, |number| thousands(number as i64)),
@@ -67,7 +67,7 @@ impl TenantRow {
     }
 }
 
-impl Page for Tenants {
+impl Page for TenantsPage {
     const TEMPLATE: &'static str = "tenants.html";
     const TAB: &'static str = "tenants";
 

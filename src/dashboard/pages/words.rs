@@ -59,14 +59,14 @@ pub enum Tone {
 
 /// A word with its tone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Look {
+pub struct Badge {
     /// The word.
     pub word: String,
     /// Its tone.
     pub tone: Tone,
 }
 
-impl Look {
+impl Badge {
     /// A word.
     pub fn new(word: impl Into<String>, tone: Tone) -> Self {
         Self { word: word.into(), tone }
@@ -112,7 +112,7 @@ impl PodName {
 
 /// A revision as it stands in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mark {
+pub struct RevisionMark {
     /// What is shown.
     pub short: String,
     /// All of it.
@@ -125,7 +125,7 @@ pub struct Mark {
     pub author: Option<String>,
 }
 
-impl Mark {
+impl RevisionMark {
     /// A revision by its number and the hash of its files.
     pub fn of(id: i64, hash: &str) -> Self {
         let short: String = hash.chars().take(8).collect();
@@ -177,7 +177,7 @@ impl Fact {
 
 /// How much of something is used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Meter {
+pub struct UsageBar {
     /// What.
     pub name: String,
     /// How much.
@@ -192,7 +192,7 @@ pub struct Meter {
     pub tone: Tone,
 }
 
-impl Meter {
+impl UsageBar {
     /// A meter; `most` of `None` is no limit.
     pub fn new(name: &str, used: f64, most: Option<f64>, say: impl Fn(f64) -> String) -> Self {
         let share = most.filter(|most| *most > 0.0).map_or(0.0, |most| used / most);
@@ -299,8 +299,8 @@ mod tests {
 
     #[test]
     fn a_meter_near_its_limit_is_seen() {
-        let tone = |used| Meter::new("memory", used, Some(100.0), mebibytes).tone;
+        let tone = |used| UsageBar::new("memory", used, Some(100.0), mebibytes).tone;
         assert_eq!([10.0, 90.0, 100.0].map(tone), [Tone::Good, Tone::Warn, Tone::Bad]);
-        assert_eq!(Meter::new("memory", 5.0, None, mebibytes).of, "");
+        assert_eq!(UsageBar::new("memory", 5.0, None, mebibytes).of, "");
     }
 }

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use super::{Docker, LONG};
 use crate::{
     core::{
-        desired::{ContainerSpec, RenderedFile},
+        declare::desired::{ContainerSpec, RenderedFile},
         labels,
     },
     engine::{

@@ -7,7 +7,7 @@ use crate::engine::EngineError;
 
 /// A failed call, before those who made it have had a look at the status.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CallError {
     /// The HTTP status, if the engine answered at all.
     pub status: Option<u16>,
     /// The engine's own words.
@@ -16,20 +16,20 @@ pub(super) struct Failure {
     pub error: EngineError,
 }
 
-impl From<Failure> for EngineError {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for EngineError {
+    fn from(failure: CallError) -> Self {
         failure.error
     }
 }
 
-impl From<EngineError> for Failure {
+impl From<EngineError> for CallError {
     fn from(error: EngineError) -> Self {
         Self { status: None, message: error.to_string(), error }
     }
 }
 
 /// What a failure of `what` means.
-pub(super) fn explain(host: &str, what: &str, error: &Error) -> Failure {
+pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
     let message = words(error);
     let sentence = format!("{what}: {message}");
     let (status, error) = match error {
@@ -56,7 +56,7 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> Failure {
         ),
         _ => (None, EngineError::Other(sentence)),
     };
-    Failure { status, message, error }
+    CallError { status, message, error }
 }
 
 fn by_status(status: u16, sentence: String) -> EngineError {

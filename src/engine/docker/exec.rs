@@ -9,7 +9,7 @@ use bollard::{
 };
 use futures_util::StreamExt;
 
-use super::{Attempt, Docker};
+use super::{CallResult, Docker};
 use crate::engine::{EngineError, ExecAnswer, Result};
 
 /// More output than this is read but not kept.
@@ -39,7 +39,7 @@ impl Docker {
         }
     }
 
-    async fn run(&self, id: &str, command: &[String], what: &str) -> Attempt<ExecAnswer> {
+    async fn run(&self, id: &str, command: &[String], what: &str) -> CallResult<ExecAnswer> {
         let config = ExecConfig {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -63,7 +63,7 @@ impl Docker {
         Ok(ExecAnswer { code, stdout: text(stdout), stderr: text(stderr) })
     }
 
-    async fn exit_code(&self, exec: &str, what: &str) -> Attempt<i64> {
+    async fn exit_code(&self, exec: &str, what: &str) -> CallResult<i64> {
         loop {
             let inspected = self.call(what, async |client| client.inspect_exec(exec).await).await?;
             match inspected.exit_code {

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::{Attempt, Docker, Failure};
+use super::{CallError, CallResult, Docker};
 use crate::engine::{
     EngineError, PullProgress, Result,
     wire::image::{self, Layers},
@@ -20,7 +20,7 @@ impl Docker {
             self.call(format!("looking for the image {name}"), async |client| client.inspect_image(name).await).await;
         match there {
             Ok(_) => return Ok(()),
-            Err(Failure { error: EngineError::NotFound(_), .. }) => {}
+            Err(CallError { error: EngineError::NotFound(_), .. }) => {}
             Err(failure) => return Err(failure.error),
         }
         self.pull(name, progress).await.map_err(|failure| match failure.error {
@@ -29,7 +29,7 @@ impl Docker {
         })
     }
 
-    async fn pull(&self, name: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Attempt<()> {
+    async fn pull(&self, name: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> CallResult<()> {
         let mut options = CreateImageOptionsBuilder::new().from_image(name);
         if let Some(tag) = image::default_tag(name) {
             options = options.tag(tag);

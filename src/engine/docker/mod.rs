@@ -8,10 +8,10 @@ mod containers;
 mod errors;
 mod exec;
 mod image;
-mod leavings;
-mod meters;
+mod networks;
 mod observe;
-mod places;
+mod orphans;
+mod stats;
 mod stream;
 
 use std::{
@@ -28,16 +28,18 @@ use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use futures_util::stream::BoxStream;
 
-use self::errors::Failure;
+use self::errors::CallError;
 use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    actual::{NetworkSighting, Sighting, VolumeSighting},
-    desired::{ContainerSpec, RenderedFile},
+    declare::desired::{ContainerSpec, RenderedFile},
     labels,
     names::InstanceName,
-    usage::{Capacity, Reading},
+    observe::{
+        actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
+        usage::{Capacity, UsageSample},
+    },
 };
 
 const LOCAL_SOCKET: &str = "unix:///var/run/docker.sock";
@@ -47,9 +49,9 @@ const USUAL: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(180);
 
 /// What the client answers.
-type Answer<T> = std::result::Result<T, bollard::errors::Error>;
+type ClientResult<T> = std::result::Result<T, bollard::errors::Error>;
 /// An answer whose failure still shows the engine's status.
-type Attempt<T> = std::result::Result<T, Failure>;
+type CallResult<T> = std::result::Result<T, CallError>;
 
 /// A Docker engine, seen by one AgentPod.
 pub struct Docker {
@@ -57,11 +59,11 @@ pub struct Docker {
     host: String,
     client: OnceLock<bollard::Docker>,
     calls: AtomicU64,
-    looks: Arc<Mutex<observe::Looks>>,
+    looks: Arc<Mutex<observe::InspectCache>>,
 }
 
 /// A container that was found to be ours a moment ago.
-struct Ours {
+struct OwnedContainer {
     id: String,
     inspected: ContainerInspectResponse,
 }
@@ -100,9 +102,9 @@ impl Docker {
     }
 
     /// One API call within the usual time.
-    async fn call<T, F>(&self, what: impl Display, call: impl FnOnce(bollard::Docker) -> F) -> Attempt<T>
+    async fn call<T, F>(&self, what: impl Display, call: impl FnOnce(bollard::Docker) -> F) -> CallResult<T>
     where
-        F: Future<Output = Answer<T>>,
+        F: Future<Output = ClientResult<T>>,
     {
         self.call_within(USUAL, what, call).await
     }
@@ -113,9 +115,9 @@ impl Docker {
         limit: Duration,
         what: impl Display,
         call: impl FnOnce(bollard::Docker) -> F,
-    ) -> Attempt<T>
+    ) -> CallResult<T>
     where
-        F: Future<Output = Answer<T>>,
+        F: Future<Output = ClientResult<T>>,
     {
         let client = self.client()?.clone().with_timeout(limit);
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -128,18 +130,18 @@ impl Docker {
         &self,
         limit: Duration,
         what: impl Display,
-        answer: impl Future<Output = Answer<T>>,
-    ) -> Attempt<T> {
+        answer: impl Future<Output = ClientResult<T>>,
+    ) -> CallResult<T> {
         let answer = tokio::time::timeout(limit, answer).await;
         answer.unwrap_or(Err(bollard::errors::Error::RequestTimeoutError)).map_err(|error| self.failure(what, error))
     }
 
-    fn failure(&self, what: impl Display, error: bollard::errors::Error) -> Failure {
+    fn failure(&self, what: impl Display, error: bollard::errors::Error) -> CallError {
         errors::explain(&self.host, &what.to_string(), &error)
     }
 
     /// The container of that name (or id), if it is ours.
-    async fn ours(&self, container: &str) -> Result<Ours> {
+    async fn ours(&self, container: &str) -> Result<OwnedContainer> {
         let what = format!("looking at the container {container}");
         let inspected = self.call(&what, async |client| client.inspect_container(container, None).await).await?;
         let (id, name) = (inspected.id.clone().unwrap_or_default(), inspected.name.as_deref().unwrap_or_default());
@@ -156,7 +158,7 @@ impl Docker {
                 self.instance
             )));
         }
-        Ok(Ours { id, inspected })
+        Ok(OwnedContainer { id, inspected })
     }
 }
 
@@ -167,7 +169,7 @@ impl Engine for Docker {
         Ok(EngineInfo { version: version.version.unwrap_or_default(), api: version.api_version.unwrap_or_default() })
     }
 
-    async fn observe(&self) -> Result<Vec<Sighting>> {
+    async fn observe(&self) -> Result<Vec<ObservedContainer>> {
         self.look_around().await
     }
 
@@ -207,7 +209,7 @@ impl Engine for Docker {
         self.take_away(container).await
     }
 
-    async fn volumes(&self) -> Result<Vec<VolumeSighting>> {
+    async fn volumes(&self) -> Result<Vec<ObservedVolume>> {
         self.list_volumes().await
     }
 
@@ -215,7 +217,7 @@ impl Engine for Docker {
         self.delete_volume(name).await
     }
 
-    async fn networks(&self) -> Result<Vec<NetworkSighting>> {
+    async fn networks(&self) -> Result<Vec<ObservedNetwork>> {
         self.list_networks().await
     }
 
@@ -227,7 +229,7 @@ impl Engine for Docker {
         self.read_logs(container, query).await
     }
 
-    async fn stats(&self, container: &str) -> Result<Reading> {
+    async fn stats(&self, container: &str) -> Result<UsageSample> {
         self.read_meters(container).await
     }
 

@@ -15,12 +15,12 @@ use tokio::time::Instant;
 
 use super::Docker;
 use crate::{
-    core::actual::Sighting,
+    core::observe::actual::ObservedContainer,
     engine::{
         EngineError, Result,
         wire::{
             event,
-            sighting::{self, Entry, Look},
+            observed::{self, InspectedContainer, ListedContainer},
         },
     },
 };
@@ -38,24 +38,29 @@ const RENEWED: usize = 16;
 
 /// What is remembered between two looks.
 #[derive(Default)]
-pub(super) struct Looks {
+pub(super) struct InspectCache {
     at: Option<Instant>,
-    running: HashMap<String, (Look, Instant)>,
+    running: HashMap<String, (InspectedContainer, Instant)>,
     homeless: HashSet<String>,
 }
 
 /// Forgets what was seen of a container: something about it changed that no list shows.
-pub(super) fn forget(looks: &Mutex<Looks>, id: &str) {
+pub(super) fn forget(looks: &Mutex<InspectCache>, id: &str) {
     lock(looks).running.remove(id);
 }
 
-fn lock(looks: &Mutex<Looks>) -> MutexGuard<'_, Looks> {
+fn lock(looks: &Mutex<InspectCache>) -> MutexGuard<'_, InspectCache> {
     looks.lock().expect("nothing panics while it holds this lock")
 }
 
-impl Looks {
+impl InspectCache {
     /// Parts the entries into those whose last look still holds and those that need one.
-    fn recall(&mut self, at: Instant, ids: &HashSet<String>, entries: Vec<Entry>) -> (Vec<(Entry, Look)>, Vec<Entry>) {
+    fn recall(
+        &mut self,
+        at: Instant,
+        ids: &HashSet<String>,
+        entries: Vec<ListedContainer>,
+    ) -> (Vec<(ListedContainer, InspectedContainer)>, Vec<ListedContainer>) {
         if self.at.is_none_or(|last| at.saturating_duration_since(last) > MEMORY) {
             self.running.clear();
         }
@@ -81,7 +86,7 @@ impl Looks {
 }
 
 impl Docker {
-    pub(super) async fn look_around(&self) -> Result<Vec<Sighting>> {
+    pub(super) async fn look_around(&self) -> Result<Vec<ObservedContainer>> {
         let started = Instant::now();
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
@@ -91,14 +96,15 @@ impl Docker {
         let mut entries = Vec::new();
         for summary in listed {
             let id = summary.id.clone().unwrap_or_default();
-            match sighting::entry(summary) {
+            match observed::entry(summary) {
                 Ok(entry) => entries.push(entry),
                 Err(why) => self.left_out(&id, &why),
             }
             ids.insert(id);
         }
         let (known, new) = lock(&self.looks).recall(started, &ids, entries);
-        let mut seen: Vec<Sighting> = known.into_iter().map(|(entry, look)| entry.seen_before(&look)).collect();
+        let mut seen: Vec<ObservedContainer> =
+            known.into_iter().map(|(entry, look)| entry.seen_before(&look)).collect();
         let mut looks = stream::iter(new).map(|entry| self.look_at(entry)).buffer_unordered(AT_ONCE);
         while let Some(found) = looks.next().await {
             seen.extend(found);
@@ -108,12 +114,12 @@ impl Docker {
     }
 
     /// A closer look; nothing if it is gone meanwhile.
-    async fn look_at(&self, entry: Entry) -> Option<Sighting> {
+    async fn look_at(&self, entry: ListedContainer) -> Option<ObservedContainer> {
         let (what, taken) = (format!("looking at the container {}", entry.name), Instant::now());
         let inspected = self.call(what, async |client| client.inspect_container(&entry.id, None).await).await;
         match inspected {
             Ok(inspected) => {
-                let look = sighting::look(inspected);
+                let look = observed::look(inspected);
                 let mut looks = lock(&self.looks);
                 if look.is_lasting() {
                     looks.running.insert(entry.id.clone(), (look.clone(), taken));
@@ -142,26 +148,26 @@ impl Docker {
 mod tests {
     use super::*;
 
-    fn listed(count: usize) -> (HashSet<String>, Vec<Entry>) {
+    fn listed(count: usize) -> (HashSet<String>, Vec<ListedContainer>) {
         let one = |number: usize| {
             let json = format!(
                 r#"{{"Id":"{number}","Names":["/alice_a{number}-0123"],"State":"running","Status":"Up 2 hours",
                     "Labels":{{"agentpod.pod-id":"alice_a{number}"}}}}"#
             );
-            sighting::entry(serde_json::from_str(&json).unwrap()).unwrap()
+            observed::entry(serde_json::from_str(&json).unwrap()).unwrap()
         };
         ((0..count).map(|number| number.to_string()).collect(), (0..count).map(one).collect())
     }
 
-    fn looked(looks: &mut Looks, entries: &[Entry], at: Instant) {
-        let look = sighting::look(Default::default());
+    fn looked(looks: &mut InspectCache, entries: &[ListedContainer], at: Instant) {
+        let look = observed::look(Default::default());
         looks.running.extend(entries.iter().map(|entry| (entry.id.clone(), (look.clone(), at))));
     }
 
     #[test]
     fn old_looks_are_taken_anew_a_few_at_a_time_and_the_others_hold() {
         let (ids, entries) = listed(50);
-        let mut looks = Looks::default();
+        let mut looks = InspectCache::default();
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(looks.recall(at(0), &ids, entries.clone()).1.len(), 50, "nothing was seen before");
@@ -182,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_said_to_have_changed_is_looked_at_again() {
         let (ids, entries) = listed(2);
-        let looks = Mutex::new(Looks::default());
+        let looks = Mutex::new(InspectCache::default());
         let at = Instant::now();
         lock(&looks).recall(at, &ids, entries.clone());
         looked(&mut lock(&looks), &entries, at);

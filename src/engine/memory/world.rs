@@ -10,18 +10,20 @@ use time::OffsetDateTime;
 
 use crate::{
     core::{
-        actual::{ContainerState, Exit},
         digest::Digest,
-        hardening::InForce,
         names::PodId,
-        usage::Reading,
+        observe::{
+            actual::{ContainerState, Exit},
+            hardening::InForce,
+            usage::UsageSample,
+        },
     },
     engine::{EngineError, Result},
 };
 
 /// When an injected fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum FaultTiming {
     /// Before the call has any effect.
     Before,
     /// After the call took effect: the answer is lost.
@@ -62,7 +64,7 @@ pub struct World {
     /// What containers wrote, by name.
     pub logs: BTreeMap<String, Vec<String>>,
     /// What containers' meters show, by name.
-    pub readings: BTreeMap<String, Reading>,
+    pub readings: BTreeMap<String, UsageSample>,
     /// Where every container is reached in its networks; nowhere by itself.
     pub address: Option<IpAddr>,
     /// Networks.
@@ -83,7 +85,7 @@ pub struct World {
     pub violations: Vec<String>,
     /// The time the engine believes it is.
     pub now: Option<OffsetDateTime>,
-    pub(super) faults: VecDeque<Option<Fault>>,
+    pub(super) faults: VecDeque<Option<FaultTiming>>,
     pub(super) made: u64,
 }
 

@@ -11,7 +11,7 @@ use bollard::models::{
 };
 
 use crate::core::{
-    desired::{Blueprint, ContainerSpec},
+    declare::desired::{Blueprint, ContainerSpec},
     labels,
     names::PodId,
 };
@@ -108,7 +108,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::core::{desired::RenderedFile, digest::Digest};
+    use crate::core::{declare::desired::RenderedFile, digest::Digest};
 
     fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

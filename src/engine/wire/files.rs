@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tar::{Builder, EntryType, Header};
 
-use crate::core::desired::RenderedFile;
+use crate::core::declare::desired::RenderedFile;
 
 /// Folder → archive. Files belong to root and carry `changed_at` (seconds), which programs that watch files look at.
 pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>, String> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bollard::models::{ContainerInspectResponse, HostConfig, HostConfigLogConfig, MountPoint};
 
-use crate::core::{hardening::InForce, labels};
+use crate::core::{labels, observe::hardening::InForce};
 
 /// Log drivers that throw old lines away by themselves, or keep none.
 const ENDING: [&str; 2] = ["local", "none"];

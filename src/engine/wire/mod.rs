@@ -6,6 +6,6 @@ pub mod event;
 pub mod files;
 pub mod image;
 pub mod in_force;
-pub mod leavings;
 pub mod lines;
-pub mod sighting;
+pub mod observed;
+pub mod orphans;

@@ -6,10 +6,10 @@ pub(super) mod folder;
 use std::{fmt, sync::Arc};
 
 use super::SourceError;
-use crate::core::{edit::Files, problem::Problem};
+use crate::core::{declare::edit::SourceFiles, problem::Problem};
 
 /// Finds the file's path below the source's root, or says why what is there may not be added to.
-pub type Place = Arc<dyn Fn(&Files) -> Result<String, Vec<Problem>> + Send + Sync>;
+pub type PlaceFile = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
 
 /// One file to be added.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Edit {
     /// What stands in it.
     pub text: String,
     /// Where it goes; asked again when the source has moved meanwhile.
-    pub place: Place,
+    pub place: PlaceFile,
     /// Who adds it, by their name on the dashboard.
     pub author: String,
     /// What is added, as the first line of a commit: `Add pod alice/assistant`.

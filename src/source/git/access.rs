@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::{
     address::Way,
+    fetch_error::{DENIED, FetchError},
     settings::GitSettings,
-    trouble::{DENIED, Trouble},
 };
 use crate::{core::secret::SecretRef, secrets};
 
@@ -19,7 +19,7 @@ const TOKEN_USER: &str = "x-access-token";
 
 /// The credentials for one fetch.
 #[derive(Default)]
-pub(super) struct Access {
+pub(super) struct FetchCredentials {
     /// The header for HTTP. Sent with the first request: asking without it first would cost a request each time.
     pub header: Option<Zeroizing<String>>,
     key: Option<SecretString>,
@@ -28,15 +28,15 @@ pub(super) struct Access {
     pub secrets: Vec<SecretString>,
 }
 
-impl fmt::Debug for Access {
+impl fmt::Debug for FetchCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Access")
     }
 }
 
-impl Access {
+impl FetchCredentials {
     /// Reads what the settings name.
-    pub(super) fn read(settings: &GitSettings) -> Result<Self, Trouble> {
+    pub(super) fn read(settings: &GitSettings) -> Result<Self, FetchError> {
         let places = &settings.credentials;
         let mut access = Self::default();
         if settings.address.way == Way::Ssh {
@@ -68,8 +68,8 @@ impl Access {
     }
 }
 
-fn value(place: &SecretRef) -> Result<SecretString, Trouble> {
+fn value(place: &SecretRef) -> Result<SecretString, FetchError> {
     secrets::resolve(place).map_err(|why| {
-        Trouble::known(DENIED, format!("the credential in {place}: {why}"), "it is read anew for each fetch")
+        FetchError::known(DENIED, format!("the credential in {place}: {why}"), "it is read anew for each fetch")
     })
 }

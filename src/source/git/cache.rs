@@ -10,7 +10,7 @@ use std::{
 
 use git2::{Oid, Repository};
 
-use super::{settings::GitSettings, trouble::Trouble};
+use super::{fetch_error::FetchError, settings::GitSettings};
 use crate::core::digest::Digest;
 
 /// Each fetch adds a pack and nothing joins them: with so many, fetching all anew is cheaper.
@@ -30,7 +30,7 @@ pub(super) fn folder_for_edits(settings: &GitSettings) -> PathBuf {
 }
 
 /// Opens it, or makes an empty one in place of whatever cannot be opened.
-pub(super) fn open(folder: &Path) -> Result<Repository, Trouble> {
+pub(super) fn open(folder: &Path) -> Result<Repository, FetchError> {
     if let Ok(repository) = Repository::open_bare(folder)
         && packs(folder) <= MOST_PACKS
     {
@@ -40,21 +40,25 @@ pub(super) fn open(folder: &Path) -> Result<Repository, Trouble> {
 }
 
 /// Makes an empty one.
-pub(super) fn anew(folder: &Path) -> Result<Repository, Trouble> {
+pub(super) fn anew(folder: &Path) -> Result<Repository, FetchError> {
     let made = match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => DirBuilder::new().recursive(true).mode(0o700).create(folder),
     };
     made.map_err(|error| {
         let what = format!("{}, where commits are kept, cannot be made: {error}", folder.display());
-        Trouble::known("source_failed", what, "give AgentPod the right to write there, or choose another --state-dir")
+        FetchError::known(
+            "source_failed",
+            what,
+            "give AgentPod the right to write there, or choose another --state-dir",
+        )
     })?;
-    Repository::init_bare(folder).map_err(Trouble::Cache)
+    Repository::init_bare(folder).map_err(FetchError::Cache)
 }
 
 /// Remembers what was fetched.
-pub(super) fn keep(repository: &Repository, tip: Oid) -> Result<(), Trouble> {
-    repository.reference(TIP, tip, true, "fetched").map(drop).map_err(Trouble::Cache)
+pub(super) fn keep(repository: &Repository, tip: Oid) -> Result<(), FetchError> {
+    repository.reference(TIP, tip, true, "fetched").map(drop).map_err(FetchError::Cache)
 }
 
 fn packs(folder: &Path) -> usize {

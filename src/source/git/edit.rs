@@ -6,15 +6,15 @@ use std::time::Instant;
 use git2::{FileMode, ObjectType, Oid, Repository, Signature, build::TreeUpdateBuilder};
 
 use super::{
-    access::Access,
+    access::FetchCredentials,
     cache,
-    look::is_whole,
-    place::{self, Kind, Place},
+    fetch_error::{FetchError, REFUSED},
+    find_path::{self, FoundPath, PathKind},
     push::{self, Pushed},
     remote::{self, Depth, Tip},
+    remote_check::is_whole,
     settings::{GitSettings, Reference},
     tree,
-    trouble::{REFUSED, Trouble},
 };
 use crate::source::{Added, Edit, NotAdded, SourceError};
 
@@ -43,41 +43,41 @@ pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Res
     if let Some(why) = unfit(settings) {
         return Err(refused(settings, why, "nothing was committed"));
     }
-    let mut access = Access::default();
-    let outcome = Access::read(settings).map_err(Stop::from).and_then(|read| {
+    let mut access = FetchCredentials::default();
+    let outcome = FetchCredentials::read(settings).map_err(EditStopped::from).and_then(|read| {
         access = read;
         let folder = cache::folder_for_edits(settings);
         let attempt = |repository: Repository| attempts(&repository, settings, &access, edit, deadline);
-        match cache::open(&folder).map_err(Stop::from).and_then(attempt) {
+        match cache::open(&folder).map_err(EditStopped::from).and_then(attempt) {
             // Whatever is wrong with what was fetched before: all of it can be fetched once more.
-            Err(Stop::Trouble(Trouble::Cache(error))) => {
+            Err(EditStopped::Fetch(FetchError::Cache(error))) => {
                 tracing::info!("what was fetched from {} is fetched anew: {}", settings.address, error.message());
-                cache::anew(&folder).map_err(Stop::from).and_then(attempt)
+                cache::anew(&folder).map_err(EditStopped::from).and_then(attempt)
             }
             outcome => outcome,
         }
     });
     outcome.map_err(|stop| match stop {
-        Stop::Trouble(trouble) => trouble.into_error(&settings.origin(), &access.secrets).into(),
-        Stop::Said(said) => said,
+        EditStopped::Fetch(trouble) => trouble.into_error(&settings.origin(), &access.secrets).into(),
+        EditStopped::Said(said) => said,
     })
 }
 
 /// What ends an attempt.
-enum Stop {
-    Trouble(Trouble),
+enum EditStopped {
+    Fetch(FetchError),
     Said(NotAdded),
 }
 
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<FetchError> for EditStopped {
+    fn from(trouble: FetchError) -> Self {
+        Self::Fetch(trouble)
     }
 }
 
-impl From<git2::Error> for Stop {
+impl From<git2::Error> for EditStopped {
     fn from(error: git2::Error) -> Self {
-        Self::Trouble(Trouble::Cache(error))
+        Self::Fetch(FetchError::Cache(error))
     }
 }
 
@@ -88,17 +88,17 @@ fn refused(settings: &GitSettings, what: impl Into<String>, hint: impl Into<Stri
 fn attempts(
     repository: &Repository,
     settings: &GitSettings,
-    access: &Access,
+    access: &FetchCredentials,
     edit: &Edit,
     deadline: Instant,
-) -> Result<Added, Stop> {
+) -> Result<Added, EditStopped> {
     let mut before: Option<(Oid, String)> = None;
     for _ in 0..ATTEMPTS {
         let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_whole(repository, tip))?;
         if let Some((_, why)) = before.as_ref().filter(|(id, _)| *id == tip.id) {
             let hint = "let the token or key of AgentPod push to this branch, or save the file there yourself";
             let what = format!("the remote does not take the commit: {why}");
-            return Err(Trouble::known(REFUSED, what, hint).into());
+            return Err(FetchError::known(REFUSED, what, hint).into());
         }
         let (id, file) = commit(repository, settings, &tip, edit)?;
         match push::push(repository, settings, access, deadline, id, &tip.name)? {
@@ -107,27 +107,42 @@ fn attempts(
         }
     }
     let what = format!("the branch moved on each of {ATTEMPTS} times while the commit was made");
-    Err(Trouble::known(REFUSED, what, "nothing was committed; try again when it is quiet").into())
+    Err(FetchError::known(REFUSED, what, "nothing was committed; try again when it is quiet").into())
 }
 
 /// Makes the commit, here only.
-fn commit(repository: &Repository, settings: &GitSettings, tip: &Tip, edit: &Edit) -> Result<(Oid, String), Stop> {
+fn commit(
+    repository: &Repository,
+    settings: &GitSettings,
+    tip: &Tip,
+    edit: &Edit,
+) -> Result<(Oid, String), EditStopped> {
     cache::keep(repository, tip.id)?;
     let parent = repository.find_object(tip.id, None)?.peel(ObjectType::Commit)?;
     let parent = repository.find_commit(parent.id())?;
     let (base, origin) = (parent.tree()?, settings.origin());
     let files = tree::read(repository, base.id(), &settings.path, &origin)?;
-    let files = files.map_err(|error: SourceError| Stop::Said(error.into()))?;
-    let file = (edit.place)(&files).map_err(|problems| Stop::Said(NotAdded::Problems(problems)))?;
+    let files = files.map_err(|error: SourceError| EditStopped::Said(error.into()))?;
+    let file = (edit.place)(&files).map_err(|problems| EditStopped::Said(NotAdded::Problems(problems)))?;
     // A link on the way is followed, as it is when the folder is read.
-    let folder = match place::find(repository, base.id(), &[], &settings.path)? {
-        Ok(Place { kind: Kind::Folder, path, .. }) => path,
-        _ => return Err(Stop::Said(refused(settings, "there is no such folder", "name the right one by --git-path"))),
+    let folder = match find_path::find(repository, base.id(), &[], &settings.path)? {
+        Ok(FoundPath { kind: PathKind::Folder, path, .. }) => path,
+        _ => {
+            return Err(EditStopped::Said(refused(
+                settings,
+                "there is no such folder",
+                "name the right one by --git-path",
+            )));
+        }
     };
     let path = [folder.as_slice(), std::slice::from_ref(&file)].concat().join("/");
     if base.get_path(path.as_ref()).is_ok() {
         let what = format!("there is something else called {path}");
-        return Err(Stop::Said(refused(settings, what, "remove it, or save the file under another name yourself")));
+        return Err(EditStopped::Said(refused(
+            settings,
+            what,
+            "remove it, or save the file under another name yourself",
+        )));
     }
     let blob = repository.blob(edit.text.as_bytes())?;
     let tree = TreeUpdateBuilder::new().upsert(path, blob, FileMode::Blob).create_updated(repository, &base)?;

@@ -8,15 +8,15 @@ use ring::{digest, hmac};
 use ssh_key::known_hosts::{Entry, HostPatterns, KnownHosts, Marker};
 
 use super::{
+    fetch_error::{FetchError, UNKNOWN_HOST},
     settings::GitSettings,
-    trouble::{Trouble, UNKNOWN_HOST},
 };
 
 /// Where SSH itself looks.
 const OF_ALL: &str = "/etc/ssh/ssh_known_hosts";
 
 /// Refuses a key that is not known to be the host's.
-pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), Trouble> {
+pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), FetchError> {
     let files = files(settings);
     let place = place(&settings.address.host, settings.address.port);
     let (fingerprint, kind) = (fingerprint(key), kind(key));
@@ -33,7 +33,7 @@ pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), Trouble> {
         match (entry.marker(), is_it) {
             (Some(Marker::Revoked), true) => {
                 let what = format!("{place} shows the key {fingerprint} ({kind}), which is revoked in {said}");
-                return Err(Trouble::known(
+                return Err(FetchError::known(
                     UNKNOWN_HOST,
                     what,
                     "somebody else may have this key: ask the host's owner",
@@ -54,12 +54,12 @@ pub(super) fn check(settings: &GitSettings, key: &[u8]) -> Result<(), Trouble> {
             "somebody may be in between. If the host's owner says that it has a new key, remove the old one: \
              ssh-keygen -R '{place}' -f {first}; then {add}"
         );
-        return Err(Trouble::known(UNKNOWN_HOST, what, hint));
+        return Err(FetchError::known(UNKNOWN_HOST, what, hint));
     }
     let known =
         if others.is_empty() { String::new() } else { format!(" (only its key of kind {})", others.join(", ")) };
     let what = format!("{place} is not known in {said}{known}: it shows the key {fingerprint} ({kind})");
-    Err(Trouble::known(UNKNOWN_HOST, what, add))
+    Err(FetchError::known(UNKNOWN_HOST, what, add))
 }
 
 fn files(settings: &GitSettings) -> Vec<PathBuf> {

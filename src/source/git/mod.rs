@@ -6,15 +6,15 @@ mod access;
 mod address;
 mod cache;
 mod edit;
+mod fetch_error;
+mod find_path;
 mod hosts;
-mod look;
-mod place;
 mod push;
 mod remote;
+mod remote_check;
 mod settings;
 mod signers;
 mod tree;
-mod trouble;
 mod verify;
 
 use std::{
@@ -32,8 +32,8 @@ pub use address::{Address, Way};
 pub use edit::unfit;
 pub use settings::{Credentials, GitSettings, Reference};
 
-use super::{Added, Edit, NotAdded, Snapshot, SourceError, SourceHealth, Tried};
-use look::{Judged, look};
+use super::{Added, Edit, NotAdded, SharedHealth, Snapshot, SourceError, SourceHealth};
+use remote_check::{CheckedTip, look};
 
 /// How long a start waits for the first fetch before it goes on with what is remembered from before.
 pub const FIRST: Duration = Duration::from_secs(10);
@@ -48,8 +48,8 @@ pub struct Git(Arc<Shared>);
 struct Shared {
     settings: GitSettings,
     origin: String,
-    memory: Mutex<Memory>,
-    tried: Tried,
+    memory: Mutex<RemoteState>,
+    tried: SharedHealth,
     /// One fetch at a time.
     turn: tokio::sync::Mutex<()>,
     threads: Arc<Semaphore>,
@@ -58,9 +58,9 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct RemoteState {
     /// What the last fetch that reached the remote found.
-    judged: Option<Judged>,
+    judged: Option<CheckedTip>,
     /// What is there to read.
     latest: Option<Result<Snapshot, SourceError>>,
 }
@@ -70,7 +70,7 @@ impl Git {
     pub fn new(settings: GitSettings) -> Self {
         Self(Arc::new(Shared {
             origin: settings.origin(),
-            tried: Tried::every(settings.interval),
+            tried: SharedHealth::every(settings.interval),
             settings,
             memory: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -113,7 +113,7 @@ impl Git {
         self.memory().latest.clone().unwrap_or_else(|| {
             Err(SourceError::Unfetched {
                 origin: self.origin(),
-                code: trouble::UNREACHABLE,
+                code: fetch_error::UNREACHABLE,
                 what: "it has not answered since the start".into(),
                 hint: "it is waited for; see whether it can be reached from here".into(),
             })
@@ -154,11 +154,16 @@ impl Git {
         })
     }
 
-    async fn look(&self, before: Option<Judged>) -> Result<Judged, SourceError> {
+    async fn look(&self, before: Option<CheckedTip>) -> Result<CheckedTip, SourceError> {
         let settings = self.0.settings.clone();
         let looked = self.in_thread(move |deadline| look(&settings, before, deadline)).await;
         looked.unwrap_or_else(|(what, hint)| {
-            Err(SourceError::Unfetched { origin: self.origin(), code: trouble::UNREACHABLE, what, hint: hint.into() })
+            Err(SourceError::Unfetched {
+                origin: self.origin(),
+                code: fetch_error::UNREACHABLE,
+                what,
+                hint: hint.into(),
+            })
         })
     }
 
@@ -194,7 +199,7 @@ impl Git {
         self.0.is_polled.load(Ordering::Relaxed)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, RemoteState> {
         self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

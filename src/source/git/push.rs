@@ -9,10 +9,10 @@ use std::{
 use git2::{ErrorCode, Oid, ProxyOptions, PushOptions, RemoteRedirect, Repository};
 
 use super::{
-    access::Access,
+    access::FetchCredentials,
+    fetch_error::{DENIED, FetchError, REFUSED},
     remote::callbacks,
     settings::GitSettings,
-    trouble::{DENIED, REFUSED, Trouble},
 };
 
 /// The longest answer of a remote that is told.
@@ -30,11 +30,11 @@ pub(super) enum Pushed {
 pub(super) fn push(
     repository: &Repository,
     settings: &GitSettings,
-    access: &Access,
+    access: &FetchCredentials,
     deadline: Instant,
     commit: Oid,
     branch: &str,
-) -> Result<Pushed, Trouble> {
+) -> Result<Pushed, FetchError> {
     // Before the remote, which keeps pointing at them.
     let (reason, asked, answer) = (RefCell::new(None), Cell::new(false), RefCell::new(None));
     let mut callbacks = callbacks(settings, access, deadline, &reason, &asked);
@@ -49,7 +49,7 @@ pub(super) fn push(
     if let Some(header) = &access.header {
         options.custom_headers(&[header]);
     }
-    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(Trouble::Cache)?;
+    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(FetchError::Cache)?;
     let pushed = remote.push(&[format!("{commit}:{branch}")], Some(&mut options));
     drop(options);
     match (pushed, answer.take()) {
@@ -62,21 +62,21 @@ pub(super) fn push(
 }
 
 /// What an error while pushing means.
-fn trouble(error: git2::Error, settings: &GitSettings) -> Trouble {
+fn trouble(error: git2::Error, settings: &GitSettings) -> FetchError {
     let said = plain(error.message().trim_end_matches('.'));
-    match Trouble::with_remote(error, settings) {
-        Trouble::Known(DENIED, what, _) => {
+    match FetchError::with_remote(error, settings) {
+        FetchError::Known(DENIED, what, _) => {
             let hint = "give AgentPod a token or key that may push to this branch, or leave --edits off";
-            Trouble::known(REFUSED, format!("we may not push: {what}"), hint)
+            FetchError::known(REFUSED, format!("we may not push: {what}"), hint)
         }
-        Trouble::Known(code, what, _) => {
+        FetchError::Known(code, what, _) => {
             let what = what.replace("it could not be fetched", "it could not be pushed");
-            Trouble::known(code, what, "look at the branch whether the commit is there, and try again")
+            FetchError::known(code, what, "look at the branch whether the commit is there, and try again")
         }
         // It is not what we keep that is wrong: fetching it anew would push the same once more.
         _ => {
             let hint = "nothing was committed; see whether this can be pushed to at all";
-            Trouble::known(REFUSED, format!("it could not be pushed: {said}"), hint)
+            FetchError::known(REFUSED, format!("it could not be pushed: {said}"), hint)
         }
     }
 }

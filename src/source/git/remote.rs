@@ -13,11 +13,11 @@ use git2::{
 };
 
 use super::{
-    access::Access,
+    access::FetchCredentials,
     address::Way,
+    fetch_error::{FetchError, NO_REFERENCE, UNREACHABLE},
     hosts,
     settings::{GitSettings, Reference},
-    trouble::{NO_REFERENCE, Trouble, UNREACHABLE},
 };
 use crate::source::SourceError;
 
@@ -47,11 +47,11 @@ pub(super) enum Depth {
 pub(super) fn fetch(
     repository: &Repository,
     settings: &GitSettings,
-    access: &Access,
+    access: &FetchCredentials,
     deadline: Instant,
     depth: Depth,
     is_known: impl Fn(Oid) -> bool,
-) -> Result<Tip, Trouble> {
+) -> Result<Tip, FetchError> {
     // Before the remote, which keeps pointing at them.
     let (reason, asked) = (RefCell::new(None), Cell::new(false));
     let mut options = FetchOptions::new();
@@ -62,8 +62,8 @@ pub(super) fn fetch(
     if let Some(header) = &access.header {
         options.custom_headers(&[header]);
     }
-    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(Trouble::Cache)?;
-    let trouble = |error| reason.take().unwrap_or_else(|| Trouble::with_remote(error, settings));
+    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(FetchError::Cache)?;
+    let trouble = |error| reason.take().unwrap_or_else(|| FetchError::with_remote(error, settings));
     remote.download(&[NOTHING], Some(&mut options)).map_err(trouble)?;
     let name = settings.reference.full_name();
     let heads = remote.list().map_err(trouble)?;
@@ -84,9 +84,9 @@ pub(super) fn fetch(
 
 pub(super) fn callbacks<'a>(
     settings: &'a GitSettings,
-    access: &'a Access,
+    access: &'a FetchCredentials,
     deadline: Instant,
-    reason: &'a RefCell<Option<Trouble>>,
+    reason: &'a RefCell<Option<FetchError>>,
     asked: &'a Cell<bool>,
 ) -> RemoteCallbacks<'a> {
     let mut callbacks = RemoteCallbacks::new();
@@ -119,7 +119,7 @@ pub(super) fn callbacks<'a>(
             return true;
         };
         let hint = "use a smaller repository for the manifests, or a faster remote";
-        reason.replace(Some(Trouble::known(UNREACHABLE, format!("it could not be fetched: {why}"), hint)));
+        reason.replace(Some(FetchError::known(UNREACHABLE, format!("it could not be fetched: {why}"), hint)));
         false
     };
     callbacks.transfer_progress(move |progress| go_on(progress.received_bytes()));
@@ -127,10 +127,10 @@ pub(super) fn callbacks<'a>(
     callbacks
 }
 
-fn no_reference<'a>(settings: &GitSettings, names: impl Iterator<Item = &'a str>) -> Trouble {
+fn no_reference<'a>(settings: &GitSettings, names: impl Iterator<Item = &'a str>) -> FetchError {
     let names: Vec<&str> = names.collect();
     if !names.iter().any(|name| name.starts_with("refs/heads/")) {
-        return Trouble::Refused(SourceError::Empty {
+        return FetchError::Refused(SourceError::Empty {
             origin: settings.origin(),
             expected: "no commit",
             hint: "Push a branch with manifests, or name the right repository.",
@@ -154,5 +154,5 @@ fn no_reference<'a>(settings: &GitSettings, names: impl Iterator<Item = &'a str>
             format!("push it, or name another by --git-tag; there are: {}", listed("refs/tags/")),
         ),
     };
-    Trouble::known(NO_REFERENCE, format!("{what}; nothing is changed"), hint)
+    FetchError::known(NO_REFERENCE, format!("{what}; nothing is changed"), hint)
 }

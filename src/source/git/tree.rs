@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use git2::{ObjectType, Odb, Oid, Repository};
 
-use super::place::{self, Astray, Kind, LINK, Place};
+use super::find_path::{self, FoundPath, LINK, PathKind, PathNotFound};
 use crate::{
     core::{
-        document::{MAX_FILE_BYTES, too_large},
+        declare::document::{MAX_FILE_BYTES, too_large},
         problem::Problem,
     },
     source::{
@@ -32,22 +32,24 @@ pub(super) fn read(
         let problems = vec![Problem::of_file(path, what).hint(hint)];
         Ok(Err(SourceError::Refused { origin: origin.to_owned(), problems }))
     };
-    let start = match place::find(repository, root, &[], path)? {
-        Ok(Place { kind: Kind::Folder, id, path }) => (id, path),
-        Ok(Place { kind: Kind::File, .. }) => return refused("this is a file".into(), "name the folder by --git-path"),
-        Ok(Place { kind: Kind::Submodule, .. }) => {
+    let start = match find_path::find(repository, root, &[], path)? {
+        Ok(FoundPath { kind: PathKind::Folder, id, path }) => (id, path),
+        Ok(FoundPath { kind: PathKind::File, .. }) => {
+            return refused("this is a file".into(), "name the folder by --git-path");
+        }
+        Ok(FoundPath { kind: PathKind::Submodule, .. }) => {
             return refused("this is a submodule".into(), "name the submodule's own repository by --git");
         }
         Err(astray) => {
             let what = match astray {
-                Astray::Nowhere(_) => "there is no such folder in the newest commit".to_owned(),
+                PathNotFound::Nowhere(_) => "there is no such folder in the newest commit".to_owned(),
                 _ => format!("a link on the way {}", astray.sentence()),
             };
             return refused(what, "put it back, or name another folder by --git-path; nothing is changed until then");
         }
     };
     let odb = repository.odb()?;
-    let mut walk = Walk {
+    let mut walk = TreeWalk {
         repository,
         odb: &odb,
         root,
@@ -60,7 +62,7 @@ pub(super) fn read(
         full: false,
     };
     walk.folder(start.0, start.1, "")?;
-    let Walk { files, mut problems, .. } = walk;
+    let TreeWalk { files, mut problems, .. } = walk;
     problems.sort();
     if !problems.is_empty() {
         return Ok(Err(SourceError::Refused { origin: origin.to_owned(), problems }));
@@ -68,7 +70,7 @@ pub(super) fn read(
     Ok(whole(origin.to_owned(), files, "Push a .yaml file there, or name the right folder by --git-path."))
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     repository: &'a Repository,
     odb: &'a Odb<'a>,
     root: Oid,
@@ -82,7 +84,7 @@ struct Walk<'a> {
     full: bool,
 }
 
-impl Walk<'_> {
+impl TreeWalk<'_> {
     fn problem(&mut self, name: &str, what: impl Into<String>, hint: impl Into<String>) {
         let file = if name.is_empty() { self.origin } else { name };
         self.problems.push(Problem::of_file(file, what).hint(hint));
@@ -120,7 +122,7 @@ impl Walk<'_> {
             let is_plain = entry.name().is_ok() && !text.contains(|c: char| c.is_control() || c == '/');
             let is_link = entry.filemode() == LINK;
             let found = if is_link {
-                match place::find(self.repository, self.root, &real, &text)? {
+                match find_path::find(self.repository, self.root, &real, &text)? {
                     Ok(found) => found,
                     Err(astray) => {
                         self.lost(&below, &astray);
@@ -128,20 +130,20 @@ impl Walk<'_> {
                     }
                 }
             } else {
-                let Some(kind) = Kind::of(entry.kind()) else { continue };
-                Place { kind, id: entry.id(), path: [real.as_slice(), &[text]].concat() }
+                let Some(kind) = PathKind::of(entry.kind()) else { continue };
+                FoundPath { kind, id: entry.id(), path: [real.as_slice(), &[text]].concat() }
             };
-            if !is_plain && (is_manifest(&below) || found.kind == Kind::Folder) {
+            if !is_plain && (is_manifest(&below) || found.kind == PathKind::Folder) {
                 let hint = "rename it; letters, digits, - and _ are safe";
                 self.problem(&below.replace(char::is_control, "?"), "its name is not readable text", hint);
                 continue;
             }
             match found.kind {
-                Kind::Folder => self.folder(found.id, found.path, &below)?,
-                Kind::File if is_manifest(&below) => self.file(found.id, &below)?,
-                Kind::File => {}
+                PathKind::Folder => self.folder(found.id, found.path, &below)?,
+                PathKind::File if is_manifest(&below) => self.file(found.id, &below)?,
+                PathKind::File => {}
                 // A folder that becomes a submodule looks as if all in it had been removed.
-                Kind::Submodule => self.problem(
+                PathKind::Submodule => self.problem(
                     &below,
                     "this is a submodule: what is in it is not part of this repository",
                     "put the manifests into the repository itself, or move the submodule out of the folder of manifests",
@@ -152,11 +154,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn lost(&mut self, name: &str, astray: &Astray) {
+    fn lost(&mut self, name: &str, astray: &PathNotFound) {
         let hint = match astray {
-            Astray::Leaves(_) => "copy what it leads to into the repository; only links within it are followed",
-            Astray::Nowhere(_) => "remove the link, or put back what it leads to",
-            Astray::Circle => "remove it, or let it lead to a file",
+            PathNotFound::Leaves(_) => "copy what it leads to into the repository; only links within it are followed",
+            PathNotFound::Nowhere(_) => "remove the link, or put back what it leads to",
+            PathNotFound::Circle => "remove it, or let it lead to a file",
         };
         self.problem(name, format!("this link {}", astray.sentence()), hint);
     }

@@ -7,16 +7,16 @@ use git2::{ErrorCode, ObjectType, Oid, Repository};
 use time::OffsetDateTime;
 
 use super::{
+    fetch_error::{FetchError, UNVERIFIED},
     signers::Signers,
-    trouble::{Trouble, UNVERIFIED},
 };
-use crate::core::{commit::Commit, digest::Digest};
+use crate::core::{declare::commit::Commit, digest::Digest};
 
 /// How a signature begins.
 const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The allowed signers as they are now, and what tells them from others.
-pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), Trouble> {
+pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), FetchError> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string());
     let digest = text.as_ref().map(|text| Digest::of_bytes(text.as_bytes())).ok();
     let read = text.and_then(|text| Signers::read(&text));
@@ -27,9 +27,9 @@ pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), Trouble> {
     }
 }
 
-fn unusable(file: &Path, why: &str) -> Trouble {
+fn unusable(file: &Path, why: &str) -> FetchError {
     let what = format!("the allowed signers in {}: {why}", file.display());
-    Trouble::known(
+    FetchError::known(
         UNVERIFIED,
         what,
         "correct the file; it is read anew for each fetch, and nothing is changed until then",
@@ -43,12 +43,12 @@ pub(super) fn check(
     commit: &Commit,
     signers: &Signers,
     file: &Path,
-) -> Result<(), Trouble> {
-    let by_tag = of_tag(repository, tip).map_err(Trouble::Cache)?.map(|signed| signed.check(signers));
+) -> Result<(), FetchError> {
+    let by_tag = of_tag(repository, tip).map_err(FetchError::Cache)?.map(|signed| signed.check(signers));
     let outcome = match by_tag {
         Some(Ok(())) => return Ok(()),
         // A tag that is not signed as it should be may be on a commit that is.
-        by_tag => match of_commit(repository, commit).map_err(Trouble::Cache)? {
+        by_tag => match of_commit(repository, commit).map_err(FetchError::Cache)? {
             Some(signed) => signed.check(signers),
             None => by_tag.unwrap_or_else(|| Err("it is not signed".into())),
         },
@@ -63,7 +63,7 @@ pub(super) fn check(
              or add the key there",
             file.display()
         );
-        Trouble::known(UNVERIFIED, what, hint)
+        FetchError::known(UNVERIFIED, what, hint)
     })
 }
 

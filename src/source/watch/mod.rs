@@ -2,8 +2,8 @@
 //! the operating system's events come late, double, or not at all, so they are hints, and what counts is whether the
 //! folders look different. Reads no file.
 
-mod ear;
-mod look;
+mod listener;
+mod scan;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,8 +13,8 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use ear::{Ear, Hints};
-use look::Look;
+use listener::{ChangeHints, Listener};
+use scan::Scan;
 
 /// How long nothing may happen before a change is told.
 const QUIET: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl Watch {
 
     fn with(paths: Vec<PathBuf>, listens: bool) -> Self {
         let (sender, changes) = watch::channel(0);
-        let eye = Eye::open(paths, listens);
+        let eye = Watcher::open(paths, listens);
         Self { changes, task: tokio::spawn(eye.run(sender)) }
     }
 
@@ -73,34 +73,34 @@ impl Drop for Watch {
 }
 
 /// What watches, in its own task.
-struct Eye {
+struct Watcher {
     paths: Arc<[PathBuf]>,
-    hints: Arc<Hints>,
-    ear: Option<Ear>,
+    hints: Arc<ChangeHints>,
+    ear: Option<Listener>,
     listens: bool,
     warned: bool,
     retry_at: Instant,
-    seen: Look,
+    seen: Scan,
 }
 
 /// What one examination gives.
-struct Examined {
-    look: Look,
-    ear: Option<Ear>,
+struct ScanOutcome {
+    look: Scan,
+    ear: Option<Listener>,
     /// Whether a folder is listened to that was not before: something may have happened in it in between.
     news: bool,
     trouble: Option<String>,
 }
 
-impl Eye {
+impl Watcher {
     fn open(paths: Vec<PathBuf>, listens: bool) -> Self {
         let paths: Arc<[PathBuf]> = paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
-        let hints = Arc::new(Hints::default());
+        let hints = Arc::new(ChangeHints::default());
         let (mut first, mut ear) = (examine(&paths, &hints, None, listens), None);
         if listens && first.trouble.is_none() {
             // What happened before there were ears is caught by looking once more.
             ear = first.ear.take();
-            first.look = look::look(&paths);
+            first.look = scan::look(&paths);
         }
         let mut eye =
             Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
@@ -134,7 +134,7 @@ impl Eye {
     }
 
     /// Waits until the folders look the same twice with quiet in between, and listens to all of them by then.
-    async fn settle(&mut self) -> Look {
+    async fn settle(&mut self) -> Scan {
         let end = Instant::now() + LONGEST;
         let mut before = self.examine().await.0;
         loop {
@@ -161,16 +161,16 @@ impl Eye {
     }
 
     /// Looks at the folders and listens to those there are; off the runtime, since both wait for the disk.
-    async fn examine(&mut self) -> (Look, bool) {
+    async fn examine(&mut self) -> (Scan, bool) {
         let reopens = self.listens && (self.ear.is_some() || Instant::now() >= self.retry_at);
         let (paths, hints, ear) = (self.paths.clone(), self.hints.clone(), self.ear.take());
         let examined = match tokio::task::spawn_blocking(move || examine(&paths, &hints, ear, reopens)).await {
             Ok(examined) => examined,
             Err(error) => {
-                Examined { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) }
+                ScanOutcome { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) }
             }
         };
-        let Examined { look, ear, news, trouble } = examined;
+        let ScanOutcome { look, ear, news, trouble } = examined;
         self.ear = ear;
         self.tell(trouble);
         (look, news)
@@ -194,12 +194,12 @@ impl Eye {
     }
 }
 
-fn examine(paths: &[PathBuf], hints: &Arc<Hints>, ear: Option<Ear>, opens: bool) -> Examined {
-    let look = look::look(paths);
+fn examine(paths: &[PathBuf], hints: &Arc<ChangeHints>, ear: Option<Listener>, opens: bool) -> ScanOutcome {
+    let look = scan::look(paths);
     let heard = match (hints.take_trouble(), ear) {
         (Some(why), Some(_)) => Err(why),
         (_, Some(ear)) => Ok(Some(ear)),
-        (_, None) if opens => Ear::open(hints).map(Some),
+        (_, None) if opens => Listener::open(hints).map(Some),
         (_, None) => Ok(None),
     };
     let listened = heard.and_then(|ear| match ear {
@@ -207,8 +207,8 @@ fn examine(paths: &[PathBuf], hints: &Arc<Hints>, ear: Option<Ear>, opens: bool)
         None => Ok((None, false)),
     });
     match listened {
-        Ok((ear, news)) => Examined { look, ear, news, trouble: None },
-        Err(why) => Examined { look, ear: None, news: false, trouble: Some(why) },
+        Ok((ear, news)) => ScanOutcome { look, ear, news, trouble: None },
+        Err(why) => ScanOutcome { look, ear: None, news: false, trouble: Some(why) },
     }
 }
 
@@ -219,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_watcher_that_fails_is_replaced_and_changes_are_found_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let mut eye = Eye::open(vec![folder.path().into()], true);
+        let mut eye = Watcher::open(vec![folder.path().into()], true);
         assert!(eye.ear.is_some() && !eye.warned);
         eye.hints.hear(Err(notify::Error::generic("broken")));
         let (before, _) = eye.examine().await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 
 use crate::{
-    core::{adapter::AdapterFiles, digest::Digest},
+    core::{declare::adapter::AdapterFiles, digest::Digest},
     store::error::Result,
 };
 

@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use crate::{
     core::{
-        desired::{Desired, DesiredPod},
+        declare::desired::{Desired, DesiredPod},
         digest::Digest,
         names::PodId,
     },
@@ -30,13 +30,13 @@ pub(super) struct StoredPod {
 /// One pod that differs.
 pub(super) struct Difference<'a> {
     pub id: PodId,
-    pub change: Change<'a>,
+    pub change: RowChange<'a>,
     /// The change as a sentence.
     pub message: String,
 }
 
 /// How it differs.
-pub(super) enum Change<'a> {
+pub(super) enum RowChange<'a> {
     Created(&'a DesiredPod),
     Changed(&'a DesiredPod),
     Returned(&'a DesiredPod),
@@ -52,14 +52,14 @@ pub(super) fn differences<'a>(
     let mut found = Vec::new();
     for (id, pod) in &desired.pods {
         let change = match stored.get(id) {
-            None => Some((Change::Created(pod), format!("declared in {}", pod.declared.file))),
+            None => Some((RowChange::Created(pod), format!("declared in {}", pod.declared.file))),
             Some(row) if row.desired_status == DesiredStatus::Deleted.as_str() => Some((
-                Change::Returned(pod),
+                RowChange::Returned(pod),
                 format!("declared again in {}, with the token and the data it had", pod.declared.file),
             )),
             Some(row) => {
                 let what = changes(row, pod, reconfigured.contains(id));
-                (!what.is_empty()).then(|| (Change::Changed(pod), what.join(", ")))
+                (!what.is_empty()).then(|| (RowChange::Changed(pod), what.join(", ")))
             }
         };
         found.extend(change.map(|(change, message)| Difference { id: id.clone(), change, message }));
@@ -67,7 +67,7 @@ pub(super) fn differences<'a>(
     for (id, row) in stored {
         if !desired.pods.contains_key(id) && row.desired_status != DesiredStatus::Deleted.as_str() {
             let message = "not declared any more; its data stays".into();
-            found.push(Difference { id: id.clone(), change: Change::Undeclared, message });
+            found.push(Difference { id: id.clone(), change: RowChange::Undeclared, message });
         }
     }
     found

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
 
-use self::difference::{Change, Difference, StoredPod};
+use self::difference::{Difference, RowChange, StoredPod};
 use super::{
     PATIENCE, Store, StoreError,
     error::Result,
@@ -20,7 +20,7 @@ use super::{
     storable, storable_json, within,
 };
 use crate::core::{
-    desired::{Desired, DesiredPod},
+    declare::desired::{Desired, DesiredPod},
     names::PodId,
 };
 
@@ -76,19 +76,19 @@ impl Store {
         let mut outcome = SyncOutcome::default();
         for Difference { id, change, message } in difference::differences(desired, &stored, &reconfigured) {
             let (kind, list) = match change {
-                Change::Created(pod) => {
+                RowChange::Created(pod) => {
                     self.insert_pod(connection, pod, revision, now).await?;
                     ("declared", &mut outcome.created)
                 }
-                Change::Changed(pod) => {
+                RowChange::Changed(pod) => {
                     update_pod(connection, pod, revision, now).await?;
                     ("changed", &mut outcome.changed)
                 }
-                Change::Returned(pod) => {
+                RowChange::Returned(pod) => {
                     update_pod(connection, pod, revision, now).await?;
                     ("returned", &mut outcome.returned)
                 }
-                Change::Undeclared => {
+                RowChange::Undeclared => {
                     undeclare_pod(connection, &id, now).await?;
                     ("undeclared", &mut outcome.undeclared)
                 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A place in a sorted list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct CursorPosition {
     /// The sort key, if that is a text.
     pub text: Option<String>,
     /// The sort key, if that is a number; as text, since a number read back may be another.

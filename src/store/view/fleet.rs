@@ -9,7 +9,7 @@ use super::{ActionLine, EventLine, Time};
 use crate::core::{
     names::{AdapterName, PodId, TenantName},
     problem::Problem,
-    status::Phase,
+    report::status::Phase,
 };
 
 /// How many pods are in a phase.
@@ -162,7 +162,7 @@ pub struct RevisionLine {
 
 /// The fleet at a glance. For a tenant's person: that tenant's pods and events, and nothing of the rest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Glance {
+pub struct Overview {
     /// All pods.
     pub pods: i64,
     /// Those that are ready.

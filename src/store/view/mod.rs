@@ -5,7 +5,7 @@ mod choices;
 mod cursor;
 mod events;
 mod fleet;
-mod glance;
+mod overview;
 mod pod;
 mod pods;
 mod source;

@@ -6,21 +6,23 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{
-    Condition, PlanLine, PodDetail, PodLine, RejectedLine, RetryLine, Shape, View,
-    pods::{FROM, LINES, Row as LineRow},
+    ConditionLine, ContainerSummary, PlanLine, PodDetail, PodLine, RejectedLine, RetryLine, View,
+    pods::{FROM, LINES, PodLineRow as LineRow},
 };
 use crate::{
     core::{
-        condition::{self, HARDENED, ROUTED},
         names::PodId,
-        status::Phase,
-        view::{conceal, side_by_side},
+        observe::condition::{self, HARDENED, ROUTED},
+        report::{
+            status::Phase,
+            view::{conceal, side_by_side},
+        },
     },
     store::{DesiredStatus, PATIENCE, error::Result, within},
 };
 
 #[derive(FromRow)]
-struct Row {
+struct PodDetailRow {
     #[sqlx(flatten)]
     line: LineRow,
     subdomain: String,
@@ -53,7 +55,8 @@ impl View<'_> {
                (SELECT config FROM pod_configs WHERE pod_id = p.id) AS config {FROM} AND p.id = $2"
         );
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(id.key());
-        let row: Option<Row> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<PodDetailRow> =
+            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
         let Some(row) = row else { return Ok(None) };
         let sql = sqlx::query_as("SELECT kind, is_true, reason, message, since FROM pod_conditions WHERE pod_id = $1");
         let sql = sql.bind(id.key());
@@ -62,10 +65,11 @@ impl View<'_> {
     }
 }
 
-fn detail(row: Row, watched: Vec<Condition>) -> Result<PodDetail> {
+fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     let applied = applied(&row);
-    let desired_shape: Option<Shape> = row.wished_shape.and_then(|shape| serde_json::from_value(shape).ok());
-    let mut actual_shape: Option<Shape> = row.made_shape.and_then(|shape| serde_json::from_value(shape).ok());
+    let desired_shape: Option<ContainerSummary> = row.wished_shape.and_then(|shape| serde_json::from_value(shape).ok());
+    let mut actual_shape: Option<ContainerSummary> =
+        row.made_shape.and_then(|shape| serde_json::from_value(shape).ok());
     // A container keeps its name when only files change that its agent re-reads; what it has is then not known.
     if row.hot.is_some()
         && row.uploaded_digest != row.hot
@@ -84,7 +88,7 @@ fn detail(row: Row, watched: Vec<Condition>) -> Result<PodDetail> {
         (None, _) => Map::new(),
     };
     let line = PodLine::try_from(row.line)?;
-    let ready = Condition {
+    let ready = ConditionLine {
         kind: "Ready".into(),
         is_true: (line.phase != Phase::Unknown).then_some(line.ready),
         reason: line.reason.clone(),
@@ -114,17 +118,17 @@ fn detail(row: Row, watched: Vec<Condition>) -> Result<PodDetail> {
 }
 
 /// A condition as it was written down.
-fn of_kind(watched: &[Condition], kind: &str) -> Condition {
+fn of_kind(watched: &[ConditionLine], kind: &str) -> ConditionLine {
     watched.iter().find(|one| one.kind == kind).cloned().unwrap_or_else(|| {
         let unknown = condition::Condition::unknown(kind, "it was not looked at yet");
         let condition::Condition { kind, is_true, reason, message } = unknown;
-        Condition { kind, is_true, reason, message, since: None }
+        ConditionLine { kind, is_true, reason, message, since: None }
     })
 }
 
 /// Whether the container that stands is the one that should, with the files that should be in it.
-fn applied(row: &Row) -> Condition {
-    let say = |is_true, reason: &str, message: &str| Condition {
+fn applied(row: &PodDetailRow) -> ConditionLine {
+    let say = |is_true, reason: &str, message: &str| ConditionLine {
         kind: "ConfigApplied".into(),
         is_true,
         reason: reason.into(),

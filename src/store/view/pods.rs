@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     Page, PodColumn, PodLine, PodQuery, View,
-    cursor::{self, Place},
+    cursor::{self, CursorPosition},
 };
 use crate::{
     core::names::PodId,
@@ -28,7 +28,7 @@ const NAME: &str = "(p.tenant_id || ' ' || p.name) COLLATE \"C\"";
 
 /// The columns of a line.
 #[derive(FromRow)]
-pub(super) struct Row {
+pub(super) struct PodLineRow {
     id: String,
     adapter_id: String,
     url: String,
@@ -53,9 +53,9 @@ pub(super) struct Row {
 }
 
 #[derive(FromRow)]
-struct Placed {
+struct PositionedRow {
     #[sqlx(flatten)]
-    row: Row,
+    row: PodLineRow,
     text: Option<String>,
     number: Option<f64>,
     name: String,
@@ -63,10 +63,10 @@ struct Placed {
 
 /// What a cursor also holds: one of another order is of no use.
 #[derive(Serialize, Deserialize)]
-struct PodPlace {
+struct PodCursor {
     sort: PodColumn,
     descending: bool,
-    place: Place,
+    place: CursorPosition,
 }
 
 impl View<'_> {
@@ -89,7 +89,7 @@ impl View<'_> {
             text.unwrap_or("NULL::text"),
             number.unwrap_or("NULL::float8"),
         );
-        let after = query.after.as_deref().and_then(cursor::read::<PodPlace>);
+        let after = query.after.as_deref().and_then(cursor::read::<PodCursor>);
         let after = after.filter(|after| after.sort == query.sort && after.descending == query.descending);
         let place = after.map(|after| after.place);
         let phases: Vec<String> = query.phases.iter().map(|phase| format!("{phase:?}")).collect();
@@ -105,16 +105,17 @@ impl View<'_> {
             .bind(
                 place.as_ref().map(|place| place.number.as_ref().and_then(|number| number.parse().ok()).unwrap_or(0.0)),
             );
-        let mut rows: Vec<Placed> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let mut rows: Vec<PositionedRow> =
+            within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| {
-            let place = Place {
+            let place = CursorPosition {
                 text: last.text.clone(),
                 number: last.number.map(|number| format!("{number:?}")),
                 name: last.name.clone(),
             };
-            cursor::written(&PodPlace { sort: query.sort, descending: query.descending, place })
+            cursor::written(&PodCursor { sort: query.sort, descending: query.descending, place })
         });
         let items = rows.into_iter().map(|placed| PodLine::try_from(placed.row)).collect::<Result<_>>()?;
         Ok(Page { items, next })
@@ -126,7 +127,7 @@ impl View<'_> {
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(self.only())
             .bind(ids.iter().map(PodId::key).collect::<Vec<_>>());
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<PodLineRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         rows.into_iter().map(PodLine::try_from).collect()
     }
 }
@@ -155,9 +156,9 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
 const PHASES: &str = "coalesce(array_position(ARRAY['CrashLoopBackOff', 'Unhealthy', 'RolledBack', 'Held', 'Unknown', 'Pending', 'Pulling', \
      'Starting', 'Deleting', 'Running', 'Stopped'], coalesce(s.phase, 'Pending')), 0)::float8";
 
-impl TryFrom<Row> for PodLine {
+impl TryFrom<PodLineRow> for PodLine {
     type Error = StoreError;
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: PodLineRow) -> Result<Self> {
         let id = pod_id(&row.id)?;
         Ok(Self {
             tenant: id.tenant.clone(),

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{AdapterLine, CommitLine, Page, RevisionLine, SourceLine, View, cursor};
 use crate::{
-    core::adapter::{self, AdapterFiles},
+    core::declare::adapter::{self, AdapterFiles},
     store::{PATIENCE, RevisionRow, StoreError, error::Result, pods::pod_id, within},
 };
 
@@ -15,7 +15,7 @@ const COLUMNS: &str = "SELECT id, hash, origin, state, commit_id, author, summar
                        applied_at FROM revisions";
 
 #[derive(FromRow)]
-struct Row {
+struct SourceRow {
     id: i64,
     hash: String,
     origin: String,
@@ -54,7 +54,8 @@ impl View<'_> {
     async fn newest(&self, which: &'static str) -> Result<Option<RevisionLine>> {
         let sql = format!("{COLUMNS} WHERE {which} ORDER BY id DESC LIMIT 1");
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql));
-        let row: Option<Row> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<SourceRow> =
+            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
         row.map(line).transpose()
     }
 
@@ -67,7 +68,7 @@ impl View<'_> {
         let sql = format!("{COLUMNS} WHERE $1::bigint IS NULL OR id < $1 ORDER BY id DESC LIMIT $2");
         let after = after.and_then(cursor::read::<i64>);
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after).bind(limit + 1);
-        let mut rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let mut rows: Vec<SourceRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| cursor::written(&last.id));
@@ -81,7 +82,8 @@ impl View<'_> {
         }
         let sql = format!("{COLUMNS} WHERE id = $1");
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id);
-        let row: Option<Row> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<SourceRow> =
+            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
         row.map(line).transpose()
     }
 
@@ -144,7 +146,7 @@ impl From<&RevisionRow> for RevisionLine {
     }
 }
 
-fn line(row: Row) -> Result<RevisionLine> {
+fn line(row: SourceRow) -> Result<RevisionLine> {
     let damaged = |error: serde_json::Error| {
         StoreError::inconsistent("revisions", row.id.to_string(), format!("problems: {error}"))
     };

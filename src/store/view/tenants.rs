@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Row {
+struct TenantRow {
     id: String,
     name: String,
     email: Option<String>,
@@ -51,12 +51,12 @@ impl View<'_> {
         )
         .bind(self.only())
         .bind(name.map(|name| name.as_str()));
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<TenantRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         rows.into_iter().map(line).collect()
     }
 }
 
-fn line(row: Row) -> Result<TenantLine> {
+fn line(row: TenantRow) -> Result<TenantLine> {
     let damaged = |_| StoreError::inconsistent("tenants", row.id.as_str(), "id is no tenant");
     Ok(TenantLine {
         name: row.id.parse().map_err(damaged)?,

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-pub use crate::core::view::{ActionLine, FileShape, PlanLine, Shape, ShapeLine};
+pub use crate::core::report::view::{ActionLine, ContainerSummary, FileSummary, PlanLine, SummaryLine};
 use crate::{
     core::{
         names::{AdapterName, PodId, TenantName},
-        status::Phase,
+        report::status::Phase,
     },
     store::DesiredStatus,
 };
@@ -153,7 +153,7 @@ pub struct PodLine {
 
 /// One statement about a pod that is true, false, or not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, FromRow)]
-pub struct Condition {
+pub struct ConditionLine {
     /// What it is about: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
     pub kind: String,
     /// Whether it is so; `None`: not known.
@@ -177,17 +177,17 @@ pub struct PodDetail {
     /// The first label of its host name.
     pub subdomain: String,
     /// Statements about it.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<ConditionLine>,
     /// What the last round that decided anything about it decided; unknown when no round did since this is kept.
     pub plan: Option<PlanLine>,
     /// The digest of the container it should have.
     pub digest: Option<String>,
     /// What it should be; unknown for one that was declared last by an older AgentPod.
-    pub desired_shape: Option<Shape>,
+    pub desired_shape: Option<ContainerSummary>,
     /// What its container was made as; unknown when there is none, or an older AgentPod made it.
-    pub actual_shape: Option<Shape>,
+    pub actual_shape: Option<ContainerSummary>,
     /// Both line by line.
-    pub shapes: Vec<ShapeLine>,
+    pub shapes: Vec<SummaryLine>,
     /// Its settings, hidden where they look like secrets.
     pub config: Map<String, Value>,
     /// A digest that was tried and failed, and why.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Row {
+struct UsageRow {
     at: OffsetDateTime,
     seconds: i32,
     memory_mb: i32,
@@ -30,8 +30,8 @@ impl View<'_> {
              ORDER BY at, seconds DESC",
         )
         .bind(id.key());
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
-        let point = |row: Row| UsagePoint {
+        let rows: Vec<UsageRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let point = |row: UsageRow| UsagePoint {
             at: row.at,
             seconds: row.seconds,
             memory_mb: row.memory_mb,

@@ -1,0 +1,198 @@
+//! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
+//! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
+
+use time::OffsetDateTime;
+
+use super::{
+    Action, Allowance, Cause, Decision, FleetState, Hold, Plan, PodState, Step, TooManyRemovals, Verdict, hosts::Hosts,
+    removals, requests, running::Running,
+};
+use crate::core::{
+    decide::{request::OpenRequest, retry::Retry},
+    declare::desired::{Desired, DesiredPod},
+    names::PodId,
+    observe::actual::{Actual, ContainerState, ObservedContainer},
+};
+
+/// Decides what to do about every pod that is declared or was seen.
+pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
+    let observed = match actual {
+        Actual::Unknown(why) => {
+            let hold = |id: &PodId| (id.clone(), Decision::Hold(Hold::Unknown(why.clone())));
+            return Plan { pods: desired.pods.keys().map(hold).collect(), ..Plan::default() };
+        }
+        Actual::Observed(observed) => observed,
+    };
+    let blank = PodState::default();
+    let removals = removals::judge(desired, observed, state);
+    let asked = requests::read(desired, observed, state);
+    let hosts = Hosts::of(desired, observed, state);
+    let ids = desired.pods.keys().chain(observed.keys().filter(|id| !desired.pods.contains_key(*id)));
+    let decide_one = |id: &PodId| {
+        let pod_state = state.pods.get(id).unwrap_or(&blank);
+        let pod = PodContext {
+            desired: desired.pods.get(id),
+            observed: observed.get(id).map_or(&[], Vec::as_slice),
+            state: pod_state,
+            now: state.now,
+            removal_grace: state.removal_grace,
+            allowed: removals.allowed.get(id).or(pod_state.removal_allowed.as_ref()),
+            approved_by: removals.approved_by.as_ref().filter(|_| removals.allowed.contains_key(id)),
+            held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
+            restart: asked.restarts.get(id).copied(),
+            resumed: asked.resumed.get(id),
+            hosts: &hosts,
+        };
+        (id.clone(), pod.decide())
+    };
+    let pods = ids.map(decide_one).collect();
+    let ended = removals.ended.into_iter().chain(asked.ended).collect();
+    Plan { pods, held_removals: removals.held, allowed: removals.allowed, ended }
+}
+
+/// Everything the decision about one pod may look at.
+pub(crate) struct PodContext<'a> {
+    pub desired: Option<&'a DesiredPod>,
+    pub observed: &'a [ObservedContainer],
+    pub state: &'a PodState,
+    pub now: OffsetDateTime,
+    pub removal_grace: time::Duration,
+    /// That it may be removed.
+    pub allowed: Option<&'a Allowance>,
+    /// Who has just approved that.
+    pub approved_by: Option<&'a String>,
+    /// That it may not.
+    pub held: Option<&'a TooManyRemovals>,
+    /// The restart that somebody asked for.
+    pub restart: Option<&'a OpenRequest>,
+    /// Why it starts again, if its pause is over.
+    pub resumed: Option<&'a Cause>,
+    /// Who answers where.
+    pub hosts: &'a Hosts<'a>,
+}
+
+impl PodContext<'_> {
+    fn decide(&self) -> Decision {
+        if self.state.busy {
+            return Decision::Hold(Hold::Busy);
+        }
+        let unknown = self.observed.iter().find_map(|container| match &container.state {
+            ContainerState::Unknown(why) => Some(format!("container {}: {why}", container.name)),
+            _ => None,
+        });
+        if let Some(why) = unknown {
+            return Decision::Hold(Hold::Unknown(why));
+        }
+        let decision = match self.desired {
+            None => self.undeclared(),
+            Some(_) if self.state.pause.is_some() => self.paused(),
+            Some(desired) if !desired.is_running() => self.stopped(),
+            Some(desired) => self.running(desired),
+        };
+        match (&decision, self.retry().filter(|retry| retry.at > self.now)) {
+            // To give up is no further try.
+            (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _) | (_, None) => decision,
+            // Who asks for a restart need not wait, but that is one try, and no more.
+            (Decision::Act(Action { cause: Cause::Requested { .. }, .. }), _) if self.is_asked_anew() => decision,
+            (Decision::Act(_), Some(retry)) => self
+                .desired
+                .filter(|desired| desired.is_running() && !retry.crash)
+                .and_then(|desired| Running::of(self, desired)?.meanwhile(retry))
+                .unwrap_or_else(|| Decision::Hold(Hold::RetryAt(retry.clone()))),
+            (_, Some(_)) => decision,
+        }
+    }
+
+    /// That the last try at this very wish failed, if it did.
+    pub fn retry(&self) -> Option<&Retry> {
+        self.state.retry.as_ref().filter(|retry| retry.target == self.state.target_key(self.desired))
+    }
+
+    fn undeclared(&self) -> Decision {
+        if self.observed.is_empty() {
+            return Decision::Settled;
+        }
+        if let Some(held) = self.held {
+            return Decision::Hold(Hold::TooManyRemovals(held.clone()));
+        }
+        // A database that never knew a pod cannot say that it is not wanted any more.
+        let (Some(_), Some(allowed)) = (self.state.undeclared_since, self.allowed) else {
+            return Decision::Hold(Hold::NeverDeclared);
+        };
+        if self.observed.iter().any(ObservedContainer::is_live) {
+            let cause = self.approved_by.map_or(Cause::Undeclared, |actor| Cause::RemovalApproved(actor.clone()));
+            return act(cause, stop_live(self.observed));
+        }
+        // From when it might go: what was held had no grace yet.
+        let until = allowed.at + self.removal_grace;
+        if self.now < until {
+            return Decision::Hold(Hold::RemovalGrace(until));
+        }
+        act(Cause::Undeclared, remove(self.observed))
+    }
+
+    fn paused(&self) -> Decision {
+        let Some(pause) = &self.state.pause else { return Decision::Settled };
+        match stop_live(self.observed) {
+            steps if steps.is_empty() => Decision::Hold(Hold::Paused(pause.clone())),
+            steps => act(Cause::Paused(pause.clone()), steps),
+        }
+    }
+
+    fn running(&self, desired: &DesiredPod) -> Decision {
+        let Some(running) = Running::of(self, desired) else { return secrets_missing(desired) };
+        let mut decision = match self.restart {
+            Some(asked) => running.restart(asked),
+            None => running.decide(),
+        };
+        let Decision::Act(action) = &mut decision else { return decision };
+        let starts = |step: &Step| matches!(step, Step::Create(_) | Step::Start(_));
+        if !action.steps.iter().any(starts) {
+            return decision;
+        }
+        let id = &desired.declared.id;
+        if let Some(by) = self.hosts.taken(id, desired) {
+            let room = if self.hosts.begins(id) { stop_live(self.observed) } else { Vec::new() };
+            return match room.is_empty() {
+                true => Decision::Hold(Hold::SubdomainTaken(by.clone())),
+                false => act(Cause::MakesRoom(by.clone()), room),
+            };
+        }
+        if let (Some(resumed), Cause::Exited(_)) = (self.resumed, &action.cause) {
+            action.cause = resumed.clone();
+        }
+        decision
+    }
+
+    /// Whether the restart that is asked for was not tried yet.
+    pub fn is_asked_anew(&self) -> bool {
+        self.restart.is_some_and(|asked| self.state.restart.as_ref().is_none_or(|last| last.request != asked.id))
+    }
+
+    fn stopped(&self) -> Decision {
+        match stop_live(self.observed) {
+            steps if steps.is_empty() => Decision::Settled,
+            steps => act(Cause::StopWanted, steps),
+        }
+    }
+}
+
+pub(crate) fn secrets_missing(desired: &DesiredPod) -> Decision {
+    Decision::Hold(Hold::SecretsMissing(desired.missing_secrets.clone()))
+}
+
+pub(crate) fn act(cause: Cause, steps: Vec<Step>) -> Decision {
+    Decision::Act(Action { cause, verdict: None, steps })
+}
+
+pub(crate) fn stop_live<'a>(containers: impl IntoIterator<Item = &'a ObservedContainer>) -> Vec<Step> {
+    containers
+        .into_iter()
+        .filter(|container| container.is_live())
+        .map(|container| Step::Stop(container.name.clone()))
+        .collect()
+}
+
+pub(crate) fn remove<'a>(containers: impl IntoIterator<Item = &'a ObservedContainer>) -> Vec<Step> {
+    containers.into_iter().map(|container| Step::Remove(container.name.clone())).collect()
+}

@@ -1,0 +1,134 @@
+//! How a pod's record changes as actions begin and end. Pure, so that the laws are tested against the very bookkeeping
+//! the reconciler persists.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Action, Cause, FileSet, PodState, Restart, Step, Uploaded, Verdict};
+use crate::core::{
+    decide::retry::{ActionFailure, Retry},
+    declare::desired::DesiredPod,
+};
+
+/// How long a pod that crashed must be ready before its crashes are forgotten.
+pub const STABLE: Duration = Duration::minutes(10);
+
+impl PodState {
+    /// Forgets what does not matter any more: a rejection of something else than is wished now, crashes long past.
+    pub fn tidy(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
+        // Without its secrets the wished digest is not known: nothing is forgotten for its sake.
+        if let Some(desired) = desired.filter(|desired| desired.missing_secrets.is_empty())
+            && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != desired.container.digest)
+        {
+            self.rejected = None;
+        }
+        let stable = self.health.as_ref().is_some_and(|health| health.ready && now - health.since >= STABLE);
+        let obsolete = self.retry.as_ref().is_some_and(|retry| retry.target != self.target_key(desired));
+        // That a container runs well says nothing of steps that failed: it may be the one before the change.
+        if obsolete || (stable && self.retry.as_ref().is_some_and(|retry| retry.crash)) {
+            self.retry = None;
+        }
+        if self.retry.is_none() {
+            self.going_back = None;
+        }
+    }
+
+    /// Forgets that it may be removed, once it is declared again; and which revision that counted for, once another one is
+    /// in force.
+    pub fn keep_allowance(&mut self, is_declared: bool, revision: &str) {
+        if is_declared {
+            self.removal_allowed = None;
+        }
+        if let Some(allowed) = &mut self.removal_allowed
+            && allowed.revision.as_deref() != Some(revision)
+        {
+            allowed.revision = None;
+        }
+    }
+
+    /// What is being wished for, as a retry remembers it. Without its secrets that is not known: then it is what was
+    /// last tried.
+    pub(crate) fn target_key(&self, desired: Option<&DesiredPod>) -> String {
+        let Some(pod) = desired else { return "gone".into() };
+        if self.pause.is_some() {
+            return "paused".into();
+        }
+        if !pod.is_running() {
+            return "stopped".into();
+        }
+        let tried = self.retry.as_ref().map(|retry| &retry.target).filter(|desired| desired.starts_with("running"));
+        match (tried, &pod.hot) {
+            (Some(tried), _) if !pod.missing_secrets.is_empty() => tried.clone(),
+            (_, Some(hot)) => format!("running:{}:{}", pod.container.digest.short(), hot.short()),
+            (_, None) => format!("running:{}", pod.container.digest.short()),
+        }
+    }
+
+    /// Takes note of an action's verdict, before its first step.
+    pub fn begin(&mut self, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime, chance: f64) {
+        match &action.verdict {
+            None => {}
+            Some(Verdict::Reject(rejected)) => self.rejected = Some(rejected.clone()),
+            Some(Verdict::CrashLoop(why)) => {
+                self.retry = Some(Retry::after(self.retry.as_ref(), &self.target_key(desired), why, true, now, chance));
+            }
+        }
+        if let Cause::Requested { request, .. } = action.cause {
+            self.restart = Some(Restart { request, done: false });
+        }
+        if uploaded_into(action).is_some() {
+            // Until it is known to have worked, nobody knows which files are in there.
+            self.uploaded = None;
+        }
+        self.busy = true;
+    }
+
+    /// Takes note of how an action ended.
+    pub fn finish(
+        &mut self,
+        action: &Action,
+        desired: Option<&DesiredPod>,
+        outcome: Result<(), ActionFailure>,
+        now: OffsetDateTime,
+        chance: f64,
+    ) {
+        self.busy = false;
+        match outcome {
+            Err(failure) => match action.cause {
+                Cause::GoingBack(_) => {
+                    let last = self.going_back.as_ref();
+                    self.going_back = Some(Retry::after(last, "before", failure.why, false, now, chance));
+                }
+                _ => {
+                    let mut retry =
+                        Retry::after(self.retry.as_ref(), &self.target_key(desired), failure.why, false, now, chance);
+                    if failure.is_race && retry.failures == 1 {
+                        retry.at = now;
+                    }
+                    self.retry = Some(retry);
+                }
+            },
+            Ok(()) => {
+                if let Cause::Requested { request, .. } = action.cause {
+                    self.restart = Some(Restart { request, done: true });
+                }
+                if matches!(action.cause, Cause::GoingBack(_)) {
+                    self.going_back = None;
+                } else if self.retry.as_ref().is_some_and(|retry| !retry.crash) {
+                    self.retry = None;
+                }
+                if let (Some(container), Some(hot)) =
+                    (uploaded_into(action), desired.and_then(|desired| desired.hot.as_ref()))
+                {
+                    self.uploaded = Some(Uploaded { container: container.into(), digest: hot.clone() });
+                }
+            }
+        }
+    }
+}
+
+fn uploaded_into(action: &Action) -> Option<&str> {
+    action.steps.iter().find_map(|step| match step {
+        Step::Upload(container, FileSet::All | FileSet::Hot) => Some(container.as_str()),
+        _ => None,
+    })
+}

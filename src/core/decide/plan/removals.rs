@@ -1,0 +1,143 @@
+//! The brake on removals: how many pods one revision may take away before a person has said yes to exactly these. May
+//! only hold back or let go; what is then done to a pod is decided in `decide`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{Allowance, FleetState};
+use crate::core::{
+    decide::request::{EndedRequest, HASH_LENGTH, RequestSpec},
+    declare::desired::Desired,
+    digest::Digest,
+    names::PodId,
+    observe::actual::ObservedContainer,
+};
+
+/// How many removals at once need nobody's yes. Held is what is more than both allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RemovalLimit {
+    /// So many pods.
+    pub count: usize,
+    /// So many of a hundred.
+    pub percent: usize,
+}
+
+impl Default for RemovalLimit {
+    fn default() -> Self {
+        Self { count: 3, percent: 20 }
+    }
+}
+
+impl RemovalLimit {
+    /// Whether `removals` of `all` pods are more than it allows.
+    pub fn is_exceeded(self, removals: usize, all: usize) -> bool {
+        removals > self.count && removals.saturating_mul(100) > self.percent.saturating_mul(all)
+    }
+}
+
+/// Why removals are held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TooManyRemovals {
+    /// Stands for exactly these pods and this revision.
+    pub plan: String,
+    /// How many are held.
+    pub held: usize,
+    /// How many of the same revision were let go before.
+    pub before: usize,
+    /// How many pods there would be without any removal.
+    pub all: usize,
+    /// What is allowed.
+    pub limit: RemovalLimit,
+}
+
+/// The removals that are held, all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldRemovals {
+    /// The pods.
+    pub pods: BTreeSet<PodId>,
+    /// Why.
+    #[serde(flatten)]
+    pub why: TooManyRemovals,
+}
+
+/// What became of this round's removals.
+#[derive(Debug, Default)]
+pub(crate) struct Removals {
+    /// Those that may go on from now.
+    pub allowed: BTreeMap<PodId, Allowance>,
+    /// Who approved them, if somebody had to.
+    pub approved_by: Option<String>,
+    /// Those that may not.
+    pub held: Option<HeldRemovals>,
+    /// The approvals that are over.
+    pub ended: Vec<EndedRequest>,
+}
+
+/// Judges the removals that nobody judged yet, and sees to every approval.
+pub(crate) fn judge(
+    desired: &Desired,
+    observed: &BTreeMap<PodId, Vec<ObservedContainer>>,
+    state: &FleetState,
+) -> Removals {
+    let FleetState { now, revision, removals: limit, pods, .. } = state;
+    let undeclared = |id: &PodId| !desired.pods.contains_key(id);
+    let is_fresh = |id: &PodId| {
+        pods.get(id)
+            .is_some_and(|pod_state| pod_state.undeclared_since.is_some() && pod_state.removal_allowed.is_none())
+    };
+    let fresh: BTreeSet<PodId> = observed
+        .iter()
+        .filter(|(id, containers)| !containers.is_empty() && undeclared(id) && is_fresh(id))
+        .map(|(id, _)| id.clone())
+        .collect();
+    // What cannot all be seen at once must not get through in parts: those let go before count with the rest.
+    let of_this = |allowed: &Allowance| allowed.revision.as_ref() == Some(revision);
+    let before = pods
+        .iter()
+        .filter(|(id, pod_state)| undeclared(id) && pod_state.removal_allowed.as_ref().is_some_and(of_this))
+        .count();
+    let all = desired.pods.len() + before + fresh.len();
+    let mut removals = Removals::default();
+    let allow = |fresh: BTreeSet<PodId>| -> BTreeMap<PodId, Allowance> {
+        let allowance = Allowance { at: *now, revision: Some(revision.clone()) };
+        fresh.into_iter().map(|id| (id, allowance.clone())).collect()
+    };
+    if fresh.is_empty() || !limit.is_exceeded(before + fresh.len(), all) {
+        removals.allowed = allow(fresh);
+    } else {
+        let why = TooManyRemovals { plan: hash(&fresh, revision), held: fresh.len(), before, all, limit: *limit };
+        removals.held = Some(HeldRemovals { pods: fresh, why });
+    }
+    for open in &state.requests {
+        let RequestSpec::Approve { plan } = &open.request.what else { continue };
+        if open.expires_at.is_some_and(|at| at <= *now) {
+            removals.ended.push(open.refused("nobody saw to it in time"));
+            continue;
+        }
+        match removals.held.take_if(|held| held.why.plan == *plan) {
+            Some(held) => {
+                let names: Vec<String> = held.pods.iter().map(ToString::to_string).collect();
+                removals.ended.push(open.done(format!("these go: {}", names.join(", "))));
+                removals.approved_by = Some(open.request.actor.clone());
+                removals.allowed = allow(held.pods);
+            }
+            None => {
+                let why = match &removals.held {
+                    Some(held) => format!(
+                        "it is not what is held now: that is plan {}, {} pods; look at it with agentpod plan",
+                        held.why.plan, held.why.held
+                    ),
+                    None => "no removals are held, so there is nothing to approve".into(),
+                };
+                removals.ended.push(open.refused(why));
+            }
+        }
+    }
+    removals
+}
+
+/// Another set of pods, or another revision, is another plan.
+fn hash(pods: &BTreeSet<PodId>, revision: &str) -> String {
+    Digest::of(&("removals", revision, pods)).as_str().chars().take(HASH_LENGTH).collect()
+}

@@ -1,0 +1,267 @@
+//! What a pod needs that should run: a container made, started, replaced, rested, or given up for the one before it.
+//! Containers are told apart by the digest on their label; a name is only what steps call them by.
+
+use super::{
+    Action, Cause, Decision, FileSet, Hold, Rejected, Step, Verdict,
+    decide::{PodContext, act, remove, secrets_missing, stop_live},
+};
+use crate::core::{
+    decide::{request::OpenRequest, retry::Retry},
+    declare::desired::DesiredPod,
+    digest::Digest,
+    observe::actual::{ContainerState, ObservedContainer},
+};
+
+/// How often a new container is tried to be started while another one could go on in its place. Each try is a short
+/// outage for the tenant: one may have been bad luck, a second one is the container's own fault.
+const TRIES: u32 = 2;
+
+/// A pod that should run, and its containers.
+pub(crate) struct Running<'a> {
+    pod: &'a PodContext<'a>,
+    desired: &'a DesiredPod,
+    /// What it is to run.
+    digest: &'a Digest,
+    /// The container of that digest.
+    new: Option<&'a ObservedContainer>,
+    /// All others of it.
+    others: Vec<&'a ObservedContainer>,
+    /// The one to go on with when the new one fails: one that runs, else the newest that ever ran.
+    fallback: Option<&'a ObservedContainer>,
+}
+
+impl<'a> Running<'a> {
+    /// `None` if its secrets cannot be read and it has no container that could do without.
+    pub fn of(pod: &'a PodContext<'a>, desired: &'a DesiredPod) -> Option<Self> {
+        let ran = |container: &&ObservedContainer| container.has_run;
+        let newest = |container: &&ObservedContainer| (container.is_live(), container.created_at);
+        let digest = if desired.missing_secrets.is_empty() {
+            &desired.container.digest
+        } else {
+            // What it should be is not known: what stands is kept.
+            &pod.observed.iter().filter(ran).max_by_key(newest)?.digest
+        };
+        let of_digest = pod.observed.iter().filter(|container| container.digest == *digest);
+        let by_name = |container: &&ObservedContainer| {
+            (container.is_live(), container.name == desired.container.name, container.created_at)
+        };
+        let new = of_digest.max_by_key(by_name);
+        let is_other = |container: &&ObservedContainer| new.is_none_or(|new| new.name != container.name);
+        let others: Vec<&ObservedContainer> = pod.observed.iter().filter(is_other).collect();
+        // What answers where another pod is to answer now is no way back: one name would lead to two pods.
+        let is_own = |other: &&ObservedContainer| pod.hosts.claimed_by_other(&desired.declared.id, other).is_none();
+        let before = others.iter().copied().filter(|other| other.digest != *digest).filter(ran);
+        let fallback = before.filter(is_own).max_by_key(newest);
+        Some(Self { pod, desired, digest, new, others, fallback })
+    }
+
+    /// What to do about it.
+    pub fn decide(&self) -> Decision {
+        if let (Some(rejected), Some(fallback)) = (self.rejected(), self.fallback) {
+            return self.rolled_back(rejected, fallback);
+        }
+        if let (Some(new), Some(fallback), Some(retry)) = (self.new, self.fallback, self.pod.retry())
+            && self.is_down()
+            && !retry.crash
+            && retry.failures >= TRIES
+        {
+            return self.reject(new, fallback, format!("it cannot be started: {}", retry.why));
+        }
+        let Some(new) = self.new else { return self.create() };
+        match &new.state {
+            ContainerState::Created => act(Cause::Unfinished, self.start(&new.name)),
+            ContainerState::Exited(exit) => act(Cause::Exited(exit.clone()), self.start(&new.name)),
+            ContainerState::Paused => Decision::Hold(Hold::PausedByHand),
+            ContainerState::Unknown(why) => Decision::Hold(Hold::Unknown(why.clone())),
+            ContainerState::Running { .. } | ContainerState::Restarting(_) => self.live(new),
+        }
+    }
+
+    /// What to do about it when somebody asked for a restart. What starts a container anyway will do.
+    pub fn restart(&self, asked: &OpenRequest) -> Decision {
+        let usual = self.decide();
+        let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
+        let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
+        match (usual, live) {
+            (Decision::Act(action), _) if !waits && action.steps.iter().any(|step| matches!(step, Step::Start(_))) => {
+                Decision::Act(action)
+            }
+            (_, Some(live)) => {
+                let mut steps = stop_live(self.pod.observed);
+                steps.extend(self.bring_up(live));
+                act(Cause::of(asked), steps)
+            }
+            (Decision::Act(action), None) if self.pod.is_asked_anew() && action.verdict.is_none() => {
+                Decision::Act(Action { cause: Cause::of(asked), ..action })
+            }
+            (usual, None) => usual,
+        }
+    }
+
+    /// What to do until it is tried again: whatever ran before goes on, if nothing else does.
+    pub fn meanwhile(&self, retry: &Retry) -> Option<Decision> {
+        let failed_too = self.pod.state.going_back.as_ref().is_some_and(|going_back| going_back.at > self.pod.now);
+        let fallback = self.fallback.filter(|_| self.is_down() && self.rejected().is_none() && !failed_too)?;
+        Some(act(Cause::GoingBack(retry.why.clone()), self.bring_up(fallback)))
+    }
+
+    fn create(&self) -> Decision {
+        let (desired_container, blueprint) = (&self.desired.container, &self.desired.container.blueprint);
+        let cause = match self.fallback.or(self.others.last().copied()) {
+            Some(from) => Cause::Changed { from: from.digest.clone(), to: desired_container.digest.clone() },
+            None => Cause::Missing,
+        };
+        let mut steps = vec![
+            Step::Image(blueprint.image.clone()),
+            Step::Network(blueprint.network.clone()),
+            Step::Volume(blueprint.volume.clone()),
+            Step::Create(desired_container.name.clone()),
+        ];
+        steps.extend(self.start(&desired_container.name));
+        act(cause, steps)
+    }
+
+    /// Fills the container, stops what runs on the pod's volume, then lets the container have it. Whatever can fail
+    /// without an outage comes before the stop.
+    fn start(&self, container: &str) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if self.knows_secrets() && !self.desired.declared.adapter.spec.files.is_empty() {
+            steps.push(Step::Upload(container.to_owned(), FileSet::All));
+        }
+        steps.extend(stop_live(self.others.iter().copied()));
+        match self.new {
+            Some(new) => steps.extend(self.bring_up(new)),
+            None => steps.push(Step::Start(container.to_owned())),
+        }
+        steps
+    }
+
+    /// Starts a container that is there, on its network.
+    fn bring_up(&self, container: &ObservedContainer) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if container.is_cut_off(&self.desired.container) {
+            let network = &self.desired.container.blueprint.network;
+            steps.push(Step::Network(network.clone()));
+            steps.push(Step::Attach(container.name.clone(), network.clone()));
+        }
+        steps.push(Step::Start(container.name.clone()));
+        steps
+    }
+
+    fn live(&self, new: &ObservedContainer) -> Decision {
+        let state = self.pod.state;
+        let stop_others = stop_live(self.others.iter().copied());
+        if !stop_others.is_empty() {
+            return act(Cause::Duplicate, stop_others);
+        }
+        if state.looping.as_ref() == Some(&new.name) {
+            let why = restarts(new);
+            return self.fallback.map_or_else(|| rest(new, why.clone()), |other| self.reject(new, other, why.clone()));
+        }
+        if let Some(reconnect) = self.reconnect(new) {
+            return reconnect;
+        }
+        let probe = &self.desired.declared.adapter.spec.health;
+        let health = state.health.as_ref().filter(|health| health.container == new.name);
+        match (health, self.fallback) {
+            (Some(health), _) if health.ready && !self.others.is_empty() => {
+                return act(Cause::Superseded, remove(self.others.iter().copied()));
+            }
+            (Some(health), Some(fallback)) if health.is_overdue(probe, self.pod.now) => {
+                let last = health.last_failure.as_deref().unwrap_or("no answer");
+                return self.reject(new, fallback, format!("not ready within {}: {last}", probe.startup));
+            }
+            _ => {}
+        }
+        if !self.knows_secrets() {
+            return secrets_missing(self.desired);
+        }
+        // A container that was renamed since still has the files that were uploaded under its first name.
+        let filled = |container: &str| container == new.name || container == self.desired.container.name;
+        if let Some(digest) = &self.desired.hot
+            && !state.uploaded.as_ref().is_some_and(|up| filled(&up.container) && up.digest == *digest)
+        {
+            return act(Cause::FilesChanged, vec![Step::Upload(new.name.clone(), FileSet::Hot)]);
+        }
+        // What was made and never ran is no use to anybody: it need not wait for anything.
+        match (self.others.as_slice(), self.fallback) {
+            ([], _) => Decision::Settled,
+            (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
+            (_, Some(_)) => Decision::Hold(Hold::AwaitingReady),
+        }
+    }
+
+    /// Nobody reaches a container that runs off its network, and it reaches nobody. It is started anew, too: the
+    /// proxy learns of a container's new address by nothing less.
+    fn reconnect(&self, container: &ObservedContainer) -> Option<Decision> {
+        let runs = matches!(container.state, ContainerState::Running { .. });
+        (runs && container.is_cut_off(&self.desired.container)).then(|| {
+            let mut steps = vec![Step::Stop(container.name.clone())];
+            steps.extend(self.bring_up(container));
+            act(Cause::OffNetwork(self.desired.container.blueprint.network.clone()), steps)
+        })
+    }
+
+    fn rolled_back(&self, rejected: &Rejected, fallback: &ObservedContainer) -> Decision {
+        let rest_of_it = || {
+            let others = self.others.iter().copied().filter(|other| other.name != fallback.name);
+            self.new.into_iter().chain(others)
+        };
+        let mut steps = stop_live(rest_of_it());
+        if !fallback.is_live() {
+            steps.extend(self.bring_up(fallback));
+        }
+        if !steps.is_empty() {
+            return act(Cause::NotReady(rejected.why.clone()), steps);
+        }
+        if fallback.state == ContainerState::Paused {
+            return Decision::Hold(Hold::PausedByHand);
+        }
+        if self.pod.state.looping.as_ref() == Some(&fallback.name) {
+            return rest(fallback, restarts(fallback));
+        }
+        if let Some(reconnect) = self.reconnect(fallback) {
+            return reconnect;
+        }
+        match remove(rest_of_it()) {
+            steps if steps.is_empty() => Decision::Hold(Hold::RolledBack(rejected.clone())),
+            steps => act(Cause::Rejected, steps),
+        }
+    }
+
+    /// Gives up on the new container and goes back to the one before it.
+    fn reject(&self, new: &ObservedContainer, fallback: &ObservedContainer, why: String) -> Decision {
+        let mut steps = stop_live([new]);
+        steps.extend(self.bring_up(fallback));
+        Decision::Act(Action {
+            cause: Cause::NotReady(why.clone()),
+            verdict: Some(Verdict::Reject(Rejected { digest: self.digest.clone(), why })),
+            steps,
+        })
+    }
+
+    fn rejected(&self) -> Option<&Rejected> {
+        self.pod.state.rejected.as_ref().filter(|rejected| rejected.digest == *self.digest)
+    }
+
+    fn is_down(&self) -> bool {
+        !self.pod.observed.iter().any(ObservedContainer::is_live)
+    }
+
+    fn knows_secrets(&self) -> bool {
+        self.desired.missing_secrets.is_empty()
+    }
+}
+
+/// Stops a container that keeps ending; the retry decides when it may try again.
+fn rest(container: &ObservedContainer, why: String) -> Decision {
+    let steps = vec![Step::Stop(container.name.clone())];
+    Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
+}
+
+fn restarts(container: &ObservedContainer) -> String {
+    match &container.state {
+        ContainerState::Restarting(exit) => format!("restarted {} times, {exit}", container.restarts),
+        _ => format!("restarted {} times", container.restarts),
+    }
+}

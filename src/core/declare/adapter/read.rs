@@ -1,0 +1,189 @@
+//! Adapter files into [`Adapters`], with every problem of every file.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::{Adapter, AdapterManifest, Adapters};
+use crate::core::{
+    declare::{
+        document::{self, Document},
+        schema,
+        template::{self, Templates},
+    },
+    digest::Digest,
+    names::AdapterName,
+    problem::Problem,
+};
+
+/// The files adapters are made of, each by its path below its root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdapterFiles {
+    /// Below `adapters/`: `NAME/adapter.yaml`, `NAME/samples/*.yaml`.
+    pub adapters: BTreeMap<String, Vec<u8>>,
+    /// Below `templates/`: `NAME/*`.
+    pub templates: BTreeMap<String, Vec<u8>>,
+}
+
+impl AdapterFiles {
+    /// The same files give the same digest.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&[Digest::of_files("adapters/", &self.adapters), Digest::of_files("templates/", &self.templates)])
+    }
+}
+
+/// Reads all adapters. One that has a problem is left out; pods that name it are problems then, and hold.
+pub fn read(files: &AdapterFiles) -> (Adapters, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut templates = Templates::new(&files.templates, &mut problems);
+    let mut all = BTreeMap::new();
+    for (path, bytes) in &files.adapters {
+        let Some(folder) = path.strip_suffix("/adapter.yaml").filter(|folder| !folder.contains('/')) else { continue };
+        let file = format!("adapters/{path}");
+        let before = problems.len();
+        let found = read_one(folder, &file, bytes, files, &mut templates, &mut problems);
+        if let (Some(adapter), true) = (found, problems.len() == before) {
+            all.insert(adapter.metadata.name.clone(), Arc::new(adapter));
+        }
+    }
+    (Adapters { all, templates }, problems)
+}
+
+fn manifest_schema() -> &'static (Value, jsonschema::Validator) {
+    static SCHEMA: OnceLock<(Value, jsonschema::Validator)> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let mut schema =
+            SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<AdapterManifest>().to_value();
+        one_probe_with_its_settings(&mut schema);
+        let validator = schema::compile(&schema).expect("our own schema is valid: a test compiles it");
+        (schema, validator)
+    })
+}
+
+/// The derived schema of a flattened enum forbids its neighbours; say it as one object with exactly one probe.
+fn one_probe_with_its_settings(schema: &mut Value) {
+    let Some(probe) = schema.pointer_mut("/$defs/Probe") else { return };
+    let kinds = probe.get("oneOf").cloned().unwrap_or_default();
+    let mut properties = probe.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut one_of = Vec::new();
+    for kind in kinds.as_array().into_iter().flatten() {
+        for (name, value) in kind.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            one_of.push(json!({"required": [name]}));
+            properties.insert(name.clone(), value.clone());
+        }
+    }
+    *probe = json!({"type": "object", "properties": properties, "additionalProperties": false, "oneOf": one_of,
+        "description": "How to find out whether the agent is ready: one of http, tcp, exec, websocket, and its times."});
+}
+
+fn read_one(
+    folder: &str,
+    file: &str,
+    bytes: &[u8],
+    files: &AdapterFiles,
+    templates: &mut Templates,
+    problems: &mut Vec<Problem>,
+) -> Option<Adapter> {
+    let (mut documents, unreadable) = document::read(file, bytes);
+    problems.extend(unreadable);
+    if documents.len() > 1 {
+        problems.push(
+            documents[1]
+                .problem(documents[1].root.at, "an adapter's file holds one document")
+                .hint("remove what follows the line ---"),
+        );
+    }
+    let document = (!documents.is_empty()).then(|| documents.remove(0))?;
+    let (schema, validator) = manifest_schema();
+    let found = schema::check(&document, &document.root, schema, validator);
+    if !found.is_empty() {
+        problems.extend(found);
+        return None;
+    }
+    let manifest: AdapterManifest = match serde_json::from_value(document.root.to_json()) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            problems.push(document.problem(document.root.at, error.to_string()).hint("correct that value"));
+            return None;
+        }
+    };
+    let AdapterManifest { metadata, spec, .. } = manifest;
+    if metadata.name.as_str() != folder {
+        let at = document.root.locate(["metadata", "name"]);
+        let what = format!("the adapter is called {:?}, but its folder {folder:?}", metadata.name.as_str());
+        problems.push(document.problem(at, what).hint("give both the same name, also the folder below templates/"));
+    }
+    for (index, file) in spec.files.iter().enumerate() {
+        let at = document.root.locate(["spec", "files", &index.to_string(), "template"]);
+        if !templates.has(&metadata.name, &file.template) {
+            let what = format!("there is no template {:?}", file.template);
+            problems
+                .push(document.problem(at, what).hint(format!("it belongs at templates/{folder}/{}", file.template)));
+        }
+        if file.path.parent() == "/" || file.path.is_below(&spec.data) {
+            let at = document.root.locate(["spec", "files", &index.to_string(), "path"]);
+            let what = "a rendered file needs a folder of its own, outside the data folder";
+            problems.push(document.problem(at, what).hint("for example /config/agent.json"));
+        }
+    }
+    for (name, template) in &spec.environment {
+        if let Err(why) = templates.add_environment(&metadata.name, name, template) {
+            problems
+                .push(document.problem(document.root.locate(["spec", "environment", name]), why).hint(template::HINT));
+        }
+    }
+    let config_schema = with_strict_root(spec.config_schema.clone());
+    let config_validator = match schema::compile(&config_schema) {
+        Ok(validator) => Arc::new(validator),
+        Err(why) => {
+            problems.push(
+                document
+                    .problem(document.root.locate_key(["spec", "configSchema"]), why)
+                    .hint("configSchema is JSON Schema, draft 2020-12"),
+            );
+            return None;
+        }
+    };
+    let samples = read_samples(&metadata.name, files, problems);
+    Some(Adapter { metadata, spec, config_schema, config_validator, samples })
+}
+
+/// Unknown settings are problems unless the adapter says otherwise.
+fn with_strict_root(mut schema: Map<String, Value>) -> Value {
+    schema.entry("type").or_insert_with(|| "object".into());
+    schema.entry("additionalProperties").or_insert(false.into());
+    Value::Object(schema)
+}
+
+fn read_samples(
+    adapter: &AdapterName,
+    files: &AdapterFiles,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Map<String, Value>> {
+    let prefix = format!("{adapter}/samples/");
+    let mut samples = BTreeMap::new();
+    for (path, bytes) in files.adapters.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
+        let file = format!("adapters/{path}");
+        let (documents, unreadable) = document::read(&file, bytes);
+        problems.extend(unreadable);
+        for document in documents {
+            match document.root.to_json() {
+                Value::Object(config) => {
+                    samples.insert(file.clone(), config);
+                }
+                _ => problems.push(not_a_config(&document)),
+            }
+        }
+    }
+    samples
+}
+
+fn not_a_config(document: &Document) -> Problem {
+    document
+        .problem(document.root.at, "this is no sample")
+        .hint("a sample is the `config` of a pod: settings, key: value")
+}

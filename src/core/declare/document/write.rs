@@ -1,0 +1,61 @@
+//! A value as YAML text, for manifests that a form fills in and for showing config.
+
+use serde_json::Value;
+
+/// One document. Whatever reads manifests reads the same value out of it.
+pub fn write(value: &Value) -> String {
+    // Nothing in a JSON value is beyond YAML; were there something, JSON is YAML too.
+    serde_yaml::to_string(value).unwrap_or_else(|_| format!("{value}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::declare::document::read;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same_value() {
+        let tricky = [
+            "yes",
+            "no",
+            "~",
+            "null",
+            "1",
+            "0x1f",
+            "007",
+            "1e3",
+            "12:30",
+            "a: b",
+            "- a",
+            "# c",
+            "{a}",
+            "\"q\"",
+            "it's",
+            "a\nb\n",
+            "",
+            " x ",
+            "\u{e4}\u{2028}",
+            "*a",
+            "&a",
+            "!t",
+            "%d",
+            "@x",
+            "`x",
+            "true",
+            "---",
+            "<script>",
+            "a\tb",
+            "trailing\n\n",
+            ".5",
+            "2026-11-24",
+        ];
+        let value = json!({"texts": tricky, "n": 1, "f": 0.5, "b": true, "empty": {}, "none": [], "deep": {"a": [{"b": [1, 2]}]},
+            "yes": "key", "1": "key", "a b": "key", "nothing": null});
+        let text = write(&value);
+        let (documents, problems) = read("x.yaml", text.as_bytes());
+        assert_eq!(problems, [], "{text}");
+        assert_eq!(documents[0].root.to_json(), value, "{text}");
+    }
+}

@@ -1,0 +1,25 @@
+//! What people declare, and what follows from it.
+//!
+//! | file | from → to |
+//! | --- | --- |
+//! | `document` | bytes of a YAML or JSON file → a tree that knows its lines |
+//! | `schema` | a tree and a JSON Schema → what is wrong, in plain words |
+//! | `manifest` | documents → tenants, pods and defaults |
+//! | `adapter`, `template` | an adapter's folder → how to run one kind of agent |
+//! | `resolve` | all of these together → pods with defaults filled in, or every problem |
+//! | `desired` | resolved pods → the containers and files that should exist |
+//! | `revision`, `commit` | one state of the source, and where it came from |
+//! | `edit` | a new pod → the text of the file that declares it |
+//!
+//! Nothing here knows what is running.
+
+pub mod adapter;
+pub mod commit;
+pub mod desired;
+pub mod document;
+pub mod edit;
+pub mod manifest;
+pub mod resolve;
+pub mod revision;
+pub mod schema;
+pub mod template;

@@ -1,0 +1,324 @@
+//! Manifests and adapters put together: every pod with all its defaults filled in, and every problem that only shows
+//! when several files are looked at together. May not render anything.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    adapter::{Adapter, Adapters},
+    document::{Document, Node},
+    manifest::{Declared, Manifests, Pod, Resources, RunState, Tenant},
+    schema::{self, Violation},
+};
+use crate::core::{
+    names::{PodId, Subdomain, TenantName},
+    problem::{Position, Problem, nearest},
+    quantity::{Cpus, Memory},
+    secret::SecretRef,
+};
+
+/// A pod with everything decided that does not depend on secrets or on the site.
+#[derive(Debug, Clone)]
+pub struct ResolvedPod {
+    /// Who it is.
+    pub id: PodId,
+    /// The kind of agent.
+    pub adapter: Arc<Adapter>,
+    /// The first label of its host name.
+    pub subdomain: Subdomain,
+    /// Whether it should run.
+    pub state: RunState,
+    /// The image it runs.
+    pub image: String,
+    /// How much it may take.
+    pub limits: Limits,
+    /// The agent's settings with all defaults.
+    pub config: Map<String, Value>,
+    /// Environment variables whose values stand elsewhere.
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// The manifest's file, for messages.
+    pub file: String,
+}
+
+/// How much a pod may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, without swap.
+    pub memory: Memory,
+    /// Processors.
+    pub cpus: Cpus,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+/// What a pod gets when neither manifest, nor defaults, nor adapter says.
+const LAST_RESORT: Limits = Limits { memory: Memory(1 << 30), cpus: Cpus(1_000_000_000), pids: 512 };
+
+/// Everything declared, put together.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    /// By name.
+    pub tenants: BTreeMap<TenantName, Tenant>,
+    /// By identity.
+    pub pods: BTreeMap<PodId, ResolvedPod>,
+}
+
+/// Puts manifests and adapters together. A pod with a problem is left out, and then the whole revision is refused.
+pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut resolved = Resolved::default();
+    for (name, tenant) in &manifests.tenants {
+        resolved.tenants.insert(name.clone(), tenant.value.clone());
+    }
+    for (id, pod) in &manifests.pods {
+        if !manifests.tenants.contains_key(&id.tenant) {
+            problems.push(unknown_tenant(id, pod, manifests));
+        }
+        if let Some(pod) = resolve_pod(id, pod, manifests, adapters, &mut problems) {
+            resolved.pods.insert(id.clone(), pod);
+        }
+    }
+    problems.extend(defaults_of_nobody(manifests, adapters));
+    problems.extend(shared_subdomains(manifests));
+    for (name, tenant) in &manifests.tenants {
+        problems.extend(over_quota(name, tenant, &resolved));
+    }
+    (resolved, problems)
+}
+
+fn resolve_pod(
+    id: &PodId,
+    declared: &Declared<Pod>,
+    manifests: &Manifests,
+    adapters: &Adapters,
+    problems: &mut Vec<Problem>,
+) -> Option<ResolvedPod> {
+    let before = problems.len();
+    let (document, spec) = (&declared.document, &declared.value.spec);
+    let Some(adapter) = adapters.all.get(&spec.adapter) else {
+        problems.push(unknown_adapter(document, declared.locate(["spec", "adapter"]), spec.adapter.as_str(), adapters));
+        return None;
+    };
+    let defaults = manifests.defaults.as_ref().map(|defaults| &defaults.value.spec);
+
+    if let Some(image) = spec.image.as_ref().filter(|image| !adapter.allows_image(image)) {
+        let what = format!("the adapter {} does not allow the image {image}", spec.adapter);
+        let hint = format!(
+            "its own is {}; others are listed under allowedImages in adapters/{}/adapter.yaml",
+            adapter.spec.image, spec.adapter
+        );
+        problems.push(document.problem(declared.locate(["spec", "image"]), what).hint(hint));
+    }
+
+    let asked =
+        spec.resources.over(defaults.map_or(Resources::default(), |d| d.resources)).over(adapter.spec.resources);
+    let limits = Limits {
+        memory: asked.memory.unwrap_or(LAST_RESORT.memory),
+        cpus: asked.cpus.unwrap_or(LAST_RESORT.cpus),
+        pids: asked.pids.unwrap_or(LAST_RESORT.pids),
+    };
+    problems.extend(too_little(declared, adapter, limits));
+
+    let mut config = defaults.and_then(|d| d.config.get(&spec.adapter)).cloned().unwrap_or_default();
+    merge(&mut config, &spec.config);
+    fill_defaults(&adapter.config_schema, &mut config);
+    let spec_node = document.root.entry("spec").map_or(&document.root, |(_, node)| node);
+    let config_node: &Node = spec_node.entry("config").map_or(spec_node, |(_, node)| node);
+    let faults: Vec<Violation> =
+        schema::faults(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
+    problems.extend(faults.into_iter().map(|fault| {
+        match in_defaults(manifests, "config", adapter, &fault.key_path()) {
+            // What the pod does not say itself, and Defaults does, is wrong there.
+            Some((defaults, node)) if config_node.get(&fault.key_path()).is_none() => {
+                schema::at_place(defaults, node, fault)
+            }
+            _ => schema::at_place(document, config_node, fault),
+        }
+    }));
+
+    let mut secrets = defaults.and_then(|d| d.secrets.get(&spec.adapter)).cloned().unwrap_or_default();
+    secrets.extend(spec.secrets.clone());
+    for name in secrets.keys().filter(|name| adapter.spec.environment.contains_key(*name)) {
+        let what = format!("the adapter {} sets {name} itself", spec.adapter);
+        let problem = match in_defaults(manifests, "secrets", adapter, &[name.as_str()]) {
+            Some((defaults, node)) if !spec.secrets.contains_key(name) => {
+                defaults.problem(node.locate_key([name.as_str()]), what)
+            }
+            _ => document.problem(document.root.locate_key(["spec", "secrets", name]), what),
+        };
+        problems.push(problem.hint("leave it out; what can be changed of it, the adapter's config changes"));
+    }
+
+    (problems.len() == before).then(|| ResolvedPod {
+        id: id.clone(),
+        adapter: adapter.clone(),
+        subdomain: spec.subdomain.clone(),
+        state: spec.state,
+        image: spec.image.clone().unwrap_or_else(|| adapter.spec.image.clone()),
+        limits,
+        config,
+        secrets,
+        file: document.file.clone(),
+    })
+}
+
+/// Where `Defaults` says something at a path below an adapter's `config` or `secrets`, if it does.
+fn in_defaults<'a>(
+    manifests: &'a Manifests,
+    section: &str,
+    adapter: &Adapter,
+    path: &[&str],
+) -> Option<(&'a Document, &'a Node)> {
+    let document = &manifests.defaults.as_ref()?.document;
+    let node = document.root.get(&["spec", section, adapter.metadata.name.as_str()])?;
+    node.get(path).map(|_| (&**document, node))
+}
+
+/// Defaults for adapters that there are not.
+fn defaults_of_nobody(manifests: &Manifests, adapters: &Adapters) -> Vec<Problem> {
+    let Some(defaults) = &manifests.defaults else { return Vec::new() };
+    let spec = &defaults.value.spec;
+    let named =
+        spec.config.keys().map(|name| ("config", name)).chain(spec.secrets.keys().map(|name| ("secrets", name)));
+    let unknown = named.filter(|(_, name)| !adapters.all.contains_key(*name));
+    unknown
+        .map(|(section, name)| {
+            let at = defaults.document.root.locate_key(["spec", section, name.as_str()]);
+            unknown_adapter(&defaults.document, at, name.as_str(), adapters)
+        })
+        .collect()
+}
+
+fn unknown_adapter(document: &Document, at: Position, name: &str, adapters: &Adapters) -> Problem {
+    let known: Vec<&str> = adapters.all.keys().map(|name| name.as_str()).collect();
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    document.problem(at, format!("there is no adapter {name:?}")).hint(hint)
+}
+
+fn unknown_tenant(id: &PodId, pod: &Declared<Pod>, manifests: &Manifests) -> Problem {
+    let at = pod.locate(["metadata", "tenant"]);
+    let hint = match nearest(id.tenant.as_str(), manifests.tenants.keys().map(|name| name.as_str())) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("declare it: kind: Tenant, metadata: {{name: {}}}", id.tenant),
+    };
+    pod.document.problem(at, format!("there is no tenant {:?}", id.tenant.as_str())).hint(hint)
+}
+
+fn too_little(pod: &Declared<Pod>, adapter: &Adapter, limits: Limits) -> Vec<Problem> {
+    let minimum = adapter.spec.minimum;
+    let mut problems = Vec::new();
+    let mut check = |name: &str, enough: bool, given: String, least: String| {
+        if !enough {
+            let what = format!("{name} {given} is less than {} can live with", adapter.metadata.title);
+            problems.push(
+                pod.document
+                    .problem(pod.locate(["spec", "resources", name]), what)
+                    .hint(format!("give it at least {least}")),
+            );
+        }
+    };
+    if let Some(least) = minimum.memory {
+        check("memory", limits.memory >= least, limits.memory.to_string(), least.to_string());
+    }
+    if let Some(least) = minimum.cpus {
+        check("cpus", limits.cpus >= least, limits.cpus.to_string(), least.to_string());
+    }
+    if let Some(least) = minimum.pids {
+        check("pids", limits.pids >= least, limits.pids.to_string(), least.to_string());
+    }
+    problems
+}
+
+fn shared_subdomains(manifests: &Manifests) -> Vec<Problem> {
+    let mut first: BTreeMap<&Subdomain, (&PodId, &Declared<Pod>)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (id, pod) in &manifests.pods {
+        let subdomain = &pod.value.spec.subdomain;
+        let Some((other_id, other)) = first.get(subdomain) else {
+            first.insert(subdomain, (id, pod));
+            continue;
+        };
+        let there = other.locate(["spec", "subdomain"]);
+        let what = format!("the subdomain {:?} is used twice: by {other_id} and by {id}", subdomain.as_str());
+        let hint =
+            format!("it is used first at {}:{}:{}; choose another", other.document.file, there.line, there.column);
+        problems.push(pod.document.problem(pod.locate(["spec", "subdomain"]), what).hint(hint));
+    }
+    problems
+}
+
+fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, resolved: &Resolved) -> Vec<Problem> {
+    let Some(quota) = tenant.value.spec.quota else { return Vec::new() };
+    let pods = || resolved.pods.values().filter(|pod| pod.id.tenant == *name);
+    let running = || pods().filter(|pod| pod.state == RunState::Running);
+    let count = pods().count() as u32;
+    let memory = Memory(running().map(|pod| pod.limits.memory.0).sum());
+    let cpus = Cpus(running().map(|pod| pod.limits.cpus.0).sum());
+    let mut problems = Vec::new();
+    let mut check = |item: &str, over: bool, taken: String, allowed: String| {
+        if over {
+            let (what, hint) = match item {
+                "pods" => (
+                    format!("tenant {name} has {taken} pods, more than the quota of {allowed}"),
+                    "raise the quota, or remove a pod",
+                ),
+                _ => (
+                    format!(
+                        "the running pods of tenant {name} ask for {item} {taken} together, more than the quota of {allowed}"
+                    ),
+                    "raise the quota, or give a pod less, or stop one",
+                ),
+            };
+            let at = tenant.locate(["spec", "quota", item]);
+            problems.push(tenant.document.problem(at, what).hint(hint));
+        }
+    };
+    check(
+        "pods",
+        quota.pods.is_some_and(|most| count > most),
+        count.to_string(),
+        quota.pods.unwrap_or_default().to_string(),
+    );
+    check(
+        "memory",
+        quota.memory.is_some_and(|most| memory > most),
+        memory.to_string(),
+        quota.memory.unwrap_or_default().to_string(),
+    );
+    check(
+        "cpus",
+        quota.cpus.is_some_and(|most| cpus > most),
+        cpus.to_string(),
+        quota.cpus.unwrap_or_default().to_string(),
+    );
+    problems
+}
+
+/// Lays `over` over `below`, mapping by mapping; anything else is replaced whole.
+fn merge(below: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (below.get_mut(key), value) {
+            (Some(Value::Object(below)), Value::Object(over)) => merge(below, over),
+            _ => {
+                below.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Fills in the `default`s of a schema, also inside nested objects.
+pub fn fill_defaults(schema: &Value, config: &mut Map<String, Value>) {
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    for (key, property) in properties {
+        if let (false, Some(default)) = (config.contains_key(key), property.get("default")) {
+            config.insert(key.clone(), default.clone());
+        }
+        if let Some(Value::Object(inner)) = config.get_mut(key) {
+            fill_defaults(property, inner);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The schema library's errors in plain words: what is wrong with which value, and what would do. Values below
+//! `secrets` are never repeated: what stands there by mistake is most likely the secret itself.
+
+use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
+use serde_json::Value;
+
+use super::{Violation, ViolationKind};
+use crate::core::problem::nearest;
+
+/// How much of a value is repeated.
+const SHOWN: usize = 60;
+
+/// What an error says; more than one thing if several keys are wrong.
+pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violation> {
+    let path = pointer(&error.instance_path().to_string());
+    let rule = resolve(schema, &error.schema_path().to_string(), 1);
+    let name = named(&path);
+    let value = shown(error.instance(), &path);
+    let help = || description(rule, schema).or_else(|| around(schema, &error.schema_path().to_string()));
+    let fault = |about: ViolationKind, what: String, hint: Option<String>| {
+        vec![Violation { path: path.clone(), about, what, hint }]
+    };
+    let about_value = |what: String| fault(ViolationKind::Value, what, help());
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } => {
+            unexpected.iter().flat_map(|key| unknown_key(key, rule, &path)).collect()
+        }
+        Kind::Required { property } => {
+            let missing = property.as_str().unwrap_or_default();
+            let hint = description(rule.and_then(|rule| rule.pointer(&format!("/properties/{missing}"))), schema);
+            fault(ViolationKind::Missing(missing.into()), format!("{missing:?} is missing{}", place(&path)), hint)
+        }
+        Kind::Enum { options } => one_of(options.as_array().into_iter().flatten(), error, &fault, &name, &value),
+        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => {
+            let constants: Vec<&Value> = context.iter().filter_map(|errors| constant(errors)).collect();
+            if constants.len() == context.len() {
+                return one_of(constants.into_iter(), error, &fault, &name, &value);
+            }
+            // A value that may be left out is "this or nothing": only what is said of "this" is of use.
+            let branches: Vec<_> = context.iter().filter(|errors| !is_nothing(errors, schema)).collect();
+            match branches.as_slice() {
+                [errors] => errors.iter().flat_map(|error| explain(schema, error)).collect(),
+                _ => about_value(format!("{name} has none of the forms that are allowed here")),
+            }
+        }
+        Kind::OneOfMultipleValid { .. } => {
+            about_value(format!("{name} has several of the forms of which one is allowed"))
+        }
+        Kind::Constant { expected_value } => {
+            fault(ViolationKind::Value, format!("{name} is {value}, but must be {expected_value}"), None)
+        }
+        Kind::PropertyNames { error: inner } => {
+            let key = inner.instance().as_str().unwrap_or_default().to_owned();
+            let hint = description(resolve(schema, &inner.schema_path().to_string(), 1), schema);
+            fault(ViolationKind::Key(key.clone(), None), format!("{key:?} cannot be a name here"), hint)
+        }
+        Kind::Type { .. } => wrong_type(rule, error.instance(), &fault, &name, help()),
+        Kind::Pattern { .. } if error.instance().as_str() == Some("") => about_value(format!("{name} is empty")),
+        Kind::Pattern { .. } => about_value(format!("{name} cannot be {value}")),
+        Kind::Minimum { limit } => about_value(format!("{name} is {value}, less than {limit}")),
+        Kind::Maximum { limit } => about_value(format!("{name} is {value}, more than {limit}")),
+        Kind::MaxLength { limit } => about_value(format!("{name} is longer than {limit} characters")),
+        Kind::MinLength { limit: 1 } => about_value(format!("{name} is empty")),
+        Kind::MinLength { limit } => about_value(format!("{name} is shorter than {limit} characters")),
+        Kind::MinItems { limit } | Kind::MinProperties { limit } => {
+            about_value(format!("{name} has too few entries, at least {limit} must be there"))
+        }
+        Kind::MaxItems { limit } | Kind::MaxProperties { limit } => {
+            about_value(format!("{name} has too many entries, at most {limit} may be there"))
+        }
+        _ if is_secret(&path) => about_value(format!("{name} is not as it should be")),
+        _ => about_value(format!("{name}: {}", cut(&error.to_string(), 2 * SHOWN))),
+    }
+}
+
+fn unknown_key(key: &str, rule: Option<&Value>, path: &[String]) -> Vec<Violation> {
+    let known = known_keys(rule);
+    let near = nearest(key, known.iter().copied()).map(str::to_owned);
+    let hint = match &near {
+        Some(near) => Some(format!("did you mean {near:?}?")),
+        None if known.is_empty() => None,
+        None => Some(format!("known here: {}", known.join(", "))),
+    };
+    vec![Violation {
+        path: path.into(),
+        about: ViolationKind::Key(key.into(), near),
+        what: format!("unknown field {key:?}"),
+        hint,
+    }]
+}
+
+type MakeViolation<'a> = dyn Fn(ViolationKind, String, Option<String>) -> Vec<Violation> + 'a;
+
+fn one_of<'a>(
+    options: impl Iterator<Item = &'a Value>,
+    error: &ValidationError<'_>,
+    fault: &MakeViolation<'_>,
+    name: &str,
+    value: &str,
+) -> Vec<Violation> {
+    let options: Vec<String> =
+        options.map(|option| option.as_str().map_or_else(|| option.to_string(), str::to_owned)).collect();
+    let near = error.instance().as_str().and_then(|written| nearest(written, options.iter().map(String::as_str)));
+    let hint = match near {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("one of: {}", options.join(", ")),
+    };
+    let what =
+        if error.instance().is_null() { format!("{name} is empty") } else { format!("{name} cannot be {value}") };
+    fault(ViolationKind::Value, what, Some(hint))
+}
+
+/// What would have been right, if that is one value.
+fn constant<'a>(errors: &'a [ValidationError<'_>]) -> Option<&'a Value> {
+    match errors {
+        [error] => match error.kind() {
+            Kind::Constant { expected_value } => Some(expected_value),
+            Kind::Enum { options } => options.as_array().filter(|options| options.len() == 1)?.first(),
+            _ => None,
+        },
+        // A constant whose type is wrong as well.
+        _ => errors.iter().find_map(|error| match error.kind() {
+            Kind::Constant { expected_value } => Some(&**expected_value),
+            _ => None,
+        }),
+    }
+}
+
+/// Whether a branch only says that the value is not nothing.
+fn is_nothing(errors: &[ValidationError<'_>], schema: &Value) -> bool {
+    errors.iter().any(|error| {
+        let rule = resolve(schema, &error.schema_path().to_string(), 1);
+        matches!(error.kind(), Kind::Type { .. })
+            && rule.and_then(|rule| rule.get("type")).is_some_and(|kind| kind == "null")
+    })
+}
+
+fn wrong_type(
+    rule: Option<&Value>,
+    value: &Value,
+    fault: &MakeViolation<'_>,
+    name: &str,
+    help: Option<String>,
+) -> Vec<Violation> {
+    let wanted: Vec<&str> = match rule.and_then(|rule| rule.get("type")) {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(several)) => {
+            several.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect()
+        }
+        _ => Vec::new(),
+    };
+    if value.is_null() {
+        let hint = help.map(|help| format!("give it a value, or remove the line. {help}"));
+        return fault(
+            ViolationKind::Type,
+            format!("{name} is empty"),
+            hint.or_else(|| Some("give it a value, or remove the line".into())),
+        );
+    }
+    let words: Vec<&str> = wanted.iter().map(|kind| in_words(kind)).collect();
+    let hint = match (wanted.as_slice(), value) {
+        // It shows how to write it already.
+        _ if help.as_ref().is_some_and(|help| help.contains('{')) => help,
+        (["object"], _) => Some("it holds settings, one per line and indented below it: key: value".into()),
+        (["array"], _) => Some("write it in brackets, [a, b], or one entry per line, each after a hyphen".into()),
+        (["boolean"], _) => Some("write true or false, without quotes".into()),
+        (["string"], Value::Number(_) | Value::Bool(_)) => {
+            Some(format!("put it in quotes if it is meant: \"{value}\""))
+        }
+        _ => help,
+    };
+    fault(ViolationKind::Type, format!("{name} must be {}, not {}", words.join(" or "), what_it_is(value)), hint)
+}
+
+fn in_words(kind: &str) -> &'static str {
+    match kind {
+        "string" => "a text",
+        "integer" => "a whole number",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a mapping",
+        _ => "something else",
+    }
+}
+
+fn what_it_is(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".into(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(_) => "a text".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a mapping".into(),
+    }
+}
+
+/// What a message calls the value at a path.
+fn named(path: &[String]) -> String {
+    match path {
+        [] => "the document".into(),
+        [.., holder, last] if is_index(last) => {
+            format!("entry {} of {holder:?}", last.parse().map_or(0, |index: usize| index + 1))
+        }
+        [.., last] => format!("{last:?}"),
+    }
+}
+
+fn place(path: &[String]) -> String {
+    if path.is_empty() { String::new() } else { format!(" in {}", named(path)) }
+}
+
+fn is_index(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_secret(path: &[String]) -> bool {
+    path.iter().any(|key| key == "secrets")
+}
+
+/// A value as far as a message repeats it.
+fn shown(value: &Value, path: &[String]) -> String {
+    if is_secret(path) { "what is written here".into() } else { cut(&value.to_string(), SHOWN) }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        text.into()
+    } else {
+        format!("{}…", text.chars().take(most).collect::<String>())
+    }
+}
+
+fn pointer(text: &str) -> Vec<String> {
+    text.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+/// The schema at a path, `up` steps above it, following local references on the way.
+fn resolve<'a>(schema: &'a Value, path: &str, up: usize) -> Option<&'a Value> {
+    let mut steps = pointer(path);
+    steps.truncate(steps.len().saturating_sub(up));
+    let mut at = schema;
+    for step in steps {
+        at = match at {
+            Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
+            _ if step == "$ref" => referred(schema, at)?,
+            _ => at.get(&step)?,
+        };
+    }
+    Some(at)
+}
+
+fn referred<'a>(schema: &'a Value, at: &'a Value) -> Option<&'a Value> {
+    schema.pointer(at.get("$ref")?.as_str()?.strip_prefix('#')?)
+}
+
+fn known_keys(object: Option<&Value>) -> Vec<&str> {
+    let properties = object.and_then(|o| o.get("properties")).and_then(Value::as_object);
+    properties.into_iter().flat_map(|map| map.keys()).map(String::as_str).collect()
+}
+
+fn description(at: Option<&Value>, schema: &Value) -> Option<String> {
+    let at = at?;
+    let own = at.get("description").or_else(|| referred(schema, at)?.get("description"));
+    own.and_then(Value::as_str).map(|text| text.split("\n\n").next().unwrap_or(text).replace('\n', " "))
+}
+
+/// What is said of the list or mapping whose entries a rule without words is about.
+fn around(schema: &Value, path: &str) -> Option<String> {
+    let steps = pointer(path);
+    let [.., holder, _] = steps.as_slice() else { return None };
+    matches!(holder.as_str(), "items" | "additionalProperties")
+        .then(|| description(resolve(schema, path, 2), schema))?
+}

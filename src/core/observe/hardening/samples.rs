@@ -1,0 +1,59 @@
+//! A wish and a container as it asks, for the tests of this folder and of its neighbours.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use time::OffsetDateTime;
+
+use super::InForce;
+use crate::core::{
+    declare::desired::{Blueprint, ContainerSpec},
+    digest::Digest,
+    observe::actual::{ContainerState, ObservedContainer},
+};
+
+/// What alice/assistant should be.
+pub fn desired() -> ContainerSpec {
+    let labels = [
+        ("agentpod.pod-id", "alice_assistant"),
+        ("traefik.enable", "true"),
+        ("traefik.http.routers.alice_assistant.rule", "Host(`alice.example.com`)"),
+    ];
+    let blueprint = Blueprint {
+        image: "agentpod/echo:1".into(),
+        command: None,
+        user: "1000:1000".into(),
+        environment: BTreeMap::new(),
+        files: Vec::new(),
+        folders: vec!["/config".into()],
+        volume: "mine_alice_assistant".into(),
+        data: "/data".into(),
+        tmpfs: BTreeMap::new(),
+        read_only_root: true,
+        memory: 64 << 20,
+        nano_cpus: 500_000_000,
+        pids: 64,
+        network: "agentpod-net".into(),
+        labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        stop_timeout: 10,
+        secrets: BTreeMap::new(),
+        token_version: 1,
+    };
+    ContainerSpec { name: "alice_assistant-01234567".into(), digest: Digest::from_label("0123456789"), blueprint }
+}
+
+/// Its container, running, with everything in force that was asked for.
+pub fn container(desired: &ContainerSpec) -> ObservedContainer {
+    ObservedContainer {
+        name: desired.name.clone(),
+        id: "5f".into(),
+        pod: "alice/assistant".parse().unwrap(),
+        digest: desired.digest.clone(),
+        state: ContainerState::Running { since: None },
+        has_run: true,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+        restarts: 0,
+        networks: [desired.blueprint.network.clone()].into(),
+        addresses: BTreeMap::new(),
+        in_force: Some(Arc::new(InForce::asked(&desired.blueprint))),
+    }
+}

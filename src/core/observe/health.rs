@@ -1,0 +1,109 @@
+//! Whether a container is ready, judged from the answers of its probe. Asking is the reconciler's work.
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::core::declare::adapter::Probe;
+
+/// What is known of one container's readiness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// The container it is about, by name.
+    pub container: String,
+    /// When that run of it began, as far as known; a restart begins a new one.
+    pub started: OffsetDateTime,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether it ever was, in this run of it and as far as we saw.
+    pub was_ready: bool,
+    /// Since when it is what it is.
+    pub since: OffsetDateTime,
+    /// Bad answers in a row.
+    pub failures: u32,
+    /// What the last bad answer was, in a sentence.
+    pub last_failure: Option<String>,
+}
+
+impl Health {
+    /// A container that is asked for the first time now. It may have been running for long: what it was before we
+    /// asked is not known, so its budget begins now.
+    pub fn new(container: impl Into<String>, started: OffsetDateTime, now: OffsetDateTime) -> Self {
+        Self {
+            container: container.into(),
+            started,
+            ready: false,
+            was_ready: false,
+            since: now.max(started),
+            failures: 0,
+            last_failure: None,
+        }
+    }
+
+    /// The same after one more answer.
+    #[must_use]
+    pub fn after(mut self, answer: Result<(), String>, probe: &Probe, now: OffsetDateTime) -> Self {
+        match answer {
+            Ok(()) => {
+                if !self.ready {
+                    (self.ready, self.was_ready, self.since) = (true, true, now);
+                }
+                self.failures = 0;
+                self.last_failure = None;
+            }
+            Err(why) => {
+                self.failures = self.failures.saturating_add(1);
+                self.last_failure = Some(why);
+                if self.ready && self.failures >= probe.failures {
+                    (self.ready, self.since) = (false, now);
+                }
+            }
+        }
+        self
+    }
+
+    /// Whether no answer came yet, good or bad.
+    pub fn is_unheard(&self) -> bool {
+        !self.ready && !self.was_ready && self.last_failure.is_none()
+    }
+
+    /// Whether it is not ready and its start has taken longer than it may.
+    pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
+        !self.ready && now >= self.since + probe.startup.duration()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    fn probe() -> Probe {
+        serde_json::from_str(r#"{"tcp": {}, "startup": "60s", "failures": 3}"#).unwrap()
+    }
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds)
+    }
+
+    #[test]
+    fn one_good_answer_makes_ready_and_three_bad_ones_in_a_row_make_unready() {
+        let bad = || Err("refused".to_owned());
+        let health = Health::new("a", at(0), at(0)).after(bad(), &probe(), at(1)).after(Ok(()), &probe(), at(2));
+        assert!(health.ready && health.since == at(2));
+        let health = health.after(bad(), &probe(), at(3)).after(bad(), &probe(), at(4));
+        assert!(health.ready, "two bad answers are not enough");
+        let health = health.after(bad(), &probe(), at(5));
+        assert!(!health.ready && health.since == at(5) && health.last_failure.as_deref() == Some("refused"));
+    }
+
+    #[test]
+    fn a_start_is_overdue_only_when_its_own_budget_is_spent() {
+        let health = Health::new("a", at(0), at(0));
+        assert!(!health.is_overdue(&probe(), at(59)));
+        assert!(health.is_overdue(&probe(), at(60)));
+        let adopted = Health::new("a", at(0), at(500));
+        assert!(!adopted.is_overdue(&probe(), at(559)), "what ran before we looked is given its whole budget");
+        assert!(!health.after(Ok(()), &probe(), at(61)).is_overdue(&probe(), at(1000)));
+    }
+}

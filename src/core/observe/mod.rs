@@ -1,0 +1,23 @@
+//! What was observed on the engine, and what it means.
+//!
+//! | file | what it tells |
+//! | --- | --- |
+//! | `actual` | containers, volumes and networks as the engine listed them |
+//! | `health` | whether a container's probe is content |
+//! | `crash` | whether it restarts too often |
+//! | `hardening` | whether the limits in force are the declared ones |
+//! | `routing` | whether the proxy can reach it |
+//! | `usage` | how much processor and memory it takes |
+//! | `stale` | whether the source has not been read for too long |
+//! | `condition` | one such statement about a pod |
+//!
+//! Nothing here decides what to do.
+
+pub mod actual;
+pub mod condition;
+pub mod crash;
+pub mod hardening;
+pub mod health;
+pub mod routing;
+pub mod stale;
+pub mod usage;

@@ -1,0 +1,124 @@
+//! Whether a pod's host name leads to its container, as far as that can be seen: by the labels the proxy reads and by the
+//! network it reaches containers on. Whether a request gets through is not asked. It only says; it asks for no step.
+
+use super::{
+    actual::{ContainerState, ObservedContainer},
+    condition::{Condition, ROUTED},
+};
+use crate::core::{declare::desired::ContainerSpec, labels};
+
+/// The condition of a pod whose container stands there.
+pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContainer>) -> Condition {
+    let not = |why: String| Condition::new(ROUTED, false, "NotRouted", why);
+    let Some(desired) = desired else {
+        return match container.is_some_and(ObservedContainer::is_live) {
+            true => Condition::unknown(ROUTED, "it is not declared any more and still runs"),
+            false => not("it is not declared any more".into()),
+        };
+    };
+    let Some(container) = container else { return not("it has no container".into()) };
+    match &container.state {
+        ContainerState::Running { .. } => {}
+        ContainerState::Unknown(why) => return Condition::unknown(ROUTED, format!("its container: {why}")),
+        ContainerState::Paused => return not("its container is frozen".into()),
+        ContainerState::Restarting(_) => return not("its container ended and is started again".into()),
+        ContainerState::Created | ContainerState::Exited(_) => return not("its container is stopped".into()),
+    }
+    let blueprint = &desired.blueprint;
+    if !container.networks.contains(&blueprint.network) {
+        return not(format!(
+            "its container is off the network {}, where the proxy would look for it",
+            blueprint.network
+        ));
+    }
+    let Some(labels) = container.in_force.as_ref().and_then(|in_force| in_force.proxy_labels.as_ref()) else {
+        return Condition::unknown(ROUTED, "its container's labels could not be read");
+    };
+    let desired = blueprint.labels.iter().filter(|(key, _)| labels::is_the_proxys(key));
+    let stale: Vec<&str> =
+        desired.filter(|(key, value)| labels.get(*key) != Some(*value)).map(|(key, _)| key.as_str()).collect();
+    if !stale.is_empty() {
+        return not(format!("its container's labels are not those of its declaration: {}", stale.join(", ")));
+    }
+    let message = "its labels and network lead its host name to it; whether a request gets through is not asked";
+    Condition::new(ROUTED, true, "Routed", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use super::*;
+    use crate::core::observe::{
+        actual::Exit,
+        hardening::{InForce, samples},
+    };
+
+    fn of(change: impl FnOnce(&mut ObservedContainer)) -> (Option<bool>, String) {
+        let desired = samples::desired();
+        let mut container = samples::container(&desired);
+        change(&mut container);
+        let condition = routed(Some(&desired), Some(&container));
+        assert_eq!(
+            condition.reason,
+            ["Unknown", "NotRouted", "Routed"][condition.is_true.map_or(0, |is| 1 + usize::from(is))]
+        );
+        (condition.is_true, condition.message)
+    }
+
+    fn with_labels(labels: &[(&str, &str)]) -> Option<Arc<InForce>> {
+        let labels: BTreeMap<String, String> =
+            labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        Some(Arc::new(InForce { proxy_labels: Some(labels), ..InForce::default() }))
+    }
+
+    #[test]
+    fn a_host_name_leads_to_a_running_container_with_its_labels_on_its_network() {
+        assert_eq!(of(|_| {}).0, Some(true));
+        let rule = ("traefik.http.routers.alice_assistant.rule", "Host(`alice.example.com`)");
+        assert_eq!(
+            of(|it| it.in_force = with_labels(&[rule, ("traefik.enable", "true"), ("traefik.more", "x")])).0,
+            Some(true)
+        );
+        let other = ObservedContainer {
+            digest: crate::core::digest::Digest::from_label("before"),
+            ..samples::container(&samples::desired())
+        };
+        assert_eq!(routed(Some(&samples::desired()), Some(&other)).is_true, Some(true), "its labels are the same");
+    }
+
+    #[test]
+    fn what_keeps_a_host_name_from_leading_anywhere_is_said() {
+        let stopped = of(|it| it.state = ContainerState::Exited(Exit::default()));
+        assert_eq!(stopped, (Some(false), "its container is stopped".into()));
+        assert_eq!(of(|it| it.state = ContainerState::Paused), (Some(false), "its container is frozen".into()));
+        assert_eq!(of(|it| it.state = ContainerState::Restarting(Exit::default())).0, Some(false));
+        let off = of(|it| it.networks = ["elsewhere".to_owned()].into());
+        assert_eq!(
+            off,
+            (Some(false), "its container is off the network agentpod-net, where the proxy would look for it".into())
+        );
+        let stale = of(|it| {
+            it.in_force = with_labels(&[
+                ("traefik.http.routers.alice_assistant.rule", "Host(`old.example.com`)"),
+                ("traefik.enable", "true"),
+            ]);
+        });
+        let expected =
+            "its container's labels are not those of its declaration: traefik.http.routers.alice_assistant.rule";
+        assert_eq!(stale, (Some(false), expected.into()));
+        assert_eq!(routed(Some(&samples::desired()), None).is_true, Some(false));
+        assert_eq!(routed(None, None).is_true, Some(false));
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_known() {
+        assert_eq!(of(|it| it.in_force = None).0, None);
+        assert_eq!(of(|it| it.state = ContainerState::Unknown("no answer".into())).0, None);
+        assert_eq!(
+            routed(None, Some(&samples::container(&samples::desired()))).is_true,
+            None,
+            "undeclared, and it runs"
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! What containers use: from two readings of a meter to a share of a processor. Pure.
+
+use time::OffsetDateTime;
+
+/// A container's meters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageSample {
+    /// When.
+    pub at: OffsetDateTime,
+    /// Bytes of memory in use, without what only caches files.
+    pub memory: u64,
+    /// Billionths of a second of processor time used since it was started.
+    pub cpu: u64,
+}
+
+/// What a machine has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capacity {
+    /// Its name.
+    pub node: String,
+    /// Its processors.
+    pub cpus: u32,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The engine's version.
+    pub engine: String,
+    /// Bytes in all and free where the engine keeps its things, if that is on this machine.
+    pub disk: Option<(u64, u64)>,
+}
+
+/// What was used between two readings of one container.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Used {
+    /// MiB of memory, as of the later one.
+    pub memory_mb: i32,
+    /// Processor time, 100 being one processor.
+    pub cpu_percent: f32,
+}
+
+impl Used {
+    /// From two readings; `None` when the meter was set back in between, or no time passed.
+    pub fn between(before: &UsageSample, after: &UsageSample) -> Option<Self> {
+        let passed = (after.at - before.at).whole_nanoseconds();
+        let used = after.cpu.checked_sub(before.cpu)?;
+        if passed <= 0 {
+            return None;
+        }
+        let memory_mb = i32::try_from(after.memory >> 20).unwrap_or(i32::MAX);
+        Some(Self { memory_mb, cpu_percent: (used as f64 / passed as f64 * 100.0) as f32 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn half_a_second_of_processor_in_ten_is_five_percent() {
+        let before = UsageSample { at: OffsetDateTime::UNIX_EPOCH, memory: 0, cpu: 1_000_000_000 };
+        let after = UsageSample { at: before.at + Duration::seconds(10), memory: 300 << 20, cpu: 1_500_000_000 };
+        assert_eq!(Used::between(&before, &after), Some(Used { memory_mb: 300, cpu_percent: 5.0 }));
+        assert_eq!(Used::between(&after, &before), None, "it was started anew");
+        assert_eq!(Used::between(&after, &after), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
+//! so that what the page says and what the planner does cannot disagree.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::core::{
+    decide::plan::{Action, Cause, Decision, Hold, PodState, Step},
+    declare::desired::DesiredPod,
+    observe::actual::{ContainerState, ObservedContainer},
+};
+
+/// What a pod is doing, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Declared, nothing done yet.
+    Pending,
+    /// Its image is being fetched.
+    Pulling,
+    /// Its container starts and is not ready yet.
+    Starting,
+    /// It runs and is ready.
+    Running,
+    /// It runs and is not ready although it should be.
+    Unhealthy,
+    /// It keeps ending; we wait before the next try.
+    CrashLoopBackOff,
+    /// It is stopped, as declared.
+    Stopped,
+    /// Its newest declaration failed; the one before runs.
+    RolledBack,
+    /// It is not declared any more.
+    Deleting,
+    /// Something keeps us from acting.
+    Held,
+    /// The engine does not answer.
+    Unknown,
+}
+
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Pulling,
+        Self::Starting,
+        Self::Running,
+        Self::Unhealthy,
+        Self::CrashLoopBackOff,
+        Self::Stopped,
+        Self::RolledBack,
+        Self::Deleting,
+        Self::Held,
+        Self::Unknown,
+    ];
+}
+
+/// The reason of a status that says nothing yet: it is not worth writing down over what was known before.
+pub const NOT_ASKED: &str = "NotAskedYet";
+
+/// A pod's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// What it is doing.
+    pub phase: Phase,
+    /// The `Ready` condition.
+    pub ready: bool,
+    /// Why it is ready or not, as one word for machines.
+    pub reason: String,
+    /// The same as a sentence for people.
+    pub message: String,
+    /// The container that stands for it.
+    pub container: Option<String>,
+}
+
+/// The container that stands for a pod: the one that runs, else the newest.
+pub fn standing(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
+    observed.iter().max_by_key(|container| (container.is_live(), container.created_at))
+}
+
+/// A pod's status in this round.
+pub fn status(
+    desired: Option<&DesiredPod>,
+    observed: &[ObservedContainer],
+    decision: &Decision,
+    state: &PodState,
+    now: OffsetDateTime,
+) -> Status {
+    let container = standing(observed);
+    let health =
+        container.and_then(|container| state.health.as_ref().filter(|health| health.container == container.name));
+    let cut_off = desired.zip(container).is_some_and(|(desired, container)| container.is_cut_off(&desired.container));
+    let runs = |container: &ObservedContainer| matches!(container.state, ContainerState::Running { .. });
+    let ready = container.is_some_and(runs)
+        && !cut_off
+        && health.is_some_and(|health| health.ready)
+        && desired.is_some_and(DesiredPod::is_running);
+    let say = |phase: Phase, reason: &str, message: String| Status {
+        phase,
+        ready,
+        reason: reason.into(),
+        message,
+        container: container.map(|container| container.name.clone()),
+    };
+    match decision {
+        Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, "EngineUnknown", hold.to_string()),
+        Decision::Hold(hold @ Hold::SecretsMissing(_)) => return say(Phase::Held, "SecretMissing", hold.to_string()),
+        Decision::Hold(hold @ Hold::TooManyRemovals(_)) => {
+            return say(Phase::Held, "TooManyRemovals", hold.to_string());
+        }
+        Decision::Hold(hold @ Hold::SubdomainTaken(_)) => return say(Phase::Held, "SubdomainTaken", hold.to_string()),
+        Decision::Hold(hold @ Hold::Paused(_)) => return say(Phase::Stopped, "Paused", hold.to_string()),
+        Decision::Act(Action { cause: cause @ Cause::Paused(_), .. }) => {
+            return say(Phase::Stopped, "Pausing", cause.to_string());
+        }
+        Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, "PausedByHand", hold.to_string()),
+        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
+            return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string());
+        }
+        Decision::Hold(hold @ Hold::RetryAt(_)) => {
+            let before = |desired: &DesiredPod, container: &ObservedContainer| {
+                container.is_live() && desired.is_running() && container.digest != desired.container.digest
+            };
+            let goes_on = match desired.zip(container).is_some_and(|(desired, container)| before(desired, container)) {
+                true => "; until then its container from before goes on",
+                false => "",
+            };
+            return say(Phase::Held, "StepFailed", format!("{hold}{goes_on}"));
+        }
+        Decision::Hold(hold @ Hold::RemovalGrace(_)) => return say(Phase::Deleting, "Undeclared", hold.to_string()),
+        Decision::Hold(hold @ Hold::RolledBack(_)) => {
+            return say(Phase::RolledBack, "NewContainerFailed", hold.to_string());
+        }
+        _ => {}
+    }
+    let Some(desired) = desired else {
+        return say(Phase::Deleting, "Undeclared", "it is not declared any more".into());
+    };
+    if !desired.is_running() {
+        return match container.is_some_and(ObservedContainer::is_live) {
+            true => say(Phase::Stopped, "Stopping", "it is being stopped".into()),
+            false => say(Phase::Stopped, "Stopped", "it is stopped, as declared".into()),
+        };
+    }
+    match (decision, container) {
+        (Decision::Act(action), container) if action.steps.iter().any(|step| matches!(step, Step::Image(_))) => {
+            let phase = if container.is_some() { Phase::Starting } else { Phase::Pending };
+            say(phase, "Creating", action.cause.to_string())
+        }
+        (_, None) => say(Phase::Pending, "Creating", "its container is being made".into()),
+        (_, Some(container)) => match (&container.state, health) {
+            (ContainerState::Restarting(exit), _) => {
+                say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})"))
+            }
+            (ContainerState::Running { .. }, _) if cut_off => {
+                let network = &desired.container.blueprint.network;
+                say(Phase::Unhealthy, "OffNetwork", format!("its container is off its network {network}"))
+            }
+            (ContainerState::Running { .. }, Some(health)) if health.ready => {
+                say(Phase::Running, "ProbeSucceeded", "it is ready".into())
+            }
+            (ContainerState::Running { .. }, Some(health)) if health.is_unheard() => {
+                say(Phase::Starting, NOT_ASKED, "its probe has not answered yet".into())
+            }
+            (ContainerState::Running { .. }, Some(health)) => {
+                let probe = &desired.declared.adapter.spec.health;
+                let last = health.last_failure.as_deref().unwrap_or("no answer yet");
+                if health.was_ready || health.is_overdue(probe, now) {
+                    let since = if health.was_ready {
+                        "it was ready and is not any more".into()
+                    } else {
+                        format!("it did not become ready within {}", probe.startup)
+                    };
+                    say(Phase::Unhealthy, "ProbeFailed", format!("{since}: {last}"))
+                } else {
+                    say(
+                        Phase::Starting,
+                        "WaitingForProbe",
+                        format!("it has up to {} to become ready: {last}", probe.startup),
+                    )
+                }
+            }
+            _ => say(Phase::Starting, "Starting", "it is being started".into()),
+        },
+    }
+}

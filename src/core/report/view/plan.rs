@@ -1,0 +1,55 @@
+//! What a round decided, as it is kept for showing: the same words as `agentpod plan`, in parts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core::{
+    decide::plan::{Action, Decision, Hold},
+    names::PodId,
+};
+
+/// What the last round decided about a pod, as `agentpod plan` would say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanLine {
+    /// `settled`, `act` or `hold`.
+    pub decision: String,
+    /// Why: the cause of its steps, or what holds it. Empty when settled.
+    pub why: String,
+    /// The steps in order.
+    pub steps: Vec<String>,
+}
+
+/// What a round did about one pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ActionLine {
+    /// Which.
+    pub pod: PodId,
+    /// Why.
+    pub cause: String,
+    /// The steps in order.
+    pub steps: Vec<String>,
+}
+
+impl PlanLine {
+    /// A decision in words; `None` for one that only waits for an earlier one to be carried out.
+    pub fn of(decision: &Decision) -> Option<Self> {
+        let line = |decision: &str, why: String, steps| Some(Self { decision: decision.into(), why, steps });
+        match decision {
+            Decision::Settled => line("settled", String::new(), Vec::new()),
+            Decision::Hold(Hold::Busy) => None,
+            Decision::Hold(hold) => line("hold", hold.to_string(), Vec::new()),
+            Decision::Act(action) => line("act", action.cause.to_string(), steps(action)),
+        }
+    }
+}
+
+impl ActionLine {
+    /// An action in words.
+    pub fn of(pod: &PodId, action: &Action) -> Self {
+        Self { pod: pod.clone(), cause: action.cause.to_string(), steps: steps(action) }
+    }
+}
+
+fn steps(action: &Action) -> Vec<String> {
+    action.steps.iter().map(ToString::to_string).collect()
+}

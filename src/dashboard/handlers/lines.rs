@@ -1,0 +1,104 @@
+//! Lines of the read model as pages show them, where several pages show the same.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{
+    core::{names::PodId, problem::Problem, report::status::Phase},
+    dashboard::pages::{
+        events::{self, EventLine},
+        pods::PodRow,
+        problems::ProblemLine,
+        words::{Badge, Moment, PodName, RevisionMark, mebibytes, percent},
+    },
+    store::{
+        DesiredStatus,
+        view::{self, RevisionLine},
+    },
+};
+
+pub(crate) fn name(id: &PodId) -> PodName {
+    PodName::new(id.tenant.as_str(), id.pod.as_str())
+}
+
+pub(crate) fn look(phase: Phase) -> Badge {
+    Badge::of_phase(&format!("{phase:?}"))
+}
+
+pub(crate) fn mark(revision: &RevisionLine) -> RevisionMark {
+    let mark = RevisionMark::of(revision.id, &revision.hash);
+    match &revision.commit {
+        None => mark,
+        Some(commit) => RevisionMark {
+            short: format!("#{} {}", revision.id, commit.id.chars().take(8).collect::<String>()),
+            commit: Some(commit.id.clone()),
+            subject: Some(commit.summary.clone()),
+            author: Some(commit.author.clone()),
+            ..mark
+        },
+    }
+}
+
+pub(crate) fn row(line: &view::PodLine, now: OffsetDateTime) -> PodRow {
+    let is_gone = line.desired == DesiredStatus::Deleted;
+    PodRow {
+        id: line.id.to_string(),
+        key: line.id.key(),
+        pod: name(&line.id),
+        look: look(line.phase),
+        doing: if is_gone && line.phase != Phase::Deleting { "not declared any more".into() } else { String::new() },
+        ready: line.ready,
+        adapter: line.adapter.clone(),
+        image: line.image.clone().unwrap_or_default(),
+        revision: line.revision.map(RevisionMark::number),
+        age: Moment::new(line.created_at, now),
+        memory: line.memory_mb.map(|amount| mebibytes(f64::from(amount))).unwrap_or_default(),
+        cpu: line.cpu_percent.map(|amount| percent(f64::from(amount))).unwrap_or_default(),
+    }
+}
+
+pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventLine {
+    EventLine {
+        id: line.id,
+        tone: events::tone(&line.kind),
+        pod: line.pod.as_ref().map(name),
+        message: line.message.clone(),
+        cause: line.cause.clone(),
+        count: line.count,
+        at: Moment::new(line.last_at, now),
+        details: line.details.as_ref().map(details).filter(|text| !text.is_empty()),
+    }
+}
+
+/// An event's details as lines: texts as they are, the rest by their names.
+fn details(details: &Value) -> String {
+    let Some(entries) = details.as_object() else { return details.to_string() };
+    let one = |(name, value): (&String, &Value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some(format!("{name}: {text}")),
+        Value::Array(items) => {
+            let lines: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+            (!lines.is_empty()).then(|| lines.join("\n"))
+        }
+        value => Some(format!("{name}: {value}")),
+    };
+    entries.iter().filter_map(one).collect::<Vec<_>>().join("\n")
+}
+
+pub(crate) fn problems(problems: &[Problem]) -> Vec<ProblemLine> {
+    problems.iter().map(|problem| ProblemLine::from_text(&problem.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_events_details_are_lines() {
+        let text = details(&json!({"exitCode": 137, "log": ["a", "b"], "nothing": null, "why": "killed"}));
+        assert_eq!(text, "exitCode: 137\na\nb\nwhy: killed");
+    }
+}

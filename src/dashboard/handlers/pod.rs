@@ -1,0 +1,191 @@
+//! `/dashboard/pods/T/P`.
+
+use time::OffsetDateTime;
+
+use super::{Handlers, PageRequest, lines, nothing};
+use crate::{
+    core::{
+        decide::request::{OpenRequest, pause_of},
+        declare::document,
+        names::PodId,
+        report::view::SummaryLine,
+    },
+    dashboard::{
+        pages::{
+            diff::DiffPage,
+            plot::{Plot, Series},
+            pod::{ConditionRow, Paused, PendingRequest, PodPage, SecretPlace, USAGE_HOURS},
+            words::{Fact, Moment, Tone, mebibytes, percent},
+        },
+        refusal::Refusal,
+    },
+    store::view::{ConditionLine, EventQuery, PodDetail, UsagePoint},
+};
+
+/// Events on the page.
+const EVENTS: u32 = 30;
+/// What stands in the lines of a shape where the settings do: they have a part of their own.
+const CONFIG: &str = "config.";
+
+/// The pod that an address names.
+pub(crate) fn id(tenant: &str, name: &str) -> Result<PodId, Refusal> {
+    format!("{tenant}/{name}").parse().map_err(|_| nothing())
+}
+
+impl Handlers {
+    pub(crate) async fn pod(&self, guest: &PageRequest, tenant: &str, name: &str) -> Result<PodPage, Refusal> {
+        let id = id(tenant, name)?;
+        let (person, now) = (&guest.visitor.person, guest.now);
+        let view = self.api.store.view(person);
+        let detail = view.pod(&id).await?.ok_or_else(|| missing(&id))?;
+        let usage = view.usage(&id).await?.unwrap_or_default();
+        let events =
+            view.events(&EventQuery { pod: Some(id.clone()), limit: EVENTS, ..EventQuery::default() }).await?.items;
+        let open = self.api.store.open_requests().await?;
+        let declared = detail.undeclared_at.is_none();
+        Ok(PodPage {
+            pod: lines::name(&id),
+            look: lines::look(detail.line.phase),
+            message: detail.line.message.clone(),
+            url: Some(detail.line.url.clone()).filter(|url| declared && is_web(url)),
+            declared,
+            may_ask: person.may_ask(&id.tenant),
+            paused: paused(&open, &id, now),
+            requests: asked(&open, &id, now),
+            conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),
+            plan: plan(&detail),
+            diff: diff(&detail),
+            usage_hours: USAGE_HOURS,
+            plots: plots(&detail, &usage, now),
+            events: events.iter().map(|event| lines::event(event, now)).collect(),
+            facts: facts(&detail, now),
+            config: if detail.config.is_empty() {
+                String::new()
+            } else {
+                document::write(&detail.config.clone().into())
+            },
+            secrets: secrets(&detail),
+        })
+    }
+}
+
+/// Whoever may not know of a pod is told the same as for one that never was.
+pub(crate) fn missing(id: &PodId) -> Refusal {
+    Refusal::not_found(format!("There is no pod {id}."))
+}
+
+/// Whether an address may stand in a link: a manifest's words never make a script of it.
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+fn paused(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Option<Paused> {
+    let pause = pause_of(open, id, now)?;
+    let request = open.iter().find(|one| one.id == pause.request)?;
+    let until = pause.until.map(|until| Moment::new(until, now));
+    Some(Paused { by: pause.actor, at: Moment::new(request.asked_at, now), until })
+}
+
+/// What was asked for and is not done yet; a pause that stands has its own place.
+fn asked(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<PendingRequest> {
+    let paused = pause_of(open, id, now).map(|pause| pause.request);
+    let of_this = open.iter().filter(|one| one.request.what.pod() == Some(id) && Some(one.id) != paused);
+    of_this
+        .map(|one| PendingRequest {
+            what: one.request.what.to_string(),
+            by: one.request.actor.clone(),
+            at: Moment::new(one.asked_at, now),
+        })
+        .collect()
+}
+
+fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionRow {
+    let (tone, word) = match condition.is_true {
+        Some(true) => (Tone::Good, "yes"),
+        Some(false) => (Tone::Warn, "no"),
+        None => (Tone::Idle, "not known"),
+    };
+    ConditionRow {
+        name: condition.kind.clone(),
+        tone,
+        word,
+        reason: condition.reason.clone(),
+        message: condition.message.clone(),
+        since: condition.since.map(|since| Moment::new(since, now)),
+    }
+}
+
+/// As `agentpod plan` prints it.
+fn plan(detail: &PodDetail) -> String {
+    let Some(plan) = detail.plan.as_ref().filter(|plan| plan.decision != "settled") else { return String::new() };
+    let before = if plan.decision == "hold" { "held, " } else { "" };
+    let steps: String = plan.steps.iter().map(|step| format!("\n  {step}")).collect();
+    format!("{before}{}{steps}", plan.why)
+}
+
+fn diff(detail: &PodDetail) -> DiffPage {
+    match (&detail.desired_shape, &detail.actual_shape) {
+        (_, None) if detail.line.container.is_none() => {
+            DiffPage::unknown("It has no container, so there is nothing to compare with.")
+        }
+        (_, None) => DiffPage::unknown("Its container was made by an AgentPod that did not keep what it was made as."),
+        (None, _) => DiffPage::unknown("What it should be is not known; the next round writes it down."),
+        (Some(_), Some(actual)) => {
+            // While files are under way the settings inside the container are not known: not comparing is not a difference.
+            let is_known = |line: &&SummaryLine| !(actual.config.is_empty() && line.path.starts_with(CONFIG));
+            let shapes: Vec<&SummaryLine> = detail.shapes.iter().filter(is_known).collect();
+            let text = |side: fn(&SummaryLine) -> Option<&String>| -> String {
+                shapes
+                    .iter()
+                    .filter_map(|line| Some(format!("{}: {}\n", line.path, side(line)?.replace('\n', "\\n"))))
+                    .collect()
+            };
+            DiffPage::of(&text(|line| line.actual.as_ref()), &text(|line| line.desired.as_ref()))
+        }
+    }
+}
+
+fn plots(detail: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> Vec<Plot> {
+    let points = |value: fn(&UsagePoint) -> Option<f64>| -> Vec<(OffsetDateTime, i32, f64)> {
+        usage.iter().filter_map(|point| Some((point.at, point.seconds, value(point)?))).collect()
+    };
+    let memory = points(|point| Some(f64::from(point.memory_mb)));
+    let cpu = points(|point| Some(f64::from(point.cpu_percent)));
+    let storage = points(|point| point.storage_mb.map(f64::from));
+    let limit = detail.line.memory_limit_mb.map(f64::from);
+    let all = [
+        Series { name: "Memory", points: &memory, limit, say: mebibytes, binary: true },
+        Series { name: "Processor", points: &cpu, limit: None, say: percent, binary: false },
+        Series { name: "Storage", points: &storage, limit: None, say: mebibytes, binary: true },
+    ];
+    all.iter().filter_map(|series| Plot::of(series, USAGE_HOURS, now)).collect()
+}
+
+fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
+    let line = &detail.line;
+    let mut facts =
+        vec![Fact::link("Adapter", line.adapter.clone(), format!("/dashboard/adapters#adapter-{}", line.adapter))];
+    let mut code = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::code(name, value)));
+    code("Image", line.image.clone());
+    code("Container", line.container.clone());
+    code("Digest", detail.digest.as_ref().map(|digest| digest.chars().take(12).collect()));
+    code("Revision", line.revision.map(|revision| format!("#{revision}")));
+    facts.push(Fact::words("Restarts", line.restarts.to_string()));
+    facts.push(Fact::at("In this phase", Moment::new(line.phase_since, now)));
+    facts.push(Fact::at("Declared", Moment::new(line.created_at, now)));
+    if let Some(rejected) = &detail.rejected {
+        facts.push(Fact::words("Given up", format!("{}: {}", rejected.digest, rejected.why)));
+    }
+    if let Some(retry) = &detail.retry {
+        facts.push(Fact::words("Failed", format!("{} times in a row: {}", retry.failures, retry.why)));
+        facts.push(Fact::at("Next try", Moment::new(retry.at, now)));
+    }
+    facts.extend(detail.undeclared_at.map(|at| Fact::at("Not declared", Moment::new(at, now))));
+    facts
+}
+
+fn secrets(detail: &PodDetail) -> Vec<SecretPlace> {
+    let all = detail.desired_shape.iter().flat_map(|shape| &shape.secrets);
+    all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value known by its mark {mark}") })
+        .collect()
+}

@@ -1,0 +1,117 @@
+//! `/dashboard/settings`: what may be shown of how this AgentPod was started, and what it finds fault with.
+
+use super::{Handlers, PageRequest};
+use crate::{
+    dashboard::{
+        pages::{
+            settings::{Finding, Group, SettingsPage},
+            words::{Fact, Moment, Tone, count, mebibytes},
+        },
+        refusal::Refusal,
+    },
+    reconcile::DaemonRole,
+    store::view::HostLine,
+};
+
+/// How full a disk may be before it is said, in hundredths.
+const FULL: i64 = 85;
+
+impl Handlers {
+    pub(crate) async fn settings(&self, guest: &PageRequest) -> Result<SettingsPage, Refusal> {
+        guest.visitor.needs(guest.visitor.person.sees_all())?;
+        let glance = self.api.store.view(&guest.visitor.person).glance().await?;
+        let settings = &self.api.settings;
+        let group = |name: &str, facts| Group { name: name.into(), facts };
+        let role = self.api.view.borrow().role;
+        let mut versions = vec![
+            Fact::words("AgentPod", env!("CARGO_PKG_VERSION")),
+            Fact::words("Role", if role == DaemonRole::Active { "acts" } else { "stands by" }),
+        ];
+        if let Some(host) = &glance.host {
+            versions.push(Fact::words("Container engine", host.engine.clone()));
+            versions.push(Fact::words(
+                "Machine",
+                format!("{}, {} processors, {}", host.node, host.cpus, mebibytes(host.memory_mb as f64)),
+            ));
+            versions.push(Fact::at("Measured", Moment::new(host.measured_at, guest.now)));
+        }
+        let wildcard = || "a wildcard certificate of the proxy".to_owned();
+        let groups = vec![
+            group(
+                "Site",
+                vec![
+                    Fact::code("Instance", settings.instance.clone()),
+                    Fact::code("Domain", settings.domain.clone()),
+                    Fact::code("A pod answers at", settings.example_url.clone()),
+                    Fact::code("Entry point", settings.entry_point.clone()),
+                    Fact::words("Certificates", settings.cert_resolver.clone().unwrap_or_else(wildcard)),
+                ],
+            ),
+            group(
+                "Network",
+                vec![
+                    Fact::code("Name", settings.network.clone()),
+                    Fact::code("Addresses", settings.network_subnet.clone()),
+                    Fact::code("Proxy", settings.proxy_address.clone()),
+                ],
+            ),
+            group(
+                "Keeping",
+                vec![
+                    Fact::words("A removed pod's container", span(settings.removal_grace_seconds)),
+                    Fact::words("Events", count(settings.events_kept_days, "day")),
+                    Fact::words("Usage", count(settings.usage_kept_hours, "hour")),
+                    Fact::words("Volumes", "for ever, until somebody purges one"),
+                    Fact::words("Database", if settings.private_database { "a private one" } else { "as given" }),
+                ],
+            ),
+            group("Versions", versions),
+        ];
+        Ok(SettingsPage { groups, findings: self.findings(glance.host.as_ref(), glance.written_at.is_some()) })
+    }
+
+    /// What keeps AgentPod from what it is there for, and what soon may.
+    fn findings(&self, host: Option<&HostLine>, has_written: bool) -> Vec<Finding> {
+        let finding = |tone, what: String, help: Option<&str>| Finding { tone, what, help: help.map(str::to_owned) };
+        let overview = self.api.view.borrow();
+        let mut findings: Vec<Finding> =
+            overview.unready().into_iter().map(|why| finding(Tone::Bad, why, None)).collect();
+        if overview.role == DaemonRole::Standby {
+            findings.push(finding(
+                Tone::Idle,
+                "It stands by: another AgentPod acts, or none could be asked yet.".into(),
+                None,
+            ));
+        }
+        if !has_written {
+            findings.push(finding(Tone::Idle, "Nothing was ever written to this database.".into(), None));
+        }
+        let disk = host.and_then(|host| host.disk_mb.zip(host.disk_free_mb)).filter(|(all, _)| *all > 0);
+        if let Some((all, free)) = disk.filter(|(all, free)| (all - free) * 100 / all >= FULL) {
+            let what = format!(
+                "The disk with the engine's data has {} of {} left.",
+                mebibytes(free as f64),
+                mebibytes(all as f64)
+            );
+            findings.push(finding(Tone::Warn, what, Some("docker image prune removes images that no container uses")));
+        }
+        if let Some(host) = host.filter(|host| host.pods_memory_limit_mb > host.memory_mb) {
+            let (promised, all) = (mebibytes(host.pods_memory_limit_mb as f64), mebibytes(host.memory_mb as f64));
+            let help = "when all use it at once, the machine kills some of them; give less, or more machine";
+            findings.push(finding(
+                Tone::Warn,
+                format!("Pods may take {promised} of memory together, and the machine has {all}."),
+                Some(help),
+            ));
+        }
+        findings
+    }
+}
+
+fn span(seconds: i64) -> String {
+    match seconds {
+        seconds if seconds % 3600 == 0 && seconds > 0 => format!("{} h", seconds / 3600),
+        seconds if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        seconds => format!("{seconds} s"),
+    }
+}

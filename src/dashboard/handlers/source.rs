@@ -1,0 +1,128 @@
+//! `/dashboard/source`.
+
+use time::OffsetDateTime;
+
+use super::{Handlers, PageRequest, lines};
+use crate::{
+    core::{
+        decide::request::{HASH_LENGTH, RequestSpec},
+        report::status::Phase,
+    },
+    dashboard::{
+        pages::{
+            source::{Approval, HeldPlan, RevisionRow, SourceCard, SourcePage, SourceStep},
+            words::{Badge, Moment, Tone},
+        },
+        refusal::Refusal,
+    },
+    store::view::{PodLine, PodQuery, RevisionLine, SourceLine},
+};
+
+/// Revisions on a page.
+const PER_PAGE: u32 = 25;
+const PATH: &str = "/dashboard/source";
+/// The most pods of a held plan that are named.
+const MOST_HELD: u32 = 1000;
+/// Why a pod is held whose removal waits for approval.
+const TOO_MANY: &str = "TooManyRemovals";
+
+impl Handlers {
+    pub(crate) async fn source(&self, guest: &PageRequest) -> Result<SourcePage, Refusal> {
+        guest.visitor.needs(guest.visitor.person.sees_all())?;
+        let view = self.api.store.view(&guest.visitor.person);
+        let source = view.source().await?.ok_or_else(Refusal::internal)?;
+        let page = view.revisions(PER_PAGE, guest.query.get("after")).await?.ok_or_else(Refusal::internal)?;
+        let newest = source.fetched.as_ref().filter(|newest| newest.state == "rejected");
+        Ok(SourcePage {
+            held: self.held(guest).await?,
+            problems: newest.map(|newest| lines::problems(&newest.problems)).unwrap_or_default(),
+            revisions: page.items.iter().map(|revision| row(revision, guest.now)).collect(),
+            older: page.next.map(|next| guest.query.with(PATH, "after", Some(&next))),
+            source: card(&source, guest.now),
+        })
+    }
+
+    /// The plan that waits for approval, if one does: every pod that it holds says its hash.
+    async fn held(&self, guest: &PageRequest) -> Result<Vec<HeldPlan>, Refusal> {
+        let query = PodQuery { phases: vec![Phase::Held], limit: MOST_HELD, ..PodQuery::default() };
+        let held = self.api.store.view(&guest.visitor.person).pods(&query).await?.items;
+        let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == TOO_MANY).collect();
+        let Some(first) = held.first() else { return Ok(Vec::new()) };
+        let Some(hash) = hash(&first.message) else { return Ok(Vec::new()) };
+        let open = self.api.store.open_requests().await?;
+        let approved = open.iter().find(|one| one.request.what == RequestSpec::Approve { plan: hash.clone() });
+        let since = held.iter().map(|line| line.phase_since).min().unwrap_or(guest.now);
+        Ok(vec![HeldPlan {
+            why: first.message.clone(),
+            since: Moment::new(since, guest.now),
+            pods: held.iter().map(|line| line.id.to_string()).collect(),
+            approved: approved
+                .map(|one| Approval { by: one.request.actor.clone(), at: Moment::new(one.asked_at, guest.now) }),
+            hash,
+        }])
+    }
+}
+
+/// The hash of a plan in what is said of a pod that it holds.
+fn hash(message: &str) -> Option<String> {
+    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_hash = |word: &&str| word.len() == HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    words.filter(is_hash).map(str::to_owned).next()
+}
+
+/// Where manifests come from and how far they got.
+pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
+    let step = |name, revision: Option<&RevisionLine>, at: fn(&RevisionLine) -> Option<OffsetDateTime>| SourceStep {
+        name,
+        mark: revision.map(lines::mark),
+        at: revision.and_then(at).map(|at| Moment::new(at, now)),
+    };
+    let id = |revision: &Option<RevisionLine>| revision.as_ref().map(|revision| revision.id);
+    let look = match (&source.stale_since, &source.fetched) {
+        (Some(_), _) => Badge::new("not read", Tone::Warn),
+        _ if source.untaken_since.is_some() => Badge::new("not taken", Tone::Warn),
+        (None, None) => Badge::new("not read yet", Tone::Idle),
+        (None, Some(newest)) if newest.state == "rejected" => Badge::new("refused", Tone::Warn),
+        _ if id(&source.applied) == id(&source.accepted) => Badge::new("applied", Tone::Good),
+        _ => Badge::new("being applied", Tone::Busy),
+    };
+    SourceCard {
+        origin: source.fetched.as_ref().map(|newest| newest.origin.clone()).unwrap_or_default(),
+        look,
+        steps: vec![
+            step("Fetched", source.fetched.as_ref(), |revision| Some(revision.fetched_at)),
+            step("Accepted", source.accepted.as_ref(), |revision| revision.accepted_at),
+            step("Applied", source.applied.as_ref(), |revision| revision.applied_at),
+        ],
+    }
+}
+
+fn row(revision: &RevisionLine, now: OffsetDateTime) -> RevisionRow {
+    let at = |at: Option<OffsetDateTime>| at.map(|at| Moment::new(at, now));
+    RevisionRow {
+        id: revision.id,
+        mark: lines::mark(revision),
+        look: if revision.state == "accepted" {
+            Badge::new("accepted", Tone::Good)
+        } else {
+            Badge::new("rejected", Tone::Bad)
+        },
+        origin: revision.origin.clone(),
+        fetched: Moment::new(revision.fetched_at, now),
+        accepted: at(revision.accepted_at),
+        applied: at(revision.applied_at),
+        problems: lines::problems(&revision.problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_plans_hash_is_found_in_what_is_said_of_it() {
+        let message = "9 of 48 pods would be removed at once, more than is done without asking; agentpod approve 5d0c41aa90f3 lets them go";
+        assert_eq!(hash(message).as_deref(), Some("5d0c41aa90f3"));
+        assert_eq!(hash("paused by alma"), None);
+    }
+}

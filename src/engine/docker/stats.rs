@@ -1,0 +1,111 @@
+//! What containers use, and what the machine has. One reading is one call that does not wait for a second one.
+
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bollard::query_parameters::StatsOptionsBuilder;
+use futures_util::StreamExt;
+use time::OffsetDateTime;
+
+use super::Docker;
+use crate::{
+    core::observe::usage::{Capacity, UsageSample},
+    engine::{EngineError, Result},
+};
+
+/// How long a reading may take.
+const READING: Duration = Duration::from_secs(5);
+/// The most files that are looked at to measure one volume.
+const MOST_FILES: usize = 200_000;
+/// How long that may take.
+const WALK: Duration = Duration::from_secs(10);
+
+impl Docker {
+    pub(super) async fn read_meters(&self, container: &str) -> Result<UsageSample> {
+        let what = format!("measuring {container}");
+        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
+        let read = self.call_within(READING, &what, async |client| {
+            let mut readings = std::pin::pin!(client.stats(container, Some(options)));
+            readings.next().await.transpose()
+        });
+        let stats = read.await?.ok_or_else(|| EngineError::Other(format!("{what}: the engine said nothing")))?;
+        let memory = stats.memory_stats.unwrap_or_default();
+        let cached = memory.stats.unwrap_or_default();
+        // By either version of control groups: what is only kept because nobody else needs the memory is not in use.
+        let cached = cached.get("inactive_file").or_else(|| cached.get("total_inactive_file")).copied().unwrap_or(0);
+        let cpu = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage).and_then(|usage| usage.total_usage);
+        match (memory.usage, cpu) {
+            (Some(memory), Some(cpu)) => {
+                Ok(UsageSample { at: OffsetDateTime::now_utc(), memory: memory.saturating_sub(cached), cpu })
+            }
+            _ => Err(EngineError::Other(format!("{what}: it does not run"))),
+        }
+    }
+
+    pub(super) async fn measure_volume(&self, name: &str) -> Result<Option<u64>> {
+        let what = format!("looking at the volume {name}");
+        let volume = self.call(what, async |client| client.inspect_volume(name).await).await?;
+        let folder = PathBuf::from(volume.mountpoint);
+        // An engine elsewhere, or one whose folders are not for us to see: not known.
+        Ok(tokio::task::spawn_blocking(move || weigh(&folder)).await.unwrap_or_default())
+    }
+
+    pub(super) async fn look_at_machine(&self) -> Result<Capacity> {
+        let info = self.call("asking what the machine has", async |client| client.info().await).await?;
+        let disk = info.docker_root_dir.filter(|_| self.host.starts_with("unix:")).and_then(|folder| {
+            let disk = rustix::fs::statvfs(Path::new(&folder)).ok()?;
+            Some((disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize))
+        });
+        Ok(Capacity {
+            node: info.name.unwrap_or_default(),
+            cpus: info.ncpu.and_then(|cpus| cpus.try_into().ok()).unwrap_or_default(),
+            memory: info.mem_total.and_then(|memory| memory.try_into().ok()).unwrap_or_default(),
+            engine: info.server_version.unwrap_or_default(),
+            disk,
+        })
+    }
+}
+
+/// Bytes that a folder takes on its disk; `None` if it cannot be read, or has more in it than is worth counting. Links are
+/// not followed, and no other disk is entered.
+fn weigh(folder: &Path) -> Option<u64> {
+    let (device, deadline) = (std::fs::symlink_metadata(folder).ok()?.dev(), Instant::now() + WALK);
+    let (mut bytes, mut files, mut folders) = (0, 0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).ok()? {
+            files += 1;
+            if files > MOST_FILES || Instant::now() > deadline {
+                return None;
+            }
+            // The agent goes on working: what is gone by now weighs nothing.
+            let Ok(metadata) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) else { continue };
+            let (path, metadata) = metadata;
+            bytes += metadata.blocks() * 512;
+            if metadata.is_dir() && metadata.dev() == device {
+                folders.push(path);
+            }
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_weighs_what_is_in_it_and_nothing_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let big = tempfile::tempdir().unwrap();
+        std::fs::write(big.path().join("big"), vec![1; 1 << 20]).unwrap();
+        std::fs::create_dir(folder.path().join("in")).unwrap();
+        std::fs::write(folder.path().join("in/file"), vec![1; 100_000]).unwrap();
+        std::os::unix::fs::symlink(big.path(), folder.path().join("link")).unwrap();
+        let bytes = weigh(folder.path()).unwrap();
+        assert!((100_000..400_000).contains(&bytes), "{bytes}");
+        assert_eq!(weigh(&folder.path().join("nowhere")), None);
+    }
+}

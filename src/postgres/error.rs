@@ -1,0 +1,93 @@
+//! Everything that can go wrong with the private server, each with a steady code and with words that say what
+//! happened, where, and what to do. It may not decide anything.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[expect(missing_docs, reason = "each message says what its fields are")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostgresError {
+    #[error(
+        "no PostgreSQL server programs (postgres, initdb, pg_ctl) found; searched {}. \
+         Install them (Debian, Ubuntu: apt-get install postgresql), name their directory in AGENTPOD_POSTGRES_BIN, \
+         or set DATABASE_URL to a server of your own",
+        listed(.searched)
+    )]
+    NoBinaries { searched: Vec<PathBuf> },
+    #[error(
+        "the data in {data} were written by PostgreSQL {wanted}, but what was found is {}. \
+         Install PostgreSQL {wanted} again (apt-get install postgresql-{wanted}), or move the data with its pg_upgrade",
+        found.join(", ")
+    )]
+    WrongMajor { data: PathBuf, wanted: u32, found: Vec<String> },
+    #[error(
+        "the PostgreSQL server runs as user {user}, who may not pass through {dir} ({mode}): \
+         chmod o+x {dir}, or choose another state directory"
+    )]
+    Blocked { dir: PathBuf, user: String, mode: String },
+    #[error("{path} cannot be used as PostgreSQL's data directory: {why}")]
+    DataUnusable { path: PathBuf, why: String },
+    #[error("the state directory {path} cannot be used: {why}. Choose another state directory, or set DATABASE_URL")]
+    StateDirUnusable { path: PathBuf, why: String },
+    #[error("cannot run {program} as user {user}: {why}. Check that this user may execute it")]
+    CannotRun { program: PathBuf, user: String, why: io::Error },
+    #[error("creating the database in {dir} failed, {program} {ended}:\n{output}")]
+    CreateFailed { dir: PathBuf, program: PathBuf, ended: String, output: String },
+    #[error("the PostgreSQL server in {data} did not start: {said}\nThe last lines of {log}:\n{lines}")]
+    StartFailed { data: PathBuf, said: String, log: PathBuf, lines: String },
+    #[error(
+        "the PostgreSQL server in {data} (process {pid}) was not ready after {} s; it has been left to go on, \
+         so try again later.\nThe last lines of {log}:\n{lines}",
+        waited.as_secs()
+    )]
+    NotReady { data: PathBuf, pid: i32, waited: Duration, log: PathBuf, lines: String },
+    #[error(
+        "the PostgreSQL server in {data} (process {pid}) was asked to stop and was still there after {} s. \
+         It goes on stopping; {log} says what it waits for",
+        waited.as_secs()
+    )]
+    StopTimeout { data: PathBuf, pid: i32, waited: Duration, log: PathBuf },
+    #[error(
+        "another AgentPod process has been starting or stopping the PostgreSQL server for over {} s \
+         (it holds the lock on {path}). See what it waits for: fuser -v {path}",
+        waited.as_secs()
+    )]
+    Busy { path: PathBuf, waited: Duration },
+    #[error("{doing} {path} failed: {why}")]
+    Io { doing: &'static str, path: PathBuf, why: io::Error },
+}
+
+impl PostgresError {
+    /// A name that stays the same when the words change.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoBinaries { .. } => "postgres_not_found",
+            Self::WrongMajor { .. } => "postgres_wrong_major",
+            Self::Blocked { .. } => "postgres_path_blocked",
+            Self::DataUnusable { .. } => "postgres_data_unusable",
+            Self::StateDirUnusable { .. } => "state_dir_unusable",
+            Self::CannotRun { .. } => "postgres_cannot_run",
+            Self::CreateFailed { .. } => "postgres_create_failed",
+            Self::StartFailed { .. } => "postgres_start_failed",
+            Self::NotReady { .. } => "postgres_not_ready",
+            Self::StopTimeout { .. } => "postgres_stop_timeout",
+            Self::Busy { .. } => "postgres_busy",
+            Self::Io { .. } => "postgres_io",
+        }
+    }
+
+    /// For `map_err`: what was being done to which path.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |why| Self::Io { doing, path, why }
+    }
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    match paths {
+        [] => "nowhere".to_owned(),
+        _ => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
+    }
+}

@@ -1,0 +1,123 @@
+//! Which user the server runs as, and whether he can get to his files. PostgreSQL refuses to run as root, so root
+//! hands it to `postgres`, else to `nobody`; anybody else runs it himself. It may not change any file's mode.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::{error::PostgresError, process};
+
+#[derive(Debug, Clone)]
+pub struct Owner {
+    pub name: String,
+    pub uid: u32,
+    gid: u32,
+    /// We are root and children must become this user.
+    switch: bool,
+}
+
+impl Owner {
+    /// The owner of `data` if it exists: it was chosen once and stays. Otherwise whoever suits this machine.
+    pub fn of(data: &Path) -> Result<Owner, PostgresError> {
+        let me = rustix::process::geteuid().as_raw();
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let there = match fs::metadata(data) {
+            Ok(meta) => Some((meta.uid(), meta.gid())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(PostgresError::io("reading", data)(error)),
+        };
+        let unusable = |why: String| PostgresError::DataUnusable { path: data.to_path_buf(), why };
+        let (uid, gid) = match there {
+            Some((0, _)) if me == 0 => {
+                return Err(unusable(
+                    "it belongs to root, and PostgreSQL refuses to run as root. \
+                    Give it to the user it was made by: chown -R postgres: on it"
+                        .to_owned(),
+                ));
+            }
+            Some((uid, _)) if me != 0 && uid != me => {
+                return Err(unusable(format!(
+                    "it belongs to user {}, and we are user {}. Run AgentPod as that user or as root",
+                    name_of(&users, uid),
+                    name_of(&users, me)
+                )));
+            }
+            Some(ids) => ids,
+            None if me == 0 => ["postgres", "nobody"]
+                .iter()
+                .find_map(|name| named(&users, name))
+                .ok_or_else(|| unusable("there is no user postgres or nobody to run the server as".to_owned()))?,
+            None => (me, rustix::process::getegid().as_raw()),
+        };
+        Ok(Owner { name: name_of(&users, uid), uid, gid, switch: me == 0 })
+    }
+
+    /// The ids a child must take on, when it is not to run as we do.
+    pub fn switch(&self) -> Option<(u32, u32)> {
+        self.switch.then_some((self.uid, self.gid))
+    }
+
+    /// Proves by trying that the owner can enter `dir`; otherwise names the first directory that stops him.
+    pub async fn must_reach(&self, dir: &Path) -> Result<(), PostgresError> {
+        if self.switch().is_none() || self.can_enter(dir).await {
+            return Ok(());
+        }
+        let mut way: Vec<&Path> = dir.ancestors().collect();
+        way.reverse();
+        for step in way {
+            if !self.can_enter(step).await {
+                let mode = match fs::metadata(step) {
+                    Ok(meta) => {
+                        format!("mode {:04o}, owner {}", meta.permissions().mode() & 0o7777, meta.uid())
+                    }
+                    Err(error) => error.to_string(),
+                };
+                return Err(PostgresError::Blocked { dir: step.to_path_buf(), user: self.name.clone(), mode });
+            }
+        }
+        Ok(())
+    }
+
+    async fn can_enter(&self, dir: &Path) -> bool {
+        let mut shell = process::command(Path::new("/bin/sh"), self, dir);
+        shell.args(["-c", ":"]);
+        process::run(shell, self, "").await.is_ok()
+    }
+}
+
+/// `name:password:uid:gid:…`
+fn named(users: &str, name: &str) -> Option<(u32, u32)> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then_some(())?;
+        Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
+    })
+}
+
+fn name_of(users: &str, uid: u32) -> String {
+    users
+        .lines()
+        .find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+        })
+        .unwrap_or_else(|| uid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USERS: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\nbroken\n\
+                         postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
+
+    #[test]
+    fn users_are_found_by_their_whole_name_and_by_number() {
+        assert_eq!(named(USERS, "postgres"), Some((101, 104)));
+        assert_eq!(named(USERS, "post"), None);
+        assert_eq!(name_of(USERS, 65534), "nobody");
+        assert_eq!(name_of(USERS, 7), "7");
+    }
+}

@@ -1,0 +1,115 @@
+//! Fetching a git source again and again, beside the rounds: at the start, from time to time, and when the webhook says
+//! that something was pushed. A round never waits for a remote; it hears of a fetch that brought something else.
+
+use std::{sync::Arc, time::Duration};
+
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::triggers::Report;
+use crate::{
+    reconcile::act::dispatch::chance,
+    source::{Git, git::FIRST},
+};
+
+/// Deliveries are waited for until none came for so long, and no longer than the other: a flood of them is one fetch.
+const QUIET: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(2);
+/// After so many failures in a row the waits grow no longer.
+const MOST_PATIENT: u32 = 4;
+
+/// Fetches until stopped.
+pub(crate) async fn fetches(
+    git: Git,
+    woken: Arc<Notify>,
+    reports: mpsc::UnboundedSender<Report>,
+    stop: CancellationToken,
+) {
+    let poll = async {
+        let mut failures = 0;
+        let mut is_first = true;
+        loop {
+            let mut fetch = std::pin::pin!(git.fetch());
+            let is_news = if std::mem::take(&mut is_first) {
+                match timeout(FIRST, &mut fetch).await {
+                    Ok(is_news) => is_news,
+                    Err(_) => {
+                        // It has been awaited long enough: on with what is remembered.
+                        let _ = reports.send(Report::Fetched);
+                        fetch.await
+                    }
+                }
+            } else {
+                fetch.await
+            };
+            if is_news && reports.send(Report::Fetched).is_err() {
+                return;
+            }
+            failures = if git.health().last_error.is_some() { failures + 1 } else { 0 };
+            let pause = pause(git.interval(), failures, chance(OffsetDateTime::now_utc()));
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = woken.notified() => quiet(&woken).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = poll => {}
+    }
+}
+
+/// How long to wait for the next fetch: a tenth more or less, so that many daemons do not ask at the same moment, and
+/// longer the more often it failed.
+fn pause(interval: Duration, failures: u32, chance: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * chance) * failures.clamp(1, MOST_PATIENT)
+}
+
+/// Waits until no delivery comes any more.
+async fn quiet(woken: &Notify) {
+    let end = Instant::now() + LONGEST;
+    while timeout_at(end.min(Instant::now() + QUIET), woken.notified()).await.is_ok() && Instant::now() < end {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fetches_come_at_about_the_interval_and_failures_make_them_rarer_but_never_stop_them() {
+        let minute = Duration::from_secs(60);
+        for (failures, chance, least, most) in
+            [(0, 0.0, 54, 54), (0, 1.0, 66, 66), (1, 0.5, 60, 60), (2, 0.5, 120, 120), (1000, 0.5, 240, 240)]
+        {
+            let seconds = pause(minute, failures, chance).as_secs_f64();
+            assert!(seconds > f64::from(least) - 0.1 && seconds < f64::from(most) + 0.1, "{failures}: {seconds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_deliveries_ends_in_one_fetch_and_one_that_never_ends_is_not_waited_out() {
+        let woken = Arc::new(Notify::new());
+        let started = Instant::now();
+        let flood = tokio::spawn({
+            let woken = woken.clone();
+            async move {
+                loop {
+                    woken.notify_one();
+                    sleep(QUIET / 4).await;
+                }
+            }
+        });
+        quiet(&woken).await;
+        assert_eq!(started.elapsed(), LONGEST);
+        flood.abort();
+        let _ = flood.await;
+        timeout(QUIET, woken.notified()).await.ok();
+        let started = Instant::now();
+        quiet(&woken).await;
+        assert_eq!(started.elapsed(), QUIET);
+    }
+}

@@ -1,0 +1,9 @@
+//! What wakes the reconciler and what it measures: engine events and timers (`triggers`), fetches of a git source
+//! (`git_poll`), probes (`probe`), usage (`usage`), and whether the source is still being read (`watchdog`).
+//! Everything here reports by message and changes nothing.
+
+pub(super) mod git_poll;
+pub(super) mod probe;
+pub(super) mod triggers;
+pub(super) mod usage;
+pub(super) mod watchdog;

@@ -1,0 +1,191 @@
+//! What wakes the reconciler, and what the tasks it started report back. Messages carry what happened for the record;
+//! the planner never sees them.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::{
+    core::{
+        decide::{
+            plan::{Action, Step},
+            retry::ActionFailure,
+        },
+        declare::desired::DesiredPod,
+        names::PodId,
+    },
+    engine::{Engine, EngineEvent},
+    reconcile::report::{events::PodEvent, logs::Revealed},
+    source::Watch,
+    store::{Store, StoreError},
+};
+
+/// How soon after a delivery to the webhook the next ones count: a flood of them is one look.
+const FLOOD: Duration = Duration::from_secs(1);
+
+/// How soon it is tried to listen again after the database went away.
+const DEAF: Duration = Duration::from_secs(5);
+
+/// A message to the reconciler.
+pub(crate) enum Report {
+    /// Something in the watched folders changed.
+    FilesChanged,
+    /// A fetch brought something else than the one before.
+    Fetched,
+    /// The engine says something happened to a container of ours.
+    Engine(EngineEvent),
+    /// The engine's events broke off or began again: something may have been missed.
+    LookAgain,
+    /// The source was fetched for these requests.
+    Synced(BTreeSet<i64>),
+    /// Another process said that somebody asked for something.
+    Asked,
+    /// A pod's step is about to be tried.
+    Step(PodId, Step),
+    /// A pod's image is being pulled: received and total bytes.
+    Pulling(PodId, u64, u64),
+    /// A pod's action ended; why it was taken, and why it failed, if it did.
+    Finished {
+        pod: PodId,
+        action: Box<Action>,
+        cause: String,
+        desired_pod: Option<Box<DesiredPod>>,
+        outcome: Result<(), ActionFailure>,
+    },
+    /// A container's probe was answered.
+    Probed { pod: PodId, container: String, answer: Result<(), String> },
+    /// What is to be told of a pod is complete: its container's last log lines were read.
+    Noted(PodId, PodEvent),
+    /// Somebody wants to read a pod's log.
+    Reveal(PodId, oneshot::Sender<Revealed>),
+}
+
+impl Report {
+    /// What it is, in words for the record.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::FilesChanged => "a saved file",
+            Self::Fetched => "a fetch",
+            Self::Asked | Self::Synced(_) => "somebody's request",
+            Self::Engine(_) | Self::LookAgain => "the engine's events",
+            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
+            Self::Probed { .. } => "a probe",
+            Self::Noted(..) | Self::Reveal(..) => "a log that was read",
+        }
+    }
+}
+
+/// Sends the engine's events, for ever; a broken stream is opened again and leads to a look.
+pub(crate) async fn engine_events(
+    engine: Arc<dyn Engine>,
+    reports: mpsc::UnboundedSender<Report>,
+    stop: CancellationToken,
+) {
+    let mut wait = Duration::from_millis(250);
+    loop {
+        let mut listening = false;
+        let forward = async {
+            let mut events = engine.watch().await?;
+            listening = true;
+            // Subscribed first, looked afterwards: nothing falls in between.
+            let _ = reports.send(Report::LookAgain);
+            while let Some(event) = events.next().await {
+                let _ = reports.send(Report::Engine(event?));
+            }
+            Ok::<(), crate::engine::EngineError>(())
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = forward => match outcome {
+                Ok(()) => wait = Duration::from_millis(250),
+                Err(error) => debug!(%error, "engine events broke off"),
+            },
+        }
+        if listening {
+            // Most likely the engine went away: better seen now than at the next tick.
+            let _ = reports.send(Report::LookAgain);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
+        }
+    }
+}
+
+/// Sends a word whenever another process says that somebody asked for something.
+pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+    let listen = async || -> Result<(), StoreError> {
+        let mut ear = store.listen().await?;
+        loop {
+            ear.heard().await?;
+            let _ = reports.send(Report::Asked);
+        }
+    };
+    let hear = async {
+        loop {
+            if let Err(error) = listen().await {
+                debug!(%error, "requests are not heard until the next round");
+            }
+            tokio::time::sleep(DEAF).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = hear => {}
+    }
+}
+
+/// Sends a word for every change in the watched folders.
+pub(crate) async fn file_changes(mut watch: Watch, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = watch.changed() => if reports.send(Report::FilesChanged).is_err() { return },
+        }
+    }
+}
+
+/// Sends a word for every delivery to the webhook, but for those that come one right after the other only one.
+pub(crate) async fn deliveries(woken: Arc<Notify>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
+    let forward = async || {
+        woken.notified().await;
+        // Whatever came until now is answered by the look that is about to begin.
+        let _ = woken.notified().now_or_never();
+        let open = reports.send(Report::FilesChanged).is_ok();
+        tokio::time::sleep(FLOOD).await;
+        open
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            open = forward() => if !open { return },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_deliveries_is_one_look_and_none_is_forgotten() {
+        let (woken, (reports, mut inbox)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+        let task = tokio::spawn(deliveries(woken.clone(), reports, CancellationToken::new()));
+        let mut looks = async || {
+            tokio::time::sleep(FLOOD * 10).await;
+            std::iter::from_fn(|| inbox.try_recv().ok()).count()
+        };
+        assert_eq!(looks().await, 0);
+        (0..1000).for_each(|_| woken.notify_one());
+        assert_eq!(looks().await, 1);
+        woken.notify_one();
+        tokio::time::sleep(FLOOD / 2).await;
+        // The look may be under way already: what comes now needs one more.
+        (0..1000).for_each(|_| woken.notify_one());
+        assert_eq!(looks().await, 2);
+        task.abort();
+    }
+}

@@ -1,0 +1,130 @@
+//! A container's log for people, without the secrets it holds. Which these are only the reconciler knows, in memory; it is
+//! asked between two rounds. What they are leaves this module inside a redactor only.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    core::{names::PodId, report::status::Phase},
+    engine::{Engine, EngineError, LogLine, LogQuery},
+    reconcile::{Reconciler, act::redact::Redactor, observe::triggers::Report},
+};
+
+/// How long the reconciler may take to say what must be left out.
+const ASKING: Duration = Duration::from_secs(5);
+
+/// Reads logs, as long as its reconciler runs.
+#[derive(Clone)]
+pub struct LogReader {
+    engine: Arc<dyn Engine>,
+    reports: mpsc::UnboundedSender<Report>,
+}
+
+/// A line without secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CleanLine {
+    /// When it was written, if times were asked for.
+    pub at: Option<String>,
+    /// Whether it went to standard error.
+    pub err: bool,
+    /// What it says.
+    pub text: String,
+}
+
+/// Why there is no log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoLog {
+    /// Nothing stands for the pod.
+    #[error("it has no container")]
+    NoContainer,
+    /// Nobody can tell whether something does.
+    #[error("the container engine does not answer")]
+    Unseen,
+    /// What must be left out is not known.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The engine did not give it.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The reconciler is busy with something that takes long, or has ended.
+    #[error("AgentPod did not say in time what must be left out")]
+    NoAnswer,
+}
+
+/// A container, and what finds its secrets.
+pub(crate) type Revealed = Result<(String, Redactor), NoLog>;
+
+impl LogReader {
+    /// The log of the container that stands for a pod.
+    pub async fn read(
+        &self,
+        pod: &PodId,
+        query: LogQuery,
+    ) -> Result<BoxStream<'static, Result<CleanLine, NoLog>>, NoLog> {
+        let (answer, answered) = oneshot::channel();
+        self.reports.send(Report::Reveal(pod.clone(), answer)).map_err(|_| NoLog::NoAnswer)?;
+        let answered = tokio::time::timeout(ASKING, answered).await;
+        let (container, redactor) = answered.ok().and_then(Result::ok).ok_or(NoLog::NoAnswer)??;
+        let lines = self.engine.logs(&container, query).await?;
+        Ok(lines.map(move |line| Ok(CleanLine::of(line?, query.timestamps, &redactor))).boxed())
+    }
+}
+
+impl CleanLine {
+    /// The time is taken off first: what is left of a value at a line's beginning must be found there.
+    fn of(line: LogLine, timestamps: bool, redactor: &Redactor) -> Self {
+        let (at, text) = match line.text.split_once(' ').filter(|_| timestamps) {
+            Some((at, text)) => (Some(at.to_owned()), text),
+            None => (None, line.text.as_str()),
+        };
+        Self { at, err: line.stderr, text: redactor.clean(text) }
+    }
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logs")
+    }
+}
+
+impl Reconciler {
+    /// What reads logs while this reconciler runs.
+    pub fn logs(&self) -> LogReader {
+        LogReader { engine: self.engine.clone(), reports: self.reports.clone() }
+    }
+
+    /// Which container stands for a pod, and what must not be shown of what it wrote.
+    pub(crate) fn reveal(&self, pod: &PodId) -> Revealed {
+        let status = self.statuses.get(pod).ok_or(NoLog::NoContainer)?;
+        let none = if status.phase == Phase::Unknown { NoLog::Unseen } else { NoLog::NoContainer };
+        let container = status.container.clone().ok_or(none)?;
+        let values = self.values_in(pod, &container).map_err(|why| NoLog::Unsafe(why.into()))?;
+        let redactor = values.redactor();
+        match redactor.too_short() {
+            Some(name) => Err(NoLog::Unsafe(format!("{name} is too short to be found in it"))),
+            None => Ok((container, redactor)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_was_cut_at_a_lines_beginning_is_found_behind_the_lines_time_too() {
+        let value = SecretString::from("sk-0123456789abcdef");
+        let redactor = Redactor::new([("[secret KEY]", &value)]);
+        let line = |text: &str| LogLine { stderr: true, text: text.into() };
+        let clean = CleanLine::of(line("2026-11-24T12:00:00Z 9abcdef and on"), true, &redactor);
+        assert_eq!((clean.at.as_deref(), clean.text.as_str()), (Some("2026-11-24T12:00:00Z"), "[secret KEY] and on"));
+        let plain = CleanLine::of(line("a sk-0123456789abcdef b"), false, &redactor);
+        assert_eq!((plain.at, plain.text.as_str()), (None, "a [secret KEY] b"));
+    }
+}

@@ -1,0 +1,188 @@
+//! What the reconciler leaves for pages and API beside what it needs itself: each pod's shape, what the last round decided
+//! about it, tenants' quotas, and the newest rounds. Written only where something differs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{
+    PATIENCE, Store,
+    error::{Result, StoreError},
+    pods::pod_id,
+    storable, storable_json, within,
+};
+use crate::core::{
+    declare::desired::Desired,
+    names::PodId,
+    report::view::{ActionLine, ContainerSummary, PlanLine},
+};
+
+/// How many shapes of a pod's containers are kept.
+const SHAPES: i64 = 5;
+/// How many rounds are kept.
+const ROUNDS: i64 = 200;
+
+/// A round that did something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// When it began.
+    pub began_at: OffsetDateTime,
+    /// How long it took.
+    pub took: std::time::Duration,
+    /// What it was made for.
+    pub trigger: String,
+    /// What it did.
+    pub actions: Vec<ActionLine>,
+    /// How many pods it held.
+    pub held: usize,
+    /// How many were as they should be.
+    pub settled: usize,
+}
+
+impl Store {
+    /// Keeps what declared pods should be, and what tenants may have. A pod's row must be there.
+    pub async fn keep_wishes(&self, desired: &Desired, now: OffsetDateTime) -> Result<()> {
+        within(PATIENCE, async {
+            let mut transaction = self.pool.begin().await?;
+            keep_shapes(&mut transaction, desired, now).await?;
+            keep_quotas(&mut transaction, desired).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// What was last decided about each pod.
+    pub async fn plans(&self) -> Result<BTreeMap<PodId, PlanLine>> {
+        let query = sqlx::query_as("SELECT pod_id, plan FROM pod_plans");
+        let rows: Vec<(String, Value)> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let read = |(key, plan): (String, Value)| {
+            let plan = serde_json::from_value(plan);
+            let damaged = |error: serde_json::Error| StoreError::inconsistent("pod_plans", &key, error.to_string());
+            Ok((pod_id(&key)?, plan.map_err(damaged)?))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Keeps what was decided about some pods. Nothing is kept for a pod that was never declared.
+    pub async fn keep_plans(&self, plans: &[(PodId, PlanLine)], now: OffsetDateTime) -> Result<()> {
+        let keys: Vec<String> = plans.iter().map(|(id, _)| id.key()).collect();
+        let plans: Vec<Value> = plans.iter().map(|(_, plan)| json(plan)).collect::<Result<_>>()?;
+        let query = sqlx::query(
+            "INSERT INTO pod_plans (pod_id, plan, updated_at) SELECT news.id, news.plan, $3 \
+             FROM unnest($1::text[], $2::jsonb[]) AS news (id, plan) JOIN pods USING (id) \
+             WHERE NOT EXISTS (SELECT FROM pod_plans old WHERE old.pod_id = news.id AND old.plan = news.plan) \
+             ON CONFLICT (pod_id) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at",
+        )
+        .bind(keys)
+        .bind(plans)
+        .bind(now);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    /// Keeps a round, and forgets old ones.
+    pub async fn keep_round(&self, round: &Round) -> Result<()> {
+        let query = sqlx::query(
+            "WITH kept AS (INSERT INTO rounds (began_at, milliseconds, trigger, actions, held, settled) \
+               VALUES ($1, $2, $3, $4, $5, $6) RETURNING id) \
+             DELETE FROM rounds WHERE id <= (SELECT id FROM kept) - $7",
+        )
+        .bind(round.began_at)
+        .bind(i32::try_from(round.took.as_millis()).unwrap_or(i32::MAX))
+        .bind(&round.trigger)
+        .bind(json(&round.actions)?)
+        .bind(count(round.held))
+        .bind(count(round.settled))
+        .bind(ROUNDS);
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+}
+
+async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<()> {
+    let pods = || desired.pods.values();
+    let keys: Vec<String> = pods().map(|pod| pod.declared.id.key()).collect();
+    let containers: Vec<&str> = pods().map(|pod| pod.container.name.as_str()).collect();
+    let shapes: Vec<Value> = pods().map(|pod| json(&ContainerSummary::of(pod))).collect::<Result<_>>()?;
+    sqlx::query(
+        "INSERT INTO pod_wishes (pod_id, container, image, memory_mb, milli_cpus, hot, shape) SELECT news.* \
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::jsonb[]) \
+           AS news (pod_id, container, image, memory_mb, milli_cpus, hot, shape) \
+         WHERE NOT EXISTS (SELECT FROM pod_wishes old WHERE old.pod_id = news.pod_id AND \
+           (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.shape) IS NOT DISTINCT FROM \
+           (news.container, news.image, news.memory_mb, news.milli_cpus, news.hot, news.shape)) \
+         ON CONFLICT (pod_id) DO UPDATE SET container = excluded.container, image = excluded.image, \
+           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, shape = excluded.shape",
+    )
+    .bind(&keys)
+    .bind(&containers)
+    .bind(pods().map(|pod| storable(&pod.container.blueprint.image)).collect::<Vec<_>>())
+    .bind(pods().map(|pod| whole(pod.container.blueprint.memory >> 20)).collect::<Vec<_>>())
+    .bind(pods().map(|pod| whole(pod.container.blueprint.nano_cpus / 1_000_000)).collect::<Vec<_>>())
+    .bind(pods().map(|pod| pod.hot.as_ref().map(|hot| hot.as_str().to_owned())).collect::<Vec<_>>())
+    .bind(&shapes)
+    .execute(&mut *connection)
+    .await?;
+    // A container that could not be described whole is not described.
+    let is_whole: Vec<bool> = pods().map(|pod| pod.missing_secrets.is_empty()).collect();
+    let written = sqlx::query(
+        "INSERT INTO container_shapes (pod_id, container, shape, wished_at) SELECT pod, container, shape, $5 \
+         FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, shape, is_whole) \
+         WHERE is_whole AND NOT EXISTS (SELECT FROM container_shapes old WHERE old.pod_id = news.pod \
+           AND old.container = news.container AND old.shape = news.shape) \
+         ON CONFLICT (pod_id, container) DO UPDATE SET shape = excluded.shape, wished_at = excluded.wished_at",
+    )
+    .bind(&keys)
+    .bind(&containers)
+    .bind(&shapes)
+    .bind(is_whole)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    if written.rows_affected() > 0 {
+        sqlx::query(
+            "DELETE FROM container_shapes WHERE (pod_id, container) IN (SELECT pod_id, container FROM \
+               (SELECT pod_id, container, row_number() OVER (PARTITION BY pod_id ORDER BY wished_at DESC) AS place \
+                FROM container_shapes WHERE pod_id = ANY($1)) AS placed WHERE place > $2) \
+             AND container NOT IN (SELECT container FROM pod_status WHERE container IS NOT NULL)",
+        )
+        .bind(&keys)
+        .bind(SHAPES)
+        .execute(connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn keep_quotas(connection: &mut PgConnection, desired: &Desired) -> Result<()> {
+    let quotas = || desired.tenants.values().map(|tenant| tenant.spec.quota.unwrap_or_default());
+    sqlx::query(
+        "UPDATE tenants SET is_declared = said.id IS NOT NULL, quota_pods = said.pods, quota_memory_mb = said.memory, \
+           quota_milli_cpus = said.cpus \
+         FROM tenants AS all_of_them LEFT JOIN unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS said (id, pods, memory, cpus) \
+           ON said.id = all_of_them.id \
+         WHERE tenants.id = all_of_them.id AND (tenants.is_declared, tenants.quota_pods, tenants.quota_memory_mb, \
+           tenants.quota_milli_cpus) IS DISTINCT FROM (said.id IS NOT NULL, said.pods, said.memory, said.cpus)",
+    )
+    .bind(desired.tenants.keys().map(|name| name.as_str()).collect::<Vec<_>>())
+    .bind(quotas().map(|quota| quota.pods.map(|pods| whole(pods.into()))).collect::<Vec<_>>())
+    .bind(quotas().map(|quota| quota.memory.map(|memory| i64::from(whole(memory.0 >> 20)))).collect::<Vec<_>>())
+    .bind(quotas().map(|quota| quota.cpus.map(|cpus| i64::from(whole(cpus.0 / 1_000_000)))).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Value> {
+    let value = serde_json::to_value(value).map_err(|error| StoreError::Other(error.to_string()))?;
+    Ok(storable_json(&value))
+}
+
+fn whole(number: u64) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
