@@ -2,19 +2,19 @@
 # The demo: AgentPod on this checkout's manifests, its private PostgreSQL, and Traefik in front.
 #
 #   deploy/demo.sh up              installs what is missing, builds, starts, waits until every agent is ready,
-#                                  and stays until Ctrl-C. Agents that are there already are taken over.
-#   deploy/demo.sh down            removes all of it but the images
+#                                  and stays until Ctrl-C. Agents that already run are taken over.
+#   deploy/demo.sh down            removes everything except the images
 #   deploy/demo.sh agentpod ARGS   an agentpod command with the demo's settings: status, plan, events, open …
 #
 # DEMO_PORT     the proxy's port on this machine                     [8080]
-# DEMO_LISTEN   the address of AgentPod's status                     [127.0.0.1:7070]
-# DEMO_SUBNET   the network's addresses, should they be taken        [10.214.0.0/20]
+# DEMO_LISTEN   the address of AgentPod's dashboard and API          [127.0.0.1:7070]
+# DEMO_SUBNET   the network's addresses, if these are taken          [10.214.0.0/20]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 instance=demo network=agentpod-demo-net proxy=agentpod-demo-proxy
 port=${DEMO_PORT:-8080} listen=${DEMO_LISTEN:-127.0.0.1:7070} subnet=${DEMO_SUBNET:-10.214.0.0/20}
-# As root PostgreSQL runs as another user, who could not get into a checkout below /root: so not in here.
+# When started by root, PostgreSQL runs as another user, who cannot enter a checkout below /root. So the state is elsewhere.
 if [ "$(id -u)" = 0 ]; then state=/var/lib/agentpod-demo; else state=${XDG_STATE_HOME:-$HOME/.local/state}/agentpod-demo; fi
 log=$state/agentpod.log
 settings=(
@@ -25,15 +25,15 @@ settings=(
 
 say() { echo "demo: $*"; }
 die() { echo "demo: $*" >&2; exit 1; }
-# clear_line: ends a line of progress
+# clear_line: clears a line of progress
 clear_line() { if [ -t 1 ]; then printf '\r\033[K'; fi; }
-# progress TEXT: on a terminal in place, else only when it is news
+# progress TEXT: updates the line on a terminal; elsewhere prints only what is new
 progress() {
   if [ -t 1 ]; then printf '\r\033[K%s' "demo: $1"; elif [ "$1" != "${said:-}" ]; then say "$1"; fi
   said=$1
 }
 
-# The demo is only what stands in here: none of the user's own settings may reach it.
+# The demo uses only the settings in this file, none of the user's own.
 agentpod() {
   env -u DATABASE_URL -u AGENTPOD_DOCKER_HOST -u AGENTPOD_CERT_RESOLVER -u AGENTPOD_PROXY_ADDRESS "$program" "$@" "${settings[@]}"
 }
@@ -43,7 +43,7 @@ find_program() {
   program=$target/debug/agentpod
 }
 
-# get ADDRESS PATH [HOST]: an HTTP answer, head and body, without curl.
+# get ADDRESS PATH [HOST]: an HTTP response, head and body, without curl.
 get() {
   local host=${1%:*}
   host=${host#[} host=${host%]}
@@ -55,7 +55,7 @@ get() {
 }
 listens() { (exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null; }
 
-# The control plane of an earlier `up`, if it still runs.
+# The daemon of an earlier `up`, if it still runs.
 running_daemon() {
   local pid
   pid=$(cat "$state/demo.pid" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "agentpod run .*--state-dir $state " && echo "$pid"
@@ -66,18 +66,18 @@ running_daemon() {
 check_ports() {
   local daemon
   if daemon=$(running_daemon); then
-    die "it runs already (process $daemon, its log is $log). make demo-down removes it"
+    die "the demo is already running (process $daemon, log: $log). To remove it: make demo-down"
   fi
-  if listens "$listen"; then die "something else listens on $listen; choose another: DEMO_LISTEN=127.0.0.1:7071 make demo"; fi
+  if listens "$listen"; then die "$listen is in use; choose another address: DEMO_LISTEN=127.0.0.1:7071 make demo"; fi
   if listens "127.0.0.1:$port" && [ -z "$(docker ps -q --filter "name=^$proxy\$" --filter "publish=$port")" ]; then
-    die "something else listens on port $port; choose another: DEMO_PORT=8081 make demo"
+    die "port $port is in use; choose another: DEMO_PORT=8081 make demo"
   fi
 }
 
 build() {
-  # Traefik's image is pulled, or else made from a Python package: only then are more tools needed.
+  # Traefik's image is pulled, or built from a Python package. Only the latter needs more tools.
   deploy/setup.sh images echo traefik || { deploy/setup.sh tools && deploy/setup.sh images echo traefik; }
-  # Unoptimised: it is compiled in about half the time of a release build, and with a handful of agents nobody notices.
+  # Unoptimized: compiles in about half the time of a release build, and nobody notices with a handful of agents.
   say "compiling AgentPod (about six minutes the first time, seconds after that)…"
   cargo build --bin agentpod
   find_program
@@ -86,7 +86,7 @@ build() {
 start_daemon() {
   if [ "$(id -u)" = 0 ]; then install -d -m 711 "$state"; else install -d -m 700 "$state"; fi
   : >"$log"
-  # In a session of its own: Ctrl-C comes to us, and we pass it on once.
+  # In a session of its own, so that Ctrl-C reaches only this script, which passes it on once.
   setsid env -u DATABASE_URL -u AGENTPOD_DOCKER_HOST -u AGENTPOD_CERT_RESOLVER -u AGENTPOD_PROXY_ADDRESS \
     "$program" run "${settings[@]}" --listen "$listen" >>"$log" 2>&1 </dev/null &
   daemon=$!
@@ -94,7 +94,7 @@ start_daemon() {
   trap stop INT TERM HUP
 }
 
-# On the first signal AgentPod is asked to stop, on the second it stops at once.
+# The first signal asks AgentPod to stop; the second makes it stop at once.
 stop() {
   clear_line
   kill -TERM "$daemon" 2>/dev/null || true
@@ -106,21 +106,21 @@ stop() {
 
 alive() { kill -0 "$daemon" 2>/dev/null; }
 
-# still_there: ends the demo when the control plane has ended.
+# still_there: ends the demo if AgentPod has ended.
 still_there() { alive || finish; }
 
 finish() {
-  # a signal interrupts `wait`
+  # `wait` returns early on a signal
   while alive; do wait "$daemon" || true; done
   rm -f "$state/demo.pid"
   [ -z "${shown:-}" ] || kill "$shown" 2>/dev/null || true
   clear_line
   if [ -z "${stopping:-}" ]; then
     tail -n 20 "$log" >&2
-    die "AgentPod ended by itself; its log is $log"
+    die "AgentPod exited unexpectedly; its log is $log"
   fi
-  say "AgentPod is stopped. The agents and the proxy go on running: $(docker ps -q --filter label=agentpod.instance=$instance | wc -l) agents"
-  say "make demo takes them over again; make demo-down removes them"
+  say "AgentPod is stopped. The proxy and the agents keep running: $(docker ps -q --filter label=agentpod.instance=$instance | wc -l) agents"
+  say "To take them over again: make demo. To remove them: make demo-down"
   exit 0
 }
 
@@ -131,27 +131,27 @@ start_proxy() {
     progress "waiting for the network"
     sleep 0.2
   done
-  [ -n "$address" ] || die "there is a network $network that AgentPod did not make; remove it: docker network rm $network"
+  [ -n "$address" ] || die "the network $network was not created by AgentPod; remove it: docker network rm $network"
   version=$(sed -n 's/^VERSION=//p' deploy/images/traefik/build.sh)
   image=agentpod/traefik:$version
   socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
   socket=${socket#unix://}
   config=$state/traefik.yaml
-  # The same as for a real AgentPod, but for the demo's own names.
+  # The shipped configuration, with the demo's names.
   sed -e "/^ *network:/s/agentpod-net/$network/" -e "/^ *constraints:/s/\`agentpod\`/\`$instance\`/" deploy/traefik.yaml >"$config"
   made=$(echo "$image $address $port $socket" | cat - "$config" | sha256sum | cut -c1-16)
   if [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "agentpod.demo-proxy"}}' $proxy 2>/dev/null)" = "true $made" ]; then
     return
   fi
   docker rm -f $proxy >/dev/null 2>&1 || true
-  # It may read Docker's events; that socket is as good as root, which is why nothing but the proxy gets it.
+  # The proxy reads Docker's events. The socket amounts to root, so only the proxy gets it.
   docker run -d --name $proxy --label "agentpod.demo-proxy=$made" --network $network --ip "$address" \
     --publish "127.0.0.1:$port:80" --restart unless-stopped --read-only --cap-drop ALL --cap-add NET_BIND_SERVICE \
     --security-opt no-new-privileges --memory 256m --volume "$socket:/var/run/docker.sock:ro" \
     --volume "$config:/etc/traefik/traefik.yaml:ro" "$image" >/dev/null || die "the proxy $proxy could not be started"
 }
 
-# phases: the pods' phases as of the last round, one `PHASE READY` a line
+# phases: the pods' phases as of the last round, one `PHASE READY` per line
 phases() { get "$listen" /api/v1/status | grep -o '"phase":"[A-Za-z]*","ready":[a-z]*' | sed 's/"phase":"\(.*\)","ready":/\1 /' || true; }
 
 wait_for_pods() {
@@ -162,7 +162,7 @@ wait_for_pods() {
     if [ -n "$pods" ] && ! grep -qv -e ' true$' -e '^Stopped ' -e '^Deleting ' <<<"$pods"; then break; fi
     if [ $waited = 240 ]; then
       clear_line
-      say "not everything is ready after two minutes; AgentPod goes on trying"
+      say "not all agents are ready after two minutes; AgentPod keeps trying"
       return
     fi
     [ -n "$pods" ] || pods=starting
@@ -173,7 +173,7 @@ wait_for_pods() {
   clear_line
 }
 
-# wait_for_routes: the proxy hears of containers by itself, a moment later.
+# wait_for_routes: the proxy notices new containers by itself, a moment later.
 wait_for_routes() {
   local url answer missing tries
   for tries in $(seq 40); do
@@ -188,11 +188,11 @@ wait_for_routes() {
     sleep 0.5
   done
   clear_line
-  [ ${#missing[@]} = 0 ] || say "the proxy does not reach ${missing[*]}; look with: docker logs $proxy"
+  [ ${#missing[@]} = 0 ] || say "the proxy does not reach ${missing[*]}; see: docker logs $proxy"
 }
 
 up() {
-  command -v cargo >/dev/null || die "Rust is missing: install it with rustup (https://rustup.rs), then come back"
+  command -v cargo >/dev/null || die "Rust is not installed; install it with rustup (https://rustup.rs) and try again"
   if [ "${1:-}" != --with-docker ]; then
     deploy/setup.sh rust-libs engine postgres
     exec deploy/with-docker.sh "$0" up --with-docker
@@ -208,14 +208,14 @@ up() {
   agentpod status || true
   cat <<TEXT
 
-  status    http://$listen/api/v1/status
-  change    a greeting in manifests/alice.yaml, save, and reload the page: no restart
-            its config to {greeting: Hi, mode: new}: its container is replaced; its data stays
+  dashboard http://$listen
+  change    the greeting in manifests/alice.yaml, save, and reload the page: no restart
+            the config to {greeting: Hi, mode: new}: the container is replaced, the data stays
   break     docker rm -f \$(docker ps -q --filter label=agentpod.pod-id=bob_assistant): it comes back
   ask       deploy/demo.sh agentpod status | plan | events | logs alice/assistant | open alice/assistant
-  Ctrl-C    stops AgentPod, the agents go on; make demo takes them over again; make demo-down removes everything
+  Ctrl-C    stops AgentPod; the agents keep running. make demo takes them over again, make demo-down removes everything
 
-What AgentPod does from now on ($log):
+AgentPod's log ($log):
 TEXT
   tail -n 0 -f "$log" &
   shown=$!
@@ -231,14 +231,14 @@ stop_daemon() {
   kill -TERM "$pid"
   for waited in $(seq 300); do
     [ -e "/proc/$pid" ] || return 0
-    # a second word makes it leave at once
+    # a second signal makes it stop at once
     [ "$waited" != 250 ] || kill -TERM "$pid" 2>/dev/null || true
     sleep 0.1
   done
-  die "process $pid does not end; end it and try again"
+  die "process $pid does not exit; kill it and try again"
 }
 
-# stop_postgres: it outlives an AgentPod that was killed.
+# stop_postgres: PostgreSQL keeps running if AgentPod was killed.
 stop_postgres() {
   local pid
   pid=$(head -n 1 "$state/postgres/data/postmaster.pid" 2>/dev/null) || return 0
@@ -249,10 +249,10 @@ stop_postgres() {
     [ -e "/proc/$pid" ] || return 0
     sleep 0.1
   done
-  die "PostgreSQL (process $pid) does not end; see $state/postgres/server.log"
+  die "PostgreSQL (process $pid) does not exit; see $state/postgres/server.log"
 }
 
-# remove WHAT COMMAND...: passes the ids on standard input to the command, and says how many there were.
+# remove WHAT COMMAND...: passes the ids from standard input to the command, and says how many there were.
 remove() {
   local what=$1 ids
   shift
@@ -270,7 +270,7 @@ down() {
   docker network ls -q "${mine[@]}" | remove "network" docker network rm
   stop_postgres
   if [ -e "$state" ]; then rm -rf "$state" && say "removed $state"; fi
-  say "the images stay: $(docker images --format '{{.Repository}}:{{.Tag}}' 'agentpod/*' | tr '\n' ' ')"
+  say "kept images: $(docker images --format '{{.Repository}}:{{.Tag}}' 'agentpod/*' | tr '\n' ' ')"
 }
 
 case ${1:-} in
@@ -278,7 +278,7 @@ case ${1:-} in
   agentpod)
     shift
     find_program
-    [ -x "$program" ] || die "AgentPod is not built yet: make demo"
+    [ -x "$program" ] || die "AgentPod is not built yet; run: make demo"
     agentpod "$@"
     ;;
   *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Fuzzes what strangers' bytes reach: manifests, and the webhook. A bounded time each, on stable Rust, with what
-# released crates and a C++ compiler give: the compiler's coverage marks and LLVM's libFuzzer, without a sanitizer, which
-# would need a nightly Rust and finds nothing in code without `unsafe`.
+# Fuzzes the parsers of untrusted input, manifests and the webhook, for a limited time each. It runs on stable Rust with
+# released crates and a C++ compiler: the compiler's coverage instrumentation and LLVM's libFuzzer. There is no sanitizer:
+# it would need a nightly Rust, and finds nothing in code without `unsafe`.
 #
 #   deploy/fuzz.sh [TARGET...]          default: all
-#   FUZZ_SECONDS=600 deploy/fuzz.sh     how long each, default 60
+#   FUZZ_SECONDS=600 deploy/fuzz.sh     seconds per target, default 60
 #
-# What it finds to be new stays in fuzz/found; a crash stops it and stands in fuzz/crashes. To keep something: put it
-# into fuzz/corpus, which `make test` goes through.
+# New inputs are kept in fuzz/found. A crash ends the run and is kept in fuzz/crashes. To keep an input, move it to
+# fuzz/corpus, which `make test` runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${FUZZ_SECONDS:-60}
 [ $# != 0 ] || set -- manifest webhook
-command -v cargo >/dev/null || { echo "Rust is missing: install it with rustup (https://rustup.rs), then come back" >&2; exit 1; }
+command -v cargo >/dev/null || { echo "Rust is not installed; install it with rustup (https://rustup.rs) and try again" >&2; exit 1; }
 deploy/setup.sh fuzz
 
-# As for every target of libFuzzer: count edges, and tell what is compared with what. Naming the machine's own target
-# keeps these flags away from build scripts.
+# What every libFuzzer target needs: edge counters and traced comparisons. Naming the target explicitly keeps these flags
+# away from build scripts.
 host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \

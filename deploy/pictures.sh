@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes the pictures of every page, in light and dark, from its sample: docs/pictures/PAGE-light.png and PAGE-dark.png.
+# Takes pictures of every page with its sample, light and dark: docs/pictures/PAGE-light.png and PAGE-dark.png.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 pages=${*:-overview pods pod logs new-pod tenants tenant adapters source settings sign-in}
-command -v chromium >/dev/null || { echo "chromium is not installed: apt-get install chromium" >&2; exit 1; }
-command -v pngquant >/dev/null || { echo "pngquant is not installed: apt-get install pngquant" >&2; exit 1; }
+command -v chromium >/dev/null || { echo "chromium is not installed; run: apt-get install chromium" >&2; exit 1; }
+command -v pngquant >/dev/null || { echo "pngquant is not installed; run: apt-get install pngquant" >&2; exit 1; }
 
 cargo build --quiet --example samples
 work=$(mktemp -d)
@@ -14,7 +14,7 @@ coproc SAMPLES { exec "${CARGO_TARGET_DIR:-target}/debug/examples/samples"; }
 trap 'exec {SAMPLES[1]}>&- 2>/dev/null || true; rm -rf "$work"' EXIT
 read -r address <&"${SAMPLES[0]}"
 
-# The same typeface on every machine that has it, whatever the desktop's own is.
+# The same font on every machine that has it, whatever the desktop uses.
 cat >"$work/fonts.conf" <<XML
 <?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>/usr/share/fonts</dir><cachedir>$work/fonts</cachedir>

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Makes a Debian machine ready for AgentPod. What is there already is left as it is.
+# Prepares a Debian machine for AgentPod. What is already installed is left as it is.
 #
 #   deploy/setup.sh engine              Docker, installed and running
-#   deploy/setup.sh postgres            the PostgreSQL server's programs; no cluster is made or started
-#   deploy/setup.sh tools               what images and tests take: debootstrap, Python with pip, npm, git, servers
-#   deploy/setup.sh browser             what the dashboard's tests take: Chromium with its driver, and axe-core
-#   deploy/setup.sh rust-libs           what compiling AgentPod takes besides Rust: a C compiler, OpenSSL's headers
-#   deploy/setup.sh fuzz                what `make fuzz` takes besides: a C++ compiler
-#   deploy/setup.sh images [NAME...]    the images named: echo traefik openclaw open-webui (default: all)
-#   deploy/setup.sh all                 everything above
+#   deploy/setup.sh postgres            PostgreSQL's server programs; no cluster is created or started
+#   deploy/setup.sh tools               what images and tests need: debootstrap, Python with pip, npm, git, servers
+#   deploy/setup.sh browser             what the dashboard's tests need: Chromium with its driver, and axe-core
+#   deploy/setup.sh rust-libs           what compiling AgentPod needs besides Rust: a C compiler, OpenSSL's headers
+#   deploy/setup.sh fuzz                what `make fuzz` needs in addition: a C++ compiler
+#   deploy/setup.sh images [NAME...]    the named images: echo traefik openclaw open-webui (default: all)
+#   deploy/setup.sh all                 everything above, except fuzz
 #
-# Several steps may be named at once; `images` takes the rest of the line. Stops at the first step that fails.
+# Several steps may be named at once; everything after `images` is a name. Stops at the first step that fails.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dockerd_log=/var/log/agentpod-dockerd.log
@@ -20,7 +20,7 @@ say() { echo "$step: $*"; }
 die() { echo "$step: $*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null; }
 
-# Root's words go through as_root: nothing for root itself, sudo for whoever may use it.
+# Commands that need root are run through as_root: empty for root itself, sudo for those who may use it.
 as_root=()
 may_be_root() {
   [ "$(id -u)" = 0 ] && return
@@ -33,11 +33,11 @@ may_be_root() {
 # install PACKAGE...: quiet unless it fails.
 updated=no
 install() {
-  have apt-get || die "needs the Debian packages $*, and there is no apt-get here: install their like by hand"
-  may_be_root || die "needs root to install: apt-get install $*"
+  have apt-get || die "the Debian packages $* are needed, and there is no apt-get here; install their equivalents by hand"
+  may_be_root || die "installing packages needs root; run: apt-get install $*"
   say "installing $*…"
   if [ $updated = no ]; then
-    apt_get update || say "apt-get update failed; trying with the package lists that are there"
+    apt_get update || say "apt-get update failed; continuing with the existing package lists"
     updated=yes
   fi
   apt_get install --yes --no-install-recommends "$@" || die "apt-get could not install $*"
@@ -51,7 +51,7 @@ apt_get() {
   return $code
 }
 
-# install_missing COMMAND:PACKAGE...: installs the packages whose command is not there.
+# install_missing COMMAND:PACKAGE...: installs each package whose command is missing.
 install_missing() {
   local pair missing=()
   for pair; do have "${pair%%:*}" || missing+=("${pair##*:}"); done
@@ -66,15 +66,15 @@ engine() {
     return
   fi
   [ -z "${DOCKER_HOST:-}" ] || die "the Docker at DOCKER_HOST=$DOCKER_HOST does not answer"
-  may_be_root || die "Docker does not answer; starting or installing it needs root (or, if it runs: membership of the group docker)"
+  may_be_root || die "Docker does not answer; installing or starting it needs root. If it runs, you need to be in the group docker"
   have dockerd || install docker.io
   have docker || install docker-cli
-  # some installs start it by themselves
+  # some packages start it on install
   if ! engine_answers; then
     if [ -d /run/systemd/system ]; then
       "${as_root[@]}" systemctl enable --now docker >/dev/null 2>&1 || die "systemctl could not start docker; see: journalctl -u docker"
     else
-      # without systemd perhaps nobody has mounted the control groups
+      # without systemd the control groups may not be mounted
       if [ ! -e /sys/fs/cgroup/cgroup.controllers ] && [ ! -d /sys/fs/cgroup/memory ]; then
         have cgroupfs-mount || install cgroupfs-mount
         "${as_root[@]}" cgroupfs-mount 2>/dev/null || true
@@ -87,11 +87,11 @@ engine() {
     done
     if ! engine_answers; then
       "${as_root[@]}" tail -n 5 $dockerd_log 2>/dev/null >&2 || true
-      die "Docker was started but does not answer after 30 s; see $dockerd_log or journalctl -u docker"
+      die "Docker was started but does not answer after 30 s; see $dockerd_log or: journalctl -u docker"
     fi
   fi
-  docker version >/dev/null 2>&1 || say "it runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again"
-  say "Docker is installed and runs"
+  docker version >/dev/null 2>&1 || say "Docker runs, but $(id -un) may not use it; run: sudo usermod -aG docker $(id -un), then log in again"
+  say "Docker is installed and running"
 }
 
 postgres_programs() {
@@ -104,27 +104,27 @@ postgres_programs() {
 
 postgres() {
   if ! postgres_programs >/dev/null; then
-    # Debian makes and starts a cluster on install unless this file says no; it comes with postgresql-common
+    # Debian creates and starts a cluster on install unless this file, from postgresql-common, says no
     install postgresql-common
     "${as_root[@]}" sed -i 's/^#\? *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
     install postgresql
   fi
   local folder
-  folder=$(postgres_programs) || die "installed, yet no initdb in PATH or /usr/lib/postgresql/*/bin"
+  folder=$(postgres_programs) || die "PostgreSQL is installed, but there is no initdb in PATH or /usr/lib/postgresql/*/bin"
   say "$("$folder/postgres" --version), in $folder"
 }
 
 tools() {
   install_missing debootstrap:debootstrap python3:python3 npm:npm curl:curl git:git ssh-keygen:openssh-client openssl:openssl
-  # only the program: Debian starts the server by itself where systemd runs, unless it is told not to
+  # only the program: with systemd, Debian starts the server on install unless this file exists
   if ! have sshd && ! [ -x /usr/sbin/sshd ]; then
     may_be_root && "${as_root[@]}" mkdir -p /etc/ssh && "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
     install openssh-server
   fi
-  # the programs may be there without these two parts, which are packages of their own
+  # Python may be installed without these two parts, which are separate packages
   python3 -m pip --version >/dev/null 2>&1 || install python3-pip
   python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
-  have debootstrap || [ -x /usr/sbin/debootstrap ] || die "debootstrap is not where it should be"
+  have debootstrap || [ -x /usr/sbin/debootstrap ] || die "debootstrap was installed but cannot be found"
   say "debootstrap, $(python3 --version), npm $(npm --version)"
 }
 
@@ -135,7 +135,7 @@ browser() {
   if [ "$(cat "$folder/version" 2>/dev/null)" != $axe_version ]; then
     mkdir -p "$folder"
     (cd "$folder" && npm pack --silent "axe-core@$axe_version" >/dev/null && tar -xzf "axe-core-$axe_version.tgz" --strip-components=1 package/axe.min.js) ||
-      die "axe-core $axe_version could not be fetched with npm"
+      die "axe-core $axe_version could not be downloaded with npm"
     echo $axe_version >"$folder/version"
   fi
   say "$(chromium --version 2>/dev/null | head -n 1), axe-core $axe_version"
@@ -146,7 +146,7 @@ rust-libs() {
   [ -e /usr/include/stdlib.h ] || install libc6-dev
   pkg-config --exists openssl || install libssl-dev
   say "$(cc --version | head -n 1), OpenSSL $(pkg-config --modversion openssl)"
-  if have cargo; then say "$(cargo --version)"; else say "Rust itself is missing: install it with rustup, then come back"; fi
+  if have cargo; then say "$(cargo --version)"; else say "Rust is not installed; install it with rustup (https://rustup.rs) and try again"; fi
 }
 
 fuzz() {
@@ -157,11 +157,11 @@ fuzz() {
 images() {
   local name failed=()
   for name; do
-    [ -x "$here/images/$name/build.sh" ] || die "no image is called $name; there are: echo traefik openclaw open-webui"
+    [ -x "$here/images/$name/build.sh" ] || die "there is no image $name; there are: echo traefik openclaw open-webui"
   done
-  # one after the other: each keeps disk and both cores busy
+  # one after the other, since each keeps the disk and both cores busy
   for name; do "$here/images/$name/build.sh" || failed+=("$name"); done
-  [ ${#failed[@]} = 0 ] || die "not built: ${failed[*]}"
+  [ ${#failed[@]} = 0 ] || die "these images could not be built: ${failed[*]}"
 }
 
 usage() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
