@@ -154,6 +154,31 @@ fn every_file_that_a_document_names_exists() {
 }
 
 #[test]
+fn every_module_that_a_document_names_exists() {
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for (document, text) in documents() {
+        for (number, code) in split(&text).1 {
+            let Some((top, _)) = code.split_once("::").filter(|_| !code.contains(|c: char| c.is_whitespace())) else {
+                continue;
+            };
+            if !root().join("src").join(top).is_dir() {
+                continue;
+            }
+            count += 1;
+            // What begins with a capital, like `source::Watch`, is a type within the module before it.
+            let modules = code.split("::").take_while(|part| part.starts_with(|c: char| c.is_ascii_lowercase()));
+            let path = modules.fold(root().join("src"), |path, part| path.join(part));
+            if !path.is_dir() && !path.with_extension("rs").is_file() {
+                missing.push(format!("{document}:{number}: {code}"));
+            }
+        }
+    }
+    assert!(count > 5, "only {count} modules were found");
+    assert!(missing.is_empty(), "these modules do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
 fn every_make_target_that_a_document_names_exists() {
     let makefile = read("Makefile");
     let is_target = |name: &str| makefile.lines().any(|line| line.starts_with(&format!("{name}:")));

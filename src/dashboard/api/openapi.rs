@@ -46,9 +46,9 @@ fn describe() -> Value {
         "info": {
             "title": "AgentPod",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Everything the dashboard shows. Sign in with Authorization: Bearer and an API token. Lists come in pages: \
-                            ask again with after= the next of the page before. Every answer has an ETag. Changes as they come: the \
-                            WebSocket /api/v1/watch, described in docs/api.md.",
+            "description": "Everything the dashboard shows. Authenticate with an API token: Authorization: Bearer. Lists are paged: for the \
+                            next page pass after= the next of this one. Answers have an ETag. For changes as they happen there is \
+                            the WebSocket /api/v1/watch, described in docs/api.md.",
         },
         "paths": paths,
         "components": {
