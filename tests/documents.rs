@@ -43,8 +43,11 @@ fn documents() -> BTreeMap<String, String> {
     all
 }
 
-/// A document's prose and its code, as lines with their numbers. Code is what stands in a fenced block or in backticks.
-fn split(text: &str) -> (Vec<(usize, String)>, Vec<(usize, String)>) {
+/// Lines with their numbers.
+type Lines = Vec<(usize, String)>;
+
+/// A document's prose and its code. Code is what is in a fenced block or in backticks.
+fn split(text: &str) -> (Lines, Lines) {
     let (mut prose, mut code) = (Vec::new(), Vec::new());
     let mut fenced = false;
     for (number, line) in (1..).zip(text.lines()) {
