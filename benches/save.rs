@@ -1,9 +1,6 @@
 //! How long it takes from a saved manifest until the new container runs, with its image present, and how much of that is
 //! the engine's: the same calls (create, upload, stop, start) made bare, in turns with the saves. Needs the engine.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -23,7 +20,7 @@ use agentpod::{
     },
     engine::{Engine, NetworkSpec, docker::Docker},
 };
-use support::{Cleanup, eventually, unique_instance};
+use testkit::engine::{Cleanup, eventually, unique_instance};
 
 /// How often each of the two is measured.
 const TIMES: u64 = 15;

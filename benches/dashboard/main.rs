@@ -2,9 +2,6 @@
 //! fleet at rest costs, and what two hundred viewers cost while pods change. The server is a process of its own (this
 //! program again, see `server`), with the real reconciler, read model and PostgreSQL; only the engine is in memory.
 
-#[allow(dead_code)] // tests use its other part
-#[path = "../../tests/support/postgres.rs"]
-mod postgres;
 mod process;
 mod server;
 mod viewers;
@@ -24,6 +21,7 @@ use hyper_util::{
 };
 use process::{Measured, Process, quantile};
 use sqlx::{Connection, PgConnection};
+use testkit::postgres;
 
 /// How many pods there are: a tenth of that many tenants with ten each.
 pub const PODS: usize = 1000;

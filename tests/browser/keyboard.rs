@@ -1,14 +1,12 @@
 //! The dashboard without a mouse.
 
 use fantoccini::key::Key;
-
-use crate::{
-    echo, follow,
-    support::{
-        browser::{Browser, DESK},
-        stand::{PATIENCE, Stand},
-    },
+use testkit::{
+    browser::{Browser, DESK},
+    stand::{PATIENCE, Stand},
 };
+
+use crate::{echo, follow};
 
 /// Presses a key where the focus is.
 async fn press(browser: &Browser, key: Key) {

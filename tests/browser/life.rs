@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use crate::{
-    echo, follow,
-    support::{
-        browser::{Browser, DESK},
-        stand::{PATIENCE, Stand, docker},
-    },
+use testkit::{
+    browser::{Browser, DESK},
+    stand::{PATIENCE, Stand, docker},
 };
+
+use crate::{echo, follow};
 
 const ALICE: &str = "alice/assistant";
 const PAGE: &str = "/dashboard/pods/alice/assistant";

@@ -1,12 +1,11 @@
 //! Getting in, and what a viewer finds there.
 
-use crate::{
-    at, echo,
-    support::{
-        browser::{Browser, DESK},
-        stand::{PATIENCE, Stand},
-    },
+use testkit::{
+    browser::{Browser, DESK},
+    stand::{PATIENCE, Stand},
 };
+
+use crate::{at, echo};
 
 #[tokio::test]
 async fn a_person_signs_in_where_they_wanted_to_go_and_a_viewer_finds_nothing_to_press() {

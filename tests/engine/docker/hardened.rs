@@ -1,0 +1,112 @@
+//! What bounds a container, as the engine really shows it: of one we made, and after somebody changed it by hand.
+
+use std::time::Duration;
+
+use agentpod::{
+    core::{
+        declare::desired::{Blueprint, ContainerSpec},
+        labels,
+        observe::{actual::ObservedContainer, condition::Condition, hardening::hardened, routing::routed},
+    },
+    engine::Engine,
+};
+use futures_util::StreamExt;
+use testkit::engine::by_hand;
+
+use super::stage::Stage;
+
+async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
+    hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
+}
+
+fn with_route(blueprint: &mut Blueprint) {
+    blueprint.labels.insert("traefik.enable".into(), "true".into());
+}
+
+#[tokio::test]
+async fn a_container_we_make_is_hardened_before_and_while_it_runs() {
+    let stage = Stage::new();
+    let spec = stage.made(with_route).await;
+    let seen: ObservedContainer = stage.seen(&spec.name).await.unwrap();
+    assert_eq!(hardened(Some(&spec), Some(&seen)).reason, "AsDeclared", "{:?}", hardened(Some(&spec), Some(&seen)));
+    assert_eq!(routed(Some(&spec), Some(&seen)).message, "its container is stopped");
+    let (spec, _) = stage.running(with_route).await;
+    assert_eq!(judged(&stage, &spec).await.reason, "AsDeclared");
+    let seen = stage.seen(&spec.name).await;
+    assert_eq!(routed(Some(&spec), seen.as_ref()).reason, "Routed");
+}
+
+#[tokio::test]
+async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
+    let stage = Stage::new();
+    let (spec, _) = stage.running(|_| {}).await;
+    let mut events = stage.docker.watch().await.unwrap();
+    by_hand(&["update", "--memory", "128m", "--memory-swap", "256m", &spec.name]);
+    let told = async {
+        while let Some(event) = events.next().await {
+            if event.unwrap().action == "update" {
+                return;
+            }
+        }
+        panic!("the events ended");
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("an event within 20 s");
+    let condition = judged(&stage, &spec).await;
+    assert_eq!((condition.is_true, condition.reason.as_str()), (Some(false), "Deviates"));
+    assert_eq!(condition.message, "it may swap; its memory limit is 128Mi, not 64Mi");
+    by_hand(&[
+        "update",
+        "--memory",
+        "64m",
+        "--memory-swap",
+        "64m",
+        "--cpus",
+        "0.25",
+        "--pids-limit",
+        "100",
+        &spec.name,
+    ]);
+    let expected = "its processor limit is 0.25, not 0.5; its limit on processes is 100, not 64";
+    assert_eq!(judged(&stage, &spec).await.message, expected);
+    by_hand(&["update", "--cpus", "0.5", "--pids-limit", "64", &spec.name]);
+    assert_eq!(judged(&stage, &spec).await.reason, "AsDeclared", "put right again by hand");
+}
+
+#[tokio::test]
+async fn a_container_somebody_opened_wide_in_our_name_is_seen_through() {
+    let stage = Stage::new();
+    let spec = stage.spec(|_| {});
+    let labels: Vec<String> =
+        spec.blueprint.labels.iter().map(|(key, value)| format!("--label={key}={value}")).collect();
+    let digest = format!("--label={}={}", labels::DIGEST, spec.digest.as_str());
+    let mut command = vec!["create", "--name", &spec.name, &digest];
+    command.extend(labels.iter().map(String::as_str));
+    command.extend([
+        "--privileged",
+        "--user=0",
+        "--cap-add=SYS_ADMIN",
+        "--pid=host",
+        "--volume=/var/run/docker.sock:/s",
+    ]);
+    command.extend(["--publish=127.0.0.1::8080", "--log-driver=json-file", &spec.blueprint.image]);
+    by_hand(&command);
+    let condition = judged(&stage, &spec).await;
+    for sentence in [
+        "it runs as root",
+        "not all capabilities are dropped",
+        "it has the capabilities SYS_ADMIN",
+        "it may gain new privileges",
+        "it is privileged",
+        "it has no init process",
+        "it has no memory limit",
+        "it has no processor limit",
+        "it has no limit on processes",
+        "it shares namespaces: pid (host)",
+        "it has ports on the host: 8080/tcp",
+        "it has paths of the host: /var/run/docker.sock",
+        "its log, kept by json-file, has no end",
+        "its root can be written to",
+    ] {
+        assert!(condition.message.split("; ").any(|one| one == sentence), "{sentence:?} in {:?}", condition.message);
+    }
+}

@@ -1,0 +1,87 @@
+//! Networks on the real engine.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use agentpod::{
+    core::{labels, observe::actual::ContainerState},
+    engine::{Engine, EngineError, NetworkSpec},
+};
+use testkit::engine::by_hand;
+
+use super::stage::{Stage, config};
+
+fn network(stage: &Stage, third: u8) -> NetworkSpec {
+    NetworkSpec {
+        name: format!("{}-net", stage.instance),
+        subnet: format!("10.217.{third}.0/24"),
+        pool: format!("10.217.{third}.128/25"),
+        labels: labels::owned(&stage.instance),
+    }
+}
+
+#[tokio::test]
+async fn a_network_is_made_once_and_hands_out_only_its_pool() {
+    let stage = Stage::new();
+    let spec = network(&stage, 1);
+    let (one, two) = tokio::join!(stage.docker.ensure_network(&spec), stage.docker.ensure_network(&spec));
+    assert_eq!((one.unwrap(), two.unwrap()), (spec.labels.clone(), spec.labels.clone()));
+    assert_eq!(by_hand(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
+
+    let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
+    stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    stage.docker.start(&pod.name).await.unwrap();
+    let seen = stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
+    let IpAddr::V4(address) = seen.addresses[&spec.name] else { panic!("{seen:?}") };
+    assert!((Ipv4Addr::new(10, 217, 1, 128)..=Ipv4Addr::new(10, 217, 1, 255)).contains(&address), "{address}");
+}
+
+#[tokio::test]
+async fn a_network_somebody_else_made_is_used_as_it_is() {
+    let stage = Stage::new();
+    let spec = network(&stage, 2);
+    by_hand(&[
+        "network",
+        "create",
+        "--label",
+        &format!("agentpod.instance={}", stage.instance),
+        "--subnet",
+        "10.217.3.0/24",
+        &spec.name,
+    ]);
+    let found = stage.docker.ensure_network(&spec).await.unwrap();
+    assert_eq!(found.get(labels::MANAGED), None);
+}
+
+#[tokio::test]
+async fn addresses_that_are_taken_are_refused_with_the_setting_to_change() {
+    let stage = Stage::new();
+    stage.docker.ensure_network(&network(&stage, 4)).await.unwrap();
+    let other = Stage::new();
+    let error = other.docker.ensure_network(&network(&other, 4)).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Refused(why) if why.contains("--network-subnet")), "{error}");
+}
+
+#[tokio::test]
+async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running_or_stopped() {
+    let stage = Stage::new();
+    let spec = network(&stage, 6);
+    stage.docker.ensure_network(&spec).await.unwrap();
+    let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
+    stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod), "made, and never started");
+    stage.docker.start(&pod.name).await.unwrap();
+    for running in [true, false] {
+        if !running {
+            stage.docker.stop(&pod.name).await.unwrap();
+        }
+        assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod));
+        by_hand(&["network", "disconnect", &spec.name, &pod.name]);
+        let seen = stage.seen(&pod.name).await.unwrap();
+        assert!(seen.is_cut_off(&pod) && seen.has_run, "{seen:?}");
+        stage.docker.attach(&pod.name, &spec.name).await.unwrap();
+        stage.docker.attach(&pod.name, &spec.name).await.unwrap();
+        let seen = stage.seen(&pod.name).await.unwrap();
+        assert!(!seen.is_cut_off(&pod), "{seen:?}");
+        assert_eq!(seen.addresses.contains_key(&spec.name), running);
+    }
+}

@@ -1,0 +1,172 @@
+//! The webhook of the real daemon: a forge's delivery leads to a look at the source, anything else to none.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use ring::hmac;
+use testkit::engine::{Cleanup, eventually, http, unique_instance};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+const SECRET: &str = "3f6ae0c5d1b94a7e8b2c";
+const PUSH: &[u8] = include_bytes!("../hooks/gitea-push.json");
+
+/// A daemon on a folder with a tenant and no pod: a round costs nothing, and the next one comes after half a minute.
+struct Stage {
+    daemon: Child,
+    listen: u16,
+    folder: tempfile::TempDir,
+    _cleanup: Cleanup,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let instance = unique_instance();
+        let folder = tempfile::Builder::new().prefix("agentpod-webhook-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("manifests")).unwrap();
+        let tenant = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}";
+        fs::write(path("manifests/alice.yaml"), tenant).unwrap();
+        fs::write(path("secrets"), format!("the-secret-that-goes-soon\n{SECRET}\n")).unwrap();
+        let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let log = fs::File::create(path("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1");
+        command.args(["run", "--instance", instance.as_str(), "--listen", &format!("127.0.0.1:{listen}")]);
+        command.args(["--network", &format!("{instance}-net"), "--network-subnet", "10.217.61.0/24"]);
+        for (flag, name) in [("--state-dir", "state"), ("--source", "manifests"), ("--hook-secret-file", "secrets")] {
+            command.arg(flag).arg(path(name));
+        }
+        let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let stage = Self { daemon, listen, folder, _cleanup: Cleanup(instance) };
+        eventually("the first revision is applied", async || {
+            stage.status().await.filter(|status| status["source"]["applied"] == true)
+        })
+        .await;
+        stage
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    async fn status(&self) -> Option<serde_json::Value> {
+        let (_, body) = http("GET", "127.0.0.1".parse().unwrap(), self.listen, "/api/v1/status", b"").await?;
+        serde_json::from_str(&body).ok()
+    }
+
+    async fn rounds(&self) -> u64 {
+        eventually("the daemon answers", async || self.status().await).await["rounds"].as_u64().unwrap()
+    }
+
+    /// Waits until no round was made for a while, and answers how many were made.
+    async fn at_rest(&self) -> u64 {
+        let (mut rounds, mut since) = (self.rounds().await, Instant::now());
+        eventually("the daemon comes to rest", async || {
+            let now = self.rounds().await;
+            if now != rounds {
+                (rounds, since) = (now, Instant::now());
+            }
+            (since.elapsed() > Duration::from_secs(3)).then_some(rounds)
+        })
+        .await
+    }
+
+    async fn deliver(&self, delivery: &str, signature: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.listen)).await.unwrap();
+        let head = format!(
+            "POST /hooks/git HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             X-Gitea-Event: push\r\nX-Gitea-Delivery: {delivery}\r\nX-Gitea-Signature: {signature}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.daemon);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+fn signature(body: &[u8]) -> String {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
+    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn a_signed_push_is_a_look_at_the_source_a_flood_of_them_few_and_a_forged_one_none() {
+    let stage = Stage::start().await;
+
+    let before = stage.at_rest().await;
+    for (delivery, signature) in [("1", signature(b"another body")), ("2", String::new())] {
+        assert_eq!(stage.deliver(delivery, &signature, PUSH).await, (401, String::new()));
+    }
+    assert_eq!(stage.rounds().await, before);
+
+    let begun = Instant::now();
+    let (status, body) = stage.deliver("3", &signature(PUSH), PUSH).await;
+    assert_eq!((status, body.as_str()), (202, r#"{"accepted":true,"ref":"refs/heads/main"}"#));
+    eventually("the delivery leads to a round", async || Some(stage.rounds().await).filter(|now| *now > before)).await;
+    // The clock alone would have made one half a minute after the last.
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+
+    let before = stage.at_rest().await;
+    for number in 0..100 {
+        let body = format!(r#"{{"ref":"refs/heads/main","after":"{number}"}}"#);
+        let (status, _) = stage.deliver(&format!("flood-{number}"), &signature(body.as_bytes()), body.as_bytes()).await;
+        assert_eq!(status, 202);
+    }
+    let made = stage.at_rest().await - before;
+    assert!((1..=5).contains(&made), "100 deliveries made {made} rounds");
+    assert!(!stage.log().contains(SECRET), "a secret stands in the log");
+}
+
+#[test]
+fn a_webhook_without_a_usable_secret_keeps_the_daemon_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secrets");
+    fs::write(&file, "hunter2\n").unwrap();
+    let start = |file: &Path, variable: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+        command.env("AGENTPOD_HOOK_SECRET", variable).arg("run").arg("--hook-secret-file").arg(file);
+        let output = command.arg("--state-dir").arg(folder.path().join("state")).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (file, variable, part) in [
+        (file.as_path(), "", "line 1 has fewer than 16 characters"),
+        (Path::new("/nowhere/at/all"), "", "there is no such file"),
+        (file.as_path(), SECRET, "give one"),
+    ] {
+        let (code, err) = start(file, variable);
+        assert!(code == Some(1) && err.contains(part), "{code:?} {err}");
+        assert!(!err.contains("hunter2") && !err.contains(SECRET), "{err}");
+    }
+    assert!(!folder.path().join("state").exists(), "nothing was begun");
+}

@@ -1,0 +1,309 @@
+//! Rounds against the memory engine: look, plan, carry out, remember, with crashes wherever a test wants them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agentpod::{
+    core::{
+        decide::{
+            plan::{Decision, FleetState, Plan, PodState, RemovalLimit, plan},
+            request::{EndedRequest, OpenRequest, Request, RequestSpec, pause_of},
+            retry::ActionFailure,
+        },
+        declare::desired::{Desired, Rendered, SecretTexts},
+        digest::Digest,
+        names::PodId,
+        observe::{
+            actual::{Actual, ContainerState, ObservedContainer},
+            health::Health,
+        },
+    },
+    engine::{
+        Engine, Materials, NetworkSpec,
+        memory::{MemoryContainer, MemoryEngine, NETWORK},
+    },
+    reconcile::act::execute::{Job, NoProgress, execute},
+};
+use time::{Duration, OffsetDateTime};
+
+use super::fleet::site;
+
+/// Holds no removal, for the laws that are not about that.
+pub const NO_LIMIT: RemovalLimit = RemovalLimit { count: usize::MAX, percent: 100 };
+
+pub struct Harness {
+    pub engine: MemoryEngine,
+    pub desired: Desired,
+    pub remembered: BTreeMap<PodId, PodState>,
+    pub now: OffsetDateTime,
+    /// The revision that `desired` stands for.
+    pub revision: String,
+    pub limit: RemovalLimit,
+    /// What people asked for, and nobody is done with yet.
+    pub requests: Vec<OpenRequest>,
+    /// What came of it.
+    pub ended: Vec<EndedRequest>,
+    /// Digests whose containers never become ready.
+    pub never_ready: BTreeSet<Digest>,
+    /// Plans made, newest last.
+    pub plans: Vec<Plan>,
+}
+
+impl Harness {
+    pub fn new(desired: Desired) -> Self {
+        Self {
+            engine: MemoryEngine::default(),
+            desired,
+            remembered: BTreeMap::new(),
+            now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
+            revision: "r1".into(),
+            limit: NO_LIMIT,
+            requests: Vec::new(),
+            ended: Vec::new(),
+            never_ready: BTreeSet::new(),
+            plans: Vec::new(),
+        }
+    }
+
+    pub fn pod(&mut self, id: &PodId) -> &mut PodState {
+        self.remembered.entry(id.clone()).or_default()
+    }
+
+    /// One round; gives the number of steps that were planned. At most `steps` of them are tried, then "we" die.
+    pub fn round(&mut self, steps: usize) -> usize {
+        self.engine.world().now = Some(self.now);
+        let seen = match block_on(self.engine.observe()) {
+            Ok(seen) => by_pod(seen),
+            Err(error) => return self.blind_round(error.to_string()),
+        };
+        self.probe(&seen);
+        let ids: BTreeSet<PodId> = self.desired.pods.keys().chain(seen.keys()).cloned().collect();
+        for id in &ids {
+            let wish = self.desired.pods.get(id).cloned();
+            let now = self.now;
+            let identities = self.pod(id);
+            identities.tidy(wish.as_ref(), now);
+            if let Some(wish) = wish {
+                identities.undeclared_since = None;
+                identities.subdomain = Some(wish.declared.subdomain.clone());
+            } else {
+                identities.undeclared_since.get_or_insert(now);
+            }
+        }
+        for (id, identities) in &mut self.remembered {
+            identities.keep_allowance(self.desired.pods.contains_key(id), &self.revision);
+            identities.pause = pause_of(&self.requests, id, self.now);
+        }
+        let made = plan(&self.desired, &Actual::Observed(seen), &self.pod_states());
+        self.plans.push(made.clone());
+        // One transaction, before the first step.
+        for (id, allowance) in &made.allowed {
+            self.pod(id).removal_allowed = Some(allowance.clone());
+        }
+        self.requests.retain(|open| !made.ended.iter().any(|ended| ended.id == open.id));
+        self.ended.extend(made.ended.clone());
+        let mut left = steps;
+        let mut planned = 0;
+        for (id, decision) in &made.pods {
+            let Decision::Act(action) = decision else { continue };
+            planned += action.steps.len();
+            if left == 0 {
+                continue;
+            }
+            let wish = self.desired.pods.get(id).cloned();
+            let now = self.now;
+            self.pod(id).begin(action, wish.as_ref(), now, 0.5);
+            let mut tried = action.clone();
+            tried.steps.truncate(left);
+            let died = tried.steps.len() < action.steps.len();
+            left -= tried.steps.len();
+            let order = Job {
+                pod: id.clone(),
+                action: tried.clone(),
+                container: wish.as_ref().map(|wish| wish.container.clone()),
+                materials: self.materials(id),
+                network: NetworkSpec {
+                    name: "agentpod-net".into(),
+                    subnet: String::new(),
+                    pool: String::new(),
+                    labels: BTreeMap::new(),
+                },
+                volume_labels: BTreeMap::new(),
+            };
+            let outcome = block_on(execute(&self.engine, &order, &NoProgress)).map_err(ActionFailure::from);
+            if died {
+                // Killed in mid-action: what was begun is remembered, how it went is not.
+                self.pod(id).busy = false;
+            } else {
+                self.pod(id).finish(&tried, wish.as_ref(), outcome, now, 0.5);
+            }
+        }
+        planned
+    }
+
+    fn blind_round(&mut self, why: String) -> usize {
+        let made = plan(&self.desired, &Actual::Unknown(why), &self.pod_states());
+        assert!(made.is_quiet(), "a blind round acts:\n{made}");
+        self.plans.push(made);
+        0
+    }
+
+    fn pod_states(&self) -> FleetState {
+        FleetState {
+            now: self.now,
+            removal_grace: Duration::minutes(10),
+            removals: self.limit,
+            revision: self.revision.clone(),
+            requests: self.requests.clone(),
+            pods: self.remembered.clone(),
+        }
+    }
+
+    /// Somebody asks for something, now.
+    pub fn ask(&mut self, what: RequestSpec) -> i64 {
+        let id = i64::try_from(self.requests.len() + self.ended.len()).unwrap() + 1;
+        let request = Request { actor: "alice@host".into(), what };
+        let expires_at = request.what.expires(self.now);
+        self.requests.push(OpenRequest { id, request, asked_at: self.now, expires_at });
+        id
+    }
+
+    /// What a fresh AgentPod would not know: everything that is only in memory.
+    pub fn restart(&mut self) {
+        for identities in self.remembered.values_mut() {
+            (identities.busy, identities.health, identities.looping, identities.going_back) = (false, None, None, None);
+            identities.restart = None;
+        }
+    }
+
+    /// Rounds a minute apart until nothing is planned and nothing is awaited; fails when that never happens.
+    pub fn settle(&mut self) {
+        for _ in 0..60 {
+            self.now += Duration::minutes(1);
+            self.engine_restarts();
+            if self.round(usize::MAX) == 0 && !self.waits() {
+                return;
+            }
+        }
+        panic!("it never settles:\n{}\nwrites: {:#?}", self.plans.last().unwrap(), self.engine.world().writes);
+    }
+
+    /// What the engine does by itself: a restarting container comes up again. A paused one waits for a person.
+    fn engine_restarts(&self) {
+        for container in self.engine.world().containers.values_mut() {
+            if matches!(container.state, ContainerState::Restarting(_)) {
+                container.state = ContainerState::Running { since: Some(self.now) };
+            }
+        }
+    }
+
+    fn waits(&self) -> bool {
+        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
+        let last = self.plans.last().expect("a round was made");
+        last.pods
+            .values()
+            .any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
+    }
+
+    fn probe(&mut self, seen: &BTreeMap<PodId, Vec<ObservedContainer>>) {
+        for (id, containers) in seen {
+            for container in containers {
+                if let ContainerState::Running { since } = container.state {
+                    let ready = !self.never_ready.contains(&container.digest);
+                    let identities = self.pod(id).health.clone().filter(|health| health.container == container.name);
+                    let first_seen = identities.map_or(self.now, |health| health.started);
+                    let health = Health {
+                        ready,
+                        ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
+                    };
+                    self.pod(id).health = Some(health);
+                }
+            }
+        }
+    }
+
+    fn materials(&self, id: &PodId) -> Materials {
+        let Some(wish) = self.desired.pods.get(id) else { return Materials::default() };
+        // Only the paths matter to the memory engine; the greeting tells hot files apart.
+        let _ = (SecretTexts::placeholders(&wish.declared), site());
+        let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
+        let file = agentpod::core::declare::desired::RenderedFile {
+            path: "/config/echo.json".into(),
+            mode: 0o444,
+            text,
+            hot: true,
+        };
+        let Rendered { environment, files } = Rendered { environment: BTreeMap::new(), files: vec![file] };
+        Materials { environment, files }
+    }
+}
+
+pub fn by_pod(seen: Vec<ObservedContainer>) -> BTreeMap<PodId, Vec<ObservedContainer>> {
+    let mut pods: BTreeMap<PodId, Vec<ObservedContainer>> = BTreeMap::new();
+    for container in seen {
+        pods.entry(container.pod.clone()).or_default().push(container);
+    }
+    pods
+}
+
+/// The memory engine never waits, so its futures are ready at the first poll.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the memory engine waited"),
+    }
+}
+
+/// Whether the world is as it was wished, said without the planner: what is wrong, if anything.
+pub fn unsatisfied(harness: &Harness) -> Option<String> {
+    let world = harness.engine.world();
+    if !world.violations.is_empty() {
+        return Some(format!("law 4: {:?}", world.violations));
+    }
+    let ids: BTreeSet<&PodId> = harness.desired.pods.keys().chain(world.containers.values().map(|c| &c.pod)).collect();
+    for id in ids {
+        let mine: Vec<_> = world.containers.iter().filter(|(_, container)| container.pod == *id).collect();
+        let live = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
+        let running: Vec<_> = mine.iter().filter(|(_, container)| live(&container.state)).collect();
+        let identities = harness.remembered.get(id).cloned().unwrap_or_default();
+        let wrong = match harness.desired.pods.get(id) {
+            None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
+            Some(wish) if !wish.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
+            Some(wish) => {
+                let wished = |container: &MemoryContainer| container.digest == wish.container.digest;
+                let blind = !wish.missing_secrets.is_empty();
+                let stands = |container: &MemoryContainer| wished(container) || blind || identities.rejected.is_some();
+                let paused = mine.iter().any(|(_, c)| stands(c) && c.state == ContainerState::Paused);
+                let hopeless = harness.never_ready.contains(&wish.container.digest);
+                match running.as_slice() {
+                    _ if paused => None,
+                    [(name, container)] if !container.networks.contains(NETWORK) => {
+                        Some(format!("{name} is off its network"))
+                    }
+                    [] if blind && !mine.iter().any(|(_, container)| container.has_run) => None,
+                    [_] if blind => None,
+                    [] => Some("it should run".to_owned()),
+                    [(_, container)] if wished(container) => {
+                        if mine.len() != 1 && !hopeless {
+                            Some("containers from before are left".to_owned())
+                        } else {
+                            let hot = wish.hot.as_ref().map(ToString::to_string);
+                            let there = container.files.get("/config/echo.json").cloned();
+                            (hot != there).then(|| format!("its hot file is {there:?}, not {hot:?}"))
+                        }
+                    }
+                    [(name, _)] if identities.rejected.is_some() => {
+                        (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left"))
+                    }
+                    [(name, _)] => Some(format!("{name} runs, not {}", wish.container.name)),
+                    _ => Some("more than one container runs".to_owned()),
+                }
+            }
+        };
+        if let Some(wrong) = wrong {
+            return Some(format!("{id}: {wrong}\n{mine:#?}"));
+        }
+    }
+    None
+}

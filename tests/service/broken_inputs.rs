@@ -1,0 +1,234 @@
+//! A start with a source or adapters that are broken goes on with the last pair that built whole: the real reconciler
+//! and a real Postgres, with an engine in memory.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use agentpod::{
+    core::{
+        observe::actual::{ContainerState, Exit},
+        site::{Scheme, Site},
+    },
+    engine::{NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, Ending, Mode, Parts, Reconciler},
+    source::{AdapterFolders, Directory, Source, Watch},
+    store::{InstanceKey, Store},
+};
+use testkit::postgres;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
+                    {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: a, tenant: alice}, spec: {adapter: echo, subdomain: a}}\n";
+
+/// Folders, a database and an engine that outlive the AgentPods working on them.
+struct Stage {
+    folder: tempfile::TempDir,
+    store: Arc<Store>,
+    engine: Arc<MemoryEngine>,
+}
+
+/// One AgentPod's life.
+struct Life {
+    view: watch::Receiver<DaemonStatus>,
+    stop: CancellationToken,
+    task: JoinHandle<Ending>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = InstanceKey::load_or_create(folder.path()).unwrap();
+        let store = Store::open(postgres::database().await, &key, &"test".parse().unwrap()).await.unwrap();
+        let stage = Self { folder, store: Arc::new(store), engine: Arc::default() };
+        stage.write("manifests/pods.yaml", PODS);
+        for file in ["adapters/echo/adapter.yaml", "templates/echo/echo.json.j2"] {
+            stage.write(file, &shipped(file));
+        }
+        stage
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let (path, beside) = (self.path(name), self.path("beside"));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&beside, text).unwrap();
+        fs::rename(beside, path).unwrap();
+    }
+
+    fn live(&self) -> Life {
+        let site = Site {
+            instance: "test".parse().unwrap(),
+            domain: "example.com".into(),
+            scheme: Scheme::Https,
+            port: None,
+            entry_point: "websecure".into(),
+            cert_resolver: None,
+            network: "net".into(),
+            proxy_address: "10.0.0.2".parse().unwrap(),
+        };
+        let network =
+            NetworkSpec { name: "net".into(), subnet: String::new(), pool: String::new(), labels: Default::default() };
+        let folders = AdapterFolders { adapters: self.path("adapters"), templates: self.path("templates") };
+        let source = Source::Directory(Directory::new(self.path("manifests")));
+        let watch = Watch::start([source.folders(), folders.folders()].concat());
+        let (reconciler, view) = Reconciler::new(Parts {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            embedded: None,
+            source,
+            folders,
+            site,
+            network,
+            removal_grace: time::Duration::minutes(10),
+            removals: Default::default(),
+            secrets: Default::default(),
+        });
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(reconciler.run(Mode::Daemon, Some(watch), stop.clone()));
+        Life { view, stop, task }
+    }
+
+    fn container(&self) -> Option<(String, ContainerState)> {
+        let world = self.engine.world();
+        world.containers.iter().next().map(|(name, container)| (name.clone(), container.state.clone()))
+    }
+
+    fn runs(&self) -> bool {
+        matches!(self.container(), Some((_, ContainerState::Running { .. })))
+    }
+
+    /// Ends the container as if its process had died, or removes it as a person would.
+    fn harm(&self, remove: bool) {
+        let mut world = self.engine.world();
+        if remove {
+            world.containers.clear();
+        } else {
+            world.containers.values_mut().for_each(|one| one.state = ContainerState::Exited(Exit::default()));
+        }
+    }
+}
+
+impl Life {
+    /// Waits until what it shows is so; the engine in memory has no events, so a changed file makes it look.
+    async fn until(&mut self, stage: &Stage, what: &str, is: impl Fn(&DaemonStatus) -> bool) -> DaemonStatus {
+        for n in 0..200 {
+            let seen = self.view.borrow().clone();
+            if is(&seen) {
+                return seen;
+            }
+            if n % 10 == 9 {
+                stage.write("manifests/notes.txt", &n.to_string());
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(100), self.view.changed()).await;
+        }
+        panic!("not within 20 s: {what}\n{:#?}\n{:#?}", self.view.borrow(), stage.engine.world().containers);
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        assert_eq!(self.task.await.unwrap(), Ending::Stopped);
+    }
+}
+
+fn shipped(path: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// Whether nothing is left to do. Nothing in memory answers a probe, so ready, and with it applied, it never is.
+fn is_settled(seen: &DaemonStatus) -> bool {
+    !seen.pods.is_empty() && seen.pods.values().all(|pod| pod.settled)
+}
+
+/// A stage on which one AgentPod accepted and did everything, and ended.
+async fn accepted() -> Stage {
+    let stage = Stage::new().await;
+    let mut life = stage.live();
+    life.until(&stage, "all is done", |seen| is_settled(seen) && stage.runs()).await;
+    life.end().await;
+    stage
+}
+
+/// A start with what is broken: shows a problem that names `place`, repairs the pod, and heals by `mend`.
+async fn goes_on_and_heals(stage: &Stage, place: &str, mend: impl FnOnce(&Stage)) {
+    let before = stage.container().unwrap().0;
+    stage.harm(false);
+    let mut life = stage.live();
+    let seen = life.until(stage, "what ended is started again", |seen| stage.runs() && seen.rounds > 0).await;
+    let problems: String = seen.source.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.contains(place), "{place} is not in {problems:?}");
+    stage.harm(true);
+    life.until(stage, "what was removed is made again", |_| stage.runs()).await;
+    assert_eq!(stage.container().unwrap().0, before, "just as it was");
+    mend(stage);
+    life.until(stage, "it is in order again", |seen| seen.source.problems.is_empty() && is_settled(seen)).await;
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_broken_adapter_goes_on_with_the_last_that_built_whole() {
+    let stage = accepted().await;
+    let file = "adapters/echo/adapter.yaml";
+    stage.write(file, &shipped(file).replace("port: 8080", "prot: 8080"));
+    goes_on_and_heals(&stage, "adapters/echo/adapter.yaml:", |stage| stage.write(file, &shipped(file))).await;
+    let row = stage.store.newest().await.unwrap().unwrap();
+    assert!(row.accepted_at.is_some(), "{row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_broken_template_goes_on_with_the_last_that_built_whole() {
+    let stage = accepted().await;
+    let file = "templates/echo/echo.json.j2";
+    stage.write(file, "{\"greeting\": {{ config.nothing }}}");
+    goes_on_and_heals(&stage, "templates/echo/echo.json.j2:1:", |stage| stage.write(file, &shipped(file))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_any_folder_goes_on_with_the_last_that_built_whole() {
+    let stage = accepted().await;
+    for folder in ["manifests", "adapters", "templates"] {
+        fs::rename(stage.path(folder), stage.path(&format!("{folder}-away"))).unwrap();
+    }
+    goes_on_and_heals(&stage, "adapters", |stage| {
+        for folder in ["manifests", "adapters", "templates"] {
+            let _ = fs::remove_dir_all(stage.path(folder));
+            fs::rename(stage.path(&format!("{folder}-away")), stage.path(folder)).unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_adapters_alone_is_accepted_and_is_what_a_start_with_a_broken_source_uses() {
+    let stage = accepted().await;
+    let before = stage.container().unwrap().0;
+    let file = "adapters/echo/adapter.yaml";
+    stage.write(file, &shipped(file).replace("ECHO_CONFIG: /config", "ECHO_NEW: x\n    ECHO_CONFIG: /config"));
+    let mut life = stage.live();
+    let changed = |stage: &Stage| stage.engine.world().containers.keys().any(|name| *name != before);
+    life.until(&stage, "the changed adapter is in force", |_| changed(&stage)).await;
+    life.end().await;
+
+    stage.harm(true);
+    stage.write("manifests/pods.yaml", "kind: Nothing\n");
+    stage.write(file, &shipped(file));
+    let mut life = stage.live();
+    life.until(&stage, "what was removed is made again", |_| stage.runs()).await;
+    assert!(changed(&stage), "not by the adapters in the folder, which were never accepted with these manifests");
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_with_a_broken_adapter_touches_nothing_and_says_where_it_is_broken() {
+    let stage = Stage::new().await;
+    stage.write("adapters/echo/adapter.yaml", "kind: Adapter\n");
+    let mut life = stage.live();
+    let seen = life.until(&stage, "it has looked", |seen| seen.rounds > 1).await;
+    assert!(
+        seen.source.accepted.is_none() && seen.source.problems[0].to_string().contains("adapters/echo/adapter.yaml")
+    );
+    assert_eq!(stage.engine.world().writes, [""; 0]);
+    life.end().await;
+}

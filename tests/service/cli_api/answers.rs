@@ -1,0 +1,109 @@
+//! Commands that look: the same words and the same data, whoever answers.
+
+use serde_json::Value;
+
+use super::stage::{ALAN, Stage, VICTOR};
+
+/// Every command that looks, by what it is typed as.
+const LOOKS: [&[&str]; 8] = [
+    &["status"],
+    &["describe", "alice/assistant"],
+    &["describe", "bob/helper"],
+    &["events"],
+    &["events", "alice/assistant", "-n", "1"],
+    &["revisions"],
+    &["tenants"],
+    &["adapters"],
+];
+
+#[tokio::test]
+async fn a_command_says_the_same_by_the_database_and_by_the_server() {
+    let stage = Stage::new().await;
+    for look in LOOKS {
+        for form in ["text", "json", "yaml"] {
+            let arguments = [look, &["-o", form]].concat();
+            let (here, there) = (stage.here(&arguments).await, stage.there(VICTOR, &arguments).await);
+            assert_eq!((here.err.as_str(), there.err.as_str()), ("", ""), "{arguments:?}");
+            assert_eq!(here.ageless(), there.ageless(), "{arguments:?}");
+            assert_eq!(here.code, there.code, "{arguments:?}");
+            assert!(!here.out.trim().is_empty(), "{arguments:?}");
+            if form == "json" {
+                let _: Value = serde_json::from_str(&there.out).unwrap();
+            }
+        }
+    }
+    let (here, there) = (stage.here(&["revisions", "1"]).await.well(), stage.there(VICTOR, &["revisions", "1"]).await);
+    assert_eq!(here.ageless(), there.ageless());
+}
+
+#[tokio::test]
+async fn status_ends_with_one_while_a_pod_is_not_ready_and_says_which() {
+    let stage = Stage::new().await;
+    let said = stage.there(VICTOR, &["status"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.starts_with("daemon: none is running, and the last one ended without a word"), "{}", said.out);
+    assert!(said.out.contains("\nsource: the test, revision "), "{}", said.out);
+    assert!(said.out.lines().any(|line| line.starts_with("bob/helper") && line.ends_with("its secret cannot be read")));
+}
+
+#[tokio::test]
+async fn describe_tells_everything_about_one_pod() {
+    let stage = Stage::new().await;
+    let said = stage.there(VICTOR, &["describe", "alice/assistant"]).await.well();
+    for part in [
+        "alice/assistant: Running, ready, for ",
+        "\nurl:        https://alice.example.com",
+        "\ncontainer:  alice_assistant-1\n",
+        " MiB memory, 3.3 % of a processor, 5 MiB data, as of ",
+        "\nconditions:\n  Ready: yes for ",
+        "\nplan: no round decided anything about it yet\n",
+        "desired against actual: what its container was made as is not known",
+        "\nconfig:\n",
+        "  greeting: hello",
+        "\nevents, newest last:\n",
+        "it is ready\n      why: it was declared",
+    ] {
+        assert!(said.out.contains(part), "{part:?} is missing in\n{}", said.out);
+    }
+    let said = stage.there(VICTOR, &["describe", "alice/assistant", "-o", "json"]).await.well();
+    let data: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&data["id"], &data["memory_mb"]), (&"alice/assistant".into(), &12.into()));
+    assert!(data["events"].is_array() && data["usage"].is_array() && data["conditions"].is_array());
+    for asked in
+        [stage.there(VICTOR, &["describe", "alice/nobody"]).await, stage.here(&["describe", "alice/nobody"]).await]
+    {
+        assert_eq!(asked.code, 1);
+        assert_eq!(asked.err, "error: there is no pod alice/nobody; agentpod status lists the pods\n");
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_token_sees_its_tenant_and_nothing_else() {
+    let stage = Stage::new().await;
+    for look in [&["status"][..], &["events"], &["tenants"], &["status", "-o", "json"]] {
+        let said = stage.there(ALAN, look).await;
+        assert!(said.out.contains("alice") && !said.out.contains("bob"), "{look:?}: {said:?}");
+    }
+    let said = stage.there(ALAN, &["describe", "bob/helper"]).await;
+    assert_eq!((said.code, said.err.contains("there is no pod bob/helper")), (1, true), "{said:?}");
+    for look in [&["revisions"][..], &["adapters"]] {
+        let said = stage.there(ALAN, look).await;
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{look:?}");
+        assert!(said.err.contains("alan sees one tenant only"), "{}", said.err);
+    }
+}
+
+#[tokio::test]
+async fn a_list_longer_than_a_page_is_whole() {
+    let stage = Stage::new().await;
+    let now = time::OffsetDateTime::now_utc();
+    for number in 0..1_050 {
+        let event = agentpod::store::Event::of_none("test", format!("number {number}"));
+        stage.store.record(&event, now).await.unwrap();
+    }
+    for said in [stage.here(&["events", "-n", "1040"]).await, stage.there(VICTOR, &["events", "-n", "1040"]).await] {
+        let lines: Vec<&str> = said.out.lines().collect();
+        assert_eq!(lines.len(), 1040, "{}", said.err);
+        assert!(lines[0].ends_with("number 10") && lines[1039].ends_with("number 1049"));
+    }
+}

@@ -1,0 +1,65 @@
+//! Commands that ask for something: rows with the name of the account whose token it was.
+
+use std::collections::BTreeMap;
+
+use agentpod::core::decide::request::{EndedRequest, RequestSpec};
+use testkit::declared::pod;
+use time::OffsetDateTime;
+
+use super::stage::{ALAN, OLGA, Stage, VICTOR};
+
+#[tokio::test]
+async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {
+    let stage = Stage::new().await;
+    let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
+    assert!(said.out.starts_with("noted: ") && said.out.contains("no daemon is running"), "{}", said.out);
+    stage.there(ALAN, &["pause", "alice/assistant", "--for", "90s"]).await.well();
+    stage.there(OLGA, &["sync"]).await.well();
+    let open = stage.store.open_requests().await.unwrap();
+    let asked: Vec<_> = open.iter().map(|open| (open.request.what.kind(), open.request.actor.as_str())).collect();
+    assert_eq!(asked, [("restart", "olga"), ("pause", "alan"), ("sync", "olga")]);
+    let RequestSpec::Pause { pod: of, until: Some(until) } = &open[1].request.what else { panic!("{open:?}") };
+    assert_eq!(*of, pod("alice/assistant"));
+    let seconds = (*until - open[1].asked_at).whole_seconds();
+    assert!((89..=91).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test]
+async fn with_a_daemon_it_is_waited_for_if_that_is_wished() {
+    let stage = Stage::new().await;
+    let lead = stage.store.try_lead().await.unwrap().unwrap();
+    let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
+    assert!(said.out.contains("the daemon does it now, as olga"), "{}", said.out);
+    let (store, mut ear) = (stage.store.clone(), stage.store.listen().await.unwrap());
+    let reconciling = tokio::spawn(async move {
+        ear.heard().await.unwrap();
+        let open = store.open_requests().await.unwrap();
+        let sync = open.iter().find(|open| open.request.what == RequestSpec::Sync).unwrap();
+        let (id, request, outcome) = (sync.id, sync.request.clone(), "nothing has changed".into());
+        let ended = EndedRequest { id, request, done: true, outcome };
+        store.end_requests(&[ended], &BTreeMap::new(), OffsetDateTime::now_utc()).await.unwrap();
+    });
+    let said = stage.there(OLGA, &["sync"]).await.well();
+    assert!(said.out.ends_with(": nothing has changed\n"), "{}", said.out);
+    reconciling.await.unwrap();
+    drop(lead);
+}
+
+#[tokio::test]
+async fn who_may_not_ask_leaves_no_row_and_is_told_why() {
+    let stage = Stage::new().await;
+    for (token, command, expected) in [
+        (VICTOR, &["restart", "alice/assistant"][..], "victor"),
+        (ALAN, &["restart", "bob/helper"], "there is no pod bob/helper"),
+        (ALAN, &["sync"], "that takes the token of an account that may"),
+        (OLGA, &["resume", "alice/assistant"], "is not paused"),
+        (OLGA, &["restart", "alice/idle"], "is stopped by its manifest"),
+        (OLGA, &["approve", "xyz"], "is not the hash of a plan"),
+        (OLGA, &["sync", "--as", "root"], "leave out --as"),
+    ] {
+        let said = stage.there(token, command).await;
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}");
+        assert!(said.err.contains(expected), "{command:?}: {}", said.err);
+    }
+    assert!(stage.store.open_requests().await.unwrap().is_empty());
+}

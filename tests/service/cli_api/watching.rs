@@ -1,0 +1,125 @@
+//! `events --watch`: what happened, then what happens, each thing once.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use agentpod::{dashboard::live::Pace, store::Event};
+use futures_util::StreamExt;
+use testkit::declared::pod;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+
+use super::stage::{ALAN, OLGA, Stage, VICTOR};
+
+/// A command that goes on, line by line; it ends with the test.
+struct Watching {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    complaints: mpsc::UnboundedReceiver<String>,
+}
+
+impl Watching {
+    fn start(mut command: std::process::Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        let complaints = lines_of(child.stderr.take().unwrap());
+        Self { child, lines, complaints }
+    }
+
+    async fn next(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(20), self.lines.recv()).await;
+        line.expect("a line in time").expect("it goes on")
+    }
+}
+
+fn lines_of(out: impl std::io::Read + Send + 'static) -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    let out = BufReader::new(out);
+    std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    lines
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn happens(stage: &Stage, id: &str, message: &str) {
+    stage.store.record(&Event::of_pod(&pod(id), "phase", message), OffsetDateTime::now_utc()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_event_is_shown_as_it_comes_by_the_server_and_by_the_database() {
+    let stage = Stage::new().await;
+    let arguments = ["events", "-w", "-n", "1"];
+    for (by, command) in [("server", stage.asking(VICTOR, &arguments)), ("database", stage.with_database(&arguments))] {
+        let mut watching = Watching::start(command);
+        let first = watching.next().await;
+        assert!(!first.contains(&format!("new by {by}")), "{first}");
+        if first.contains("its secret cannot be read") {
+            assert!(watching.next().await.contains("why: it was declared"));
+        }
+        happens(&stage, "alice/assistant", &format!("new by {by}")).await;
+        assert!(watching.next().await.ends_with(&format!("new by {by}")));
+        // Once more is shown once more, with how often.
+        happens(&stage, "alice/assistant", &format!("new by {by}")).await;
+        assert!(watching.next().await.ends_with(&format!("new by {by} (2 times)")));
+    }
+}
+
+#[tokio::test]
+async fn one_pods_events_are_shown_without_those_of_others_as_lines_of_json() {
+    let stage = Stage::new().await;
+    let mut watching = Watching::start(stage.asking(ALAN, &["events", "alice/idle", "-w", "-n", "1", "-o", "json"]));
+    let first: serde_json::Value = serde_json::from_str(&watching.next().await).unwrap();
+    assert_eq!(first["message"], "it is stopped");
+    happens(&stage, "bob/helper", "of bob").await;
+    happens(&stage, "alice/assistant", "of another").await;
+    happens(&stage, "alice/idle", "its own").await;
+    let next: serde_json::Value = serde_json::from_str(&watching.next().await).unwrap();
+    assert_eq!((&next["message"], &next["pod"]), (&"its own".into(), &"alice/idle".into()));
+}
+
+#[tokio::test]
+async fn what_happened_while_the_server_was_away_is_shown_once_when_it_is_back() {
+    let mut stage = Stage::new().await;
+    let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
+    assert!(watching.next().await.ends_with("it is stopped"));
+    assert!(watching.next().await.contains("why: it was declared"));
+    happens(&stage, "alice/idle", "before").await;
+    assert!(watching.next().await.ends_with("before"));
+    stage.serve_anew().await;
+    happens(&stage, "alice/idle", "meanwhile").await;
+    assert!(watching.next().await.ends_with("meanwhile"));
+    assert!(watching.complaints.recv().await.unwrap().ends_with("; trying again"));
+    happens(&stage, "alice/idle", "after").await;
+    assert!(watching.next().await.ends_with("after"));
+}
+
+#[tokio::test]
+async fn who_watches_answers_the_server_and_is_not_let_go_for_silence_and_ends_with_its_token() {
+    let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_millis(1_000) };
+    let stage = Stage::at_pace(pace).await;
+    let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
+    assert!(watching.next().await.ends_with("it is stopped"));
+    // Somebody who never answers is let go; who watches has been there for longer by then.
+    let mut request = format!("ws://{}/api/v1/watch", stage.address).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {OLGA}").parse().unwrap());
+    let stream = tokio::net::TcpStream::connect(stage.address).await.unwrap();
+    let (mut silent, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    while !matches!(silent.next().await, Some(Ok(Message::Close(_))) | None) {}
+    assert!(watching.complaints.try_recv().is_err(), "it was let go");
+    happens(&stage, "alice/idle", "still there").await;
+    assert!(watching.next().await.contains("why: it was declared"));
+    assert!(watching.next().await.ends_with("still there"));
+    stage.store.disable_account("victor", "the test", OffsetDateTime::now_utc()).await.unwrap();
+    let why = watching.complaints.recv().await.unwrap();
+    assert!(why.starts_with("error: ") && why.contains("does not take this token any more"), "{why}");
+    assert_eq!(watching.child.wait().unwrap().code(), Some(1));
+}

@@ -1,0 +1,254 @@
+//! The real daemon and the real command line, on a private database and no engine: making an account beside it, signing in,
+//! and what stands in its files afterwards.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use testkit::engine::eventually;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::stage::{FORM, PASSWORD, form};
+
+/// A folder for a daemon, and the daemon once it was started.
+struct Place {
+    folder: tempfile::TempDir,
+    port: u16,
+    daemon: Option<Child>,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("agentpod-auth-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(folder.path().join("manifests")).unwrap();
+        let tenant = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}";
+        fs::write(folder.path().join("manifests/alice.yaml"), tenant).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        Self { folder, port, daemon: None }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1");
+        command.args(arguments).args(["--docker-host", "unix:///nowhere.sock"]);
+        command.arg("--state-dir").arg(self.path("state")).arg("--source").arg(self.path("manifests"));
+        command
+    }
+
+    /// Runs a command with something on its standard input.
+    fn run(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+        let mut command = self.command(arguments);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        // One that refuses at once reads nothing.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        // A daemon that starts where it should not would never end.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if Instant::now() > deadline {
+                let _ = rustix::process::kill_process(
+                    rustix::process::Pid::from_child(&child),
+                    rustix::process::Signal::TERM,
+                );
+                let _ = child.wait();
+                panic!("{arguments:?} did not end within a minute");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    fn succeeds(&self, arguments: &[&str], input: &str) -> String {
+        let (code, out, err) = self.run(arguments, input);
+        assert_eq!(code, Some(0), "{arguments:?}: {out}{err}");
+        out
+    }
+
+    /// Starts the daemon, told to say everything it can, and waits until it answers.
+    async fn start(&mut self) {
+        let log = fs::File::create(self.path("log")).unwrap();
+        let mut command = self.command(&["run", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.env("AGENTPOD_LOG", "trace").stdout(Stdio::null()).stderr(log);
+        self.daemon = Some(command.spawn().unwrap());
+        eventually("the daemon answers", async || (self.ask("GET", "/healthz", &[], "").await?.0 == 200).then_some(()))
+            .await;
+    }
+
+    /// One request; status, head and body.
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<(u16, String, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost:{}\r\nconnection: close\r\ncontent-length: {}\r\n{lines}\r\n",
+            self.port,
+            body.len()
+        );
+        stream.write_all((head + body).as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, head.to_owned(), body.to_owned()))
+    }
+
+    async fn status(&self, headers: &[(&str, &str)]) -> u16 {
+        self.ask("GET", "/api/v1/status", headers, "").await.unwrap().0
+    }
+
+    fn stop(&mut self) {
+        let Some(mut daemon) = self.daemon.take() else { return };
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), rustix::process::Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = daemon.kill();
+        let _ = daemon.wait();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.stop();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            eprintln!("{}", log.lines().filter(|line| line.contains("agentpod")).collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_no_file() {
+    let mut place = Place::new().await;
+    place.start().await;
+    assert_eq!(place.status(&[]).await, 200, "no accounts: whoever is on the machine sees it");
+
+    let file = place.path("password");
+    fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let file = file.to_str().unwrap();
+    place.succeeds(&["account", "add", "olga", "--role", "operator", "--password-file", file], "");
+    assert_eq!(place.status(&[]).await, 401);
+
+    let body = form(&[("name", "olga"), ("password", PASSWORD)]);
+    let (code, head, _) = place.ask("POST", "/login", &[("content-type", FORM)], &body).await.unwrap();
+    assert_eq!(code, 303, "{head}");
+    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).unwrap().to_owned();
+    assert_eq!(place.status(&[("cookie", &cookie)]).await, 200);
+    let wrong = form(&[("name", "olga"), ("password", "a password that is wrong")]);
+    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &wrong).await.unwrap().0, 401);
+
+    let token = place.succeeds(&["account", "token", "olga", "--for", "a script"], "").trim().to_owned();
+    assert!(token.starts_with("agentpod_") && token.len() == 9 + 43, "{token}");
+    let bearer = format!("Bearer {token}");
+    assert_eq!(place.status(&[("authorization", &bearer)]).await, 200);
+    let listed = place.succeeds(&["account", "list", "-o", "json"], "");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = listed[0]["tokens"][0]["id"].to_string();
+    assert_eq!((&listed[0]["role"], &listed[0]["tokens"][0]["for"]), (&"operator".into(), &"a script".into()));
+    place.succeeds(&["account", "revoke-token", &id], "");
+    assert_eq!(place.status(&[("authorization", &bearer)]).await, 401);
+
+    place.succeeds(&["account", "password", "olga", "--password-stdin"], "another few green words\r\n");
+    assert_eq!(place.status(&[("cookie", &cookie)]).await, 401, "its sessions ended");
+    let anew = form(&[("name", "Olga "), ("password", "another few green words")]);
+    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &anew).await.unwrap().0, 303);
+
+    let events = place.succeeds(&["events"], "");
+    for kind in
+        ["account_added", "signed_in", "login_failed", "api_token_made", "api_token_revoked", "password_changed"]
+    {
+        assert!(events.contains(kind), "{kind} is missing in {events}");
+    }
+    fs::remove_file(file).unwrap();
+    place.stop();
+    let id = cookie.split_once('=').unwrap().1;
+    for secret in [PASSWORD, "three+green+words", "another few green", "a password that is", id, &token, &token[9..]] {
+        let found = Command::new("grep").args(["-rlaF", "--", secret]).arg(place.folder.path()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{secret:?} stands in these files");
+    }
+    assert!(fs::read_to_string(place.path("log")).unwrap().contains("TRACE"), "the log says all it can");
+}
+
+#[tokio::test]
+async fn the_daemon_does_not_start_where_strangers_could_use_it() {
+    let place = Place::new().await;
+    for arguments in [
+        &["run", "--listen", "0.0.0.0:0"][..],
+        &["run", "--listen", "[::]:0"],
+        &["run", "--listen", "127.0.0.1:0", "--dashboard-url", "https://pods.example.com"],
+    ] {
+        let (code, _, err) = place.run(arguments, "");
+        assert_eq!(code, Some(1), "{err}");
+        assert!(err.contains("nobody would have to sign in: make an account with agentpod account add"), "{err}");
+    }
+    for (arguments, part) in [
+        (&["run", "--forward-auth-header", "Remote-User"][..], "--forward-auth-header needs --trusted-proxy"),
+        (&["run", "--operator-group", "admins"], "--operator-group means nothing without --forward-auth-header"),
+        (&["run", "--trusted-proxy", "proxy"], "is not an address like 10.0.0.1"),
+        (&["run", "--dashboard-url", "pods.example.com"], "is not an address like https://"),
+    ] {
+        let (code, _, err) = place.run(arguments, "");
+        assert!(code != Some(0) && err.contains(part), "{code:?} {err}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_safely_and_a_bad_one_or_a_bad_name_makes_no_account() {
+    let place = Place::new().await;
+    let exposed = place.path("exposed");
+    fs::write(&exposed, PASSWORD).unwrap();
+    fs::set_permissions(&exposed, fs::Permissions::from_mode(0o644)).unwrap();
+    let exposed = exposed.to_str().unwrap();
+    let add = ["account", "add", "olga", "--role", "operator"];
+    for (more, input, part) in [
+        (&["--password-stdin"][..], "short\n", "fewer than 12 characters"),
+        (&["--password-stdin"], "", "fewer than 12 characters"),
+        (&["--password-stdin"], "two lines of\nwhat is one\n", "control character"),
+        (&[], "three green words\n", "nobody is there to type a password"),
+        (&["--password-file", exposed], "", "others may have read it"),
+        (&["--tenant", "Not A Tenant"], "", "is not a tenant name"),
+    ] {
+        let (code, _, err) = place.run(&[&add[..], more].concat(), input);
+        assert!(code != Some(0) && err.contains(part), "{code:?} {err}");
+    }
+    let (code, _, err) = place.run(&["account", "add", "Olga!", "--role", "viewer", "--no-password"], "");
+    assert!(code == Some(1) && err.contains("is not a name for an account"), "{err}");
+    assert!(!place.path("state").exists(), "nothing was begun");
+
+    place.succeeds(&[&add[..], &["--tenant", "alice", "--no-password"]].concat(), "");
+    let (code, _, err) = place.run(&[&add[..], &["--no-password"]].concat(), "");
+    assert!(code == Some(1) && err.contains("there is an account olga already"), "{err}");
+    let list = place.succeeds(&["account", "list"], "");
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..4], ["olga", "operator", "alice", "no"], "{list}");
+    for arguments in
+        [&["account", "token", "nobody"][..], &["account", "disable", "nobody"], &["account", "revoke-token", "7"]]
+    {
+        let (code, _, err) = place.run(arguments, "");
+        assert!(code == Some(1) && err.contains("agentpod account list shows those there are"), "{err}");
+    }
+    let (code, _, err) = place.run(&["account", "remove", "olga"], "");
+    assert!(code == Some(1) && err.contains("--yes"), "{err}");
+    place.succeeds(&["account", "remove", "olga", "--yes"], "");
+    assert!(place.succeeds(&["account", "list"], "").contains("no accounts"));
+}

@@ -1,0 +1,175 @@
+//! A state directory of its own for a test, and eyes and hands that do not use the code under test. No server
+//! survives it: whatever PostgreSQL works below the directory when it is dropped is killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use agentpod::postgres::EmbeddedPostgres;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, PgConnection};
+
+pub const HELPER: &str = "AGENTPOD_TEST_HELPER_STATE_DIR";
+
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub state: PathBuf,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        Place::named("state")
+    }
+
+    pub fn named(name: &str) -> Place {
+        let dir = tempfile::Builder::new().prefix("agentpod-").tempdir().unwrap();
+        // As root the server runs as somebody else, who must get in.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+        Place { state: dir.path().join(name), dir }
+    }
+
+    pub async fn open(&self) -> EmbeddedPostgres {
+        EmbeddedPostgres::open(&self.state, None).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.state.join("postgres/data")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.state.join("postgres/server.log")).unwrap_or_default()
+    }
+
+    /// The postmasters of this place, by their command lines. PostgreSQL overwrites those of its other processes, but
+    /// a moment after they begin: until then they are told by their parent.
+    pub fn servers(&self) -> Vec<i32> {
+        let start = format!("-D\0{}/", self.dir.path().display());
+        let mut pids = processes();
+        pids.retain(|pid| cmdline(*pid).contains(&start) && cmdline(*pid).contains("cluster_name=agentpod"));
+        let all = pids.clone();
+        pids.retain(|pid| !parent(*pid).is_some_and(|parent| all.contains(&parent)));
+        pids
+    }
+
+    /// All that works in it, as far as we may know.
+    fn inhabitants(&self) -> Vec<i32> {
+        let mut pids = processes();
+        pids.retain(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.dir.path())));
+        pids.extend(self.servers());
+        pids
+    }
+
+    /// As `kill -9`, and waits until it is dead.
+    pub fn murder_server(&self) -> i32 {
+        let [pid] = self.servers()[..] else { panic!("not one server: {:?}", self.servers()) };
+        signal(pid, Signal::KILL);
+        // Gone, or a zombie: one that is still exiting looks alive to whoever asks for its directory.
+        until("the server is dead", || {
+            fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+        });
+        pid
+    }
+
+    /// This test program again, in a process (and process group) of its own, opening this place.
+    pub fn helper(&self) -> Helper {
+        let mut command = testkit::as_process(super::MODULE, "helper_that_opens_and_waits");
+        command.env(HELPER, &self.state).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        Helper(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for pid in self.servers() {
+            signal(pid, Signal::QUIT); // Unlike KILL this frees its shared memory.
+        }
+        let began = Instant::now();
+        loop {
+            let left = self.inhabitants();
+            if left.is_empty() || began.elapsed() > Duration::from_secs(15) {
+                break;
+            }
+            if began.elapsed() > Duration::from_secs(5) {
+                left.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Another AgentPod, as far as the server is concerned.
+pub struct Helper(pub Child);
+
+impl Helper {
+    pub fn wait_until_open(&mut self) {
+        let lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line.contains("opened")), "the helper ended");
+    }
+
+    pub fn kill(mut self, with: Signal) {
+        let pid = self.0.id() as i32;
+        match with {
+            Signal::INT => rustix::process::kill_process_group(Pid::from_raw(pid).unwrap(), with).unwrap(),
+            _ => signal(pid, with),
+        }
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub async fn connect(server: &EmbeddedPostgres) -> PgConnection {
+    PgConnection::connect_with(&server.connect_options()).await.unwrap()
+}
+
+pub async fn one(server: &EmbeddedPostgres, sql: &'static str) -> String {
+    sqlx::query_scalar(sql).fetch_one(&mut connect(server).await).await.unwrap()
+}
+
+fn processes() -> Vec<i32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn cmdline(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+pub fn signal(pid: i32, signal: Signal) {
+    let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
+}
+
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Programs that only say they are PostgreSQL 99.
+pub fn fake_binaries(dir: &Path) -> PathBuf {
+    let dir = dir.join("fake");
+    fs::create_dir(&dir).unwrap();
+    for name in ["postgres", "initdb", "pg_ctl"] {
+        fs::write(dir.join(name), "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1'\n").unwrap();
+        fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before may hold anything, closing parentheses too.
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}

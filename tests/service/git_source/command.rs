@@ -1,0 +1,95 @@
+//! The command line on a repository: fetched once, waited for, and over; and certificates, which are a matter of the
+//! process's environment.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use testkit::{git_http::GitHttp, repository::Repository};
+
+/// Runs a command with nothing of ours in its environment but this; answers its exit code and what it says.
+fn agentpod(state: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AGENTPOD_") || name == "SSL_CERT_FILE" {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).arg("--state-dir").arg(state);
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+}
+
+const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
+                   {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: pod, tenant: alice}, \
+                   spec: {adapter: echo, subdomain: alice, config: {mode: from-git}}}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_end_fetch_once_and_say_what_is_wrong_with_what_they_found() {
+    let repository = Repository::with(&[("pods/a.yaml", POD)]);
+    let server = GitHttp::start(repository.root(), Some("x-access-token:s3cret-token")).await;
+    let (url, state) = (server.url(), repository.path("state"));
+    let token = [("AGENTPOD_GIT_TOKEN", "s3cret-token")];
+    let git = ["--git", url.as_str(), "--git-path", "pods"];
+    let run = |command: &[&str], environment: &[(&str, &str)]| {
+        let (code, said) = agentpod(&state, &[command, &git[..]].concat(), environment);
+        assert!(!said.contains("s3cret"), "{said}");
+        (code, said)
+    };
+    assert_eq!(run(&["validate"], &token), (0, "1 file, no problems\n".into()));
+    let (code, said) = run(&["render", "alice/pod"], &token);
+    assert!(code == 0 && said.contains("ECHO_MODE=from-git"), "{said}");
+    assert_eq!(server.asked().iter().filter(|one| one.starts_with("GET")).count(), 2);
+    let (code, said) = run(&["validate"], &[("AGENTPOD_GIT_TOKEN", "s3cret-other")]);
+    assert!(code == 1 && said.contains("lets us not in"), "{said}");
+    let (code, said) = run(&["validate"], &[]);
+    assert!(code == 1 && said.contains("--git-token-file"), "{said}");
+    repository.push(&[("pods/a.yaml", &POD.replace("subdomain", "subdomian"))], "a mistake");
+    let (code, said) = run(&["validate"], &token);
+    assert!(code == 1 && said.contains("a.yaml") && said.contains("did you mean"), "{said}");
+    let (code, said) = agentpod(&state, &["validate", "--git", "https://me:s3cret@forge.example/r"], &[]);
+    assert!(code == 1 && said.contains("--git-token-file") && !said.contains("s3cret"), "{said}");
+}
+
+/// `openssl s_server` with a certificate of its own; killed when dropped.
+struct Tls(Child);
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused_and_one_of_an_authority_that_is_named_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (path("certificate"), path("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}"), "-cert", &certificate]);
+    let _server = Tls(server.args(["-key", &key]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "the server does not start");
+        std::thread::yield_now();
+    }
+    let url = format!("https://localhost:{port}/repo.git");
+    let state = folder.path().join("state");
+    let (code, said) = agentpod(&state, &["validate", "--git", &url], &[]);
+    assert!(code == 1 && said.contains("cannot prove") && said.contains("SSL_CERT_FILE"), "{said}");
+    let (code, said) = agentpod(&state, &["validate", "--git", &url], &[("SSL_CERT_FILE", &certificate)]);
+    assert!(code == 1 && !said.contains("cannot prove") && said.contains("could not be fetched"), "{said}");
+}

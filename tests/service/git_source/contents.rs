@@ -1,0 +1,175 @@
+//! What is taken from a commit, what is left alone, and what refuses it.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
+
+use agentpod::source::{Git, SourceError, git::GitSettings};
+use testkit::repository::Repository;
+
+use super::{fetch, local, settings, texts, why};
+
+async fn problems(repository: &Repository) -> Vec<String> {
+    problems_in(local(repository)).await
+}
+
+async fn problems_in(settings: GitSettings) -> Vec<String> {
+    let error = fetch(&Git::new(settings)).await.unwrap_err();
+    assert_eq!(error.code(), "source_refused", "{error}");
+    let problems = error.problems();
+    assert!(problems.iter().all(|problem| problem.hint.is_some()), "{problems:?}");
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn a_commit_gives_the_files_that_a_folder_with_the_same_files_gives_and_says_which_commit_it_is() {
+    let repository = Repository::new();
+    let id = repository.push(
+        &[
+            ("a.yaml", "1"),
+            ("x/b.yml", "2"),
+            ("README.md", "3"),
+            (".hidden.yaml", "4"),
+            (".github/c.yaml", "5"),
+            ("a.yaml~", "6"),
+        ],
+        "A pod for Alice\n\nand more",
+    );
+    let snapshot = fetch(&Git::new(local(&repository))).await.unwrap();
+    assert_eq!(texts(&snapshot), "a.yaml=1 x/b.yml=2");
+    fs::remove_dir_all(repository.work().join(".git")).unwrap();
+    let folder = agentpod::source::Directory::new(repository.work()).read().await.unwrap();
+    assert_eq!((folder.revision, folder.files), (snapshot.revision, snapshot.files), "the same rules hold");
+    let commit = snapshot.commit.unwrap();
+    assert_eq!(commit.id, id);
+    assert_eq!((commit.author.as_str(), commit.summary.as_str()), ("Tess <tess@example.com>", "A pod for Alice"));
+    let age = time::OffsetDateTime::now_utc() - commit.committed_at;
+    assert!(age.abs() < time::Duration::minutes(5), "{age}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_said_to_be_missing_and_not_to_be_a_broken_disk() {
+    let repository = Repository::with(&[("a.yaml", "a file")]);
+    let nowhere = settings(&format!("file://{}/nowhere", repository.root().display()), repository.root());
+    let told = why(fetch(&Git::new(nowhere)).await);
+    assert!(told.contains("there is nothing to fetch from") && !told.contains("disk"), "{told}");
+}
+
+#[tokio::test]
+async fn a_folder_of_the_repository_can_be_followed_alone() {
+    let repository = Repository::with(&[("deploy/pods/a.yaml", "1"), ("other/b.yaml", "2"), ("c.yaml", "")]);
+    let git = Git::new(GitSettings { path: "deploy/pods".into(), ..local(&repository) });
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1");
+    assert!(git.origin().ends_with("repo.git in deploy/pods/"), "{}", git.origin());
+    for (path, what) in
+        [("deploy/pods/a.yaml", "a file"), ("deploy/none", "no such folder"), ("none", "no such folder")]
+    {
+        let told = problems_in(GitSettings { path: path.into(), ..local(&repository) }).await;
+        assert!(told[0].contains(what) && told[0].contains("--git-path"), "{path}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_manifests_and_empty_ones_are_refused_and_so_is_a_repository_without_commits() {
+    let repository = Repository::new();
+    let git = Git::new(local(&repository));
+    let empty = fetch(&git).await.unwrap_err();
+    assert!(matches!(empty, SourceError::Empty { expected: "no commit", .. }), "{empty}");
+    repository.push(&[("README.md", "1")], "no manifest");
+    let told = why(fetch(&git).await);
+    assert!(told.contains("no manifest") && told.contains("nothing is changed"), "{told}");
+    repository.push(&[("a.yaml", "1"), ("b.yaml", "")], "half written");
+    let told = problems(&repository).await;
+    assert!(told.len() == 1 && told[0].contains("b.yaml") && told[0].contains("empty"), "{told:?}");
+    repository.push(&[("b.yaml", "2")], "whole");
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1 b.yaml=2");
+    repository.run(&["rm", "--quiet", "-r", "."]);
+    repository.push_all("emptied");
+    let told = why(fetch(&git).await);
+    assert!(told.contains("no manifest") && told.contains("nothing is changed"), "{told}");
+}
+
+#[tokio::test]
+async fn links_are_followed_within_the_repository_and_refused_when_they_lead_out_of_it() {
+    let repository = Repository::new();
+    repository.write(&[("pods/a.yaml", "1"), ("shared/team/b.yaml", "2"), ("shared/c.txt", "3")]);
+    let pods = repository.work().join("pods");
+    symlink("../shared/team", pods.join("team")).unwrap();
+    symlink("../shared/c.txt", pods.join("c.yaml")).unwrap();
+    symlink("team/b.yaml", pods.join("d.yaml")).unwrap();
+    symlink("pods", repository.work().join("current")).unwrap();
+    repository.push_all("links");
+    let inside = GitSettings { path: "current".into(), ..local(&repository) };
+    assert_eq!(texts(&fetch(&Git::new(inside.clone())).await.unwrap()), "a.yaml=1 c.yaml=3 d.yaml=2 team/b.yaml=2");
+    for (target, name, what) in [
+        ("/etc/passwd", "e.yaml", "leads out of the repository, to /etc/passwd"),
+        ("../../elsewhere.yaml", "e.yaml", "leads out of the repository"),
+        ("/srv/manifests", "folder", "leads out of the repository"),
+        ("nowhere.yaml", "e.yaml", "nowhere.yaml, which does not exist"),
+        ("e.yaml", "e.yaml", "in a circle"),
+        ("..", "folder/up", "in a circle"),
+    ] {
+        fs::create_dir_all(pods.join(name).parent().unwrap()).unwrap();
+        symlink(target, pods.join(name)).unwrap();
+        repository.push_all("a link that goes astray");
+        let told = problems_in(inside.clone()).await;
+        assert!(told.len() == 1 && told[0].contains(name) && told[0].contains(what), "{target}: {told:?}");
+        fs::remove_file(pods.join(name)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_submodule_among_manifests_is_refused_and_one_beside_them_is_not() {
+    let other = Repository::with(&[("b.yaml", "2")]);
+    let repository = Repository::with(&[("pods/a.yaml", "1")]);
+    repository.run(&["submodule", "--quiet", "add", other.bare().to_str().unwrap(), "vendor"]);
+    repository.push_all("a submodule beside");
+    let pods = GitSettings { path: "pods".into(), ..local(&repository) };
+    assert_eq!(texts(&fetch(&Git::new(pods.clone())).await.unwrap()), "a.yaml=1");
+    let told = problems_in(GitSettings { path: "vendor".into(), ..local(&repository) }).await;
+    assert!(told[0].contains("submodule") && told[0].contains("--git"), "{told:?}");
+    repository.run(&["submodule", "--quiet", "add", other.bare().to_str().unwrap(), "pods/team"]);
+    repository.push_all("a submodule among");
+    let told = problems_in(pods).await;
+    assert!(told.len() == 1 && told[0].contains("team") && told[0].contains("submodule"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_pointer_of_git_lfs_a_file_that_is_too_large_and_a_name_that_is_no_text_are_problems_with_their_places() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
+    let large = "x".repeat((1 << 20) + 1);
+    let repository =
+        Repository::with(&[("a.yaml", "1"), ("b.yaml", pointer), ("big/c.yaml", &large), ("d\u{7}.yaml", "1")]);
+    let told = problems(&repository).await;
+    let about = |name: &str, what: &str| told.iter().any(|one| one.contains(name) && one.contains(what));
+    assert!(told.len() == 3 && about("b.yaml", "Git LFS") && about("big/c.yaml", "1 MiB"), "{told:?}");
+    assert!(about("d?.yaml", "not readable text"), "{told:?}");
+}
+
+#[tokio::test]
+async fn ten_thousand_unrelated_files_cost_next_to_nothing_and_as_many_manifests_too_many_are_refused() {
+    let repository = Repository::new();
+    repository.write(&[("pods/a.yaml", "1")]);
+    for number in 0..10_000 {
+        let path = repository.work().join(format!("docs/{}", number % 50));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join(format!("{number}.md")), format!("text {number}")).unwrap();
+    }
+    repository.push_all("a large repository");
+    let git = Git::new(local(&repository));
+    git.fetch().await;
+    assert_eq!(texts(&git.read().await.unwrap()), "pods/a.yaml=1");
+    // Everything is here, and what counts has to be found among it.
+    repository.push(&[("pods/a.yaml", "2")], "a change");
+    let begun = Instant::now();
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "pods/a.yaml=2");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    for number in 0..=agentpod::source::MAX_FILES {
+        fs::write(repository.work().join(format!("pods/{number}.yaml")), "1").unwrap();
+    }
+    repository.push_all("too many manifests");
+    let told = problems(&repository).await;
+    assert!(told[0].contains("more than 10000 files"), "{told:?}");
+}

@@ -1,0 +1,227 @@
+//! Adding a file as a commit: on the tip as it is, in somebody's name, never by force, and nothing when it is not wanted.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use agentpod::{
+    core::{declare::edit::SourceFiles, problem::Problem},
+    source::{
+        Added, Edit, Git, NotAdded,
+        git::{Credentials, GitSettings, Reference},
+    },
+};
+use testkit::{
+    git_http::{GitHttp, Manner},
+    repository::{Repository, git, public},
+    sshd::Sshd,
+};
+
+use super::{fetch, file, local, settings, texts};
+
+const LOGIN: &str = "tess:s3cret-pa55word";
+
+/// An edit of a file that must not be there, and `meanwhile` before each time that its place is asked for.
+fn edit(name: &str, meanwhile: impl Fn(usize) + Send + Sync + 'static) -> Edit {
+    let (name, asked) = (name.to_owned(), AtomicUsize::new(0));
+    let place = move |files: &SourceFiles| {
+        meanwhile(asked.fetch_add(1, Ordering::Relaxed));
+        assert!(!files.contains_key(&name));
+        Ok(name.clone())
+    };
+    Edit {
+        text: "new: file\n".into(),
+        place: Arc::new(place),
+        author: "olga@example.com".into(),
+        summary: "Add pod alice/new".into(),
+    }
+}
+
+fn plain() -> Edit {
+    edit("alice-new.yaml", |_| {})
+}
+
+/// A repository behind a server that asks for a password, takes pushes, and settings with the right one.
+async fn with_password() -> (Arc<Repository>, GitHttp, GitSettings) {
+    let repository = Arc::new(Repository::with(&[("agents/a.yaml", "1"), ("README.md", "hello")]));
+    git(&repository.bare(), &["config", "http.receivepack", "true"]);
+    let server = GitHttp::start(repository.root(), Some(LOGIN)).await;
+    fs::write(repository.path("password"), "s3cret-pa55word\n").unwrap();
+    let credentials = Credentials {
+        user: Some("tess".into()),
+        password: file(&repository.path("password")),
+        ..Credentials::default()
+    };
+    let settings = GitSettings { credentials, path: "agents".into(), ..settings(&server.url(), repository.root()) };
+    (repository, server, settings)
+}
+
+fn tip(repository: &Repository) -> String {
+    git(&repository.bare(), &["rev-parse", "main"])
+}
+
+fn show(repository: &Repository, format: &str) -> String {
+    git(&repository.bare(), &["show", "--no-patch", &format!("--format={format}"), "main"])
+}
+
+/// The words of an outcome that is an error, which give no credential away.
+fn why(outcome: Result<Added, NotAdded>) -> String {
+    let why = outcome.expect_err("this is refused").to_string();
+    let said = format!("{why} {}", testkit::log::text());
+    assert!(!said.contains("s3cret") && !said.contains("Basic "), "{said}");
+    why
+}
+
+#[tokio::test]
+async fn a_file_becomes_a_commit_on_the_tip_in_the_name_of_who_added_it() {
+    let (repository, server, settings) = with_password().await;
+    repository.push(&[("agents/b.yaml", "2")], "more");
+    let before = tip(&repository);
+    let git_source = Git::new(settings);
+    let added = git_source.add(plain()).await.unwrap();
+    assert_eq!((added.file.as_str(), added.commit.clone()), ("alice-new.yaml", Some(tip(&repository))));
+    assert!(added.place().ends_with(&tip(&repository)[..10]), "{}", added.place());
+    assert_eq!(show(&repository, "%P"), before, "the tip is its only parent");
+    assert_eq!(
+        show(&repository, "%an <%ae>, %cn <%ce>"),
+        "olga@example.com <olga.example.com@agentpod>, AgentPod <agentpod@agentpod>"
+    );
+    assert_eq!(show(&repository, "%B"), "Add pod alice/new\n\nMade-on-the-dashboard-by: olga@example.com");
+    let changed = git(&repository.bare(), &["diff", "--name-status", &before, "main"]);
+    assert_eq!(changed, "A\tagents/alice-new.yaml", "nothing else");
+    git(&repository.bare(), &["fsck", "--strict"]);
+    assert_eq!(texts(&fetch(&git_source).await.unwrap()), "a.yaml=1 alice-new.yaml=new: file\n b.yaml=2");
+    // Once more, on top of what was pushed by ourselves.
+    git_source.add(edit("second.yaml", |_| {})).await.unwrap();
+    assert_eq!(show(&repository, "%P"), added.commit.unwrap());
+    assert_eq!(server.refused(), 0);
+}
+
+#[tokio::test]
+async fn a_branch_that_moves_meanwhile_is_added_to_as_it_is_then() {
+    let (repository, _server, settings) = with_password().await;
+    let moving = repository.clone();
+    let moves = move |time| {
+        if time < 2 {
+            moving.push(&[("agents/b.yaml", &format!("{time}"))], &format!("meanwhile {time}"));
+        }
+    };
+    Git::new(settings).add(edit("new.yaml", moves)).await.unwrap();
+    let log = git(&repository.bare(), &["log", "--format=%s", "main"]);
+    assert_eq!(log, "Add pod alice/new\nmeanwhile 1\nmeanwhile 0\nthe first");
+    assert_eq!(git(&repository.bare(), &["show", "main:agents/b.yaml"]), "1", "what came meanwhile is there");
+}
+
+#[tokio::test]
+async fn a_branch_that_never_rests_is_given_up_on_after_three_times() {
+    let (repository, _server, settings) = with_password().await;
+    let (moving, times) = (repository.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = times.clone();
+    let moves = move |time| {
+        count.fetch_add(1, Ordering::Relaxed);
+        moving.push(&[("agents/b.yaml", &format!("{time}"))], "meanwhile");
+    };
+    let why = why(Git::new(settings).add(edit("new.yaml", moves)).await);
+    assert!(why.contains("moved on each of 3 times"), "{why}");
+    assert_eq!((times.load(Ordering::Relaxed), show(&repository, "%s")), (3, "meanwhile".into()));
+}
+
+#[tokio::test]
+async fn a_remote_that_does_not_take_it_says_why_and_stays_as_it_was() {
+    let (repository, server, settings) = with_password().await;
+    let (before, git_source) = (tip(&repository), Git::new(settings));
+    // A rule of the forge.
+    let hook = repository.bare().join("hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\ncat > /dev/null\necho nobody pushes to main >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let told = why(git_source.add(plain()).await);
+    assert!(told.contains("does not take the commit: pre-receive hook declined"), "{told}");
+    fs::remove_file(hook).unwrap();
+    // No right to push.
+    git(&repository.bare(), &["config", "http.receivepack", "false"]);
+    let told = why(git_source.add(plain()).await);
+    assert!(told.contains("we may not push") && told.contains("that may push to this branch"), "{told}");
+    git(&repository.bare(), &["config", "http.receivepack", "true"]);
+    // Not let in at all, and away.
+    server.let_in("somebody:else");
+    let told = why(git_source.add(plain()).await);
+    assert!(told.contains("lets us not in"), "{told}");
+    server.answers(Manner::HangsUp);
+    let told = why(git_source.add(plain()).await);
+    assert!(told.contains("could not be fetched"), "{told}");
+    assert_eq!(tip(&repository), before);
+}
+
+#[tokio::test]
+async fn a_remote_that_hangs_is_not_waited_for_beyond_the_time_limit() {
+    let (_repository, server, settings) = with_password().await;
+    server.answers(Manner::Never);
+    let git_source = Git::new(GitSettings { patience: std::time::Duration::from_millis(300), ..settings });
+    let told = why(git_source.add(plain()).await);
+    assert!(told.contains("did not answer") && told.contains("whether the commit is there"), "{told}");
+}
+
+#[tokio::test]
+async fn what_has_no_place_is_not_committed() {
+    let repository = Repository::with(&[("a.yaml", "1"), ("new.yaml/b.yaml", "2")]);
+    let (before, git_source) = (tip(&repository), Git::new(local(&repository)));
+    let place = |_: &SourceFiles| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
+    let told = why(git_source.add(Edit { place: Arc::new(place), ..plain() }).await);
+    assert!(told.contains("declared already"), "{told}");
+    let told = why(git_source.add(edit("new.yaml", |_| {})).await);
+    assert!(told.contains("something else called new.yaml"), "{told}");
+    let nowhere = Git::new(GitSettings { path: "none".into(), ..local(&repository) });
+    let told = why(nowhere.add(plain()).await);
+    assert!(told.contains("no such folder"), "{told}");
+    assert_eq!(tip(&repository), before);
+}
+
+#[tokio::test]
+async fn a_tag_is_not_added_to_and_neither_is_what_must_be_signed() {
+    let repository = Repository::with(&[("a.yaml", "1")]);
+    repository.run(&["tag", "v1"]);
+    repository.run(&["push", "--quiet", "origin", "v1"]);
+    let before = tip(&repository);
+    let tag = GitSettings { reference: Reference::Tag("v1".into()), ..local(&repository) };
+    let told = why(Git::new(tag).add(plain()).await);
+    assert!(told.contains("a tag is followed"), "{told}");
+    let signed = GitSettings { signers: Some(repository.path("signers")), ..local(&repository) };
+    let told = why(Git::new(signed).add(plain()).await);
+    assert!(told.contains("would not be signed"), "{told}");
+    assert_eq!(tip(&repository), before);
+}
+
+#[tokio::test]
+async fn a_named_branch_in_a_folder_and_one_over_ssh_are_added_to_through_links() {
+    let repository = Repository::with(&[("real/a.yaml", "1")]);
+    std::os::unix::fs::symlink("real", repository.work().join("linked")).unwrap();
+    repository.push_all("a link");
+    repository.run(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
+    let before = tip(&repository);
+    let other =
+        GitSettings { reference: Reference::Branch("other".into()), path: "linked".into(), ..local(&repository) };
+    Git::new(other).add(plain()).await.unwrap();
+    assert_eq!(git(&repository.bare(), &["show", "other:real/alice-new.yaml"]), "new: file");
+    assert_eq!(tip(&repository), before, "the other branch only");
+
+    let (host, key) = (repository.key("host", ""), repository.key("key", ""));
+    let server = Sshd::start(repository.root(), &host, &public(&key));
+    let known = repository.path("known_hosts");
+    fs::write(&known, format!("[127.0.0.1]:{} {}\n", server.port, public(&host))).unwrap();
+    let url = server.url(&repository.bare());
+    let ssh = GitSettings {
+        credentials: Credentials { key: file(&key), ..Credentials::default() },
+        known_hosts: Some(known),
+        path: "real".into(),
+        ..settings(&url, repository.root())
+    };
+    let added = Git::new(ssh).add(plain()).await.unwrap();
+    assert_eq!(added.commit, Some(tip(&repository)));
+    assert_eq!(show(&repository, "%P"), before);
+}

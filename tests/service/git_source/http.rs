@@ -1,0 +1,170 @@
+//! Over HTTP: who is let in, what a look costs, and remotes that misbehave.
+
+use std::time::{Duration, Instant};
+
+use agentpod::source::{
+    Git, Snapshot, SourceError,
+    git::{Credentials, GitSettings},
+};
+use testkit::{
+    git_http::{GitHttp, Manner},
+    repository::Repository,
+};
+
+use super::{fetch, file, settings, texts, why};
+
+const LOGIN: &str = "tess:s3cret-pa55word";
+
+/// A repository behind a server that asks for a password, and settings with the right one.
+async fn with_password() -> (Repository, GitHttp, GitSettings) {
+    let repository = Repository::with(&[("a.yaml", "1")]);
+    let server = GitHttp::start(repository.root(), Some(LOGIN)).await;
+    std::fs::write(repository.path("password"), "s3cret-pa55word\n").unwrap();
+    let credentials = Credentials {
+        user: Some("tess".into()),
+        password: file(&repository.path("password")),
+        ..Credentials::default()
+    };
+    let settings = GitSettings { credentials, ..settings(&server.url(), repository.root()) };
+    (repository, server, settings)
+}
+
+/// No word of what came out, or was logged meanwhile, gives a credential away.
+fn gives_nothing_away(outcome: &Result<Snapshot, SourceError>) {
+    let said = format!("{outcome:?} {}", testkit::log::text());
+    for secret in ["s3cret", "t0ken", &base64(LOGIN), "Basic "] {
+        assert!(!said.contains(secret), "{secret} stands in what is said: {said}");
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_STANDARD.encode(text)
+}
+
+#[tokio::test]
+async fn an_unchanged_tip_costs_one_request_also_with_a_password_and_a_change_two_more() {
+    let (repository, server, settings) = with_password().await;
+    let git = Git::new(settings.clone());
+    assert!(git.fetch().await);
+    // What there is; how deep; the commit.
+    assert_eq!(server.asked().len(), 3);
+    for _ in 0..3 {
+        assert!(!git.fetch().await, "nothing is new");
+    }
+    let asked = server.asked();
+    assert!(asked.len() == 3 && asked.iter().all(|one| one.starts_with("GET ")), "{asked:?}");
+    for number in 2..8 {
+        let text = number.to_string();
+        repository.push(&[("a.yaml", &text), (&format!("{number}.md"), "x")], "more");
+        assert_eq!(texts(&fetch(&git).await.unwrap()), format!("a.yaml={number}"));
+        assert_eq!(server.asked().len(), 3, "the {number}th commit");
+    }
+    // After a start what was fetched before is still there.
+    assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=7");
+    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.refused(), 0);
+}
+
+#[tokio::test]
+async fn only_the_newest_commit_is_fetched_and_a_rewritten_history_is_followed() {
+    let (repository, server, settings) = with_password().await;
+    for number in 0..5 {
+        repository.push(&[("a.yaml", &number.to_string())], "more");
+    }
+    let git = Git::new(settings);
+    fetch(&git).await.unwrap();
+    let cache = std::fs::read_dir(repository.path("caches")).unwrap().next().unwrap().unwrap().path();
+    let count = || {
+        let all = testkit::repository::git(&cache, &["cat-file", "--batch-all-objects", "--batch-check"]);
+        all.lines().filter(|line| line.contains(" commit ")).count()
+    };
+    assert_eq!(count(), 1);
+    repository.run(&["reset", "--quiet", "--hard", "HEAD~2"]);
+    repository.push(&[("a.yaml", "instead")], "instead");
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=instead");
+    repository.run(&["checkout", "--quiet", "--orphan", "anew"]);
+    repository.push(&[("a.yaml", "anew")], "of its own");
+    repository.run(&["push", "--quiet", "--force", "origin", "anew:main"]);
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=anew");
+    assert_eq!(count(), 3);
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_with_what_to_do_and_a_rotated_one_counts_at_the_next_fetch() {
+    let (repository, server, settings) = with_password().await;
+    let git = Git::new(settings.clone());
+    fetch(&git).await.unwrap();
+    server.let_in("tess:s3cret-rotated");
+    let refused = fetch(&git).await;
+    gives_nothing_away(&refused);
+    let error = refused.unwrap_err();
+    assert_eq!(error.code(), "source_denied", "{error}");
+    assert!(error.to_string().contains("token or password is right"), "{error}");
+    std::fs::write(repository.path("password"), "s3cret-rotated\n").unwrap();
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1", "without a restart");
+    std::fs::remove_file(repository.path("password")).unwrap();
+    let told = why(fetch(&git).await);
+    assert!(told.contains("no such file") && told.contains("password"), "{told}");
+    let nobody = Git::new(GitSettings { credentials: Credentials::default(), ..settings.clone() });
+    let told = why(fetch(&nobody).await);
+    assert!(told.contains("--git-token-file"), "{told}");
+    // A token belongs to nobody in particular.
+    server.let_in("x-access-token:t0ken-t0ken");
+    std::fs::write(repository.path("token"), "t0ken-t0ken").unwrap();
+    let credentials = Credentials { password: file(&repository.path("token")), ..Credentials::default() };
+    let with_token = fetch(&Git::new(GitSettings { credentials, ..settings })).await;
+    gives_nothing_away(&with_token);
+    assert_eq!(texts(&with_token.unwrap()), "a.yaml=1");
+}
+
+#[tokio::test]
+async fn a_remote_that_misbehaves_is_an_error_and_what_was_fetched_is_there_again_when_it_behaves() {
+    let (_repository, server, settings) = with_password().await;
+    let git = Git::new(GitSettings { patience: Duration::from_secs(3), ..settings });
+    fetch(&git).await.unwrap();
+    let manners = [
+        (Manner::HangsUp, "could not be fetched"),
+        (Manner::Never, "did not answer within 3 s"),
+        (Manner::Says(500, "s3cret-pa55word".into()), "could not be fetched"),
+        (Manner::Says(404, String::new()), "no such repository"),
+        (Manner::Says(200, "<html>s3cret-pa55word</html>".into()), "could not be fetched"),
+    ];
+    for (manner, what) in manners {
+        server.answers(manner.clone());
+        let begun = Instant::now();
+        let outcome = fetch(&git).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{manner:?}");
+        gives_nothing_away(&outcome);
+        let told = why(outcome);
+        assert!(told.contains(what) && told.starts_with(&server.url()), "{manner:?}: {told}");
+        assert!(git.health().last_error.is_some());
+        server.answers(Manner::Well);
+        assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1", "after {manner:?}");
+    }
+}
+
+#[tokio::test]
+async fn remotes_that_hang_for_ever_are_not_piled_up() {
+    let (_repository, server, settings) = with_password().await;
+    let git = Git::new(GitSettings { patience: Duration::from_millis(300), ..settings });
+    server.answers(Manner::Never);
+    for _ in 0..3 {
+        assert!(why(fetch(&git).await).contains("did not answer within"));
+    }
+    assert!(why(fetch(&git).await).contains("neither did it the times before"));
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_password_is_not_taken_along_to_another_host() {
+    let (repository, server, settings) = with_password().await;
+    let other = GitHttp::start(repository.root(), None).await;
+    let elsewhere = other.url().replace("127.0.0.1", "localhost");
+    server.answers(Manner::SendsTo(format!("{elsewhere}/info/refs?service=git-upload-pack")));
+    let outcome = fetch(&Git::new(settings)).await;
+    gives_nothing_away(&outcome);
+    assert!(why(outcome).contains("redirect"));
+    assert_eq!(other.asked(), Vec::<String>::new());
+}

@@ -1,0 +1,63 @@
+//! The git source on real repositories behind real servers: git's own HTTP backend with a password, OpenSSH, a folder.
+
+mod command;
+mod contents;
+mod edits;
+mod http;
+mod moving;
+mod rounds;
+mod signed;
+mod ssh;
+
+use std::{path::Path, time::Duration};
+
+use agentpod::{
+    core::secret::SecretRef,
+    source::{
+        Git, Snapshot, SourceError,
+        git::{Address, Credentials, GitSettings, Reference},
+    },
+};
+use testkit::repository::Repository;
+
+/// Settings for a repository: its own branch, all of it.
+fn settings(url: &str, state: &Path) -> GitSettings {
+    testkit::log::listen();
+    GitSettings {
+        address: Address::read(url).unwrap(),
+        reference: Reference::Head,
+        path: String::new(),
+        interval: Duration::from_secs(60),
+        patience: Duration::from_secs(20),
+        credentials: Credentials::default(),
+        known_hosts: None,
+        signers: None,
+        caches: state.join("caches"),
+    }
+}
+
+/// The settings for a repository in a folder.
+fn local(repository: &Repository) -> GitSettings {
+    settings(&format!("file://{}", repository.bare().display()), repository.root())
+}
+
+fn file(path: &Path) -> Option<SecretRef> {
+    Some(SecretRef { file: Some(path.display().to_string()), ..SecretRef::default() })
+}
+
+/// Fetches, and reads what came of it.
+async fn fetch(git: &Git) -> Result<Snapshot, SourceError> {
+    git.fetch().await;
+    git.read().await
+}
+
+/// Files as one text.
+fn texts(snapshot: &Snapshot) -> String {
+    let one = |(name, bytes): (&str, &[u8])| format!("{name}={}", String::from_utf8_lossy(bytes));
+    snapshot.texts().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// The words of an outcome that is an error.
+fn why(outcome: Result<Snapshot, SourceError>) -> String {
+    outcome.expect_err("this is refused").to_string()
+}

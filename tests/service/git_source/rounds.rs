@@ -1,0 +1,274 @@
+//! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
+
+mod edits;
+mod faults;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use agentpod::{
+    core::{
+        decide::request::{Request, RequestSpec},
+        observe::actual::ContainerState,
+        site::{Scheme, Site},
+    },
+    engine::{NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, Mode, Parts, Reconciler},
+    secrets::{Identities, Reader},
+    source::{AdapterFolders, Git, Source, git::GitSettings},
+    store::{InstanceKey, Store},
+};
+use testkit::{
+    git_http::{GitHttp, Manner},
+    postgres,
+    repository::Repository,
+};
+use time::OffsetDateTime;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::settings;
+
+struct Stage {
+    repository: Repository,
+    server: GitHttp,
+    engine: Arc<MemoryEngine>,
+    store: Arc<Store>,
+    woken: Arc<Notify>,
+    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
+}
+
+/// A tenant with a pod of the same name.
+fn pod(tenant: &str, greeting: &str) -> (String, String) {
+    let text = format!(
+        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: {tenant}}}}}\n---\n\
+         {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: pod, tenant: {tenant}}}, \
+         spec: {{adapter: echo, subdomain: {tenant}, config: {{mode: {greeting}}}}}}}\n"
+    );
+    (format!("{tenant}.yaml"), text)
+}
+
+fn site() -> Site {
+    Site {
+        instance: "test".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.0.0.2".parse().unwrap(),
+    }
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let repository = Repository::new();
+        for tenant in ["alice", "bob"] {
+            let (name, text) = pod(tenant, "one");
+            repository.write(&[(&name, &text)]);
+        }
+        repository.push_all("two pods");
+        let server = GitHttp::start(repository.root(), None).await;
+        let key = InstanceKey::load_or_create(repository.root()).unwrap();
+        let options = postgres::database().await;
+        let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
+        let engine = Arc::new(MemoryEngine::default());
+        Self { repository, server, engine, store, woken: Arc::default(), running: None }
+    }
+
+    fn start(&mut self) -> Git {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let git = Git::new(GitSettings {
+            interval: Duration::from_secs(3600),
+            ..settings(&self.server.url(), self.repository.root())
+        });
+        let parts = Parts {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            embedded: None,
+            source: Source::Git(git.clone()),
+            folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
+            site: site(),
+            network: NetworkSpec {
+                name: "agentpod-net".into(),
+                subnet: "10.0.0.0/24".into(),
+                pool: "10.0.0.128/25".into(),
+                labels: Default::default(),
+            },
+            removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
+            secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
+        };
+        let (reconciler, view) = Reconciler::new(parts);
+        let stop = CancellationToken::new();
+        reconciler.wake_on(self.woken.clone(), stop.clone());
+        let run = reconciler.with_tick(Duration::from_millis(200)).run(Mode::Daemon, None, stop.clone());
+        self.running = Some((stop, tokio::spawn(async move { drop(run.await) }), view));
+        git
+    }
+
+    async fn stop(&mut self) {
+        let (stop, task, _) = self.running.take().unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    fn overview(&self) -> DaemonStatus {
+        self.running.as_ref().unwrap().2.borrow().clone()
+    }
+
+    /// The containers of a tenant that run.
+    fn running(&self, tenant: &str) -> Vec<String> {
+        let world = self.engine.world();
+        let runs = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
+        let mine = world.containers.iter().filter(|(_, one)| one.pod.to_string() == format!("{tenant}/pod"));
+        mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Waits until one container of a tenant runs that is not `before`.
+    async fn runs(&self, tenant: &str, before: &str) -> String {
+        eventually("a container runs", async || match &self.running(tenant)[..] {
+            [one] if one != before => Some(one.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    fn problems(&self) -> String {
+        self.overview().source.problems.iter().map(ToString::to_string).collect()
+    }
+}
+
+async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_push_replaces_the_pod_it_changes_and_no_other_and_many_deliveries_are_one_fetch() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
+    stage.server.asked();
+    let (name, text) = pod("alice", "two");
+    stage.repository.push(&[(&name, &text)], "alice speaks otherwise");
+    for _ in 0..1000 {
+        stage.woken.notify_one();
+        tokio::task::yield_now().await;
+    }
+    stage.runs("alice", &alice).await;
+    assert_eq!(stage.running("bob"), [bob]);
+    let asked = stage.server.asked();
+    let looks = asked.iter().filter(|one| one.starts_with("GET")).count();
+    assert_eq!(looks, 1, "each look begins with one, whatever it fetches then: {asked:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    let alice = stage.runs("alice", "").await;
+    let (name, text) = pod("alice", "two");
+    stage.repository.push(&[(&name, &text)], "alice speaks otherwise");
+    let answered = async |stage: &Stage| {
+        let sync = Request { what: RequestSpec::Sync, actor: "ops".into() };
+        let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
+        eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
+    };
+    let before = eventually("a revision is in force", async || stage.overview().source.accepted).await;
+    let outcome = answered(&stage).await;
+    assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
+    stage.runs("alice", &alice).await;
+    // Nothing new is an answer, too.
+    assert_eq!(answered(&stage).await, outcome);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_back() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
+    let accepted = eventually("it is accepted", async || stage.overview().source.accepted).await;
+    for manner in [Manner::HangsUp, Manner::Says(500, String::new()), Manner::Says(401, String::new())] {
+        stage.server.answers(manner.clone());
+        stage.woken.notify_one();
+        eventually(&format!("{manner:?} is told"), async || (!stage.problems().is_empty()).then_some(())).await;
+        assert_eq!(stage.overview().source.accepted.as_ref(), Some(&accepted));
+        stage.server.answers(Manner::Well);
+        stage.woken.notify_one();
+        eventually("it is well again", async || stage.problems().is_empty().then_some(())).await;
+    }
+    // Emptied by a push: the same.
+    stage.repository.run(&["rm", "--quiet", "-r", "."]);
+    stage.repository.push_all("all gone");
+    stage.woken.notify_one();
+    eventually("it is told", async || stage.problems().contains("no manifest").then_some(())).await;
+    assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]));
+    // It was fetched, so it will never be stale, and no row of revisions says it: an event does, once, also over a restart.
+    let kept = async |stage: &Stage| stage.store.source_refused().await.unwrap();
+    let told = eventually("it is kept", async || kept(&stage).await).await;
+    let message = &told.event.message;
+    assert!(message.contains("no manifest") && !message.contains('\n'), "{message}");
+    stage.stop().await;
+    stage.start();
+    eventually("it is told again", async || stage.problems().contains("no manifest").then_some(())).await;
+    let rounds = stage.overview().rounds;
+    eventually("rounds are made", async || (stage.overview().rounds > rounds).then_some(())).await;
+    assert_eq!(kept(&stage).await, Some(told));
+    stage.repository.run(&["revert", "--no-edit", "HEAD"]);
+    stage.repository.run(&["push", "--quiet", "origin", "HEAD"]);
+    stage.woken.notify_one();
+    eventually("it can be taken again", async || kept(&stage).await.is_none().then_some(())).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_waits_a_moment_for_a_remote_that_hangs_and_then_goes_on_with_what_is_remembered() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    stage.runs("alice", "").await;
+    eventually("it is accepted", async || stage.overview().source.accepted).await;
+    stage.stop().await;
+    stage.server.answers(Manner::Never);
+    let git = stage.start();
+    let begun = Instant::now();
+    let rounds = async |more: u64| {
+        let before = stage.overview().rounds;
+        eventually("rounds are made", async || (stage.overview().rounds > before + more).then_some(())).await;
+    };
+    rounds(3).await;
+    assert!(git.is_awaited() && stage.problems().is_empty(), "there is nothing to complain of yet");
+    eventually("what is remembered is in force", async || stage.overview().source.accepted).await;
+    assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert!(stage.problems().contains("has not answered since the start"), "{}", stage.problems());
+    rounds(3).await;
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_with_a_remote_that_refuses_goes_on_at_once_with_what_is_remembered() {
+    let mut stage = Stage::new().await;
+    stage.start();
+    let alice = stage.runs("alice", "").await;
+    eventually("it is accepted", async || stage.overview().source.accepted).await;
+    stage.stop().await;
+    stage.server.answers(Manner::HangsUp);
+    let begun = Instant::now();
+    stage.start();
+    eventually("what is remembered is in force", async || stage.overview().source.accepted).await;
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert_eq!(stage.running("alice"), [alice]);
+    stage.stop().await;
+}

@@ -1,0 +1,50 @@
+//! From the dashboard's form to a running pod: the manifest is committed, fetched at once and carried out.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use agentpod::{
+    core::access::{Person, Role},
+    reconcile::Edits,
+    source::{AdapterFolders, Git, Source, git::GitSettings},
+};
+use testkit::repository::git;
+use time::OffsetDateTime;
+
+use super::{super::settings, Stage, eventually, pod, site};
+
+#[tokio::test]
+async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
+    let mut stage = Stage::new().await;
+    git(&stage.repository.bare(), &["config", "http.receivepack", "true"]);
+    stage.start();
+    let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
+    let patient =
+        GitSettings { interval: Duration::from_secs(3600), ..settings(&stage.server.url(), stage.repository.root()) };
+    let edits = Arc::new(Edits::new(Source::Git(Git::new(patient)), folders, site(), stage.store.clone()));
+    let olga = Person { name: "olga".into(), role: Role::Operator, tenant: None };
+    let (_, carol) = pod("carol", "one");
+    let (id, added) = edits.add_pod(&olga, &carol, OffsetDateTime::now_utc()).await.unwrap();
+    assert_eq!((id.to_string().as_str(), added.file.as_str()), ("carol/pod", "carol-pod.yaml"));
+    stage.runs("carol", "").await;
+    assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]), "others are left alone");
+    let events = stage.store.events(None, 100, None).await.unwrap();
+    let told = events.iter().find(|row| row.event.kind == "edited").unwrap().event.message.clone();
+    assert!(told.contains("carol/pod: olga added it to the source") && told.contains(&added.place()), "{told}");
+    // Two at once that do not go together: one of them is refused, and what is there stays good.
+    let twin = |name: &str| {
+        carol.replace("name: pod", &format!("name: {name}")).replace("subdomain: carol", "subdomain: twin")
+    };
+    let twin = |name: &str| twin(name).split_once("---\n").unwrap().1.to_owned();
+    let (one, two) = (twin("one"), twin("two"));
+    let now = OffsetDateTime::now_utc();
+    let outcomes = tokio::join!(edits.add_pod(&olga, &one, now), edits.add_pod(&olga, &two, now));
+    assert!(outcomes.0.is_ok() != outcomes.1.is_ok(), "{outcomes:?}");
+    eventually("what was asked for is answered", async || {
+        stage.store.open_requests().await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(stage.problems(), "");
+    stage.stop().await;
+}

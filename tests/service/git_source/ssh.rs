@@ -1,0 +1,120 @@
+//! Over SSH: whose key is let in, and which hosts are believed.
+
+use std::{fs, path::Path, process::Command};
+
+use agentpod::source::{
+    Git,
+    git::{Credentials, GitSettings},
+};
+use testkit::{
+    repository::{Repository, public},
+    sshd::Sshd,
+};
+
+use super::{fetch, file, settings, texts, why};
+
+struct Stage {
+    repository: Repository,
+    server: Sshd,
+    host_key: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let repository = Repository::with(&[("a.yaml", "1")]);
+        let (host, key) = (repository.key("host", ""), repository.key("key", ""));
+        let server = Sshd::start(repository.root(), &host, &public(&key));
+        Self { host_key: public(&host), server, repository }
+    }
+
+    /// Settings with a key, and the host known by these lines.
+    fn settings(&self, key: &str, identities: &str) -> GitSettings {
+        let path = self.repository.path("known_hosts");
+        fs::write(&path, identities).unwrap();
+        let credentials = Credentials { key: file(&self.repository.path(key)), ..Credentials::default() };
+        let url = self.server.url(&self.repository.bare());
+        GitSettings { credentials, known_hosts: Some(path), ..settings(&url, self.repository.root()) }
+    }
+
+    fn identities(&self) -> String {
+        format!("[127.0.0.1]:{} {}\n", self.server.port, self.host_key)
+    }
+}
+
+fn fingerprint(key: &Path) -> String {
+    let output = Command::new("ssh-keygen").arg("-lf").arg(key.with_extension("pub")).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_key_that_is_let_in_fetches_from_a_host_that_is_known() {
+    let stage = Stage::new();
+    let git = Git::new(stage.settings("key", &stage.identities()));
+    let first = fetch(&git).await.unwrap();
+    assert_eq!(texts(&first), "a.yaml=1");
+    for number in 2..5 {
+        stage.repository.push(&[("a.yaml", &number.to_string())], "more");
+        assert_eq!(texts(&fetch(&git).await.unwrap()), format!("a.yaml={number}"));
+    }
+    assert!(!git.fetch().await);
+}
+
+#[tokio::test]
+async fn a_key_nobody_knows_is_not_let_in_and_one_with_a_passphrase_needs_it() {
+    let stage = Stage::new();
+    stage.repository.key("stranger", "");
+    let refused = fetch(&Git::new(stage.settings("stranger", &stage.identities()))).await.unwrap_err();
+    assert_eq!(refused.code(), "source_denied", "{refused}");
+    assert!(refused.to_string().contains("--git-ssh-key"), "{refused}");
+
+    let sealed = stage.repository.key("sealed", "s3cret-phrase");
+    let authorized = format!("{}\n{}\n", public(&stage.repository.path("key")), public(&sealed));
+    fs::write(stage.repository.path("authorized_keys"), authorized).unwrap();
+    let mut settings = stage.settings("sealed", &stage.identities());
+    let without = why(fetch(&Git::new(settings.clone())).await);
+    fs::write(stage.repository.path("phrase"), "s3cret-wrong\n").unwrap();
+    settings.credentials.passphrase = file(&stage.repository.path("phrase"));
+    let wrong = why(fetch(&Git::new(settings.clone())).await);
+    assert!(!format!("{without} {wrong}").contains("s3cret"), "{without} {wrong}");
+    fs::write(stage.repository.path("phrase"), "s3cret-phrase\n").unwrap();
+    assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=1");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_known_has_changed_or_was_revoked_is_refused_with_its_fingerprint() {
+    let stage = Stage::new();
+    let shown = fingerprint(&stage.repository.path("host"));
+    let other = public(&stage.repository.key("other", ""));
+    let port = stage.server.port;
+    let place = format!("[127.0.0.1]:{port}");
+    for (identities, what) in [
+        (String::new(), "is not known in"),
+        (format!("127.0.0.1 {}\n", stage.host_key), "is not known in"),
+        (format!("{place} {other}\n"), "has changed"),
+        (format!("@revoked {place} {}\n{}", stage.host_key, stage.identities()), "revoked"),
+        (format!("@cert-authority {place} {}\n", stage.host_key), "is not known in"),
+    ] {
+        let error = fetch(&Git::new(stage.settings("key", &identities))).await.unwrap_err();
+        let told = error.to_string();
+        assert_eq!(error.code(), "source_unknown_host", "{identities}: {told}");
+        assert!(told.contains(what) && told.contains(&shown) && told.contains("known_hosts"), "{identities}: {told}");
+        assert!(what == "revoked" || told.contains(&format!("ssh-keyscan -p {port}")), "{told}");
+    }
+    let missing = GitSettings {
+        known_hosts: Some(stage.repository.path("no_such_file")),
+        ..stage.settings("key", &stage.identities())
+    };
+    assert!(why(fetch(&Git::new(missing)).await).contains("is not known in"));
+}
+
+#[tokio::test]
+async fn a_host_may_be_known_by_a_hash_and_among_lines_that_mean_nothing_here() {
+    let stage = Stage::new();
+    fs::write(stage.repository.path("hashed"), stage.identities()).unwrap();
+    let hashed = Command::new("ssh-keygen").arg("-Hf").arg(stage.repository.path("hashed")).output().unwrap();
+    assert!(hashed.status.success());
+    let hashed = fs::read_to_string(stage.repository.path("hashed")).unwrap();
+    assert!(hashed.starts_with("|1|"), "{hashed}");
+    let lines = format!("# mine\nnonsense\nother.example ssh-ed25519 AAAA\n\n{hashed}");
+    assert_eq!(texts(&fetch(&Git::new(stage.settings("key", &lines))).await.unwrap()), "a.yaml=1");
+}

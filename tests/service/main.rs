@@ -1,0 +1,16 @@
+//! What needs PostgreSQL or programs of the machine (git, OpenSSH), and no engine: the store, the sources, whole rounds with
+//! the engine in memory, the command line, and the dashboard with its API.
+
+mod api;
+mod broken_inputs;
+mod cli;
+mod cli_api;
+mod dashboard_auth;
+mod embedded_postgres;
+mod git_source;
+mod pages;
+mod probe;
+mod reconcile;
+mod revisions;
+mod source;
+mod store;

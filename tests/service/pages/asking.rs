@@ -1,0 +1,85 @@
+//! What people ask for by the buttons of a page.
+
+use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
+use testkit::declared::pod;
+
+use super::stage::{ALAN, OLGA, Stage, VICTOR};
+
+const ASK: &str = "/dashboard/requests";
+
+#[tokio::test]
+async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
+    let stage = Stage::new().await;
+    let answer =
+        stage.ask("POST", ASK, OLGA, "kind=restart&pod=alice/assistant&back=/dashboard/pods/alice/assistant").await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?said=restart"));
+    let open = stage.store.open_requests().await.unwrap();
+    assert_eq!(open[0].request.what, RequestSpec::Restart { pod: pod("alice/assistant") });
+    assert_eq!(open[0].request.actor, "olga");
+    let page = stage.page("/dashboard/pods/alice/assistant?said=restart", OLGA).await;
+    assert!(page.contains("The restart was asked for") && page.contains("asked for by olga"));
+}
+
+#[tokio::test]
+async fn a_pause_is_shown_with_its_end_and_can_be_ended() {
+    let stage = Stage::new().await;
+    let answer = stage
+        .ask("POST", ASK, ALAN, "kind=pause&for=1h&pod=alice/assistant&back=/dashboard/pods/alice/assistant")
+        .await;
+    assert_eq!(answer.status, 303);
+    let page = stage.page("/dashboard/pods/alice/assistant", ALAN).await;
+    assert!(page.contains("Paused until") && page.contains("value=\"resume\"") && !page.contains("value=\"pause\""));
+    let answer = stage.ask("POST", ASK, ALAN, "kind=pause&for=1h&pod=alice/assistant").await;
+    assert_eq!(answer.status, 409, "it is paused already");
+    assert!(answer.text().contains("paused already"));
+    assert_eq!(stage.ask("POST", ASK, ALAN, "kind=resume&pod=alice/assistant").await.status, 303);
+}
+
+#[tokio::test]
+async fn a_held_plan_is_approved_by_its_hash() {
+    let stage = Stage::new().await;
+    let message = "9 of 48 pods would go at once; agentpod approve 5d0c41aa90f3 lets them go";
+    stage.is("bob/helper", Phase::Held, "TooManyRemovals", message).await;
+    let page = stage.page("/dashboard/source", OLGA).await;
+    assert!(page.contains("A plan waits for approval") && page.contains("value=\"5d0c41aa90f3\""), "{page}");
+    assert!(!stage.page("/dashboard/source", VICTOR).await.contains("value=\"approve\""));
+    assert_eq!(stage.ask("POST", ASK, OLGA, "kind=approve&plan=5d0c41aa90f3").await.status, 303);
+    let page = stage.page("/dashboard/source", OLGA).await;
+    assert!(page.contains("by olga") && !page.contains("value=\"approve\""));
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_refused_and_shown_no_button() {
+    let stage = Stage::new().await;
+    for (token, body, status) in [
+        (VICTOR, "kind=restart&pod=alice/assistant", 403),
+        (VICTOR, "kind=sync", 403),
+        (ALAN, "kind=sync", 403),
+        (ALAN, "kind=approve&plan=5d0c41aa90f3", 403),
+        (ALAN, "kind=restart&pod=bob/helper", 403),
+        (OLGA, "kind=restart&pod=alice/none", 404),
+        (OLGA, "kind=restart&pod=<b>", 400),
+        (OLGA, "kind=pause&for=forever&pod=alice/assistant", 400),
+        (OLGA, "kind=pause&for=0s&pod=alice/assistant", 400),
+        (OLGA, "kind=pause&for=9000h&pod=alice/assistant", 400),
+        (OLGA, "kind=restart&pod=alice/idle", 409),
+        (OLGA, "kind=approve&plan=nonsense", 409),
+        (OLGA, "kind=purge", 400),
+    ] {
+        assert_eq!(stage.ask("POST", ASK, token, body).await.status, status, "{body}");
+    }
+    assert!(stage.store.open_requests().await.unwrap().is_empty());
+    assert!(!stage.page("/dashboard/pods/alice/assistant", VICTOR).await.contains("value=\"restart\""));
+    assert!(!stage.page("/dashboard", ALAN).await.contains("value=\"sync\""));
+}
+
+#[tokio::test]
+async fn after_asking_nobody_is_led_to_another_site() {
+    let stage = Stage::new().await;
+    for back in
+        ["//evil.example", "https://evil.example", "/\\evil.example", "/login", "/dashboard?x=%0d%0aset-cookie:a"]
+    {
+        let answer = stage.ask("POST", ASK, OLGA, &format!("kind=sync&back={back}")).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard?said=sync"), "{back}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Whole rounds: the real reconciler on a real database, with the engine in memory.
+
+mod causes;
+mod conditions;
+mod faults;
+mod last_words;
+mod logs;
+mod looking;
+mod removals;
+mod requests;
+mod revisions;
+mod secrets;
+mod shown;
+mod source_health;
+pub mod stage;
+mod usage;

@@ -1,0 +1,270 @@
+//! A reconciler on a folder, a database and an engine of its own, to be stopped and started as a test likes.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use agentpod::{
+    core::{
+        decide::request::{Request, RequestSpec},
+        site::{Scheme, Site},
+    },
+    engine::{EngineEvent, NetworkSpec, memory::MemoryEngine},
+    reconcile::{DaemonStatus, LogReader, Mode, Parts, Reconciler},
+    secrets::{Identities, Reader},
+    source::{AdapterFolders, Directory, Source, Watch},
+    store::{EventRow, InstanceKey, RequestRow, Store},
+};
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use testkit::postgres;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub const POD: &str = "alice/assistant";
+
+pub struct Stage {
+    pub folder: tempfile::TempDir,
+    pub engine: Arc<MemoryEngine>,
+    pub store: Arc<Store>,
+    /// Reads logs while a reconciler runs.
+    pub logs: Option<LogReader>,
+    /// Whether saved files are told.
+    pub watches: bool,
+    /// How often the source should be read.
+    pub interval: Option<time::Duration>,
+    options: PgConnectOptions,
+    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
+}
+
+impl Stage {
+    /// One pod with more in its spec. Nothing runs yet.
+    pub async fn new(spec: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("manifests")).unwrap();
+        let options = postgres::database().await;
+        let key = InstanceKey::load_or_create(folder.path()).unwrap();
+        let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
+        let stage = Self {
+            folder,
+            engine: Arc::new(MemoryEngine::default()),
+            store,
+            logs: None,
+            watches: false,
+            interval: None,
+            options,
+            running: None,
+        };
+        stage.declare(spec);
+        stage
+    }
+
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn declare(&self, spec: &str) {
+        let text = format!(
+            "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: alice}}}}\n---\n\
+             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: alice}}, spec: {{adapter: echo, subdomain: alice, {spec}}}}}\n---\n\
+             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: other, tenant: alice}}, spec: {{adapter: echo, subdomain: other}}}}\n"
+        );
+        fs::write(self.path("manifests/all.yaml"), text).unwrap();
+    }
+
+    /// Declares pods of alice with these names, and no others.
+    pub fn declare_pods(&self, names: &[&str]) {
+        let mut text = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n".to_owned();
+        for name in names {
+            text += &format!(
+                "---\n{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: alice}}, spec: {{adapter: echo, subdomain: {name}}}}}\n"
+            );
+        }
+        fs::write(self.path("manifests/all.yaml"), text).unwrap();
+    }
+
+    /// Removes the first pod's manifest; another one stays.
+    pub fn undeclare(&self) {
+        let file = self.path("manifests/all.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        let kept: Vec<&str> = text.split("---\n").filter(|one| !one.contains("name: assistant")).collect();
+        fs::write(file, kept.join("---\n")).unwrap();
+    }
+
+    /// Starts a reconciler; nobody tells it of saved files unless it watches.
+    pub fn start(&mut self, tick: Duration) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let parts = Parts {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            embedded: None,
+            source: Source::Directory(Directory::new(self.path("manifests"))),
+            folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
+            site: Site {
+                instance: "test".parse().unwrap(),
+                domain: "example.com".into(),
+                scheme: Scheme::Https,
+                port: None,
+                entry_point: "websecure".into(),
+                cert_resolver: None,
+                network: "agentpod-net".into(),
+                proxy_address: "10.0.0.2".parse().unwrap(),
+            },
+            network: NetworkSpec {
+                name: "agentpod-net".into(),
+                subnet: "10.0.0.0/24".into(),
+                pool: "10.0.0.128/25".into(),
+                labels: Default::default(),
+            },
+            removal_grace: time::Duration::hours(1),
+            removals: Default::default(),
+            secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
+        };
+        let (reconciler, view) = Reconciler::new(parts);
+        self.logs = Some(reconciler.logs());
+        let reconciler = match self.interval {
+            Some(interval) => reconciler.with_interval(interval),
+            None => reconciler,
+        };
+        let stop = CancellationToken::new();
+        let watch = self.watches.then(|| Watch::start(vec![self.path("manifests")]));
+        let run = reconciler.with_tick(tick).run(Mode::Daemon, watch, stop.clone());
+        let task = tokio::spawn(async move { drop(run.await) });
+        self.running = Some((stop, task, view));
+    }
+
+    pub async fn stop(&mut self) {
+        let (stop, task, _) = self.running.take().unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    pub fn overview(&self) -> DaemonStatus {
+        self.running.as_ref().unwrap().2.borrow().clone()
+    }
+
+    /// The names of the pod's containers that run.
+    pub fn running(&self) -> Vec<String> {
+        let world = self.engine.world();
+        let mine = world.containers.iter().filter(|(_, one)| one.pod.to_string() == POD);
+        let runs = |state| matches!(state, &agentpod::core::observe::actual::ContainerState::Running { .. });
+        mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The names of all pods of which a container runs.
+    pub fn pods_running(&self) -> Vec<String> {
+        let world = self.engine.world();
+        let runs = |state| matches!(state, &agentpod::core::observe::actual::ContainerState::Running { .. });
+        let mut pods: Vec<String> =
+            world.containers.values().filter(|one| runs(&one.state)).map(|one| one.pod.pod.to_string()).collect();
+        pods.sort();
+        pods
+    }
+
+    /// Asks for something as alice@host.
+    pub async fn ask(&self, what: RequestSpec) -> i64 {
+        let request = Request { what, actor: "alice@host".into() };
+        self.store.ask(&request, time::OffsetDateTime::now_utc()).await.unwrap().unwrap()
+    }
+
+    /// Waits until a request is over.
+    pub async fn answered(&self, id: i64) -> RequestRow {
+        eventually("the request is over", async || {
+            self.store.request(id).await.unwrap().filter(|row| row.ended_at.is_some())
+        })
+        .await
+    }
+
+    /// Waits until exactly one container of the pod runs that is not `before`, and a round has seen it.
+    pub async fn runs(&self, before: &str) -> String {
+        let name = eventually("a container runs", async || match &self.running()[..] {
+            [one] if one != before => Some(one.clone()),
+            _ => None,
+        })
+        .await;
+        let seen = async || {
+            let overview = self.overview();
+            let pod = overview.pods.get(POD)?;
+            (pod.status.container.as_deref() == Some(&name) && pod.doing.is_none()).then_some(())
+        };
+        eventually("a round has seen it", seen).await;
+        name
+    }
+
+    /// Waits until the pod is in a phase.
+    pub async fn phase(&self, phase: &str) {
+        let is_so =
+            async || self.overview().pods.get(POD).filter(|pod| format!("{:?}", pod.status.phase) == phase).map(drop);
+        eventually(phase, is_so).await
+    }
+
+    /// The container writes this and dies; answers the event that tells of it.
+    pub async fn dies(&self, container: &str, words: &[&str]) -> EventRow {
+        let known = self.events().await.iter().map(|row| row.count).sum::<i32>();
+        self.engine.world().logs.insert(container.into(), words.iter().map(|line| (*line).to_owned()).collect());
+        let event = EngineEvent {
+            action: "die".into(),
+            pod: Some(POD.parse().unwrap()),
+            container: container.into(),
+            exit_code: Some(7),
+        };
+        eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
+        let told = async || {
+            let rows = self.events().await;
+            (rows.iter().map(|row| row.count).sum::<i32>() > known).then(|| rows.last().cloned()).flatten()
+        };
+        eventually("the end is told", told).await
+    }
+
+    async fn events(&self) -> Vec<EventRow> {
+        let all = self.store.events(None, 1000, None).await.unwrap();
+        all.into_iter().filter(|row| row.event.kind == "exited").collect()
+    }
+
+    /// Waits until the source was read, or tried, once more from beginning to end.
+    pub async fn looked(&self) {
+        for _ in 0..2 {
+            let before = self.overview().source.tried_at;
+            eventually("the source is tried", async || (self.overview().source.tried_at > before).then_some(())).await;
+        }
+    }
+
+    /// The first event of a kind.
+    pub async fn event(&self, kind: &str) -> EventRow {
+        let found =
+            async || self.store.events(None, 1000, None).await.unwrap().into_iter().find(|row| row.event.kind == kind);
+        eventually(&format!("there is an event {kind}"), found).await
+    }
+
+    /// Waits until the reconciler hears what other processes say.
+    pub async fn listens(&self) {
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let query = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN %' AND datname = current_database()";
+        while sqlx::query(query).fetch_optional(&mut connection).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Everything that stands in the database, as text.
+    pub async fn dump(&self) -> String {
+        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
+        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+        let mut all = String::new();
+        for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection).await.unwrap() {
+            let query = format!("SELECT '{table} ' || to_jsonb(t)::text FROM {table} t");
+            let rows: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap();
+            all += &(rows.join("\n") + "\n");
+        }
+        assert!(all.contains("pods "), "the dump shows rows");
+        all
+    }
+}
+
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not within 30 s: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! History: counted rather than repeated, read forwards, pruned by age.
+
+use agentpod::store::{Event, Fetched};
+use serde_json::json;
+use testkit::declared::{alice, pod};
+
+use super::{at, fresh};
+
+#[tokio::test]
+async fn an_event_is_kept_with_all_that_belongs_to_it() {
+    let (store, _) = fresh().await;
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    let (files, adapters) = Default::default();
+    let fetched = Fetched { hash: "h", origin: "here", commit: None, files: &files, adapters: &adapters };
+    let revision = store.accept(&fetched, at(0)).await.unwrap().id;
+    let event = Event {
+        cause: Some("it ended".into()),
+        revision: Some(revision),
+        container: Some("alice_assistant-0011".into()),
+        details: Some(json!({"exitCode": 137, "log": ["one", "two"]})),
+        ..Event::of_pod(&pod("alice/assistant"), "Exited", "its container ended")
+    };
+    store.record(&event, at(1)).await.unwrap();
+    let row = store.events(None, 1, None).await.unwrap().remove(0);
+    assert_eq!((row.event, row.count, row.created_at, row.last_at), (event, 1, at(1), at(1)));
+}
+
+#[tokio::test]
+async fn the_same_line_within_ten_minutes_is_counted_and_later_it_is_a_new_line() {
+    let (store, _) = fresh().await;
+    store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(-1000)).await.unwrap();
+    let alice = pod("alice/assistant");
+    let event = |n: i64| Event { details: Some(json!(n)), ..Event::of_pod(&alice, "Started", "it was started") };
+    for seconds in [0, 300, 599, 601, 602] {
+        store.record(&event(seconds), at(seconds)).await.unwrap();
+    }
+    let rows: Vec<_> = store
+        .events(Some(&alice), 10, None)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|row| row.event.kind == "Started")
+        .collect();
+    let seen: Vec<_> =
+        rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.event.details.clone().unwrap())).collect();
+    assert_eq!(seen, [(3, at(0), at(599), json!(599)), (2, at(601), at(602), json!(602))]);
+}
+
+#[tokio::test]
+async fn lines_that_differ_in_pod_or_kind_or_message_are_not_counted_as_one() {
+    let (store, _) = fresh().await;
+    store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
+    let (alice, bob) = (pod("alice/assistant"), pod("bob/x"));
+    let none = Event { kind: "K".into(), message: "m".into(), ..Event::default() };
+    for event in [
+        Event::of_pod(&alice, "K", "m"),
+        Event::of_pod(&bob, "K", "m"),
+        Event::of_pod(&alice, "L", "m"),
+        Event::of_pod(&alice, "K", "n"),
+        none.clone(),
+    ] {
+        store.record(&event, at(1)).await.unwrap();
+    }
+    let rows = store.events(None, 100, None).await.unwrap();
+    assert_eq!(rows.iter().filter(|row| row.created_at == at(1)).count(), 5);
+    store.record(&none, at(2)).await.unwrap();
+    assert_eq!(store.events(None, 1, None).await.unwrap()[0].count, 2, "one about no pod is counted too");
+}
+
+#[tokio::test]
+async fn events_are_read_forwards_from_the_newest_few_or_from_an_id_on() {
+    let (store, _) = fresh().await;
+    store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
+    for n in 1..=5 {
+        store.record(&Event::of_pod(&pod("alice/assistant"), "K", n.to_string()), at(n)).await.unwrap();
+        store.record(&Event::of_pod(&pod("bob/x"), "K", n.to_string()), at(n)).await.unwrap();
+    }
+    let alice = pod("alice/assistant");
+    let read = async |limit, after| store.events(Some(&alice), limit, after).await.unwrap();
+    let texts =
+        |rows: &[agentpod::store::EventRow]| rows.iter().map(|row| row.event.message.clone()).collect::<Vec<_>>();
+    let newest = read(3, None).await;
+    assert_eq!(texts(&newest), ["3", "4", "5"]);
+    assert_eq!(texts(&read(10, Some(newest[0].id)).await), ["4", "5"]);
+    assert_eq!(texts(&read(1, Some(newest[0].id)).await), ["4"]);
+    assert!(read(10, Some(newest[2].id)).await.is_empty());
+}
+
+#[tokio::test]
+async fn old_events_are_pruned_by_when_they_happened_last() {
+    let (store, _) = fresh().await;
+    let event = |message: &str| Event { kind: "K".into(), message: message.into(), ..Event::default() };
+    store.record(&event("old"), at(0)).await.unwrap();
+    store.record(&event("again"), at(0)).await.unwrap();
+    store.record(&event("again"), at(500)).await.unwrap();
+    assert_eq!(store.prune(at(400)).await.unwrap(), 1);
+    assert_eq!(store.events(None, 10, None).await.unwrap()[0].event.message, "again");
+}
+
+#[tokio::test]
+async fn an_event_about_a_pod_or_revision_that_nobody_knows_is_kept_and_names_the_pod() {
+    let (store, _) = fresh().await;
+    let event =
+        Event { revision: Some(404), ..Event::of_pod(&pod("carol/lost"), "Removed", "its container was\0removed") };
+    store.record(&event, at(0)).await.unwrap();
+    let row = store.events(None, 10, None).await.unwrap().remove(0);
+    assert_eq!((row.event.pod, row.event.revision), (None, None));
+    assert_eq!(row.event.message, "carol/lost: its container was\u{fffd}removed");
+}

@@ -1,0 +1,129 @@
+//! What each pod is doing, written only when it changes.
+
+use agentpod::{
+    core::report::status::{Phase, Status},
+    store::DesiredStatus,
+};
+use sqlx::{Connection, PgConnection};
+use testkit::declared::{Declared, alice, pod};
+
+use super::{at, dump, fresh};
+
+fn status(phase: Phase, ready: bool) -> Status {
+    Status {
+        phase,
+        ready,
+        reason: "Why".into(),
+        message: "because".into(),
+        container: Some("alice_assistant-00112233".into()),
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_was_not_looked_at_yet_is_pending_since_it_was_declared() {
+    let (store, _) = fresh().await;
+    store.sync(&alice().build(), at(5)).await.unwrap();
+    let row = store.statuses().await.unwrap().remove(0);
+    assert_eq!((row.phase, row.ready, row.since, row.container), (Phase::Pending, false, at(5), None));
+}
+
+#[tokio::test]
+async fn a_status_is_written_once_and_then_only_when_something_differs() {
+    let (store, options) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    assert!(store.write_status(&id, &status(Phase::Starting, false), at(1)).await.unwrap());
+    let before = dump(&options).await;
+    assert!(!store.write_status(&id, &status(Phase::Starting, false), at(2)).await.unwrap());
+    assert_eq!(dump(&options).await, before);
+    assert!(
+        store
+            .write_status(&id, &Status { message: "still".into(), ..status(Phase::Starting, false) }, at(3))
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn since_is_when_ready_last_changed_and_phase_since_when_the_phase_did() {
+    let (store, _) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    for (phase, ready, now) in [(Phase::Starting, false, 10), (Phase::Running, true, 20), (Phase::RolledBack, true, 30)]
+    {
+        store.write_status(&id, &status(phase, ready), at(now)).await.unwrap();
+    }
+    let row = store.statuses().await.unwrap().remove(0);
+    assert_eq!(
+        (row.phase, row.ready, row.since, row.phase_since, row.updated_at),
+        (Phase::RolledBack, true, at(20), at(30), at(30))
+    );
+    assert_eq!(
+        (row.reason.as_str(), row.message.as_str(), row.container.as_deref()),
+        ("Why", "because", Some("alice_assistant-00112233"))
+    );
+}
+
+#[tokio::test]
+async fn every_phase_reads_back_and_stands_in_the_pods_row_too() {
+    let (store, options) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    let phases = [
+        Phase::Pending,
+        Phase::Pulling,
+        Phase::Starting,
+        Phase::Running,
+        Phase::Unhealthy,
+        Phase::CrashLoopBackOff,
+        Phase::Stopped,
+        Phase::RolledBack,
+        Phase::Deleting,
+        Phase::Held,
+        Phase::Unknown,
+    ];
+    for phase in phases {
+        store.write_status(&id, &status(phase, false), at(1)).await.unwrap();
+        assert_eq!(store.statuses().await.unwrap()[0].phase, phase);
+        let (actual, container): (String, Option<String>) =
+            sqlx::query_as("SELECT actual_status, container_id FROM pods").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(
+            (actual, container.as_deref()),
+            (format!("{phase:?}").to_lowercase(), Some("alice_assistant-00112233"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn restarts_are_written_only_when_they_differ() {
+    let (store, options) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    store.write_status(&id, &status(Phase::Running, true), at(1)).await.unwrap();
+    assert!(store.set_restarts(&id, 3, at(2)).await.unwrap());
+    let before = dump(&options).await;
+    assert!(!store.set_restarts(&id, 3, at(3)).await.unwrap());
+    assert_eq!(dump(&options).await, before);
+    assert_eq!(store.statuses().await.unwrap()[0].restarts, 3);
+}
+
+#[tokio::test]
+async fn a_removed_pod_is_gone_once_no_container_stands_for_it() {
+    let (store, _) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    store.write_status(&id, &status(Phase::Running, true), at(1)).await.unwrap();
+    store.sync(&Declared::tenants().build(), at(2)).await.unwrap();
+    let row = store.statuses().await.unwrap().remove(0);
+    assert_eq!((row.desired_status, row.undeclared_at, row.is_gone()), (DesiredStatus::Deleted, Some(at(2)), false));
+    store.write_status(&id, &Status { container: None, ..status(Phase::Deleting, false) }, at(3)).await.unwrap();
+    assert!(store.statuses().await.unwrap()[0].is_gone());
+}
+
+#[tokio::test]
+async fn a_pod_that_was_never_declared_has_no_status() {
+    let (store, _) = fresh().await;
+    assert!(!store.write_status(&pod("alice/unheard-of"), &status(Phase::Deleting, false), at(0)).await.unwrap());
+    assert!(store.statuses().await.unwrap().is_empty());
+}

@@ -1,0 +1,80 @@
+//! Desired state from manifests written in the test, with the shipped echo adapter.
+
+use std::{collections::BTreeMap, fs};
+
+use agentpod::core::{
+    declare::{
+        adapter::{AdapterFiles, Adapters, read},
+        desired::{self, Desired},
+        manifest,
+    },
+    names::PodId,
+    secret::Fingerprints,
+    site::{Scheme, Site},
+};
+
+/// What manifests ask for.
+pub struct Declared {
+    text: String,
+    /// What is known of the secrets they refer to.
+    pub fingerprints: Fingerprints,
+}
+
+impl Declared {
+    /// The tenants alice and bob, and no pod yet.
+    pub fn tenants() -> Self {
+        let text = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}, spec: {displayName: Alice, email: alice@example.com}}\n---\n\
+                    {apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: bob}}\n";
+        Self { text: text.into(), fingerprints: Fingerprints::new() }
+    }
+
+    /// The same with one more pod: `TENANT/POD`, and the fields of its spec beside the adapter.
+    pub fn pod(mut self, id: &str, spec: &str) -> Self {
+        let (tenant, pod) = id.split_once('/').unwrap();
+        self.text += &format!(
+            "---\n{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {pod}, tenant: {tenant}}}, spec: {{adapter: echo, {spec}}}}}\n"
+        );
+        self
+    }
+
+    /// The desired state.
+    pub fn build(&self) -> Desired {
+        let (manifests, problems) = manifest::read([("pods.yaml", self.text.as_bytes())]);
+        assert!(problems.is_empty(), "{problems:?}");
+        desired::build(&manifests, &adapters(), &site(), &BTreeMap::new(), &self.fingerprints).unwrap()
+    }
+}
+
+/// One tenant's pod at a subdomain of the tenant's name.
+pub fn alice() -> Declared {
+    Declared::tenants().pod("alice/assistant", "subdomain: alice")
+}
+
+/// A pod's identity.
+pub fn pod(id: &str) -> PodId {
+    id.parse().unwrap()
+}
+
+fn site() -> Site {
+    Site {
+        instance: "test".parse().unwrap(),
+        domain: "example.com".into(),
+        scheme: Scheme::Https,
+        port: None,
+        entry_point: "websecure".into(),
+        cert_resolver: None,
+        network: "agentpod-net".into(),
+        proxy_address: "10.0.0.2".parse().unwrap(),
+    }
+}
+
+fn adapters() -> Adapters {
+    let root = crate::root();
+    let file = |path: &str| fs::read(root.join(path)).unwrap();
+    let mut files = AdapterFiles::default();
+    files.adapters.insert("echo/adapter.yaml".into(), file("adapters/echo/adapter.yaml"));
+    files.templates.insert("echo/echo.json.j2".into(), file("templates/echo/echo.json.j2"));
+    let (adapters, problems) = read(&files);
+    assert!(problems.is_empty(), "{problems:?}");
+    adapters
+}

@@ -1,0 +1,70 @@
+//! What this process logs: everything AgentPod says, to be searched for what should not be in it, and how often a thread
+//! asks the database. A process has one subscriber, so both are set up together.
+
+use std::{
+    cell::Cell,
+    io::{self, Write},
+    sync::{Mutex, Once},
+};
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::{Context, SubscriberExt},
+    registry,
+    util::SubscriberInitExt,
+};
+
+static BEGUN: Once = Once::new();
+static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// A test, its server and its connections share one thread.
+    static QUERIES: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Paper;
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        SAID.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Counts what is asked of the database.
+struct Queries;
+
+impl<S: Subscriber> Layer<S> for Queries {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        QUERIES.set(QUERIES.get() + 1);
+    }
+}
+
+/// Begins to listen; more than once is once. What one thread alone listens to another one could switch off, so it is the
+/// whole process.
+pub fn listen() {
+    BEGUN.call_once(|| {
+        let lines = fmt::layer().with_ansi(false).with_writer(|| Paper);
+        let lines = lines.with_filter(Targets::new().with_target("agentpod", LevelFilter::TRACE));
+        let queries = Queries.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
+        registry().with(lines).with(queries).init();
+    });
+}
+
+/// Everything AgentPod said since, at every level.
+pub fn text() -> String {
+    listen();
+    String::from_utf8_lossy(&SAID.lock().unwrap()).into_owned()
+}
+
+/// How often this thread asked the database since it was last asked for this.
+pub fn queries() -> usize {
+    listen();
+    QUERIES.take()
+}
