@@ -20,7 +20,10 @@ use agentpod::{
     },
     engine::{Engine, NetworkSpec, docker::Docker},
 };
-use testkit::engine::{Cleanup, eventually, unique_instance};
+use testkit::{
+    engine::{Cleanup, eventually, unique_instance},
+    subnet::Subnet,
+};
 
 /// How often each of the two is measured.
 const TIMES: u64 = 15;
@@ -31,25 +34,26 @@ struct Stage {
     folder: tempfile::TempDir,
     docker: Docker,
     _cleanup: Cleanup,
+    _subnet: Subnet,
 }
 
 impl Stage {
     fn start(instance: &InstanceName) -> Self {
-        let cleanup = Cleanup(instance.clone());
+        let (subnet, cleanup) = (Subnet::take(), Cleanup(instance.clone()));
         let folder = tempfile::Builder::new().prefix("agentpod-bench-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("manifests")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
         command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL");
         command.args(["run", "--instance", instance.as_str(), "--listen", "127.0.0.1:0"]);
-        command.args(["--network", &format!("{instance}-net"), "--network-subnet", "10.217.62.0/24"]);
+        command.args(["--network", &format!("{instance}-net"), "--network-subnet", &subnet.cidr()]);
         command.arg("--state-dir").arg(folder.path().join("state"));
         command.arg("--source").arg(folder.path().join("manifests"));
         let log = fs::File::create(folder.path().join("log")).unwrap();
         save(&folder.path().join("manifests/alice.yaml"), 64);
         let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let docker = Docker::connect(instance.clone(), None).unwrap();
-        Self { daemon, folder, docker, _cleanup: cleanup }
+        Self { daemon, folder, docker, _cleanup: cleanup, _subnet: subnet }
     }
 
     fn manifest(&self) -> PathBuf {

@@ -1,5 +1,5 @@
 //! What is fuzzed: anything at all goes in, and nothing may panic, hang or contradict itself. The committed corpus goes
-//! through the same functions in `tests/corpus.rs`.
+//! through the same functions in `tests/pure/corpus.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 use ring::hmac;
 use time::OffsetDateTime;
 
-use crate::core::{
+use super::core::{
     declare::{
         adapter::{self, AdapterFiles, Adapters},
         desired, manifest, resolve,

@@ -1,7 +1,7 @@
 //! The pure core: what is declared, what should be, what was seen, what to do about it.
 //!
 //! Nothing in here may reach outside: no tokio, sqlx, bollard, notify, warp or tracing, no clock, no environment,
-//! no files. Time, secrets' fingerprints and the engine's answers come in as arguments. `tests/purity.rs` reads the
+//! no files. Time, secrets' fingerprints and the engine's answers come in as arguments. `tests/pure/purity.rs` reads the
 //! imports of this folder and fails when that stops being true.
 //!
 //! | folder | question it answers |

@@ -13,7 +13,7 @@ use std::{
 };
 
 use testkit::engine::{Cleanup, by_hand, eventually, http, unique_instance};
-use testkit::postgres;
+use testkit::{postgres, subnet::Subnet};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UnixListener, UnixStream},
@@ -25,14 +25,14 @@ struct Stage {
     instance: String,
     listen: u16,
     database_url: Option<String>,
-    subnet: String,
     switch: Arc<AtomicBool>,
     stuck: Arc<AtomicBool>,
     _cleanup: Cleanup,
+    subnet: Subnet,
 }
 
 impl Stage {
-    async fn new(database_url: Option<String>, third_octet: u8) -> Self {
+    async fn new(database_url: Option<String>) -> Self {
         let instance = unique_instance();
         let folder = tempfile::Builder::new().prefix("agentpod-outage-").tempdir().unwrap();
         use std::os::unix::fs::PermissionsExt;
@@ -46,7 +46,7 @@ impl Stage {
             instance: instance.to_string(),
             listen,
             database_url,
-            subnet: format!("10.217.{third_octet}.0/24"),
+            subnet: Subnet::take(),
             switch,
             stuck,
             folder,
@@ -91,7 +91,7 @@ impl Stage {
             "--network",
             &format!("{}-net", self.instance),
             "--network-subnet",
-            &self.subnet,
+            &self.subnet.cidr(),
         ]);
         command.args(["--docker-host", &format!("unix://{}", self.path("engine.sock").display())]);
         command.args(["--listen", &format!("127.0.0.1:{listen}"), "--public-scheme", "http", "--entry-point", "web"]);
@@ -236,7 +236,7 @@ fn url(options: &sqlx::postgres::PgConnectOptions) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
-    let stage = Stage::new(None, 1).await;
+    let stage = Stage::new(None).await;
     stage.switch.store(false, Ordering::SeqCst);
     let _daemon = stage.start("state", "log", stage.listen);
     eventually("it stays up without an engine", async || {
@@ -270,7 +270,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile_is_done_later() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 2).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     let _daemon = stage.start("state", "log", stage.listen);
     stage.ready("a").await;
     let before = stage.containers();
@@ -295,7 +295,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 3).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     let first = stage.start("state", "first", stage.listen);
     stage.ready("a").await;
     let before = stage.containers();
@@ -323,7 +323,7 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_database_than_before_is_refused_and_the_address_is_not_repeated() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 4).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     let plan = stage.command("state", stage.listen).arg("plan").output().unwrap();
     assert_eq!(plan.status.code(), Some(2), "{}", String::from_utf8_lossy(&plan.stderr));
     assert!(String::from_utf8_lossy(&plan.stdout).contains("t/a: it should run and has no container"));
@@ -340,7 +340,7 @@ async fn another_database_than_before_is_refused_and_the_address_is_not_repeated
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wrong() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 5).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     let good = fs::read(stage.path("manifests/all.yaml")).unwrap();
     fs::write(stage.path("manifests/all.yaml"), "kind: Pood\n").unwrap();
     let _daemon = stage.start("state", "log", stage.listen);
@@ -361,7 +361,7 @@ async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wron
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 6).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     assert_eq!(
         stage.status_text()[..2],
         ["daemon: none is running, and none ever was on this database", "source: no revision is in force"]
@@ -391,7 +391,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
 async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
     use rustix::process::Signal;
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await)), 7).await;
+    let stage = Stage::new(Some(url(&server.database().await))).await;
     for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)] {
         stage.stuck.store(true, Ordering::SeqCst);
         let mut daemon = stage.start("state", "log", stage.listen);

@@ -10,6 +10,7 @@ use std::{
 
 use ring::hmac;
 use testkit::engine::{Cleanup, eventually, http, unique_instance};
+use testkit::subnet::Subnet;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -24,11 +25,12 @@ struct Stage {
     listen: u16,
     folder: tempfile::TempDir,
     _cleanup: Cleanup,
+    _subnet: Subnet,
 }
 
 impl Stage {
     async fn start() -> Self {
-        let instance = unique_instance();
+        let (instance, subnet) = (unique_instance(), Subnet::take());
         let folder = tempfile::Builder::new().prefix("agentpod-webhook-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -41,12 +43,12 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
         command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1");
         command.args(["run", "--instance", instance.as_str(), "--listen", &format!("127.0.0.1:{listen}")]);
-        command.args(["--network", &format!("{instance}-net"), "--network-subnet", "10.217.61.0/24"]);
+        command.args(["--network", &format!("{instance}-net"), "--network-subnet", &subnet.cidr()]);
         for (flag, name) in [("--state-dir", "state"), ("--source", "manifests"), ("--hook-secret-file", "secrets")] {
             command.arg(flag).arg(path(name));
         }
         let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let stage = Self { daemon, listen, folder, _cleanup: Cleanup(instance) };
+        let stage = Self { daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet };
         eventually("the first revision is applied", async || {
             stage.status().await.filter(|status| status["source"]["applied"] == true)
         })

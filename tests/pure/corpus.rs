@@ -1,6 +1,6 @@
 //! What the fuzzers were given and found, through the same functions: nothing of it may panic. `make fuzz` looks for more.
 
-use agentpod::core;
+use agentpod::core; // where the targets look for it
 
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;

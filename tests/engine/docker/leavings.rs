@@ -4,7 +4,10 @@ use agentpod::{
     core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError},
 };
-use testkit::engine::{Cleanup, by_hand, unique_instance};
+use testkit::{
+    engine::{Cleanup, by_hand, unique_instance},
+    subnet::Subnet,
+};
 
 use super::stage::{Stage, config, volumes_of};
 
@@ -72,13 +75,14 @@ async fn a_foreign_volume_is_neither_listed_nor_deleted_whatever_its_name() {
 
 #[tokio::test]
 async fn our_networks_are_listed() {
+    let subnet = Subnet::take();
     let stage = Stage::new();
     assert_eq!(stage.docker.networks().await.unwrap(), []);
     let name = format!("{}-net", stage.instance);
     let owned: Vec<String> =
         labels::owned(&stage.instance).iter().flat_map(|(k, v)| ["--label".into(), format!("{k}={v}")]).collect();
     let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-    by_hand(&[&["network", "create", "--subnet", "10.217.62.0/24"][..], &owned, &[name.as_str()]].concat());
+    by_hand(&[&["network", "create", "--subnet", &subnet.cidr()][..], &owned, &[name.as_str()]].concat());
     let seen = stage.docker.networks().await.unwrap();
     assert_eq!(seen.iter().map(|network| &network.name).collect::<Vec<_>>(), [&name]);
     assert!(seen[0].created_at.is_some());

@@ -1,28 +1,27 @@
 //! Networks on the real engine.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use agentpod::{
     core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError, NetworkSpec},
 };
-use testkit::engine::by_hand;
+use testkit::{engine::by_hand, subnet::Subnet};
 
 use super::stage::{Stage, config};
 
-fn network(stage: &Stage, third: u8) -> NetworkSpec {
+fn network(stage: &Stage, subnet: &Subnet) -> NetworkSpec {
     NetworkSpec {
         name: format!("{}-net", stage.instance),
-        subnet: format!("10.217.{third}.0/24"),
-        pool: format!("10.217.{third}.128/25"),
+        subnet: subnet.cidr(),
+        pool: subnet.pool(),
         labels: labels::owned(&stage.instance),
     }
 }
 
 #[tokio::test]
 async fn a_network_is_made_once_and_hands_out_only_its_pool() {
+    let subnet = Subnet::take();
     let stage = Stage::new();
-    let spec = network(&stage, 1);
+    let spec = network(&stage, &subnet);
     let (one, two) = tokio::join!(stage.docker.ensure_network(&spec), stage.docker.ensure_network(&spec));
     assert_eq!((one.unwrap(), two.unwrap()), (spec.labels.clone(), spec.labels.clone()));
     assert_eq!(by_hand(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
@@ -31,21 +30,21 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
     stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
     stage.docker.start(&pod.name).await.unwrap();
     let seen = stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
-    let IpAddr::V4(address) = seen.addresses[&spec.name] else { panic!("{seen:?}") };
-    assert!((Ipv4Addr::new(10, 217, 1, 128)..=Ipv4Addr::new(10, 217, 1, 255)).contains(&address), "{address}");
+    assert!(subnet.has_in_pool(seen.addresses[&spec.name]), "{seen:?}");
 }
 
 #[tokio::test]
 async fn a_network_somebody_else_made_is_used_as_it_is() {
+    let (subnet, other) = (Subnet::take(), Subnet::take());
     let stage = Stage::new();
-    let spec = network(&stage, 2);
+    let spec = network(&stage, &subnet);
     by_hand(&[
         "network",
         "create",
         "--label",
         &format!("agentpod.instance={}", stage.instance),
         "--subnet",
-        "10.217.3.0/24",
+        &other.cidr(),
         &spec.name,
     ]);
     let found = stage.docker.ensure_network(&spec).await.unwrap();
@@ -54,17 +53,19 @@ async fn a_network_somebody_else_made_is_used_as_it_is() {
 
 #[tokio::test]
 async fn addresses_that_are_taken_are_refused_with_the_setting_to_change() {
+    let subnet = Subnet::take();
     let stage = Stage::new();
-    stage.docker.ensure_network(&network(&stage, 4)).await.unwrap();
+    stage.docker.ensure_network(&network(&stage, &subnet)).await.unwrap();
     let other = Stage::new();
-    let error = other.docker.ensure_network(&network(&other, 4)).await.unwrap_err();
+    let error = other.docker.ensure_network(&network(&other, &subnet)).await.unwrap_err();
     assert!(matches!(&error, EngineError::Refused(why) if why.contains("--network-subnet")), "{error}");
 }
 
 #[tokio::test]
 async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running_or_stopped() {
+    let subnet = Subnet::take();
     let stage = Stage::new();
-    let spec = network(&stage, 6);
+    let spec = network(&stage, &subnet);
     stage.docker.ensure_network(&spec).await.unwrap();
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
     stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();

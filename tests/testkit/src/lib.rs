@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod repository;
 pub mod sshd;
 pub mod stand;
+pub mod subnet;
 
 use std::{path::Path, process::Command, sync::LazyLock};
 

@@ -9,12 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    process::{Pid, Signal, kill_process},
-};
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::docker::{docker, try_docker};
+use super::docker::try_docker;
+use crate::subnet::{hold, is_free};
 
 /// A stand's number and what follows from it.
 pub struct Place {
@@ -40,14 +38,13 @@ impl Place {
     fn try_take(number: u8) -> Option<Place> {
         let name = format!("stand-{number}");
         let folder = Path::new("/tmp").join(format!("agentpod-{name}"));
-        let lock = File::create(folder.with_extension("lock")).ok()?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+        let lock = hold("stand", number)?;
         let (proxy_port, listen_port) = (21_000 + u16::from(number), 22_000 + u16::from(number));
         let place =
             Place { name, subnet: format!("10.219.{number}.0/24"), folder, proxy_port, listen_port, _lock: lock };
         place.sweep();
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if !free(proxy_port) || !free(listen_port) || place.addresses_are_taken() {
+        if !free(proxy_port) || !free(listen_port) || !is_free(&place.subnet) {
             return None;
         }
         // PostgreSQL runs as another user, who must get in.
@@ -86,14 +83,6 @@ impl Place {
     /// The label on what the stand itself made.
     pub fn label(&self) -> String {
         format!("agentpod.stand={}", self.name)
-    }
-
-    fn addresses_are_taken(&self) -> bool {
-        let networks = docker(&["network", "ls", "--quiet"]);
-        let mut inspect = vec!["network", "inspect", "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"];
-        inspect.extend(networks.lines());
-        // A network that goes meanwhile makes the answer incomplete, and the next place will do as well.
-        try_docker(&inspect).is_none_or(|subnets| subnets.split_whitespace().any(|subnet| subnet == self.subnet))
     }
 
     /// Removes everything that is left of a stand: processes, containers, volumes, network, files.
