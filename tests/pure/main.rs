@@ -1,7 +1,8 @@
 //! What needs nothing but files: the planner's laws, what people are told about manifests, what fuzzers found, the house
-//! rules, and what is shipped.
+//! rules, and whether what is shipped and written beside the program is true.
 
 mod corpus;
+mod documents;
 mod laws;
 mod manifests;
 mod purity;

@@ -10,7 +10,7 @@ use std::{
 /// The longest the README may be, in lines.
 const README_LINES: usize = 150;
 /// Folders whose files documents name by path.
-const NAMED: [&str; 6] = ["src/", "deploy/", "docs/", "adapters/", "templates/", "manifests/"];
+const NAMED: [&str; 7] = ["src/", "deploy/", "docs/", "adapters/", "templates/", "manifests/", "tests/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
