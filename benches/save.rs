@@ -1,6 +1,9 @@
 //! How long it takes from a saved manifest until the new container runs, with its image present, and how much of that is
 //! the engine's: the same calls (create, upload, stop, start) made bare, in turns with the saves. Needs the engine.
 
+#[path = "../tests/testkit/mod.rs"]
+mod testkit;
+
 use std::{
     collections::BTreeMap,
     fs,

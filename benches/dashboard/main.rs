@@ -2,6 +2,9 @@
 //! fleet at rest costs, and what two hundred viewers cost while pods change. The server is a process of its own (this
 //! program again, see `server`), with the real reconciler, read model and PostgreSQL; only the engine is in memory.
 
+#[path = "../../tests/testkit/mod.rs"]
+mod testkit;
+
 mod process;
 mod server;
 mod viewers;

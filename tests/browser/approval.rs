@@ -1,11 +1,12 @@
 //! A plan that removes too much, looked at and approved on the page.
 
-use testkit::{
-    browser::{Browser, DESK},
-    stand::Stand,
+use crate::{
+    echo, follow,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::Stand,
+    },
 };
-
-use crate::{echo, follow};
 
 #[tokio::test]
 async fn removals_over_the_limit_are_shown_and_go_when_their_plan_is_approved() {
@@ -32,7 +33,7 @@ async fn removals_over_the_limit_are_shown_and_go_when_their_plan_is_approved() 
         let runs = |tenant: &&str| stand.containers(&format!("{tenant}/assistant")).iter().any(|one| one.running);
         (!goes.iter().any(runs)).then_some(())
     };
-    stand.until("the four are stopped", testkit::stand::PATIENCE, stopped).await;
+    stand.until("the four are stopped", crate::testkit::stand::PATIENCE, stopped).await;
     assert!(stand.container("alice/assistant").running, "and nobody else is");
     browser
         .until("nothing is held any more", async || {

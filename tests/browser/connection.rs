@@ -1,11 +1,12 @@
 //! A page whose daemon goes away and comes back.
 
-use testkit::{
-    browser::{Browser, DESK},
-    stand::{PATIENCE, Stand},
+use crate::{
+    echo, follow,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::{PATIENCE, Stand},
+    },
 };
-
-use crate::{echo, follow};
 
 #[tokio::test]
 async fn a_page_says_that_it_is_offline_and_catches_up_when_the_daemon_is_back() {

@@ -1,11 +1,12 @@
 //! The form for a new pod: what it gives is a manifest that the command line accepts and a daemon runs.
 
-use testkit::{
-    browser::{Browser, DESK},
-    stand::{PATIENCE, Stand},
+use crate::{
+    at, echo,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::{PATIENCE, Stand},
+    },
 };
-
-use crate::{at, echo};
 
 #[tokio::test]
 async fn a_filled_in_form_gives_a_manifest_that_is_valid_and_runs() {

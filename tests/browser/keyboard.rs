@@ -1,12 +1,14 @@
 //! The dashboard without a mouse.
 
 use fantoccini::key::Key;
-use testkit::{
-    browser::{Browser, DESK},
-    stand::{PATIENCE, Stand},
-};
 
-use crate::{echo, follow};
+use crate::{
+    echo, follow,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::{PATIENCE, Stand},
+    },
+};
 
 /// Presses a key where the focus is.
 async fn press(browser: &Browser, key: Key) {

@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use testkit::{
-    browser::{Browser, DESK},
-    stand::{PATIENCE, Stand, docker},
+use crate::{
+    echo, follow,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::{PATIENCE, Stand, docker},
+    },
 };
-
-use crate::{echo, follow};
 
 const ALICE: &str = "alice/assistant";
 const PAGE: &str = "/dashboard/pods/alice/assistant";

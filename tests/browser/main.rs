@@ -1,5 +1,8 @@
 //! The dashboard as a person meets it: the real daemon, real pods, a real browser.
 
+#[path = "../testkit/mod.rs"]
+mod testkit;
+
 mod approval;
 mod connection;
 mod form;

@@ -1,11 +1,12 @@
 //! Getting in, and what a viewer finds there.
 
-use testkit::{
-    browser::{Browser, DESK},
-    stand::{PATIENCE, Stand},
+use crate::{
+    at, echo,
+    testkit::{
+        browser::{Browser, DESK},
+        stand::{PATIENCE, Stand},
+    },
 };
-
-use crate::{at, echo};
 
 #[tokio::test]
 async fn a_person_signs_in_where_they_wanted_to_go_and_a_viewer_finds_nothing_to_press() {

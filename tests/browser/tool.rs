@@ -1,6 +1,6 @@
 //! The browser itself, as tests use it: it finds faults where there are some, and leaves nothing behind.
 
-use testkit::browser::{Browser, DESK, processes_with};
+use crate::testkit::browser::{Browser, DESK, processes_with};
 
 #[tokio::test]
 async fn the_browser_opens_a_page_and_leaves_nothing_behind() {

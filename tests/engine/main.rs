@@ -1,6 +1,9 @@
 //! What needs the container engine: the Docker client, the daemon when what it stands on goes away, its webhook, and the
 //! whole of it with real agents behind a real proxy.
 
+#[path = "../testkit/mod.rs"]
+mod testkit;
+
 mod docker;
 mod end_to_end;
 mod open_webui;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::stand::Stand;
+
+use crate::testkit::stand::Stand;
 
 /// Measured 10 to 25 s on two cores; the adapter's own budget is 180 s.
 const START: Duration = Duration::from_secs(240);

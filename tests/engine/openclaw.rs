@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use testkit::{
+use crate::testkit::{
     openclaw::{Device, Outcome, Pass},
     stand::{Stand, docker},
 };

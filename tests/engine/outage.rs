@@ -12,11 +12,15 @@ use std::{
     time::Duration,
 };
 
-use testkit::engine::{Cleanup, by_hand, eventually, http, unique_instance};
-use testkit::{postgres, subnet::Subnet};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, UnixListener, UnixStream},
+};
+
+use crate::testkit::{
+    engine::{Cleanup, by_hand, eventually, http, unique_instance},
+    postgres,
+    subnet::Subnet,
 };
 
 /// A daemon on manifests of its own, with an engine that can be cut off and a database that can be stopped.

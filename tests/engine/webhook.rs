@@ -9,11 +9,14 @@ use std::{
 };
 
 use ring::hmac;
-use testkit::engine::{Cleanup, eventually, http, unique_instance};
-use testkit::subnet::Subnet;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+};
+
+use crate::testkit::{
+    engine::{Cleanup, eventually, http, unique_instance},
+    subnet::Subnet,
 };
 
 const SECRET: &str = "3f6ae0c5d1b94a7e8b2c";

@@ -1,6 +1,9 @@
 //! What needs nothing but files: the planner's laws, what people are told about manifests, what fuzzers found, the house
 //! rules, and whether what is shipped and written beside the program is true.
 
+#[path = "../testkit/mod.rs"]
+mod testkit;
+
 mod corpus;
 mod documents;
 mod laws;

@@ -13,9 +13,10 @@ use agentpod::{
     source::{AdapterFolders, Directory, Source, Watch},
     store::{InstanceKey, Store},
 };
-use testkit::postgres;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::postgres;
 
 const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
                     {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: a, tenant: alice}, spec: {adapter: echo, subdomain: a}}\n";

@@ -1,6 +1,9 @@
 //! What needs PostgreSQL or programs of the machine (git, OpenSSH), and no engine: the store, the sources, whole rounds with
 //! the engine in memory, the command line, and the dashboard with its API.
 
+#[path = "../testkit/mod.rs"]
+mod testkit;
+
 mod api;
 mod broken_inputs;
 mod cli;

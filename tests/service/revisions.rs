@@ -37,7 +37,7 @@ impl Stage {
         let state = tempfile::tempdir().unwrap();
         // The test database's owner must be able to look into it.
         fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let options = testkit::postgres::database().await;
+        let options = crate::testkit::postgres::database().await;
         let key = state.path().join("instance.key");
         let store = Store::open_with_key_file(options.clone(), &key, &"agentpod".parse().unwrap()).await.unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -7,9 +7,9 @@ use agentpod::{
     engine::{Engine, EngineError, EngineEvent, docker::Docker},
 };
 use futures_util::{StreamExt, stream::BoxStream};
-use testkit::engine::{by_hand, eventually, http, unique_instance};
 
 use super::stage::{Stage, inspect};
+use crate::testkit::engine::{by_hand, eventually, http, unique_instance};
 
 type Events = BoxStream<'static, agentpod::engine::Result<EngineEvent>>;
 

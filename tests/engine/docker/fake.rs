@@ -12,11 +12,12 @@ use agentpod::{
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use testkit::engine::unique_instance;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::UnixListener,
 };
+
+use crate::testkit::engine::unique_instance;
 
 /// Answers by path; keeps the paths it was asked for.
 #[derive(Default)]

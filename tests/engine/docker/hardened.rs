@@ -11,9 +11,9 @@ use agentpod::{
     engine::Engine,
 };
 use futures_util::StreamExt;
-use testkit::engine::by_hand;
 
 use super::stage::Stage;
+use crate::testkit::engine::by_hand;
 
 async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
     hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))

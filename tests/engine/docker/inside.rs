@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use agentpod::engine::{Engine, LogLine, LogQuery};
 use futures_util::{StreamExt, stream::BoxStream};
-use testkit::engine::{eventually, http};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::stage::Stage;
+use crate::testkit::engine::{eventually, http};
 
 async fn lines(stage: &Stage, name: &str, timestamps: bool) -> Vec<LogLine> {
     let query = LogQuery { tail: 100, follow: false, timestamps };

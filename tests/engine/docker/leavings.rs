@@ -4,12 +4,12 @@ use agentpod::{
     core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError},
 };
-use testkit::{
+
+use super::stage::{Stage, config, volumes_of};
+use crate::testkit::{
     engine::{Cleanup, by_hand, unique_instance},
     subnet::Subnet,
 };
-
-use super::stage::{Stage, config, volumes_of};
 
 #[tokio::test]
 async fn our_volumes_are_listed_with_their_pod_and_whether_a_container_has_them() {

@@ -2,9 +2,9 @@
 
 use agentpod::{core::observe::actual::ContainerState, engine::Engine};
 use serde_json::json;
-use testkit::engine::{by_hand, eventually, http};
 
 use super::stage::{Stage, config, inspect, volumes_of};
+use crate::testkit::engine::{by_hand, eventually, http};
 
 #[tokio::test]
 async fn a_pod_is_made_filled_and_started_and_reads_its_file() {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use agentpod::engine::{Engine, EngineError, LogQuery};
-use testkit::engine::{Cleanup, by_hand, unique_instance};
 
 use super::stage::{Stage, config, inspect};
+use crate::testkit::engine::{Cleanup, by_hand, unique_instance};
 
 /// A container by that name that some other instance made.
 fn foreign(name: &str) -> Cleanup {

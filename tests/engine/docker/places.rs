@@ -4,9 +4,9 @@ use agentpod::{
     core::{labels, observe::actual::ContainerState},
     engine::{Engine, EngineError, NetworkSpec},
 };
-use testkit::{engine::by_hand, subnet::Subnet};
 
 use super::stage::{Stage, config};
+use crate::testkit::{engine::by_hand, subnet::Subnet};
 
 fn network(stage: &Stage, subnet: &Subnet) -> NetworkSpec {
     NetworkSpec {

@@ -13,7 +13,8 @@ use agentpod::{
     engine::{Engine, docker::Docker},
 };
 use serde_json::Value;
-use testkit::engine::{Cleanup, by_hand, eventually, http, unique_instance};
+
+use crate::testkit::engine::{Cleanup, by_hand, eventually, http, unique_instance};
 
 pub struct Stage {
     pub docker: Docker,

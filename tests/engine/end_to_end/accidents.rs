@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
-use testkit::stand::{PATIENCE, Stand, docker, try_docker};
-
 use super::{echo, three_tenants};
+use crate::testkit::stand::{PATIENCE, Stand, docker, try_docker};
 
 const POD: &str = "alice/assistant";
 

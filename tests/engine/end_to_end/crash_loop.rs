@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::stand::{PATIENCE, Stand};
 
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand};
 
 const POD: &str = "alice/assistant";
 

@@ -3,17 +3,17 @@
 use std::fs;
 
 use ring::hmac;
-use testkit::{
-    git_http::{GitHttp, Manner},
-    repository::Repository,
-    stand::{PATIENCE, Stand},
-};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
 use super::{echo, three_tenants};
+use crate::testkit::{
+    git_http::{GitHttp, Manner},
+    repository::Repository,
+    stand::{PATIENCE, Stand},
+};
 
 const HOOK_SECRET: &str = "an-end-to-end-secret-of-the-hook";
 const IDS: [&str; 3] = ["alice/assistant", "bob/assistant", "carol/assistant"];

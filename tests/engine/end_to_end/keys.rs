@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use testkit::stand::{Container, PATIENCE, Stand};
-
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand, docker::Container};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

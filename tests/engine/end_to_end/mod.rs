@@ -1,6 +1,8 @@
 //! The whole of it: the real daemon with its real database, a real Traefik and real containers. State is checked, on
 //! the engine, in the agents and in the database; what is printed only where printing is what counts.
 
+use crate::testkit::stand::Stand;
+
 mod accidents;
 mod crash_loop;
 mod git;
@@ -15,8 +17,6 @@ mod routing;
 mod secrets;
 mod source;
 mod sudden_death;
-
-use testkit::stand::Stand;
 
 /// A tenant with one pod on `echo`, and whatever else stands in the pod's spec.
 fn echo(tenant: &str, more: &str) -> String {

@@ -5,9 +5,9 @@ use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use ring::rand::{SecureRandom, SystemRandom};
-use testkit::stand::{PATIENCE, Stand, docker};
 
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand, docker};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

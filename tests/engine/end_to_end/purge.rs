@@ -1,8 +1,7 @@
 //! What is left of a removed pod, listed and deleted, beside a running daemon.
 
-use testkit::stand::{PATIENCE, Stand, docker};
-
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand, docker};
 
 #[tokio::test]
 async fn a_removed_pods_data_is_deleted_when_its_name_is_typed_and_it_comes_back_as_a_new_pod() {

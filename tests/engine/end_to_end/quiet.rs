@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use testkit::stand::{PATIENCE, Stand};
-
 use super::three_tenants;
+use crate::testkit::stand::{PATIENCE, Stand};
 
 /// What is written while everything is at rest, and by nothing but the meter.
 const MEASURED: [&str; 3] = ["hosts", "pod_usage", "pod_usage_now"];
@@ -34,7 +33,8 @@ async fn rounds_over_a_fleet_at_rest_write_no_row() {
     // Through several probes of every pod.
     stand.rounds(Duration::from_secs(12)).await;
     assert_eq!(rows(&stand).await, before);
-    let lives =
-        |all: &[testkit::stand::Container]| all.iter().map(|one| format!("{:?}", one.life())).collect::<Vec<_>>();
+    let lives = |all: &[crate::testkit::stand::docker::Container]| {
+        all.iter().map(|one| format!("{:?}", one.life())).collect::<Vec<_>>()
+    };
     assert_eq!(lives(&stand.all_containers()), lives(&containers));
 }

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testkit::stand::{Container, PATIENCE, Stand, docker};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{echo, three_tenants};
+use crate::testkit::stand::{PATIENCE, Stand, docker, docker::Container};
 
 const ALICE: &str = "alice/assistant";
 const SIBLINGS: [&str; 2] = ["bob/assistant", "carol/assistant"];

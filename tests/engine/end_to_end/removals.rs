@@ -1,9 +1,9 @@
 //! A revision that lacks most pods, on the real engine: nothing stops before somebody has read what would, and said yes.
 
 use serde_json::Value;
-use testkit::stand::{PATIENCE, Stand};
 
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand};
 
 const GONE: [&str; 4] = ["a/assistant", "b/assistant", "c/assistant", "d/assistant"];
 

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::stand::{PATIENCE, Stand};
-
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand};
 
 const ID: &str = "alice/assistant";
 

@@ -2,10 +2,10 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use testkit::stand::PATIENCE;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::three_tenants;
+use crate::testkit::stand::PATIENCE;
 
 #[tokio::test]
 async fn three_tenants_are_reached_by_their_host_names_over_http_and_websocket() {

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use testkit::stand::{PATIENCE, Stand, docker};
-
 use super::echo;
+use crate::testkit::stand::{PATIENCE, Stand, docker};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use testkit::stand::PATIENCE;
-
 use super::{echo, three_tenants};
+use crate::testkit::stand::PATIENCE;
 
 const IDS: [&str; 3] = ["alice/assistant", "bob/assistant", "carol/assistant"];
 

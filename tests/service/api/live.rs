@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use agentpod::{core::report::status::Phase, dashboard::live::Pace, store::Event};
-use testkit::declared::pod;
 use time::OffsetDateTime;
 
 use super::stage::{ALAN, OLGA, Stage, VICTOR};
+use crate::testkit::declared::pod;
 
 #[tokio::test]
 async fn a_viewer_is_shown_everything_and_then_each_change_under_the_next_number() {

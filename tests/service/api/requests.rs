@@ -1,9 +1,9 @@
 //! Requests: taken from who may ask, and only what can be asked for.
 
 use agentpod::core::decide::request::RequestSpec;
-use testkit::declared::pod;
 
 use super::stage::{ALAN, OLGA, Stage, VICTOR};
+use crate::testkit::declared::pod;
 
 #[tokio::test]
 async fn what_is_asked_for_becomes_a_row_that_can_be_followed() {

@@ -24,10 +24,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
-use testkit::{
-    declared::{Declared, pod},
-    postgres,
-};
 use time::OffsetDateTime;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -38,6 +34,11 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest},
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::{
+    declared::{Declared, pod},
+    postgres,
+};
 
 /// Everybody's operator, everybody's viewer, and the operator of the tenant alice, by their tokens.
 pub const OLGA: &str = "agp_olga_0123456789abcdef";

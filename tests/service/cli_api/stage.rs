@@ -26,13 +26,14 @@ use agentpod::{
 };
 use assert_cmd::cargo::CommandCargoExt;
 use sqlx::postgres::PgConnectOptions;
-use testkit::{
-    declared::{Declared, pod},
-    postgres,
-};
 use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::{
+    declared::{Declared, pod},
+    postgres,
+};
 
 /// Everybody's operator, everybody's viewer, and the operator of the tenant alice, by their tokens.
 pub const OLGA: &str = "agp_olga_0123456789abcdef";

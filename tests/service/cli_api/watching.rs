@@ -8,12 +8,12 @@ use std::{
 
 use agentpod::{dashboard::live::Pace, store::Event};
 use futures_util::StreamExt;
-use testkit::declared::pod;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use super::stage::{ALAN, OLGA, Stage, VICTOR};
+use crate::testkit::declared::pod;
 
 /// A command that goes on, line by line; it ends with the test.
 struct Watching {

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use testkit::engine::eventually;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
 use super::stage::{FORM, PASSWORD, form};
+use crate::testkit::engine::eventually;
 
 /// A folder for a daemon, and the daemon once it was started.
 struct Place {

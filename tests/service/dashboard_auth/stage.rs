@@ -28,11 +28,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use testkit::postgres;
 use time::{Duration, OffsetDateTime};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 use warp::{Filter, Reply};
+
+use crate::testkit::postgres;
 
 pub const PASSWORD: &str = "three green words";
 

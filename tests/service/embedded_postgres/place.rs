@@ -76,7 +76,7 @@ impl Place {
 
     /// This test program again, in a process (and process group) of its own, opening this place.
     pub fn helper(&self) -> Helper {
-        let mut command = testkit::as_process(super::MODULE, "helper_that_opens_and_waits");
+        let mut command = crate::testkit::as_process(super::MODULE, "helper_that_opens_and_waits");
         command.env(HELPER, &self.state).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         Helper(command.spawn().unwrap())
     }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use testkit::{git_http::GitHttp, repository::Repository};
+use crate::testkit::{git_http::GitHttp, repository::Repository};
 
 /// Runs a command with nothing of ours in its environment but this; answers its exit code and what it says.
 fn agentpod(state: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {

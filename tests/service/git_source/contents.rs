@@ -7,9 +7,9 @@ use std::{
 };
 
 use agentpod::source::{Git, SourceError, git::GitSettings};
-use testkit::repository::Repository;
 
 use super::{fetch, local, settings, texts, why};
+use crate::testkit::repository::Repository;
 
 async fn problems(repository: &Repository) -> Vec<String> {
     problems_in(local(repository)).await

@@ -16,13 +16,13 @@ use agentpod::{
         git::{Credentials, GitSettings, Reference},
     },
 };
-use testkit::{
+
+use super::{fetch, file, local, settings, texts};
+use crate::testkit::{
     git_http::{GitHttp, Manner},
     repository::{Repository, git, public},
     sshd::Sshd,
 };
-
-use super::{fetch, file, local, settings, texts};
 
 const LOGIN: &str = "tess:s3cret-pa55word";
 
@@ -72,7 +72,7 @@ fn show(repository: &Repository, format: &str) -> String {
 /// The words of an outcome that is an error, which give no credential away.
 fn why(outcome: Result<Added, NotAdded>) -> String {
     let why = outcome.expect_err("this is refused").to_string();
-    let said = format!("{why} {}", testkit::log::text());
+    let said = format!("{why} {}", crate::testkit::log::text());
     assert!(!said.contains("s3cret") && !said.contains("Basic "), "{said}");
     why
 }

@@ -6,12 +6,12 @@ use agentpod::source::{
     Git, Snapshot, SourceError,
     git::{Credentials, GitSettings},
 };
-use testkit::{
+
+use super::{fetch, file, settings, texts, why};
+use crate::testkit::{
     git_http::{GitHttp, Manner},
     repository::Repository,
 };
-
-use super::{fetch, file, settings, texts, why};
 
 const LOGIN: &str = "tess:s3cret-pa55word";
 
@@ -31,7 +31,7 @@ async fn with_password() -> (Repository, GitHttp, GitSettings) {
 
 /// No word of what came out, or was logged meanwhile, gives a credential away.
 fn gives_nothing_away(outcome: &Result<Snapshot, SourceError>) {
-    let said = format!("{outcome:?} {}", testkit::log::text());
+    let said = format!("{outcome:?} {}", crate::testkit::log::text());
     for secret in ["s3cret", "t0ken", &base64(LOGIN), "Basic "] {
         assert!(!said.contains(secret), "{secret} stands in what is said: {said}");
     }
@@ -76,7 +76,7 @@ async fn only_the_newest_commit_is_fetched_and_a_rewritten_history_is_followed()
     fetch(&git).await.unwrap();
     let cache = std::fs::read_dir(repository.path("caches")).unwrap().next().unwrap().unwrap().path();
     let count = || {
-        let all = testkit::repository::git(&cache, &["cat-file", "--batch-all-objects", "--batch-check"]);
+        let all = crate::testkit::repository::git(&cache, &["cat-file", "--batch-all-objects", "--batch-check"]);
         all.lines().filter(|line| line.contains(" commit ")).count()
     };
     assert_eq!(count(), 1);

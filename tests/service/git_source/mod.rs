@@ -18,11 +18,12 @@ use agentpod::{
         git::{Address, Credentials, GitSettings, Reference},
     },
 };
-use testkit::repository::Repository;
+
+use crate::testkit::repository::Repository;
 
 /// Settings for a repository: its own branch, all of it.
 fn settings(url: &str, state: &Path) -> GitSettings {
-    testkit::log::listen();
+    crate::testkit::log::listen();
     GitSettings {
         address: Address::read(url).unwrap(),
         reference: Reference::Head,

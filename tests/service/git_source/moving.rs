@@ -6,9 +6,9 @@ use agentpod::source::{
     Git,
     git::{GitSettings, Reference},
 };
-use testkit::repository::Repository;
 
 use super::{fetch, local, texts, why};
+use crate::testkit::repository::Repository;
 
 #[tokio::test]
 async fn the_remotes_own_branch_a_named_one_and_a_tag_of_either_kind_are_followed() {
@@ -62,7 +62,7 @@ async fn a_deleted_branch_is_an_error_and_one_that_comes_back_is_followed_again(
     let git = Git::new(GitSettings { reference: Reference::Branch("main".into()), ..local(&repository) });
     fetch(&git).await.unwrap();
     repository.run(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
-    testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
+    crate::testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
     let told = why(fetch(&git).await);
     assert!(told.contains("no branch main") && told.contains("nothing is changed"), "{told}");
     assert!(git.health().last_error.is_some() && git.health().last_read.is_some());

@@ -17,11 +17,6 @@ use agentpod::{
     source::{AdapterFolders, Git, Source, git::GitSettings},
     store::{InstanceKey, Store},
 };
-use testkit::{
-    git_http::{GitHttp, Manner},
-    postgres,
-    repository::Repository,
-};
 use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, watch},
@@ -31,6 +26,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::settings;
+use crate::testkit::{
+    git_http::{GitHttp, Manner},
+    postgres,
+    repository::Repository,
+};
 
 struct Stage {
     repository: Repository,

@@ -11,9 +11,9 @@ use agentpod::source::{
     Git, SourceError,
     git::{GitSettings, Reference},
 };
-use testkit::repository::{Repository, public};
 
 use super::{fetch, local, texts};
+use crate::testkit::repository::{Repository, public};
 
 /// A repository with a signed commit, and settings that ask for the signature.
 fn signed() -> (Repository, GitSettings) {

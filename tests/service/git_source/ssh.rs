@@ -6,12 +6,12 @@ use agentpod::source::{
     Git,
     git::{Credentials, GitSettings},
 };
-use testkit::{
+
+use super::{fetch, file, settings, texts, why};
+use crate::testkit::{
     repository::{Repository, public},
     sshd::Sshd,
 };
-
-use super::{fetch, file, settings, texts, why};
 
 struct Stage {
     repository: Repository,

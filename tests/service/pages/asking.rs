@@ -1,9 +1,9 @@
 //! What people ask for by the buttons of a page.
 
 use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
-use testkit::declared::pod;
 
 use super::stage::{ALAN, OLGA, Stage, VICTOR};
+use crate::testkit::declared::pod;
 
 const ASK: &str = "/dashboard/requests";
 

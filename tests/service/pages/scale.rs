@@ -1,8 +1,7 @@
 //! What a page costs the database does not grow with the fleet.
 
-use testkit::{declared::Declared, log};
-
 use super::stage::{OLGA, Stage};
+use crate::testkit::{declared::Declared, log};
 
 /// How many questions each page asks over a fleet of a size.
 async fn questions(pods: usize) -> Vec<(&'static str, usize)> {

@@ -1,12 +1,12 @@
 //! Pages as a browser shows them: no serious fault of accessibility, nothing that a policy refuses or a script trips over.
 
 use agentpod::core::report::status::Phase;
-use testkit::{
+
+use super::stage::{Stage, TENANTS};
+use crate::testkit::{
     browser::{Browser, DESK, Look, PHONE},
     declared::Declared,
 };
-
-use super::stage::{Stage, TENANTS};
 
 const PAGES: [&str; 11] = [
     "/dashboard",

@@ -1,9 +1,9 @@
 //! Pages as they are served.
 
 use agentpod::{core::report::status::Phase, dashboard::assets};
-use testkit::declared::Declared;
 
 use super::stage::{ALAN, MARKUP, OLGA, Stage, TENANTS, VICTOR};
+use crate::testkit::declared::Declared;
 
 const PAGES: [&str; 13] = [
     "/dashboard",

@@ -32,13 +32,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use testkit::{
-    declared::{Declared, pod},
-    postgres,
-};
 use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::{
+    declared::{Declared, pod},
+    postgres,
+};
 
 /// Everybody's operator and viewer, and the operator of the tenant alice, by their tokens.
 pub const OLGA: &str = "agp_olga_0123456789abcdef";

@@ -14,9 +14,10 @@ use agentpod::{
     store::{EventRow, InstanceKey, RequestRow, Store},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use testkit::postgres;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use crate::testkit::postgres;
 
 pub const POD: &str = "alice/assistant";
 

@@ -202,7 +202,7 @@ async fn an_unreadable_file_or_folder_is_an_error_that_says_who_may_not_read_it(
     for name in ["closed", "secret.yaml"] {
         fs::set_permissions(root.join(name), Permissions::from_mode(0o0)).unwrap();
     }
-    let mut child = testkit::as_process(module_path!(), "child_that_reads");
+    let mut child = crate::testkit::as_process(module_path!(), "child_that_reads");
     child.env("READ_THIS", &root).current_dir("/");
     if rustix_is_root() {
         child.uid(65_534).gid(65_534);

@@ -1,9 +1,9 @@
 //! Which revision each pod is from.
 
 use agentpod::store::{Fetched, Store};
-use testkit::declared::{Declared, alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 async fn accept(store: &Store, hash: &str, seconds: i64) -> i64 {
     let (files, adapters) = Default::default();

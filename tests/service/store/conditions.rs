@@ -7,9 +7,9 @@ use agentpod::{
     },
     store::view,
 };
-use testkit::declared::{alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{alice, pod};
 
 #[tokio::test]
 async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {

@@ -2,9 +2,9 @@
 
 use agentpod::store::{Event, Fetched};
 use serde_json::json;
-use testkit::declared::{alice, pod};
 
 use super::{at, fresh};
+use crate::testkit::declared::{alice, pod};
 
 #[tokio::test]
 async fn an_event_is_kept_with_all_that_belongs_to_it() {

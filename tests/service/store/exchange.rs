@@ -12,12 +12,12 @@ use std::{
 use agentpod::store::{InstanceKey, Lead, Store, StoreError};
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use testkit::{
+
+use super::{at, dump};
+use crate::testkit::{
     declared::{Declared, alice, pod},
     postgres,
 };
-
-use super::{at, dump};
 
 const PODS: [&str; 2] = ["alice/assistant", "bob/x"];
 

@@ -33,7 +33,7 @@ fn new_key() -> InstanceKey {
 
 /// A store on a fresh database, and how to get at that database beside it.
 async fn fresh() -> (Store, PgConnectOptions) {
-    let options = testkit::postgres::database().await;
+    let options = crate::testkit::postgres::database().await;
     (Store::open(options.clone(), &new_key(), &"test".parse().unwrap()).await.unwrap(), options)
 }
 

@@ -8,12 +8,12 @@ use agentpod::{
 };
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection};
-use testkit::{
+
+use super::{at, dump, fresh, new_key};
+use crate::testkit::{
     declared::{alice, pod},
     postgres,
 };
-
-use super::{at, dump, fresh, new_key};
 
 fn instance() -> InstanceName {
     "test".parse().unwrap()

@@ -4,12 +4,12 @@ use std::{os::unix::net::UnixListener, path::Path, time::Duration};
 
 use agentpod::{core::decide::plan::Rejected, store::Store};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use testkit::{
+
+use super::{at, fresh, new_key};
+use crate::testkit::{
     declared::{alice, pod},
     postgres::Server,
 };
-
-use super::{at, fresh, new_key};
 
 #[tokio::test]
 async fn a_database_that_is_away_is_unreachable_and_works_again_when_it_is_back() {

@@ -8,9 +8,9 @@ use agentpod::core::{
     digest::Digest,
 };
 use sqlx::{Connection, PgConnection};
-use testkit::declared::{Declared, alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 fn retry() -> Retry {
     Retry { target: "running:abc".into(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }

@@ -24,9 +24,9 @@ use agentpod::{
 };
 use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
-use testkit::declared::{Declared, alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
 const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: assistant, tenant: alice}, spec: {adapter: echo, subdomain: alice}}\n";

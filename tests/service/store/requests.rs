@@ -9,10 +9,10 @@ use agentpod::{
     },
     store::{Event, Store},
 };
-use testkit::declared::{Declared, alice, pod};
 use time::Duration;
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 fn by_alice(what: RequestSpec) -> Request {
     Request { what, actor: "alice@host".into() }

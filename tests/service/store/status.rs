@@ -5,9 +5,9 @@ use agentpod::{
     store::DesiredStatus,
 };
 use sqlx::{Connection, PgConnection};
-use testkit::declared::{Declared, alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 fn status(phase: Phase, ready: bool) -> Status {
     Status {

@@ -1,9 +1,9 @@
 //! What is declared becomes rows, and only where something differs.
 
 use secrecy::ExposeSecret;
-use testkit::declared::{Declared, alice, pod};
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 #[tokio::test]
 async fn a_declared_pod_becomes_rows_and_a_line_of_history() {

@@ -7,10 +7,10 @@ use agentpod::{
     },
     store::{Measured, Store},
 };
-use testkit::declared::{Declared, alice, pod};
 use time::Duration;
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 fn measured(id: &str, memory_mb: i32, cpu_percent: f32) -> Measured {
     Measured { pod: pod(id), memory_mb, cpu_percent, storage_mb: None }

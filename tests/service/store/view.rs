@@ -18,10 +18,10 @@ use agentpod::{
         view::{EventQuery, PodColumn, PodLine, PodQuery},
     },
 };
-use testkit::declared::{Declared, alice, pod};
 use time::OffsetDateTime;
 
 use super::{at, dump, fresh};
+use crate::testkit::declared::{Declared, alice, pod};
 
 fn everybody() -> Person {
     Person { name: "o".into(), role: Role::Operator, tenant: None }

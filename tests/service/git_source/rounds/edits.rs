@@ -7,10 +7,10 @@ use agentpod::{
     reconcile::Edits,
     source::{AdapterFolders, Git, Source, git::GitSettings},
 };
-use testkit::repository::git;
 use time::OffsetDateTime;
 
 use super::{super::settings, Stage, eventually, pod, site};
+use crate::testkit::repository::git;
 
 #[tokio::test]
 async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {

@@ -52,7 +52,7 @@ impl Stage {
             Fault::Nonsense(body) => server.answers(Manner::Says(200, body.clone())),
             Fault::Gone => fs::rename(repository.bare(), repository.path("away")).unwrap(),
             Fault::BranchGone => {
-                testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
+                crate::testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
             }
             Fault::Emptied => {
                 repository.run(&["rm", "--quiet", "-r", "."]);

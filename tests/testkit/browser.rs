@@ -166,7 +166,7 @@ impl Browser {
 
     /// Every serious fault that axe-core finds on the page, as lines; nothing means none.
     pub async fn accessibility_faults(&self) -> Vec<String> {
-        let axe = fs::read_to_string(crate::root().join("target/browser/axe.min.js"));
+        let axe = fs::read_to_string(crate::testkit::root().join("target/browser/axe.min.js"));
         self.script(&axe.expect("axe-core was fetched: deploy/setup.sh browser")).await;
         let run = "const done = arguments[arguments.length - 1]; axe.run().then(done, error => done({error: String(error)}));";
         let found = self.page.execute_async(run, Vec::new()).await.unwrap();

@@ -1,7 +1,7 @@
 //! What the test programs and the benches share: databases, servers, repositories, a browser, whole stands, and waiting
 //! without sleeping. It knows the public interface only, and holds no test of its own.
 
-#![allow(missing_docs)]
+#![allow(dead_code)] // each program uses its part
 
 pub mod browser;
 pub mod declared;
@@ -15,18 +15,16 @@ pub mod sshd;
 pub mod stand;
 pub mod subnet;
 
-use std::{path::Path, process::Command, sync::LazyLock};
+use std::{path::Path, process::Command};
 
 /// The repository.
 pub fn root() -> &'static Path {
-    static ROOT: LazyLock<std::path::PathBuf> =
-        LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap());
-    &ROOT
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The program `agentpod` as this build made it.
 pub fn agentpod() -> Command {
-    Command::new(assert_cmd::cargo::cargo_bin("agentpod"))
+    Command::new(env!("CARGO_BIN_EXE_agentpod"))
 }
 
 /// An ignored test of this program, to be run as a process of its own: `module` is its `module_path!()`.

@@ -69,7 +69,7 @@ fn site() -> Site {
 }
 
 fn adapters() -> Adapters {
-    let root = crate::root();
+    let root = crate::testkit::root();
     let file = |path: &str| fs::read(root.join(path)).unwrap();
     let mut files = AdapterFiles::default();
     files.adapters.insert("echo/adapter.yaml".into(), file("adapters/echo/adapter.yaml"));

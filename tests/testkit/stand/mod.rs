@@ -3,7 +3,7 @@
 
 mod commands;
 mod daemon;
-mod docker;
+pub mod docker;
 mod place;
 mod proxy;
 mod web;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use daemon::Daemon;
-pub use docker::{Container, docker, try_docker};
+pub use docker::{docker, try_docker};
 use place::Place;
 pub use web::{Answer, Socket};
 

@@ -51,8 +51,8 @@ impl Daemon {
 
 /// The command `agentpod` with the stand's settings, and none of ours.
 pub fn agentpod(place: &Place, arguments: &[&str]) -> Command {
-    let root = crate::root();
-    let mut command = crate::agentpod();
+    let root = crate::testkit::root();
+    let mut command = crate::testkit::agentpod();
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("AGENTPOD_") {
             command.env_remove(name);

@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::docker::try_docker;
-use crate::subnet::{hold, is_free};
+use crate::testkit::subnet::{hold, is_free};
 
 /// A stand's number and what follows from it.
 pub struct Place {

@@ -8,7 +8,7 @@ const IMAGE: &str = "agentpod/traefik:3.7.15";
 
 /// Starts it at an address of the place's network.
 pub fn start(place: &Place, address: &str) {
-    let shipped = fs::read_to_string(crate::root().join("deploy/traefik.yaml")).unwrap();
+    let shipped = fs::read_to_string(crate::testkit::root().join("deploy/traefik.yaml")).unwrap();
     let settings = (shipped.replace("network: agentpod-net", &format!("network: {}", place.name)))
         .replace("`agentpod.instance`, `agentpod`", &format!("`agentpod.instance`, `{}`", place.name));
     assert_eq!(settings.matches(&place.name).count(), 2, "deploy/traefik.yaml names network and instance once each");
