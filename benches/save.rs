@@ -9,7 +9,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -24,8 +23,10 @@ use agentpod::{
     engine::{Engine, NetworkSpec, docker::Docker},
 };
 use testkit::{
-    engine::{Cleanup, eventually, unique_instance},
+    docker::{Cleanup, unique_instance},
+    process::Daemon,
     subnet::Subnet,
+    wait::eventually,
 };
 
 /// How often each of the two is measured.
@@ -33,7 +34,7 @@ const TIMES: u64 = 15;
 
 /// An AgentPod of our own, with one pod.
 struct Stage {
-    daemon: Child,
+    _daemon: Daemon,
     folder: tempfile::TempDir,
     docker: Docker,
     _cleanup: Cleanup,
@@ -46,17 +47,15 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("agentpod-bench-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("manifests")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL");
+        let mut command = testkit::agentpod();
         command.args(["run", "--instance", instance.as_str(), "--listen", "127.0.0.1:0"]);
         command.args(["--network", &format!("{instance}-net"), "--network-subnet", &subnet.cidr()]);
         command.arg("--state-dir").arg(folder.path().join("state"));
         command.arg("--source").arg(folder.path().join("manifests"));
-        let log = fs::File::create(folder.path().join("log")).unwrap();
         save(&folder.path().join("manifests/alice.yaml"), 64);
-        let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let daemon = Daemon::start(&mut command, &folder.path().join("log"));
         let docker = Docker::connect(instance.clone(), None).unwrap();
-        Self { daemon, folder, docker, _cleanup: cleanup, _subnet: subnet }
+        Self { _daemon: daemon, folder, docker, _cleanup: cleanup, _subnet: subnet }
     }
 
     fn manifest(&self) -> PathBuf {
@@ -88,19 +87,6 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.daemon);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
 /// Saves as editors do: beside the file, then a rename.
 fn save(path: &std::path::Path, memory: u64) {
     let text = format!(
@@ -119,6 +105,7 @@ struct Bare {
     network: String,
     running: Option<String>,
     _cleanup: Cleanup,
+    _subnet: Subnet,
 }
 
 impl Bare {
@@ -126,13 +113,12 @@ impl Bare {
         let instance = unique_instance();
         let docker = Docker::connect(instance.clone(), None).unwrap();
         let network = format!("{instance}-net");
-        let bare = Self { docker, instance: instance.clone(), network, running: None, _cleanup: Cleanup(instance) };
-        let network = NetworkSpec {
-            name: bare.network.clone(),
-            subnet: "10.217.63.0/24".into(),
-            pool: "10.217.63.128/25".into(),
-            labels: labels::owned(&bare.instance),
-        };
+        let subnet = Subnet::take();
+        let (cidr, pool) = (subnet.cidr(), subnet.pool());
+        let _cleanup = Cleanup(instance.clone());
+        let bare = Self { docker, instance, network, running: None, _cleanup, _subnet: subnet };
+        let network =
+            NetworkSpec { name: bare.network.clone(), subnet: cidr, pool, labels: labels::owned(&bare.instance) };
         bare.docker.ensure_network(&network).await.unwrap();
         bare.docker.ensure_volume(&bare.volume(), &bare.labels()).await.unwrap();
         bare

@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use crate::testkit::docker::docker;
 use crate::{
     echo, follow,
     testkit::{
         browser::{Browser, DESK},
-        stand::{PATIENCE, Stand, docker},
+        stand::{PATIENCE, Stand},
     },
 };
 

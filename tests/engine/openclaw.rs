@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use crate::testkit::{
+    docker::docker,
     openclaw::{Device, Outcome, Pass},
-    stand::{Stand, docker},
+    stand::Stand,
 };
 
 /// Measured 15 to 60 s on two cores; the adapter's own budget is 180 s.

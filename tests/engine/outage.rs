@@ -3,8 +3,8 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,9 +18,12 @@ use tokio::{
 };
 
 use crate::testkit::{
-    engine::{Cleanup, by_hand, eventually, http, unique_instance},
-    postgres,
+    self,
+    docker::{Cleanup, docker, unique_instance},
+    http, postgres,
+    process::Daemon,
     subnet::Subnet,
+    wait::eventually,
 };
 
 /// A daemon on manifests of its own, with an engine that can be cut off and a database that can be stopped.
@@ -77,9 +80,7 @@ impl Stage {
     }
 
     fn command(&self, state: &str, listen: u16) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        command.env_remove("DATABASE_URL").current_dir(root);
+        let mut command = testkit::agentpod();
         if let Some(url) = &self.database_url {
             command.env("DATABASE_URL", url);
         }
@@ -103,8 +104,7 @@ impl Stage {
     }
 
     fn start(&self, state: &str, log: &str, listen: u16) -> Daemon {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.path(log)).unwrap();
-        Daemon(self.command(state, listen).arg("run").stderr(log).stdout(Stdio::null()).spawn().unwrap())
+        Daemon::start(self.command(state, listen).arg("run"), &self.path(log))
     }
 
     fn said(&self, log: &str, what: &str) -> usize {
@@ -112,14 +112,13 @@ impl Stage {
     }
 
     async fn status(&self) -> Option<serde_json::Value> {
-        let (_, body) = http("GET", "127.0.0.1".parse().unwrap(), self.listen, "/api/v1/status", b"").await?;
-        serde_json::from_str(body.trim_start_matches(|c| c != '{')).ok()
+        http::get(self.listen, "/api/v1/status").await?.json()
     }
 
     /// What a daemon says of whether it is ready, and why not.
     async fn readyz(&self, listen: u16) -> Option<(u16, serde_json::Value)> {
-        let (status, body) = http("GET", "127.0.0.1".parse().unwrap(), listen, "/readyz", b"").await?;
-        Some((status, serde_json::from_str(body.trim_start_matches(|c| c != '{')).ok()?))
+        let answer = http::get(listen, "/readyz").await?;
+        Some((answer.status, answer.json()?))
     }
 
     /// Waits until a daemon is not ready, for a reason.
@@ -149,40 +148,12 @@ impl Stage {
     fn containers(&self) -> Vec<String> {
         let label = format!("label=agentpod.instance={}", self.instance);
         let mut names: Vec<String> =
-            by_hand(&["ps", "--all", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Names}}"])
+            docker(&["ps", "--all", "--no-trunc", "--filter", &label, "--format", "{{.ID}} {{.Names}}"])
                 .lines()
                 .map(str::to_owned)
                 .collect();
         names.sort();
         names
-    }
-}
-
-struct Daemon(Child);
-
-impl Daemon {
-    fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        let _ = rustix::process::kill_process(pid, signal);
-    }
-
-    async fn ended(&mut self) -> Option<i32> {
-        eventually("the daemon ends", async || self.0.try_wait().unwrap()).await.code()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // In order first, so that a private database server goes too.
-        self.signal(rustix::process::Signal::TERM);
-        for _ in 0..100 {
-            if self.0.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -227,17 +198,6 @@ async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>, stuck: A
     }
 }
 
-fn url(options: &sqlx::postgres::PgConnectOptions) -> String {
-    let socket = options.get_socket().expect("the test server is on a socket").display().to_string();
-    format!(
-        "postgres://{}@localhost/{}?host={}&port={}",
-        options.get_username(),
-        options.get_database().unwrap(),
-        socket.replace('/', "%2F"),
-        options.get_port()
-    )
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     let stage = Stage::new(None).await;
@@ -274,7 +234,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile_is_done_later() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     let _daemon = stage.start("state", "log", stage.listen);
     stage.ready("a").await;
     let before = stage.containers();
@@ -299,7 +259,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     let first = stage.start("state", "first", stage.listen);
     stage.ready("a").await;
     let before = stage.containers();
@@ -308,7 +268,7 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
     eventually("it stands by", async || (stage.said("second", "standing by") > 0).then_some(())).await;
     let status = stage.status().await.unwrap();
     assert!(status["role"] == "active" && status["role_since"].is_string(), "{status}");
-    let (_, standby) = http("GET", "127.0.0.1".parse().unwrap(), other, "/api/v1/status", b"").await.unwrap();
+    let standby = http::get(other, "/api/v1/status").await.unwrap().body;
     assert!(standby.contains(r#""role":"standby","role_since":"2"#), "{standby}");
     let (code, body) = stage.readyz(other).await.unwrap();
     assert_eq!((code, &body["role"]), (200, &serde_json::json!("standby")), "ready to take over: {body}");
@@ -327,7 +287,7 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_database_than_before_is_refused_and_the_address_is_not_repeated() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     let plan = stage.command("state", stage.listen).arg("plan").output().unwrap();
     assert_eq!(plan.status.code(), Some(2), "{}", String::from_utf8_lossy(&plan.stderr));
     assert!(String::from_utf8_lossy(&plan.stdout).contains("t/a: it should run and has no container"));
@@ -344,12 +304,12 @@ async fn another_database_than_before_is_refused_and_the_address_is_not_repeated
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wrong() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     let good = fs::read(stage.path("manifests/all.yaml")).unwrap();
     fs::write(stage.path("manifests/all.yaml"), "kind: Pood\n").unwrap();
     let _daemon = stage.start("state", "log", stage.listen);
     stage.unready("no revision is in force: all.yaml").await;
-    let (code, _) = http("GET", "127.0.0.1".parse().unwrap(), stage.listen, "/healthz", b"").await.unwrap();
+    let code = http::get(stage.listen, "/healthz").await.unwrap().status;
     assert_eq!(code, 200, "it lives");
     assert_eq!(
         stage.status_text()[1],
@@ -365,7 +325,7 @@ async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wron
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     assert_eq!(
         stage.status_text()[..2],
         ["daemon: none is running, and none ever was on this database", "source: no revision is in force"]
@@ -395,7 +355,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
 async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
     use rustix::process::Signal;
     let server = postgres::Server::start_new();
-    let stage = Stage::new(Some(url(&server.database().await))).await;
+    let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)] {
         stage.stuck.store(true, Ordering::SeqCst);
         let mut daemon = stage.start("state", "log", stage.listen);
@@ -410,7 +370,7 @@ async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
         eventually("it heard", async || (stage.said("log", "Once more to stop at once") > told).then_some(())).await;
         // It sees the start through, which never ends. The wait is the point: nothing may happen in it.
         tokio::time::sleep(Duration::from_millis(700)).await;
-        assert_eq!(daemon.0.try_wait().unwrap(), None, "it sees its steps through");
+        assert_eq!(daemon.has_ended(), None, "it sees its steps through");
         let asked = std::time::Instant::now();
         daemon.signal(second);
         assert_eq!(daemon.ended().await, Some(130), "{first:?}, {second:?}");

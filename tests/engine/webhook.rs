@@ -4,19 +4,19 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use ring::hmac;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 
 use crate::testkit::{
-    engine::{Cleanup, eventually, http, unique_instance},
+    self,
+    docker::{Cleanup, unique_instance},
+    http,
+    process::Daemon,
     subnet::Subnet,
+    wait::eventually,
 };
 
 const SECRET: &str = "3f6ae0c5d1b94a7e8b2c";
@@ -24,7 +24,7 @@ const PUSH: &[u8] = include_bytes!("../hooks/gitea-push.json");
 
 /// A daemon on a folder with a tenant and no pod: a round costs nothing, and the next one comes after half a minute.
 struct Stage {
-    daemon: Child,
+    _daemon: Daemon,
     listen: u16,
     folder: tempfile::TempDir,
     _cleanup: Cleanup,
@@ -42,16 +42,14 @@ impl Stage {
         fs::write(path("manifests/alice.yaml"), tenant).unwrap();
         fs::write(path("secrets"), format!("the-secret-that-goes-soon\n{SECRET}\n")).unwrap();
         let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-        let log = fs::File::create(path("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1");
+        let mut command = testkit::agentpod();
         command.args(["run", "--instance", instance.as_str(), "--listen", &format!("127.0.0.1:{listen}")]);
         command.args(["--network", &format!("{instance}-net"), "--network-subnet", &subnet.cidr()]);
         for (flag, name) in [("--state-dir", "state"), ("--source", "manifests"), ("--hook-secret-file", "secrets")] {
             command.arg(flag).arg(path(name));
         }
-        let daemon = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let stage = Self { daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet };
+        let daemon = Daemon::start(&mut command, &path("log"));
+        let stage = Self { _daemon: daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet };
         eventually("the first revision is applied", async || {
             stage.status().await.filter(|status| status["source"]["applied"] == true)
         })
@@ -68,8 +66,7 @@ impl Stage {
     }
 
     async fn status(&self) -> Option<serde_json::Value> {
-        let (_, body) = http("GET", "127.0.0.1".parse().unwrap(), self.listen, "/api/v1/status", b"").await?;
-        serde_json::from_str(&body).ok()
+        http::get(self.listen, "/api/v1/status").await?.json()
     }
 
     async fn rounds(&self) -> u64 {
@@ -90,30 +87,19 @@ impl Stage {
     }
 
     async fn deliver(&self, delivery: &str, signature: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.listen)).await.unwrap();
-        let head = format!(
-            "POST /hooks/git HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             X-Gitea-Event: push\r\nX-Gitea-Delivery: {delivery}\r\nX-Gitea-Signature: {signature}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-gitea-event", "push"),
+            ("x-gitea-delivery", delivery),
+            ("x-gitea-signature", signature),
+        ];
+        let answer = http::ask("POST", ([127, 0, 0, 1], self.listen), "/hooks/git", &headers, body).await.unwrap();
+        (answer.status, answer.body)
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.daemon);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
         if std::thread::panicking() {
             eprintln!("{}", self.log());
         }
@@ -159,7 +145,7 @@ fn a_webhook_without_a_usable_secret_keeps_the_daemon_from_starting() {
     let file = folder.path().join("secrets");
     fs::write(&file, "hunter2\n").unwrap();
     let start = |file: &Path, variable: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+        let mut command = testkit::agentpod();
         command.env("AGENTPOD_HOOK_SECRET", variable).arg("run").arg("--hook-secret-file").arg(file);
         let output = command.arg("--state-dir").arg(folder.path().join("state")).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())

@@ -1,6 +1,7 @@
 //! The documents hold: links lead somewhere, files and commands they name exist, decisions are numbered without a hole, and
 //! the README stays one page.
 
+use crate::testkit::{root, site::shipped};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -11,14 +12,6 @@ use std::{
 const README_LINES: usize = 150;
 /// Folders whose files documents name by path.
 const NAMED: [&str; 7] = ["src/", "deploy/", "docs/", "adapters/", "templates/", "manifests/", "tests/"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 /// Every document by its path below the root.
 fn documents() -> BTreeMap<String, String> {
@@ -34,7 +27,7 @@ fn documents() -> BTreeMap<String, String> {
                 folders.push(path);
             } else if name.ends_with(".md") {
                 let path = path.to_str().unwrap().to_owned();
-                let text = read(&path);
+                let text = shipped(&path);
                 all.insert(path, text);
             }
         }
@@ -183,7 +176,7 @@ fn every_module_that_a_document_names_exists() {
 
 #[test]
 fn every_make_target_that_a_document_names_exists() {
-    let makefile = read("Makefile");
+    let makefile = shipped("Makefile");
     let is_target = |name: &str| makefile.lines().any(|line| line.starts_with(&format!("{name}:")));
     let mut missing = Vec::new();
     for (document, text) in documents() {
@@ -199,7 +192,7 @@ fn every_make_target_that_a_document_names_exists() {
 
 #[test]
 fn the_readme_is_short_and_says_how_the_tests_are_run() {
-    let readme = read("README.md");
+    let readme = shipped("README.md");
     let lines = readme.lines().count();
     assert!(
         lines <= README_LINES,
@@ -207,7 +200,7 @@ fn the_readme_is_short_and_says_how_the_tests_are_run() {
     );
     let command = "make test";
     assert!(split(&readme).1.iter().any(|(_, code)| code.starts_with(command)), "README.md does not say `{command}`");
-    assert!(read(".ci/run").contains(command), ".ci/run runs something else than the README's `{command}`");
+    assert!(shipped(".ci/run").contains(command), ".ci/run runs something else than the README's `{command}`");
 }
 
 #[test]
@@ -223,19 +216,19 @@ fn decisions_are_numbered_without_a_hole_and_each_is_in_the_index() {
     for (number, file) in (1..).zip(&files) {
         let digits = format!("{number:04}");
         assert!(file.starts_with(&format!("{digits}-")), "{file} should be decision {digits}");
-        let text = read(&format!("docs/decisions/{file}"));
+        let text = shipped(&format!("docs/decisions/{file}"));
         let title = text.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_default();
         assert!(title.starts_with(&format!("{digits} ")), "{file} begins with {title:?}, not with # {digits}");
         expected.push(format!("- [{title}]({file})"));
     }
-    let index = read("docs/decisions/README.md");
+    let index = shipped("docs/decisions/README.md");
     let listed: Vec<&str> = index.lines().filter(|line| line.starts_with("- [")).collect();
     assert_eq!(listed, expected, "docs/decisions/README.md lists every decision, in order, by its title");
 }
 
 #[test]
 fn the_manual_has_an_index_of_all_its_pages() {
-    let index = read("docs/README.md");
+    let index = shipped("docs/README.md");
     let listed: BTreeSet<&str> = index.lines().flat_map(links).collect();
     for document in documents().into_keys() {
         if let Some(page) = document.strip_prefix("docs/").filter(|page| !page.contains('/') && *page != "README.md") {

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::testkit::{root, site::site};
 use agentpod::core::{
     declare::{
         adapter::{self, AdapterFiles, Adapters},
@@ -14,25 +15,7 @@ use agentpod::core::{
         manifest,
     },
     problem::Problem,
-    site::{Scheme, Site},
 };
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn site() -> Site {
-    Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "web".into(),
-        cert_resolver: None,
-        network: "agentpod".into(),
-        proxy_address: "10.201.0.2".parse().unwrap(),
-    }
-}
 
 /// All files below a folder by their path below it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {

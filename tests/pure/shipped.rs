@@ -1,15 +1,9 @@
 //! What is shipped beside the program says the same as the program: the schema that editors use, the manual's table of
 //! settings, and the README's manifest.
 
-use std::{fs, path::PathBuf};
-
+use crate::testkit::site::shipped;
 use agentpod::{cli::Cli, core::declare::manifest};
 use clap::CommandFactory;
-
-fn shipped(path: &str) -> String {
-    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path))
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
-}
 
 #[test]
 fn the_schema_for_editors_is_the_one_that_manifests_are_checked_against() {

@@ -4,11 +4,8 @@
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use agentpod::{
-    core::{
-        observe::actual::{ContainerState, Exit},
-        site::{Scheme, Site},
-    },
-    engine::{NetworkSpec, memory::MemoryEngine},
+    core::observe::actual::{ContainerState, Exit},
+    engine::memory::MemoryEngine,
     reconcile::{DaemonStatus, Ending, Mode, Parts, Reconciler},
     source::{AdapterFolders, Directory, Source, Watch},
     store::{InstanceKey, Store},
@@ -16,7 +13,10 @@ use agentpod::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::testkit::postgres;
+use crate::testkit::{
+    postgres,
+    site::{network, shipped, site},
+};
 
 const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
                     {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: a, tenant: alice}, spec: {adapter: echo, subdomain: a}}\n";
@@ -60,18 +60,6 @@ impl Stage {
     }
 
     fn live(&self) -> Life {
-        let site = Site {
-            instance: "test".parse().unwrap(),
-            domain: "example.com".into(),
-            scheme: Scheme::Https,
-            port: None,
-            entry_point: "websecure".into(),
-            cert_resolver: None,
-            network: "net".into(),
-            proxy_address: "10.0.0.2".parse().unwrap(),
-        };
-        let network =
-            NetworkSpec { name: "net".into(), subnet: String::new(), pool: String::new(), labels: Default::default() };
         let folders = AdapterFolders { adapters: self.path("adapters"), templates: self.path("templates") };
         let source = Source::Directory(Directory::new(self.path("manifests")));
         let watch = Watch::start([source.folders(), folders.folders()].concat());
@@ -81,8 +69,8 @@ impl Stage {
             embedded: None,
             source,
             folders,
-            site,
-            network,
+            site: site(),
+            network: network(),
             removal_grace: time::Duration::minutes(10),
             removals: Default::default(),
             secrets: Default::default(),
@@ -132,10 +120,6 @@ impl Life {
         self.stop.cancel();
         assert_eq!(self.task.await.unwrap(), Ending::Stopped);
     }
-}
-
-fn shipped(path: &str) -> String {
-    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// Whether nothing is left to do. Nothing in memory answers a probe, so ready, and with it applied, it never is.

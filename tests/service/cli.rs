@@ -2,14 +2,15 @@
 
 use std::{fs, path::Path, process::Output};
 
+use crate::testkit;
 use assert_cmd::Command;
 
 const POD: &str = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: alice}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
                    metadata: {name: a, tenant: alice}\nspec:\n  adapter: echo\n  subdomain: alice\n  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n";
 
 fn agentpod(arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("agentpod").unwrap();
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1").args(arguments);
+    let mut command = Command::from_std(testkit::agentpod());
+    command.args(arguments);
     command
 }
 

@@ -13,7 +13,8 @@ use agentpod::postgres::{EmbeddedPostgres, Search};
 /// Where the helper stands.
 const MODULE: &str = module_path!();
 
-use place::{HELPER, Place, connect, fake_binaries, one, signal, until};
+use crate::testkit::wait::until;
+use place::{HELPER, Place, connect, fake_binaries, one, signal};
 use rustix::process::Signal;
 
 #[tokio::test]

@@ -1,14 +1,13 @@
 //! `agentpod revisions`, `agentpod diff` and what `agentpod status` says of the source, as a person types them, on a
 //! database that an AgentPod wrote into.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
+use crate::testkit::{self, postgres, site::shipped_adapters};
 use agentpod::{
     core::declare::{adapter::AdapterFiles, commit::Commit, manifest},
-    source::AdapterFolders,
     store::{Event, Fetched, SourceState, Store},
 };
-use assert_cmd::Command;
 use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
 
@@ -37,12 +36,10 @@ impl Stage {
         let state = tempfile::tempdir().unwrap();
         // The test database's owner must be able to look into it.
         fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let options = crate::testkit::postgres::database().await;
+        let options = postgres::database().await;
         let key = state.path().join("instance.key");
         let store = Store::open_with_key_file(options.clone(), &key, &"agentpod".parse().unwrap()).await.unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
-        let adapters = folders.read().await.unwrap().files;
+        let adapters = shipped_adapters().await;
         Self { state, options, store, adapters }
     }
 
@@ -65,17 +62,10 @@ impl Stage {
         }
     }
 
-    fn url(&self) -> String {
-        let socket = self.options.get_socket().expect("the test server is on a socket").display().to_string();
-        let (user, database) = (self.options.get_username(), self.options.get_database().unwrap());
-        let port = self.options.get_port();
-        format!("postgres://{user}@localhost/{database}?host={}&port={port}", socket.replace('/', "%2F"))
-    }
-
     /// What a command answers: its exit code, what it printed, and what it complained of.
     async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = Command::cargo_bin("agentpod").unwrap();
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env("DATABASE_URL", self.url()).args(arguments);
+        let mut command = testkit::agentpod();
+        command.env("DATABASE_URL", postgres::url(&self.options)).args(arguments);
         command.arg("--state-dir").arg(self.state.path());
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();

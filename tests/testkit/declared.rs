@@ -1,6 +1,6 @@
 //! Desired state from manifests written in the test, with the shipped echo adapter.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use agentpod::core::{
     declare::{
@@ -10,8 +10,9 @@ use agentpod::core::{
     },
     names::PodId,
     secret::Fingerprints,
-    site::{Scheme, Site},
 };
+
+use super::site::{shipped, site};
 
 /// What manifests ask for.
 pub struct Declared {
@@ -55,25 +56,10 @@ pub fn pod(id: &str) -> PodId {
     id.parse().unwrap()
 }
 
-fn site() -> Site {
-    Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.0.0.2".parse().unwrap(),
-    }
-}
-
 fn adapters() -> Adapters {
-    let root = crate::testkit::root();
-    let file = |path: &str| fs::read(root.join(path)).unwrap();
     let mut files = AdapterFiles::default();
-    files.adapters.insert("echo/adapter.yaml".into(), file("adapters/echo/adapter.yaml"));
-    files.templates.insert("echo/echo.json.j2".into(), file("templates/echo/echo.json.j2"));
+    files.adapters.insert("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into());
+    files.templates.insert("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into());
     let (adapters, problems) = read(&files);
     assert!(problems.is_empty(), "{problems:?}");
     adapters

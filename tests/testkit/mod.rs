@@ -5,15 +5,20 @@
 
 pub mod browser;
 pub mod declared;
-pub mod engine;
+pub mod docker;
 pub mod git_http;
+pub mod http;
 pub mod log;
 pub mod openclaw;
 pub mod postgres;
+pub mod process;
 pub mod repository;
+pub mod site;
 pub mod sshd;
 pub mod stand;
 pub mod subnet;
+pub mod tls;
+pub mod wait;
 
 use std::{path::Path, process::Command};
 
@@ -22,9 +27,16 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The program `agentpod` as this build made it.
+/// The program `agentpod` as this build made it, in the repository and with none of the machine's settings.
 pub fn agentpod() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_agentpod"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AGENTPOD_") || name == "DATABASE_URL" || name == "SSL_CERT_FILE" {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(root()).env("NO_COLOR", "1");
+    command
 }
 
 /// An ignored test of this program, to be run as a process of its own: `module` is its `module_path!()`.

@@ -85,6 +85,31 @@ pub async fn database() -> PgConnectOptions {
     SERVER.get_or_init(Server::start_new).database().await
 }
 
+/// A database's address, as the command line takes it.
+pub fn url(options: &PgConnectOptions) -> String {
+    let socket = options.get_socket().expect("the test server is on a socket").display().to_string();
+    let (user, database, port) = (options.get_username(), options.get_database().unwrap(), options.get_port());
+    format!("postgres://{user}@localhost/{database}?host={}&port={port}", socket.replace('/', "%2F"))
+}
+
+/// Every row of every table with where it lies: an update moves a row, even one that changes nothing, and a row that was
+/// only locked says so.
+pub async fn dump(options: &PgConnectOptions) -> Vec<String> {
+    let mut connection = PgConnection::connect_with(options).await.unwrap();
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
+    let mut rows = Vec::new();
+    for table in tables {
+        let query = format!(
+            "SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid"
+        );
+        let found = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await;
+        rows.extend(found.unwrap());
+    }
+    assert!(!rows.is_empty(), "the dump shows rows");
+    rows
+}
+
 fn settings(folder: &str) -> String {
     format!("-k {folder} -c listen_addresses= -c fsync=off -c max_connections=200")
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::testkit::stand::{docker, try_docker};
+use super::docker::{docker, try_docker};
 
 /// 256 addresses. Whoever goes removes the network first: declare this before what removes it.
 pub struct Subnet {

@@ -9,7 +9,11 @@ use agentpod::{
 use futures_util::{StreamExt, stream::BoxStream};
 
 use super::stage::{Stage, inspect};
-use crate::testkit::engine::{by_hand, eventually, http, unique_instance};
+use crate::testkit::{
+    docker::{docker, unique_instance},
+    http,
+    wait::eventually,
+};
 
 type Events = BoxStream<'static, agentpod::engine::Result<EngineEvent>>;
 
@@ -32,7 +36,7 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
-    http("POST", address, 8080, "/crash", b"").await;
+    http::ask("POST", (address, 8080), "/crash", &[], b"").await;
     let death = next(&mut events, "die").await;
     let expected = EngineEvent {
         action: "die".into(),
@@ -51,7 +55,7 @@ async fn what_happens_between_the_subscription_and_its_first_reading_is_not_lost
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
-    by_hand(&["kill", &spec.name]);
+    docker(&["kill", &spec.name]);
     assert_eq!(next(&mut events, "die").await.exit_code, Some(137));
 }
 
@@ -60,7 +64,7 @@ async fn a_container_removed_by_hand_is_gone_and_says_so() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
-    by_hand(&["rm", "--force", &spec.name]);
+    docker(&["rm", "--force", &spec.name]);
     assert_eq!(next(&mut events, "destroy").await.container, spec.name);
     assert_eq!(stage.docker.observe().await.unwrap(), []);
 }
@@ -80,8 +84,8 @@ async fn the_events_of_others_are_not_heard() {
 async fn the_exit_code_is_seen() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
-    by_hand(&["update", "--restart=no", &spec.name]);
-    http("POST", address, 8080, "/crash", b"").await;
+    docker(&["update", "--restart=no", &spec.name]);
+    http::ask("POST", (address, 8080), "/crash", &[], b"").await;
     let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     assert_eq!(seen.state, ContainerState::Exited(Exit { code: 3, out_of_memory: false, error: String::new() }));
 }
@@ -90,8 +94,8 @@ async fn the_exit_code_is_seen() {
 async fn a_death_for_memory_is_seen() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|blueprint| blueprint.memory = 24 << 20).await;
-    by_hand(&["update", "--restart=no", &spec.name]);
-    http("PUT", address, 8080, "/data/large", &vec![1; 64 << 20]).await;
+    docker(&["update", "--restart=no", &spec.name]);
+    http::ask("PUT", (address, 8080), "/data/large", &[], &vec![1; 64 << 20]).await;
     let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     assert_eq!(seen.state, ContainerState::Exited(Exit { code: 137, out_of_memory: true, error: String::new() }));
 }
@@ -100,7 +104,7 @@ async fn a_death_for_memory_is_seen() {
 async fn a_frozen_container_is_seen_as_such() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
-    by_hand(&["pause", &spec.name]);
+    docker(&["pause", &spec.name]);
     assert_eq!(stage.seen(&spec.name).await.unwrap().state, ContainerState::Paused);
     stage.docker.stop(&spec.name).await.unwrap();
     stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
@@ -169,7 +173,7 @@ async fn removing_a_container_while_it_is_looked_at_leaves_it_out() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let id = inspect(&spec.name)["Id"].as_str().unwrap().to_owned();
-    let hand = tokio::task::spawn_blocking(move || by_hand(&["rm", "--force", &id]));
+    let hand = tokio::task::spawn_blocking(move || docker(&["rm", "--force", &id]));
     let last = eventually("it is gone", async || stage.docker.observe().await.unwrap().is_empty().then_some(())).await;
     assert_eq!((last, hand.await.is_ok()), ((), true));
 }

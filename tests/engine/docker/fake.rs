@@ -17,7 +17,7 @@ use tokio::{
     net::UnixListener,
 };
 
-use crate::testkit::engine::unique_instance;
+use crate::testkit::docker::unique_instance;
 
 /// Answers by path; keeps the paths it was asked for.
 #[derive(Default)]

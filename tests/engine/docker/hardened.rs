@@ -13,7 +13,7 @@ use agentpod::{
 use futures_util::StreamExt;
 
 use super::stage::Stage;
-use crate::testkit::engine::by_hand;
+use crate::testkit::docker::docker;
 
 async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
     hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
@@ -41,7 +41,7 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
-    by_hand(&["update", "--memory", "128m", "--memory-swap", "256m", &spec.name]);
+    docker(&["update", "--memory", "128m", "--memory-swap", "256m", &spec.name]);
     let told = async {
         while let Some(event) = events.next().await {
             if event.unwrap().action == "update" {
@@ -54,21 +54,10 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
     let condition = judged(&stage, &spec).await;
     assert_eq!((condition.is_true, condition.reason.as_str()), (Some(false), "Deviates"));
     assert_eq!(condition.message, "it may swap; its memory limit is 128Mi, not 64Mi");
-    by_hand(&[
-        "update",
-        "--memory",
-        "64m",
-        "--memory-swap",
-        "64m",
-        "--cpus",
-        "0.25",
-        "--pids-limit",
-        "100",
-        &spec.name,
-    ]);
+    docker(&["update", "--memory", "64m", "--memory-swap", "64m", "--cpus", "0.25", "--pids-limit", "100", &spec.name]);
     let expected = "its processor limit is 0.25, not 0.5; its limit on processes is 100, not 64";
     assert_eq!(judged(&stage, &spec).await.message, expected);
-    by_hand(&["update", "--cpus", "0.5", "--pids-limit", "64", &spec.name]);
+    docker(&["update", "--cpus", "0.5", "--pids-limit", "64", &spec.name]);
     assert_eq!(judged(&stage, &spec).await.reason, "AsDeclared", "put right again by hand");
 }
 
@@ -89,7 +78,7 @@ async fn a_container_somebody_opened_wide_in_our_name_is_seen_through() {
         "--volume=/var/run/docker.sock:/s",
     ]);
     command.extend(["--publish=127.0.0.1::8080", "--log-driver=json-file", &spec.blueprint.image]);
-    by_hand(&command);
+    docker(&command);
     let condition = judged(&stage, &spec).await;
     for sentence in [
         "it runs as root",

@@ -7,7 +7,7 @@ use agentpod::{
 
 use super::stage::{Stage, config, volumes_of};
 use crate::testkit::{
-    engine::{Cleanup, by_hand, unique_instance},
+    docker::{Cleanup, docker, unique_instance},
     subnet::Subnet,
 };
 
@@ -65,10 +65,10 @@ async fn a_foreign_volume_is_neither_listed_nor_deleted_whatever_its_name() {
         (format!("{}_b", stage.instance), vec!["--label", label.as_str(), "--label", "agentpod.managed=true"]),
         (format!("{}_c", stage.instance), vec!["--label", half.as_str()]),
     ] {
-        by_hand(&[&["volume", "create"][..], &labels, &[name.as_str()]].concat());
+        docker(&[&["volume", "create"][..], &labels, &[name.as_str()]].concat());
         let error = stage.docker.remove_volume(&name).await.unwrap_err();
         assert!(matches!(&error, EngineError::NameTaken(why) if why.contains("not touched")), "{error}");
-        assert_eq!(by_hand(&["volume", "inspect", "--format", "{{.Name}}", &name]), name);
+        assert_eq!(docker(&["volume", "inspect", "--format", "{{.Name}}", &name]), name);
     }
     assert_eq!(stage.docker.volumes().await.unwrap(), []);
 }
@@ -82,7 +82,7 @@ async fn our_networks_are_listed() {
     let owned: Vec<String> =
         labels::owned(&stage.instance).iter().flat_map(|(k, v)| ["--label".into(), format!("{k}={v}")]).collect();
     let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
-    by_hand(&[&["network", "create", "--subnet", &subnet.cidr()][..], &owned, &[name.as_str()]].concat());
+    docker(&[&["network", "create", "--subnet", &subnet.cidr()][..], &owned, &[name.as_str()]].concat());
     let seen = stage.docker.networks().await.unwrap();
     assert_eq!(seen.iter().map(|network| &network.name).collect::<Vec<_>>(), [&name]);
     assert!(seen[0].created_at.is_some());

@@ -4,7 +4,7 @@ use agentpod::{core::observe::actual::ContainerState, engine::Engine};
 use serde_json::json;
 
 use super::stage::{Stage, config, inspect, volumes_of};
-use crate::testkit::engine::{by_hand, eventually, http};
+use crate::testkit::{docker::docker, http, wait::eventually};
 
 #[tokio::test]
 async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
@@ -14,7 +14,8 @@ async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
     stage.docker.upload(&spec.name, &[config("Good day")]).await.unwrap();
     stage.docker.start(&spec.name).await.unwrap();
     let address = stage.answering(&spec.name).await;
-    assert_eq!(http("GET", address, 8080, "/config", b"").await.unwrap(), (200, config("Good day").text));
+    let answer = http::ask("GET", (address, 8080), "/config", &[], b"").await.unwrap();
+    assert_eq!((answer.status, answer.body), (200, config("Good day").text));
 
     let seen = stage.seen(&spec.name).await.unwrap();
     assert!(matches!(seen.state, ContainerState::Running { since: Some(_) }), "{seen:?}");
@@ -83,7 +84,7 @@ async fn a_file_changes_in_a_running_container_whose_root_is_read_only() {
     let (spec, address) = stage.running(|_| {}).await;
     let started = inspect(&spec.name)["State"]["StartedAt"].clone();
     stage.docker.upload(&spec.name, &[config("Changed")]).await.unwrap();
-    assert_eq!(http("GET", address, 8080, "/config", b"").await.unwrap().1, config("Changed").text);
+    assert_eq!(http::ask("GET", (address, 8080), "/config", &[], b"").await.unwrap().body, config("Changed").text);
     assert_eq!(inspect(&spec.name)["State"]["StartedAt"], started);
 }
 
@@ -91,14 +92,15 @@ async fn a_file_changes_in_a_running_container_whose_root_is_read_only() {
 async fn data_outlives_its_container_and_the_files_folder_does_not() {
     let stage = Stage::new();
     let (old, address) = stage.running(|_| {}).await;
-    assert_eq!(http("PUT", address, 8080, "/data/note", b"remember").await.unwrap().0, 200);
+    assert_eq!(http::ask("PUT", (address, 8080), "/data/note", &[], b"remember").await.unwrap().status, 200);
     assert_eq!(volumes_of(stage.instance.as_str()).len(), 2, "the data and the folder of files");
     stage.docker.stop(&old.name).await.unwrap();
     stage.docker.remove(&old.name).await.unwrap();
     assert_eq!(volumes_of(stage.instance.as_str()), [stage.volume()]);
     let (new, address) = stage.running(|blueprint| blueprint.pids = 65).await;
     assert_ne!(new.name, old.name);
-    assert_eq!(http("GET", address, 8080, "/data/note", b"").await.unwrap(), (200, "remember".into()));
+    let answer = http::ask("GET", (address, 8080), "/data/note", &[], b"").await.unwrap();
+    assert_eq!((answer.status, answer.body.as_str()), (200, "remember"));
 }
 
 #[tokio::test]
@@ -176,7 +178,7 @@ async fn a_crash_loop_can_be_stopped() {
     stage.docker.stop(&spec.name).await.unwrap();
     stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     eventually("the engine keeps it stopped", async || {
-        (by_hand(&["inspect", "--format", "{{.State.Status}}", &spec.name]) == "exited").then_some(())
+        (docker(&["inspect", "--format", "{{.State.Status}}", &spec.name]) == "exited").then_some(())
     })
     .await;
     stage.docker.remove(&spec.name).await.unwrap();

@@ -5,13 +5,13 @@ use std::time::Duration;
 use agentpod::engine::{Engine, EngineError, LogQuery};
 
 use super::stage::{Stage, config, inspect};
-use crate::testkit::engine::{Cleanup, by_hand, unique_instance};
+use crate::testkit::docker::{Cleanup, docker, unique_instance};
 
 /// A container by that name that some other instance made.
 fn foreign(name: &str) -> Cleanup {
     let other = unique_instance();
     let label = format!("agentpod.instance={other}");
-    by_hand(&[
+    docker(&[
         "run",
         "--detach",
         "--name",
@@ -68,14 +68,14 @@ async fn the_volume_of_another_owner_is_refused() {
     let stage = Stage::new();
     let other = unique_instance();
     let _cleanup = Cleanup(other.clone());
-    by_hand(&["volume", "create", "--label", &format!("agentpod.instance={other}"), &stage.volume()]);
+    docker(&["volume", "create", "--label", &format!("agentpod.instance={other}"), &stage.volume()]);
     let error = stage.docker.ensure_volume(&stage.volume(), &stage.labels()).await.unwrap_err();
     assert!(matches!(&error, EngineError::NameTaken(why) if why.contains(other.as_str())), "{error}");
 
     let unlabelled = format!("{}-bare", stage.volume());
-    by_hand(&["volume", "create", &unlabelled]);
+    docker(&["volume", "create", &unlabelled]);
     let answer = stage.docker.ensure_volume(&unlabelled, &stage.labels()).await;
-    by_hand(&["volume", "rm", &unlabelled]);
+    docker(&["volume", "rm", &unlabelled]);
     assert_eq!(answer.unwrap_err().code(), "engine_name_taken");
 }
 
@@ -95,7 +95,7 @@ async fn a_container_with_our_label_but_no_pod_is_left_out() {
     let spec = stage.made(|_| {}).await;
     let label = format!("agentpod.instance={}", stage.instance);
     for pod in ["agentpod.pod-id=nonsense", "other=label"] {
-        by_hand(&["create", "--label", &label, "--label", "agentpod.managed=true", "--label", pod, "agentpod/echo:1"]);
+        docker(&["create", "--label", &label, "--label", "agentpod.managed=true", "--label", pod, "agentpod/echo:1"]);
     }
     let names: Vec<String> = stage.docker.observe().await.unwrap().into_iter().map(|seen| seen.name).collect();
     assert_eq!(names, [spec.name]);

@@ -6,7 +6,7 @@ use agentpod::{
 };
 
 use super::stage::{Stage, config};
-use crate::testkit::{engine::by_hand, subnet::Subnet};
+use crate::testkit::{docker::docker, subnet::Subnet};
 
 fn network(stage: &Stage, subnet: &Subnet) -> NetworkSpec {
     NetworkSpec {
@@ -24,7 +24,7 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
     let spec = network(&stage, &subnet);
     let (one, two) = tokio::join!(stage.docker.ensure_network(&spec), stage.docker.ensure_network(&spec));
     assert_eq!((one.unwrap(), two.unwrap()), (spec.labels.clone(), spec.labels.clone()));
-    assert_eq!(by_hand(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
+    assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
 
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
     stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_network_somebody_else_made_is_used_as_it_is() {
     let (subnet, other) = (Subnet::take(), Subnet::take());
     let stage = Stage::new();
     let spec = network(&stage, &subnet);
-    by_hand(&[
+    docker(&[
         "network",
         "create",
         "--label",
@@ -76,7 +76,7 @@ async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running
             stage.docker.stop(&pod.name).await.unwrap();
         }
         assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod));
-        by_hand(&["network", "disconnect", &spec.name, &pod.name]);
+        docker(&["network", "disconnect", &spec.name, &pod.name]);
         let seen = stage.seen(&pod.name).await.unwrap();
         assert!(seen.is_cut_off(&pod) && seen.has_run, "{seen:?}");
         stage.docker.attach(&pod.name, &spec.name).await.unwrap();

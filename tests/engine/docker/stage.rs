@@ -14,7 +14,11 @@ use agentpod::{
 };
 use serde_json::Value;
 
-use crate::testkit::engine::{Cleanup, by_hand, eventually, http, unique_instance};
+use crate::testkit::{
+    docker::{Cleanup, docker, unique_instance},
+    http,
+    wait::eventually,
+};
 
 pub struct Stage {
     pub docker: Docker,
@@ -97,7 +101,7 @@ impl Stage {
     pub async fn answering(&self, name: &str) -> IpAddr {
         eventually("the agent answers", async || {
             let address = *self.seen(name).await?.addresses.get("bridge")?;
-            (http("GET", address, 8080, "/health", b"").await?.0 == 200).then_some(address)
+            (http::ask("GET", (address, 8080), "/health", &[], b"").await?.status == 200).then_some(address)
         })
         .await
     }
@@ -113,12 +117,12 @@ impl Stage {
 }
 
 pub fn inspect(name: &str) -> Value {
-    let text = by_hand(&["inspect", name]);
+    let text = docker(&["inspect", name]);
     let mut all: Vec<Value> = serde_json::from_str(&text).unwrap();
     all.remove(0)
 }
 
 pub fn volumes_of(label: &str) -> Vec<String> {
     let filter = format!("label=agentpod.instance={label}");
-    by_hand(&["volume", "ls", "--quiet", "--filter", &filter]).split_whitespace().map(str::to_owned).collect()
+    docker(&["volume", "ls", "--quiet", "--filter", &filter]).split_whitespace().map(str::to_owned).collect()
 }

@@ -3,7 +3,10 @@
 use std::process::Command;
 
 use super::{echo, three_tenants};
-use crate::testkit::stand::{PATIENCE, Stand, docker, try_docker};
+use crate::testkit::{
+    docker::{docker, try_docker},
+    stand::{PATIENCE, Stand},
+};
 
 const POD: &str = "alice/assistant";
 

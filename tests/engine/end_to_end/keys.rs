@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::echo;
-use crate::testkit::stand::{PATIENCE, Stand, docker::Container};
+use crate::testkit::stand::{PATIENCE, Stand, containers::Container};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

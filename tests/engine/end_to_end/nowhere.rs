@@ -7,7 +7,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::echo;
-use crate::testkit::stand::{PATIENCE, Stand, docker};
+use crate::testkit::{
+    docker::docker,
+    stand::{PATIENCE, Stand},
+};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

@@ -1,7 +1,10 @@
 //! What is left of a removed pod, listed and deleted, beside a running daemon.
 
 use super::echo;
-use crate::testkit::stand::{PATIENCE, Stand, docker};
+use crate::testkit::{
+    docker::docker,
+    stand::{PATIENCE, Stand},
+};
 
 #[tokio::test]
 async fn a_removed_pods_data_is_deleted_when_its_name_is_typed_and_it_comes_back_as_a_new_pod() {

@@ -33,7 +33,7 @@ async fn rounds_over_a_fleet_at_rest_write_no_row() {
     // Through several probes of every pod.
     stand.rounds(Duration::from_secs(12)).await;
     assert_eq!(rows(&stand).await, before);
-    let lives = |all: &[crate::testkit::stand::docker::Container]| {
+    let lives = |all: &[crate::testkit::stand::containers::Container]| {
         all.iter().map(|one| format!("{:?}", one.life())).collect::<Vec<_>>()
     };
     assert_eq!(lives(&stand.all_containers()), lives(&containers));

@@ -6,7 +6,10 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{echo, three_tenants};
-use crate::testkit::stand::{PATIENCE, Stand, docker, docker::Container};
+use crate::testkit::{
+    docker::docker,
+    stand::{PATIENCE, Stand, containers::Container},
+};
 
 const ALICE: &str = "alice/assistant";
 const SIBLINGS: [&str; 2] = ["bob/assistant", "carol/assistant"];

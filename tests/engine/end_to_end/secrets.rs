@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::echo;
-use crate::testkit::stand::{PATIENCE, Stand, docker};
+use crate::testkit::{
+    docker::docker,
+    stand::{PATIENCE, Stand},
+};
 
 const ALICE: &str = "alice/assistant";
 const BOB: &str = "bob/assistant";

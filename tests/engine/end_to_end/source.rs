@@ -59,7 +59,7 @@ async fn a_source_that_is_wrong_changes_nothing_and_says_why_until_it_is_right_a
         assert_eq!(stand.container(id).life(), before.life(), "{id}");
     }
     let id = &before[0].id;
-    crate::testkit::stand::docker(&["rm", "--force", "--volumes", id]);
+    crate::testkit::docker::docker(&["rm", "--force", "--volumes", id]);
     let back = async || stand.containers(ids[0]).iter().any(|one| one.running && one.id != *id).then_some(());
     stand.until("alice is repaired from the store alone", PATIENCE, back).await;
 

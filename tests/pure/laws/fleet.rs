@@ -5,33 +5,17 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use agentpod::core::{
-    declare::{
-        adapter::{self, AdapterFiles, Adapters},
-        desired::{self, Desired},
-        manifest,
-    },
-    site::{Scheme, Site},
+use crate::testkit::site::{shipped, site};
+use agentpod::core::declare::{
+    adapter::{self, AdapterFiles, Adapters},
+    desired::{self, Desired},
+    manifest,
 };
 
-pub fn site() -> Site {
-    Site {
-        instance: "laws".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.201.0.2".parse().unwrap(),
-    }
-}
-
 static ADAPTERS: LazyLock<Arc<Adapters>> = LazyLock::new(|| {
-    let file = |path: &str| std::fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".to_owned(), file("adapters/echo/adapter.yaml"))]),
-        templates: BTreeMap::from([("echo/echo.json.j2".to_owned(), file("templates/echo/echo.json.j2"))]),
+        adapters: BTreeMap::from([("echo/adapter.yaml".to_owned(), shipped("adapters/echo/adapter.yaml").into())]),
+        templates: BTreeMap::from([("echo/echo.json.j2".to_owned(), shipped("templates/echo/echo.json.j2").into())]),
     };
     let (adapters, problems) = adapter::read(&files);
     assert_eq!(problems, []);

@@ -9,7 +9,7 @@ use agentpod::{
             request::{EndedRequest, OpenRequest, Request, RequestSpec, pause_of},
             retry::ActionFailure,
         },
-        declare::desired::{Desired, Rendered, SecretTexts},
+        declare::desired::{Desired, Rendered},
         digest::Digest,
         names::PodId,
         observe::{
@@ -24,8 +24,6 @@ use agentpod::{
     reconcile::act::execute::{Job, NoProgress, execute},
 };
 use time::{Duration, OffsetDateTime};
-
-use super::fleet::site;
 
 /// Holds no removal, for the laws that are not about that.
 pub const NO_LIMIT: RemovalLimit = RemovalLimit { count: usize::MAX, percent: 100 };
@@ -224,7 +222,6 @@ impl Harness {
     fn materials(&self, id: &PodId) -> Materials {
         let Some(wish) = self.desired.pods.get(id) else { return Materials::default() };
         // Only the paths matter to the memory engine; the greeting tells hot files apart.
-        let _ = (SecretTexts::placeholders(&wish.declared), site());
         let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
         let file = agentpod::core::declare::desired::RenderedFile {
             path: "/config/echo.json".into(),

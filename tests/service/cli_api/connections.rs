@@ -3,17 +3,16 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use assert_cmd::cargo::CommandCargoExt;
-
 use super::stage::{OLGA, said};
+use crate::testkit::{self, tls::Tls};
 
 fn asking(server: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("agentpod").unwrap();
+    let mut command = testkit::agentpod();
     for variable in ["AGENTPOD_SERVER", "AGENTPOD_TOKEN_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.env_remove(variable);
     }
@@ -61,43 +60,16 @@ fn a_followed_log_is_shown_line_by_line_while_it_is_written() {
     assert!(child.wait().unwrap().success());
 }
 
-/// `openssl s_server` with a certificate of its own; killed when dropped.
-struct Tls(Child);
-
-impl Drop for Tls {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn over_tls_a_server_is_believed_when_an_authority_that_is_named_vouches_for_it() {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (certificate, key) = (path("certificate"), path("key"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut server = Command::new("openssl");
-    server.args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}"), "-cert", &certificate]);
-    let _server = Tls(server.args(["-key", &key]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "the server does not start");
-        std::thread::yield_now();
-    }
-    let url = format!("https://localhost:{port}");
+    let server = Tls::start(folder.path());
+    let url = format!("https://localhost:{}", server.port);
     let stranger = said(asking(&url, &["tenants"])).await;
     assert!(stranger.code == 1 && stranger.err.contains("cannot be reached"), "{stranger:?}");
     assert!(stranger.err.contains("certificate") && stranger.err.contains("SSL_CERT_FILE"), "{stranger:?}");
     let mut command = asking(&url, &["tenants"]);
-    command.env("SSL_CERT_FILE", &certificate);
+    command.env("SSL_CERT_FILE", &server.certificate);
     let known = said(command).await;
     // It is believed, and turns out to be no AgentPod.
     assert!(known.code == 1 && known.err.contains("answers what agentpod"), "{known:?}");

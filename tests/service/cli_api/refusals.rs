@@ -1,10 +1,9 @@
 //! What does not go: said in a sentence, and before anything is sent that should not be.
 
-use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
-
-use assert_cmd::cargo::CommandCargoExt;
+use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt};
 
 use super::stage::{OLGA, Stage, VICTOR, said};
+use crate::testkit;
 
 #[tokio::test]
 async fn without_a_good_token_the_server_says_nothing_and_we_say_what_to_do() {
@@ -41,7 +40,7 @@ async fn a_token_is_not_sent_in_the_clear_to_another_machine() {
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     for host in ["0.0.0.0", "agents.localhost"] {
-        let mut command = Command::cargo_bin("agentpod").unwrap();
+        let mut command = testkit::agentpod();
         command.args(["status", "--server", &format!("http://{host}:{port}")]).env("AGENTPOD_TOKEN", OLGA);
         let said = said(command).await;
         assert_eq!((said.code, said.out.as_str()), (1, ""));
@@ -66,7 +65,7 @@ async fn the_token_goes_nowhere_that_an_answer_points_to() {
         );
         std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
     });
-    let mut command = Command::cargo_bin("agentpod").unwrap();
+    let mut command = testkit::agentpod();
     command.args(["tenants", "--server", &format!("http://{address}")]).env("AGENTPOD_TOKEN", OLGA);
     let said = said(command).await;
     answering.join().unwrap();
@@ -83,7 +82,7 @@ async fn a_server_that_is_none_is_told_from_an_agentpod() {
         ("pods.example.com".into(), "is not an address like https://agentpod.example.com"),
         ("https://olga@pods.example.com".into(), "is not an address like"),
     ] {
-        let mut command = Command::cargo_bin("agentpod").unwrap();
+        let mut command = testkit::agentpod();
         command.args(["status", "--server", &server]).env_remove("AGENTPOD_TOKEN");
         let said = said(command).await;
         assert!(said.code == 1 && said.err.contains(expected), "{server}: {said:?}");

@@ -24,13 +24,13 @@ use agentpod::{
     reconcile::DaemonStatus,
     store::{Event, Fetched, Measured, Store},
 };
-use assert_cmd::cargo::CommandCargoExt;
 use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
+    self,
     declared::{Declared, pod},
     postgres,
 };
@@ -136,10 +136,7 @@ impl Stage {
     /// The same before it runs.
     pub fn with_database(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(arguments);
-        let socket = self.options.get_socket().expect("the test server is on a socket").display().to_string();
-        let (user, database) = (self.options.get_username(), self.options.get_database().unwrap());
-        let (host, port) = (socket.replace('/', "%2F"), self.options.get_port());
-        command.env("DATABASE_URL", format!("postgres://{user}@localhost/{database}?host={host}&port={port}"));
+        command.env("DATABASE_URL", postgres::url(&self.options));
         command.arg("--state-dir").arg(self.state.path());
         command
     }
@@ -161,10 +158,7 @@ impl Stage {
     }
 
     fn program(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("agentpod").unwrap();
-        for variable in ["AGENTPOD_SERVER", "AGENTPOD_TOKEN", "AGENTPOD_TOKEN_FILE"] {
-            command.env_remove(variable);
-        }
+        let mut command = testkit::agentpod();
         command.args(arguments).current_dir(self.state.path()).stdin(Stdio::null());
         command
     }

@@ -6,23 +6,20 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 
 use super::stage::{FORM, PASSWORD, form};
-use crate::testkit::engine::eventually;
+use crate::testkit::{self, http, process::Daemon, wait::eventually};
 
 /// A folder for a daemon, and the daemon once it was started.
 struct Place {
     folder: tempfile::TempDir,
     port: u16,
-    daemon: Option<Child>,
+    daemon: Option<Daemon>,
 }
 
 impl Place {
@@ -41,8 +38,7 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
-        command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("DATABASE_URL").env("NO_COLOR", "1");
+        let mut command = testkit::agentpod();
         command.args(arguments).args(["--docker-host", "unix:///nowhere.sock"]);
         command.arg("--state-dir").arg(self.path("state")).arg("--source").arg(self.path("manifests"));
         command
@@ -80,55 +76,26 @@ impl Place {
 
     /// Starts the daemon, told to say everything it can, and waits until it answers.
     async fn start(&mut self) {
-        let log = fs::File::create(self.path("log")).unwrap();
         let mut command = self.command(&["run", "--listen", &format!("127.0.0.1:{}", self.port)]);
-        command.env("AGENTPOD_LOG", "trace").stdout(Stdio::null()).stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
-        eventually("the daemon answers", async || (self.ask("GET", "/healthz", &[], "").await?.0 == 200).then_some(()))
-            .await;
+        self.daemon = Some(Daemon::start(command.env("AGENTPOD_LOG", "trace"), &self.path("log")));
+        eventually("the daemon answers", async || {
+            (self.ask("GET", "/healthz", &[], "").await?.status == 200).then_some(())
+        })
+        .await;
     }
 
-    /// One request; status, head and body.
-    async fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> Option<(u16, String, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost:{}\r\nconnection: close\r\ncontent-length: {}\r\n{lines}\r\n",
-            self.port,
-            body.len()
-        );
-        stream.write_all((head + body).as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, head.to_owned(), body.to_owned()))
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<http::Answer> {
+        http::ask(method, ([127, 0, 0, 1], self.port), path, headers, body.as_bytes()).await
     }
 
     async fn status(&self, headers: &[(&str, &str)]) -> u16 {
-        self.ask("GET", "/api/v1/status", headers, "").await.unwrap().0
-    }
-
-    fn stop(&mut self) {
-        let Some(mut daemon) = self.daemon.take() else { return };
-        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), rustix::process::Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while daemon.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = daemon.kill();
-        let _ = daemon.wait();
+        self.ask("GET", "/api/v1/status", headers, "").await.unwrap().status
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.stop();
+        self.daemon = None;
         if std::thread::panicking() {
             let log = fs::read_to_string(self.path("log")).unwrap_or_default();
             eprintln!("{}", log.lines().filter(|line| line.contains("agentpod")).collect::<Vec<_>>().join("\n"));
@@ -150,12 +117,13 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
     assert_eq!(place.status(&[]).await, 401);
 
     let body = form(&[("name", "olga"), ("password", PASSWORD)]);
-    let (code, head, _) = place.ask("POST", "/login", &[("content-type", FORM)], &body).await.unwrap();
-    assert_eq!(code, 303, "{head}");
+    let http::Answer { status, head, .. } =
+        place.ask("POST", "/login", &[("content-type", FORM)], &body).await.unwrap();
+    assert_eq!(status, 303, "{head}");
     let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).unwrap().to_owned();
     assert_eq!(place.status(&[("cookie", &cookie)]).await, 200);
     let wrong = form(&[("name", "olga"), ("password", "a password that is wrong")]);
-    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &wrong).await.unwrap().0, 401);
+    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &wrong).await.unwrap().status, 401);
 
     let token = place.succeeds(&["account", "token", "olga", "--for", "a script"], "").trim().to_owned();
     assert!(token.starts_with("agentpod_") && token.len() == 9 + 43, "{token}");
@@ -171,7 +139,7 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
     place.succeeds(&["account", "password", "olga", "--password-stdin"], "another few green words\r\n");
     assert_eq!(place.status(&[("cookie", &cookie)]).await, 401, "its sessions ended");
     let anew = form(&[("name", "Olga "), ("password", "another few green words")]);
-    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &anew).await.unwrap().0, 303);
+    assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &anew).await.unwrap().status, 303);
 
     let events = place.succeeds(&["events"], "");
     for kind in
@@ -180,7 +148,7 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
         assert!(events.contains(kind), "{kind} is missing in {events}");
     }
     fs::remove_file(file).unwrap();
-    place.stop();
+    place.daemon = None;
     let id = cookie.split_once('=').unwrap().1;
     for secret in [PASSWORD, "three+green+words", "another few green", "a password that is", id, &token, &token[9..]] {
         let found = Command::new("grep").args(["-rlaF", "--", secret]).arg(place.folder.path()).output().unwrap();

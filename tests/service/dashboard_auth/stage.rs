@@ -27,7 +27,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
@@ -195,17 +195,7 @@ impl Stage {
 
     /// Every row of every table as text.
     pub async fn dump(&self) -> String {
-        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
-        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
-        let mut rows = String::new();
-        for table in tables {
-            let query = format!("SELECT coalesce(string_agg(to_jsonb(t)::text, E'\\n'), '') FROM {table} t");
-            let text = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_one(&mut connection).await;
-            rows += &text.unwrap();
-        }
-        assert!(rows.contains("\"instance\"") || rows.contains("test"), "the dump shows rows");
-        rows
+        postgres::dump(&self.options).await.join("\n")
     }
 
     /// The events of a kind: how often, and what they say.

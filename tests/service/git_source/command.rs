@@ -1,24 +1,14 @@
 //! The command line on a repository: fetched once, waited for, and over; and certificates, which are a matter of the
 //! process's environment.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
-use crate::testkit::{git_http::GitHttp, repository::Repository};
+use crate::testkit::{self, git_http::GitHttp, repository::Repository, tls::Tls};
 
 /// Runs a command with nothing of ours in its environment but this; answers its exit code and what it says.
 fn agentpod(state: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_agentpod"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AGENTPOD_") || name == "SSL_CERT_FILE" {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).arg("--state-dir").arg(state);
+    let mut command = testkit::agentpod();
+    command.args(arguments).arg("--state-dir").arg(state);
     let output = command.envs(environment.iter().copied()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
@@ -55,41 +45,14 @@ async fn commands_that_end_fetch_once_and_say_what_is_wrong_with_what_they_found
     assert!(code == 1 && said.contains("--git-token-file") && !said.contains("s3cret"), "{said}");
 }
 
-/// `openssl s_server` with a certificate of its own; killed when dropped.
-struct Tls(Child);
-
-impl Drop for Tls {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_refused_and_one_of_an_authority_that_is_named_is_not() {
     let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (certificate, key) = (path("certificate"), path("key"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-keyout", &key, "-out", &certificate])
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut server = Command::new("openssl");
-    server.args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}"), "-cert", &certificate]);
-    let _server = Tls(server.args(["-key", &key]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "the server does not start");
-        std::thread::yield_now();
-    }
-    let url = format!("https://localhost:{port}/repo.git");
+    let server = Tls::start(folder.path());
+    let url = format!("https://localhost:{}/repo.git", server.port);
     let state = folder.path().join("state");
     let (code, said) = agentpod(&state, &["validate", "--git", &url], &[]);
     assert!(code == 1 && said.contains("cannot prove") && said.contains("SSL_CERT_FILE"), "{said}");
-    let (code, said) = agentpod(&state, &["validate", "--git", &url], &[("SSL_CERT_FILE", &certificate)]);
+    let (code, said) = agentpod(&state, &["validate", "--git", &url], &[("SSL_CERT_FILE", &server.certificate)]);
     assert!(code == 1 && !said.contains("cannot prove") && said.contains("could not be fetched"), "{said}");
 }

@@ -3,18 +3,17 @@
 mod edits;
 mod faults;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use agentpod::{
     core::{
         decide::request::{Request, RequestSpec},
         observe::actual::ContainerState,
-        site::{Scheme, Site},
     },
-    engine::{NetworkSpec, memory::MemoryEngine},
+    engine::memory::MemoryEngine,
     reconcile::{DaemonStatus, Mode, Parts, Reconciler},
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Git, Source, git::GitSettings},
+    source::{Git, Source, git::GitSettings},
     store::{InstanceKey, Store},
 };
 use time::OffsetDateTime;
@@ -30,6 +29,8 @@ use crate::testkit::{
     git_http::{GitHttp, Manner},
     postgres,
     repository::Repository,
+    site::{network, shipped_folders, site},
+    wait::eventually,
 };
 
 struct Stage {
@@ -51,19 +52,6 @@ fn pod(tenant: &str, greeting: &str) -> (String, String) {
     (format!("{tenant}.yaml"), text)
 }
 
-fn site() -> Site {
-    Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.0.0.2".parse().unwrap(),
-    }
-}
-
 impl Stage {
     async fn new() -> Self {
         let repository = Repository::new();
@@ -81,7 +69,6 @@ impl Stage {
     }
 
     fn start(&mut self) -> Git {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let git = Git::new(GitSettings {
             interval: Duration::from_secs(3600),
             ..settings(&self.server.url(), self.repository.root())
@@ -91,14 +78,9 @@ impl Stage {
             store: self.store.clone(),
             embedded: None,
             source: Source::Git(git.clone()),
-            folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
+            folders: shipped_folders(),
             site: site(),
-            network: NetworkSpec {
-                name: "agentpod-net".into(),
-                subnet: "10.0.0.0/24".into(),
-                pool: "10.0.0.128/25".into(),
-                labels: Default::default(),
-            },
+            network: network(),
             removal_grace: time::Duration::hours(1),
             removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
@@ -140,17 +122,6 @@ impl Stage {
 
     fn problems(&self) -> String {
         self.overview().source.problems.iter().map(ToString::to_string).collect()
-    }
-}
-
-async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }
 

@@ -31,7 +31,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn what_was_checked_is_committed_told_and_read_at_once() {
     let (stage, folder) = stage().await;
-    let body = untouched("echo");
+    let body = untouched("echo").await;
     let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
     assert!(form.contains(COMMIT) && form.contains("in your name"), "{form}");
     let answer = stage.ask("POST", COMMIT, OLGA, &body).await;
@@ -60,7 +60,7 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
 #[tokio::test]
 async fn what_would_be_refused_is_shown_with_its_problems_and_not_written() {
     let (stage, folder) = stage().await;
-    let body = untouched("echo").replace("subdomain=new", "subdomain=bob");
+    let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob");
     let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
     assert!(!form.contains(COMMIT), "there is nothing to commit yet");
     let answer = stage.ask("POST", COMMIT, OLGA, &body).await;
@@ -73,7 +73,7 @@ async fn what_would_be_refused_is_shown_with_its_problems_and_not_written() {
 #[tokio::test]
 async fn viewers_commit_nothing_and_a_tenants_operator_only_for_the_tenant_and_without_secrets() {
     let (stage, folder) = stage().await;
-    let body = untouched("echo");
+    let body = untouched("echo").await;
     let form = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.text();
     assert!(form.contains("No problems") && !form.contains(COMMIT), "{form}");
     let of_bob = body.replace("tenant=alice", "tenant=bob");
@@ -98,8 +98,8 @@ async fn viewers_commit_nothing_and_a_tenants_operator_only_for_the_tenant_and_w
 async fn without_the_setting_nothing_can_be_committed() {
     let stage = Stage::new().await;
     stage.judged(TENANTS).await;
-    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched("echo")).await.text();
+    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched("echo").await).await.text();
     assert!(form.contains("No problems") && !form.contains(COMMIT), "{form}");
-    let answer = stage.ask("POST", COMMIT, OLGA, &untouched("echo")).await;
+    let answer = stage.ask("POST", COMMIT, OLGA, &untouched("echo").await).await;
     assert!(answer.status == 403 && answer.text().contains("--edits commit"), "{}", answer.text());
 }

@@ -5,11 +5,12 @@ use agentpod::{
     dashboard::pages::fields::{Field, Filled, fields},
 };
 
-use super::stage::{OLGA, Stage, TENANTS, VICTOR, shipped};
+use super::stage::{OLGA, Stage, TENANTS, VICTOR};
+use crate::testkit::site::shipped_adapters;
 
 /// What a browser sends when nothing was touched but tenant, name and subdomain.
-pub fn untouched(adapter: &str) -> String {
-    let (adapters, _) = adapter::read(&shipped());
+pub async fn untouched(adapter: &str) -> String {
+    let (adapters, _) = adapter::read(&shipped_adapters().await);
     let schema = &adapters.all[&adapter.parse().unwrap()].config_schema;
     let mut body = form_urlencoded::Serializer::new(String::new());
     for (name, value) in
@@ -44,7 +45,7 @@ async fn the_form_of_every_shipped_adapter_gives_a_manifest_without_problems() {
     for adapter in ["echo", "open-webui", "openclaw"] {
         assert!(choose.contains(&format!("adapter={adapter}")), "{adapter} can be chosen");
         stage.page(&format!("/dashboard/pods/new?adapter={adapter}"), OLGA).await;
-        let answer = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched(adapter)).await;
+        let answer = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched(adapter).await).await;
         let text = answer.text();
         assert!(answer.status == 200 && text.contains("No problems"), "{adapter}: {text}");
         assert!(
@@ -60,7 +61,7 @@ async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
     stage.judged(TENANTS).await;
     let body = format!(
         "{}&config.telegram.allowFrom=12%0A34&config.heartbeat=30m&memory=2Gi&secrets=KEY+file+/etc/k",
-        untouched("openclaw")
+        untouched("openclaw").await
     );
     let page = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.text();
     assert!(page.contains("No problems"), "{page}");
@@ -76,11 +77,11 @@ async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
 async fn what_is_wrong_is_told_as_validate_tells_it_with_line_and_caret() {
     let stage = Stage::new().await;
     stage.judged(TENANTS).await;
-    let body = untouched("echo").replace("subdomain=new", "subdomain=bob") + "&config.startDelaySeconds=many";
+    let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob") + "&config.startDelaySeconds=many";
     let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
     assert!(text.contains("2 problems") && text.contains("alice-new.yaml:"), "{text}");
     assert!(text.contains("class=\"caret\">^^^"), "{text}");
-    let unknown = untouched("echo").replace("tenant=alice", "tenant=carol");
+    let unknown = untouched("echo").await.replace("tenant=alice", "tenant=carol");
     let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &unknown).await.text();
     assert!(text.contains("1 problem") && text.contains("carol"), "{text}");
     let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &(unknown + "&with-tenant=yes")).await.text();

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
@@ -12,10 +11,8 @@ use agentpod::{
     config::AccessSettings,
     core::{
         access::{Person, Role},
-        declare::adapter::AdapterFiles,
         problem::{Position, Problem},
         report::status::{Phase, Status},
-        site::{Scheme, Site},
     },
     dashboard::{
         Dashboard,
@@ -25,7 +22,7 @@ use agentpod::{
         routes, serve_on,
     },
     reconcile::{DaemonStatus, Edits},
-    source::{AdapterFolders, Directory, Source},
+    source::{Directory, Source},
     store::{Event, Fetched, InstanceKey, Store},
 };
 use bytes::Bytes;
@@ -39,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::testkit::{
     declared::{Declared, pod},
     postgres,
+    site::{shipped_adapters, shipped_folders, site},
 };
 
 /// Everybody's operator and viewer, and the operator of the tenant alice, by their tokens.
@@ -69,40 +67,6 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-pub fn site() -> Site {
-    Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.0.0.2".parse().unwrap(),
-    }
-}
-
-/// The adapters that are shipped, with their templates.
-pub fn shipped() -> AdapterFiles {
-    let mut files = AdapterFiles::default();
-    for (folder, into) in [("adapters", &mut files.adapters), ("templates", &mut files.templates)] {
-        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), "", into);
-    }
-    files.templates.retain(|name, _| !name.starts_with("dashboard/"));
-    files
-}
-
-fn read(folder: &Path, above: &str, into: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let name = format!("{above}{}", entry.file_name().to_str().unwrap());
-        if entry.path().is_dir() {
-            read(&entry.path(), &format!("{name}/"), into);
-        } else if name.contains('/') {
-            into.insert(name, fs::read(entry.path()).unwrap());
-        }
     }
 }
 
@@ -160,9 +124,7 @@ impl Stage {
         let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
         let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
-        let edits = source.map(|source| Arc::new(Edits::new(source, folders, site(), store.clone())));
+        let edits = source.map(|source| Arc::new(Edits::new(source, shipped_folders(), site(), store.clone())));
         let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
         let api =
             Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, edits, settings, clock };
@@ -176,7 +138,7 @@ impl Stage {
     pub async fn judged(&self, text: &str) {
         let files = BTreeMap::from([("all.yaml".to_owned(), text.as_bytes().to_vec())]);
         let now = OffsetDateTime::now_utc();
-        let adapters = shipped();
+        let adapters = shipped_adapters().await;
         let fetched =
             Fetched { hash: "aaaa1111", origin: "/srv/manifests", commit: None, files: &files, adapters: &adapters };
         self.store.accept(&fetched, now).await.unwrap();

@@ -10,7 +10,8 @@ use agentpod::{
     store::view,
 };
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(50);
 

@@ -13,7 +13,8 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use super::stage::{Stage, eventually};
+use super::stage::Stage;
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(20);
 const PODS: usize = 5;

@@ -10,7 +10,8 @@ use std::{
 
 use agentpod::engine::EngineEvent;
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 #[tokio::test]
 async fn a_pod_that_wakes_us_all_the_time_does_not_keep_us_from_reading_the_source() {

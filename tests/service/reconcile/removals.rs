@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentpod::core::decide::request::RequestSpec;
 
-use super::stage::{Stage, eventually};
+use super::stage::Stage;
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(100);
 const ALL: [&str; 6] = ["a", "b", "c", "d", "e", "f"];

@@ -5,7 +5,8 @@ use std::time::Duration;
 use agentpod::core::{decide::request::RequestSpec, names::PodId};
 use time::OffsetDateTime;
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 /// Longer than any test: only what is asked wakes.
 const NEVER: Duration = Duration::from_secs(3600);

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use agentpod::{core::observe::actual::ContainerState, secrets};
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(200);
 const OTHER: &str = "alice/other";

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use agentpod::core::access::{Person, Role};
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(50);
 

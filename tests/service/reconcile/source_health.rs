@@ -4,7 +4,8 @@ use std::{fs, time::Duration};
 
 use agentpod::store::Event;
 
-use super::stage::{Stage, eventually};
+use super::stage::Stage;
+use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(50);
 

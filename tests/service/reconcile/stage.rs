@@ -1,23 +1,24 @@
 //! A reconciler on a folder, a database and an engine of its own, to be stopped and started as a test likes.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use agentpod::{
-    core::{
-        decide::request::{Request, RequestSpec},
-        site::{Scheme, Site},
-    },
-    engine::{EngineEvent, NetworkSpec, memory::MemoryEngine},
+    core::decide::request::{Request, RequestSpec},
+    engine::{EngineEvent, memory::MemoryEngine},
     reconcile::{DaemonStatus, LogReader, Mode, Parts, Reconciler},
     secrets::{Identities, Reader},
-    source::{AdapterFolders, Directory, Source, Watch},
+    source::{Directory, Source, Watch},
     store::{EventRow, InstanceKey, RequestRow, Store},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::testkit::postgres;
+use crate::testkit::{
+    postgres,
+    site::{network, shipped_folders, site},
+    wait::eventually,
+};
 
 pub const POD: &str = "alice/assistant";
 
@@ -91,29 +92,14 @@ impl Stage {
 
     /// Starts a reconciler; nobody tells it of saved files unless it watches.
     pub fn start(&mut self, tick: Duration) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let parts = Parts {
             engine: self.engine.clone(),
             store: self.store.clone(),
             embedded: None,
             source: Source::Directory(Directory::new(self.path("manifests"))),
-            folders: AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") },
-            site: Site {
-                instance: "test".parse().unwrap(),
-                domain: "example.com".into(),
-                scheme: Scheme::Https,
-                port: None,
-                entry_point: "websecure".into(),
-                cert_resolver: None,
-                network: "agentpod-net".into(),
-                proxy_address: "10.0.0.2".parse().unwrap(),
-            },
-            network: NetworkSpec {
-                name: "agentpod-net".into(),
-                subnet: "10.0.0.0/24".into(),
-                pool: "10.0.0.128/25".into(),
-                labels: Default::default(),
-            },
+            folders: shipped_folders(),
+            site: site(),
+            network: network(),
             removal_grace: time::Duration::hours(1),
             removals: Default::default(),
             secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
@@ -245,27 +231,6 @@ impl Stage {
 
     /// Everything that stands in the database, as text.
     pub async fn dump(&self) -> String {
-        let mut connection = PgConnection::connect_with(&self.options).await.unwrap();
-        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
-        let mut all = String::new();
-        for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection).await.unwrap() {
-            let query = format!("SELECT '{table} ' || to_jsonb(t)::text FROM {table} t");
-            let rows: Vec<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap();
-            all += &(rows.join("\n") + "\n");
-        }
-        assert!(all.contains("pods "), "the dump shows rows");
-        all
-    }
-}
-
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "not within 30 s: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        postgres::dump(&self.options).await.join("\n")
     }
 }

@@ -11,7 +11,8 @@ use agentpod::{
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 
-use super::stage::{POD, Stage, eventually};
+use super::stage::{POD, Stage};
+use crate::testkit::wait::eventually;
 
 fn shown(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());

@@ -5,6 +5,7 @@ use std::{fs::File, os::unix::fs::symlink, path::Path};
 use agentpod::source::AdapterFolders;
 
 use super::{folder, write};
+use crate::testkit::site::shipped_folders;
 
 fn folders(root: &Path) -> AdapterFolders {
     AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") }
@@ -12,7 +13,7 @@ fn folders(root: &Path) -> AdapterFolders {
 
 #[tokio::test]
 async fn the_shipped_adapters_are_read_with_their_templates() {
-    let shipped = folders(Path::new(env!("CARGO_MANIFEST_DIR"))).read().await.unwrap();
+    let shipped = shipped_folders().read().await.unwrap();
     assert!(shipped.files.adapters.contains_key("openclaw/adapter.yaml"));
     assert!(shipped.files.adapters.contains_key("openclaw/samples/full.yaml"));
     assert!(shipped.files.templates.contains_key("openclaw/openclaw.json5.j2"));

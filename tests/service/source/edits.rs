@@ -5,17 +5,14 @@ use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync
 use agentpod::{
     core::{
         access::{Person, Role},
-        declare::{
-            adapter::AdapterFiles,
-            edit::{NewPod, SourceFiles},
-        },
+        declare::edit::{NewPod, SourceFiles},
         problem::Problem,
-        site::{Scheme, Site},
     },
-    source::{AdapterFolders, Directory, Edit, NotAdded, Source},
+    source::{Directory, Edit, NotAdded, Source},
 };
 
 use super::{folder, write};
+use crate::testkit::site::{shipped_adapters, site};
 
 const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
 
@@ -23,25 +20,6 @@ fn pod(tenant: &str, name: &str, spec: &str) -> String {
     format!(
         "{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: {tenant}}}, spec: {{adapter: echo, {spec}}}}}\n"
     )
-}
-
-fn site() -> Site {
-    Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.0.0.2".parse().unwrap(),
-    }
-}
-
-async fn adapters() -> AdapterFiles {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
-    folders.read().await.unwrap().files
 }
 
 fn files(files: &[(&str, &str)]) -> SourceFiles {
@@ -54,7 +32,7 @@ fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
 
 #[tokio::test]
 async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
-    let adapters = adapters().await;
+    let adapters = shipped_adapters().await;
     let new = NewPod::read(&pod("alice", "new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
     let place = |files: &SourceFiles| new.place("here", files, &adapters, &site());
@@ -70,7 +48,7 @@ async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
 
 #[tokio::test]
 async fn what_would_make_a_bad_revision_is_refused_as_validate_refuses_it() {
-    let adapters = adapters().await;
+    let adapters = shipped_adapters().await;
     let there = files(&[
         ("alice.yaml", TENANT),
         ("pods/one.yaml", &format!("# one\n{}", pod("alice", "one", "subdomain: one"))),

@@ -17,6 +17,7 @@ mod sync;
 mod usage;
 mod view;
 
+use crate::testkit::postgres::{self, dump};
 use agentpod::store::{InstanceKey, Store};
 use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
@@ -33,25 +34,6 @@ fn new_key() -> InstanceKey {
 
 /// A store on a fresh database, and how to get at that database beside it.
 async fn fresh() -> (Store, PgConnectOptions) {
-    let options = crate::testkit::postgres::database().await;
+    let options = postgres::database().await;
     (Store::open(options.clone(), &new_key(), &"test".parse().unwrap()).await.unwrap(), options)
-}
-
-/// Every row of every table with where it lies: an update moves a row, even one that changes nothing, and a row that was
-/// only locked says so.
-async fn dump(options: &PgConnectOptions) -> Vec<String> {
-    use sqlx::Connection;
-    let mut connection = sqlx::PgConnection::connect_with(options).await.unwrap();
-    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
-    let mut rows = Vec::new();
-    for table in tables {
-        let query = format!(
-            "SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid"
-        );
-        rows.extend(
-            sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap(),
-        );
-    }
-    rows
 }

@@ -12,7 +12,7 @@ use agentpod::{
         labels,
         names::PodId,
         observe::actual::{ContainerState, Exit},
-        site::{Scheme, Site},
+        site::Site,
     },
     engine::{
         Engine,
@@ -26,7 +26,10 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{at, dump, fresh};
-use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::{
+    declared::{Declared, alice, pod},
+    site::site,
+};
 
 const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
 const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: assistant, tenant: alice}, spec: {adapter: echo, subdomain: alice}}\n";
@@ -46,16 +49,7 @@ async fn stage() -> Stage {
     let both = || alice().pod("bob/x", "subdomain: bob");
     store.sync(&both().build(), at(0)).await.unwrap();
     store.sync(&Declared::tenants().pod("bob/x", "subdomain: bob").build(), at(60)).await.unwrap();
-    let site = Site {
-        instance: "test".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "web".into(),
-        cert_resolver: None,
-        network: "net".into(),
-        proxy_address: "10.0.0.2".parse().unwrap(),
-    };
+    let site = site();
     let engine = MemoryEngine::default();
     for id in ["alice/assistant", "bob/x"] {
         let id = pod(id);

@@ -2,8 +2,8 @@
 //! instance, network, addresses, ports and folder. When it goes, also with a failed test, nothing of it stays.
 
 mod commands;
+pub mod containers;
 mod daemon;
-pub mod docker;
 mod place;
 mod proxy;
 mod web;
@@ -15,10 +15,9 @@ use std::{
 };
 
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
 
-use daemon::Daemon;
-pub use docker::{docker, try_docker};
+use super::{postgres, process::Daemon};
 use place::Place;
 pub use web::{Answer, Socket};
 
@@ -39,7 +38,7 @@ impl Stand {
         for (name, text) in manifests {
             fs::write(place.source().join(name), text).unwrap();
         }
-        let daemon = Daemon::start(&place);
+        let daemon = daemon::start(&place);
         let stand = Stand { daemon, place };
         let address = stand.until("the network is there", PATIENCE, async || stand.proxy_address()).await;
         proxy::start(&stand.place, &address);
@@ -177,7 +176,7 @@ impl Stand {
 
     /// Starts the daemon again.
     pub fn start_daemon(&mut self) {
-        self.daemon = Daemon::start(&self.place);
+        self.daemon = daemon::start(&self.place);
     }
 
     /// Stops the daemon in order and starts it with more in its environment.
@@ -188,23 +187,11 @@ impl Stand {
         self.start_daemon();
     }
 
-    /// Every row of every table, as text, with where it lies: an update moves a row, even one that changes nothing.
+    /// Every row of every table with where it lies, see [`postgres::dump`].
     pub async fn dump(&self) -> Vec<String> {
         let socket = self.place.state().join("postgres/run");
         let options = PgConnectOptions::new_without_pgpass().socket(&socket).username("agentpod").database("agentpod");
-        let mut connection = PgConnection::connect_with(&options).await.unwrap();
-        let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
-        let mut rows = Vec::new();
-        for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut connection).await.unwrap() {
-            let query = format!(
-                "SELECT '{table} ' || ctid || ' ' || xmin || ' ' || xmax || ' ' || to_jsonb(t)::text FROM {table} t ORDER BY ctid"
-            );
-            rows.extend(
-                sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&mut connection).await.unwrap(),
-            );
-        }
-        assert!(rows.iter().any(|row| row.starts_with("pods ")), "the dump shows rows");
-        rows
+        postgres::dump(&options).await
     }
 
     /// Fails if a text stands in any file of the daemon's state, its database included.

@@ -11,8 +11,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::docker::try_docker;
-use crate::testkit::subnet::{hold, is_free};
+use crate::testkit::{
+    docker::remove_all,
+    subnet::{hold, is_free},
+};
 
 /// A stand's number and what follows from it.
 pub struct Place {
@@ -89,16 +91,8 @@ impl Place {
     fn sweep(&self) {
         end(&self.pid_file(), &format!("--instance\0{}\0", self.name));
         let postmaster = self.state().join("postgres/data/postmaster.pid");
-        // Containers first, whoever made them: what is used cannot be removed.
-        let kinds: [(&[&str], &[&str]); 3] = [
-            (&["ps", "--all", "--quiet", "--no-trunc"], &["rm", "--force", "--volumes"]),
-            (&["volume", "ls", "--quiet"], &["volume", "rm", "--force"]),
-            (&["network", "ls", "--quiet"], &["network", "rm"]),
-        ];
-        for (list, clear) in kinds {
-            for label in [format!("agentpod.instance={}", self.name), self.label()] {
-                remove(list, clear, &format!("label={label}"));
-            }
+        for label in [format!("agentpod.instance={}", self.name), self.label()] {
+            remove_all(&label);
         }
         end(&postmaster, &format!("{}/", self.state().display()));
         let _ = fs::remove_dir_all(&self.folder);
@@ -108,14 +102,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.sweep();
-    }
-}
-
-fn remove(list: &[&str], remove: &[&str], filter: &str) {
-    let found = try_docker(&[list, &["--filter", filter]].concat()).unwrap_or_default();
-    let found: Vec<&str> = found.lines().collect();
-    if !found.is_empty() {
-        try_docker(&[remove, &found[..]].concat());
     }
 }
 

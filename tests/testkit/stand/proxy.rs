@@ -2,14 +2,15 @@
 
 use std::fs;
 
-use super::{docker::docker, place::Place};
+use super::place::Place;
+use crate::testkit::{docker::docker, site::shipped};
 
 const IMAGE: &str = "agentpod/traefik:3.7.15";
 
 /// Starts it at an address of the place's network.
 pub fn start(place: &Place, address: &str) {
-    let shipped = fs::read_to_string(crate::testkit::root().join("deploy/traefik.yaml")).unwrap();
-    let settings = (shipped.replace("network: agentpod-net", &format!("network: {}", place.name)))
+    let settings = shipped("deploy/traefik.yaml");
+    let settings = (settings.replace("network: agentpod-net", &format!("network: {}", place.name)))
         .replace("`agentpod.instance`, `agentpod`", &format!("`agentpod.instance`, `{}`", place.name));
     assert_eq!(settings.matches(&place.name).count(), 2, "deploy/traefik.yaml names network and instance once each");
     let file = place.folder.join("traefik.yaml");

@@ -1,16 +1,20 @@
 //! From the dashboard's form to a running pod: the manifest is committed, fetched at once and carried out.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use agentpod::{
     core::access::{Person, Role},
     reconcile::Edits,
-    source::{AdapterFolders, Git, Source, git::GitSettings},
+    source::{Git, Source, git::GitSettings},
 };
 use time::OffsetDateTime;
 
-use super::{super::settings, Stage, eventually, pod, site};
-use crate::testkit::repository::git;
+use super::{super::settings, Stage, pod};
+use crate::testkit::{
+    repository::git,
+    site::{shipped_folders, site},
+    wait::eventually,
+};
 
 #[tokio::test]
 async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
@@ -18,11 +22,9 @@ async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
     git(&stage.repository.bare(), &["config", "http.receivepack", "true"]);
     stage.start();
     let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = AdapterFolders { adapters: root.join("adapters"), templates: root.join("templates") };
     let patient =
         GitSettings { interval: Duration::from_secs(3600), ..settings(&stage.server.url(), stage.repository.root()) };
-    let edits = Arc::new(Edits::new(Source::Git(Git::new(patient)), folders, site(), stage.store.clone()));
+    let edits = Arc::new(Edits::new(Source::Git(Git::new(patient)), shipped_folders(), site(), stage.store.clone()));
     let olga = Person { name: "olga".into(), role: Role::Operator, tenant: None };
     let (_, carol) = pod("carol", "one");
     let (id, added) = edits.add_pod(&olga, &carol, OffsetDateTime::now_utc()).await.unwrap();

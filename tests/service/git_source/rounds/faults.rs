@@ -7,7 +7,8 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use super::{Manner, Stage, eventually, pod};
+use super::{Manner, Stage, pod};
+use crate::testkit::wait::eventually;
 
 /// Sequences of faults that are tried.
 const CASES: u32 = 8;

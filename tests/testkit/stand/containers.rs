@@ -1,10 +1,9 @@
 //! What is really on the engine, by way of the `docker` command and none of the code under test.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use super::Stand;
+use crate::testkit::docker::{docker, try_docker};
 
 /// A container as `docker inspect` shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,21 +101,4 @@ impl Stand {
             }
         }
     }
-}
-
-/// Runs `docker` as a person would; answers its output.
-pub fn docker(arguments: &[&str]) -> String {
-    run(arguments).unwrap_or_else(|error| panic!("docker {}: {error}", arguments.join(" ")))
-}
-
-/// The same, where it may fail.
-pub fn try_docker(arguments: &[&str]) -> Option<String> {
-    run(arguments).ok()
-}
-
-fn run(arguments: &[&str]) -> Result<String, String> {
-    let output =
-        Command::new("docker").args(arguments).output().map_err(|error| format!("is it installed? {error}"))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
