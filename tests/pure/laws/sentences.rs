@@ -96,7 +96,7 @@ fn a_pod_without_a_container_gets_one() {
         "t/a: it should run and has no container
   pull agentpod/echo:1 unless it is here
   make network agentpod-net unless it is there
-  make volume laws_t_a unless it is there
+  make volume test_t_a unless it is there
   create t_a-M
   upload its files into t_a-M
   start t_a-M"
@@ -110,7 +110,7 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_fille
         "t/a: its declaration changed (M → N)
   pull agentpod/echo:1 unless it is here
   make network agentpod-net unless it is there
-  make volume laws_t_a unless it is there
+  make volume test_t_a unless it is there
   create t_a-N
   upload its files into t_a-N
   stop t_a-M
