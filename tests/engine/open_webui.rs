@@ -33,7 +33,7 @@ async fn the_real_open_webui_is_hosted_and_follows_its_manifest() {
     let page = stand
         .until("its page is there", START, async || stand.get("carol", "/").await.filter(|page| page.status == 200))
         .await;
-    assert!(page.kind.starts_with("text/html") && page.body.contains("Open WebUI"), "{}", page.body);
+    assert!(page.header("content-type").starts_with("text/html") && page.body.contains("Open WebUI"), "{}", page.body);
     // It adds its own name to any other.
     assert_eq!(settings(&stand).await, Some(("First (Open WebUI)".into(), true)));
 

@@ -26,7 +26,11 @@ async fn the_real_openclaw_is_hosted_from_a_manifest_to_a_login_link() {
     // Its page loads by host name; nobody else's does.
     let page = stand.get("alice", "/").await.expect("the proxy answers");
     assert_eq!(page.status, 200);
-    assert!(page.kind.starts_with("text/html") && page.body.to_lowercase().contains("openclaw"), "{}", page.body);
+    assert!(
+        page.header("content-type").starts_with("text/html") && page.body.to_lowercase().contains("openclaw"),
+        "{}",
+        page.body
+    );
     assert_eq!(stand.get("mallory", "/").await.unwrap().status, 404);
 
     // A new browser with the right origin and token has to be approved, and is let in then.

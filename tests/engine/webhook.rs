@@ -66,7 +66,7 @@ impl Stage {
     }
 
     async fn status(&self) -> Option<serde_json::Value> {
-        http::get(self.listen, "/api/v1/status").await?.json()
+        Some(http::get(self.listen, "/api/v1/status").await?.json())
     }
 
     async fn rounds(&self) -> u64 {
@@ -93,7 +93,8 @@ impl Stage {
             ("x-gitea-delivery", delivery),
             ("x-gitea-signature", signature),
         ];
-        let answer = http::ask("POST", ([127, 0, 0, 1], self.listen), "/hooks/git", &headers, body).await.unwrap();
+        let answer =
+            http::ask("POST", ([127, 0, 0, 1], self.listen), "/hooks/git", &headers, body.to_vec()).await.unwrap();
         (answer.status, answer.body)
     }
 }

@@ -6,16 +6,16 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use agentpod::{
     core::observe::actual::{ContainerState, Exit},
     engine::memory::MemoryEngine,
-    reconcile::{DaemonStatus, Ending, Mode, Parts, Reconciler},
+    reconcile::{DaemonStatus, Parts, Reconciler},
     source::{AdapterFolders, Directory, Source, Watch},
-    store::{InstanceKey, Store},
+    store::Store,
 };
-use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
-    postgres,
-    site::{network, shipped, site},
+    reconciler::{Running, parts},
+    site::shipped,
+    store::fresh,
 };
 
 const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
@@ -29,17 +29,12 @@ struct Stage {
 }
 
 /// One AgentPod's life.
-struct Life {
-    view: watch::Receiver<DaemonStatus>,
-    stop: CancellationToken,
-    task: JoinHandle<Ending>,
-}
+struct Life(Running);
 
 impl Stage {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let key = InstanceKey::load_or_create(folder.path()).unwrap();
-        let store = Store::open(postgres::database().await, &key, &"test".parse().unwrap()).await.unwrap();
+        let store = fresh().await.0;
         let stage = Self { folder, store: Arc::new(store), engine: Arc::default() };
         stage.write("manifests/pods.yaml", PODS);
         for file in ["adapters/echo/adapter.yaml", "templates/echo/echo.json.j2"] {
@@ -63,21 +58,9 @@ impl Stage {
         let folders = AdapterFolders { adapters: self.path("adapters"), templates: self.path("templates") };
         let source = Source::Directory(Directory::new(self.path("manifests")));
         let watch = Watch::start([source.folders(), folders.folders()].concat());
-        let (reconciler, view) = Reconciler::new(Parts {
-            engine: self.engine.clone(),
-            store: self.store.clone(),
-            embedded: None,
-            source,
-            folders,
-            site: site(),
-            network: network(),
-            removal_grace: time::Duration::minutes(10),
-            removals: Default::default(),
-            secrets: Default::default(),
-        });
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(reconciler.run(Mode::Daemon, Some(watch), stop.clone()));
-        Life { view, stop, task }
+        let removal_grace = time::Duration::minutes(10);
+        let parts = Parts { folders, removal_grace, ..parts(&self.engine, &self.store, source) };
+        Life(Running::start(Reconciler::new(parts), CancellationToken::new(), Some(watch)))
     }
 
     fn container(&self) -> Option<(String, ContainerState)> {
@@ -104,21 +87,20 @@ impl Life {
     /// Waits until what it shows is so; the engine in memory has no events, so a changed file makes it look.
     async fn until(&mut self, stage: &Stage, what: &str, is: impl Fn(&DaemonStatus) -> bool) -> DaemonStatus {
         for n in 0..200 {
-            let seen = self.view.borrow().clone();
+            let seen = self.0.overview();
             if is(&seen) {
                 return seen;
             }
             if n % 10 == 9 {
                 stage.write("manifests/notes.txt", &n.to_string());
             }
-            let _ = tokio::time::timeout(Duration::from_millis(100), self.view.changed()).await;
+            let _ = tokio::time::timeout(Duration::from_millis(100), self.0.view.changed()).await;
         }
-        panic!("not within 20 s: {what}\n{:#?}\n{:#?}", self.view.borrow(), stage.engine.world().containers);
+        panic!("not within 20 s: {what}\n{:#?}\n{:#?}", self.0.view.borrow(), stage.engine.world().containers);
     }
 
     async fn end(self) {
-        self.stop.cancel();
-        assert_eq!(self.task.await.unwrap(), Ending::Stopped);
+        self.0.stop().await;
     }
 }
 

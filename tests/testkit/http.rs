@@ -1,56 +1,64 @@
-//! One HTTP request at a time, with nothing between the test and the wire.
+//! Asking over HTTP, and what is answered.
 
 use std::net::SocketAddr;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{HeaderMap, Request};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
 
-/// An answer to a request.
+/// An answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The status line and the headers.
-    pub head: String,
-    /// The body, as text.
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub bytes: Bytes,
+    /// The same as text.
     pub body: String,
 }
 
 impl Answer {
-    /// The body as JSON, if it is some.
-    pub fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_str(&self.body).ok()
+    /// A header; nothing if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The cookie to send back, as `name=value`.
+    pub fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
 }
 
-/// Asks; `None` while nobody answers.
+/// Asks; `None` while nobody answers. `Host` is the address, unless it is among the headers.
 pub async fn ask(
     method: &str,
     address: impl Into<SocketAddr>,
     path: &str,
     headers: &[(&str, &str)],
-    body: &[u8],
+    body: impl Into<Bytes>,
 ) -> Option<Answer> {
-    let address = address.into();
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost:{}\r\nconnection: close\r\ncontent-length: {}\r\n{lines}\r\n",
-        address.port(),
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat()).await.ok()?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.ok()?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    let mut request = Request::builder().method(method).uri(format!("http://{}{path}", address.into()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).unwrap();
+    let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
+    let (head, body) = answer.into_parts();
+    let bytes = body.collect().await.ok()?.to_bytes();
+    let body = String::from_utf8_lossy(&bytes).into_owned();
+    Some(Answer { status: head.status.as_u16(), headers: head.headers, bytes, body })
 }
 
 /// GET on this machine.
 pub async fn get(port: u16, path: &str) -> Option<Answer> {
-    ask("GET", ([127, 0, 0, 1], port), path, &[], b"").await
+    ask("GET", ([127, 0, 0, 1], port), path, &[], "").await
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each program uses its part
 
 pub mod browser;
+pub mod dashboard;
 pub mod declared;
 pub mod docker;
 pub mod git_http;
@@ -12,10 +13,12 @@ pub mod log;
 pub mod openclaw;
 pub mod postgres;
 pub mod process;
+pub mod reconciler;
 pub mod repository;
 pub mod site;
 pub mod sshd;
 pub mod stand;
+pub mod store;
 pub mod subnet;
 pub mod tls;
 pub mod wait;

@@ -36,7 +36,7 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
-    http::ask("POST", (address, 8080), "/crash", &[], b"").await;
+    http::ask("POST", (address, 8080), "/crash", &[], "").await;
     let death = next(&mut events, "die").await;
     let expected = EngineEvent {
         action: "die".into(),
@@ -85,7 +85,7 @@ async fn the_exit_code_is_seen() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
     docker(&["update", "--restart=no", &spec.name]);
-    http::ask("POST", (address, 8080), "/crash", &[], b"").await;
+    http::ask("POST", (address, 8080), "/crash", &[], "").await;
     let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     assert_eq!(seen.state, ContainerState::Exited(Exit { code: 3, out_of_memory: false, error: String::new() }));
 }
@@ -95,7 +95,7 @@ async fn a_death_for_memory_is_seen() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|blueprint| blueprint.memory = 24 << 20).await;
     docker(&["update", "--restart=no", &spec.name]);
-    http::ask("PUT", (address, 8080), "/data/large", &[], &vec![1; 64 << 20]).await;
+    http::ask("PUT", (address, 8080), "/data/large", &[], vec![1; 64 << 20]).await;
     let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
     assert_eq!(seen.state, ContainerState::Exited(Exit { code: 137, out_of_memory: true, error: String::new() }));
 }

@@ -38,7 +38,7 @@ async fn the_log_goes_on_as_lines_come_and_tells_the_outputs_apart() {
     };
     let first: LogLine = next(&mut log).await.unwrap();
     assert!(first.text.starts_with("echo: started for") && !first.stderr, "{first:?}");
-    http::ask("POST", (address, 8080), "/crash", &[], b"").await;
+    http::ask("POST", (address, 8080), "/crash", &[], "").await;
     assert_eq!(
         next(&mut log).await.unwrap(),
         LogLine { stderr: true, text: "echo: crashing, as POST /crash asks".into() }
@@ -52,7 +52,7 @@ async fn a_command_answers_with_its_output_and_code() {
     let health: Vec<String> = ["/echo", "health"].map(Into::into).into();
     let answer = stage.docker.exec(&spec.name, &health, Duration::from_secs(10)).await.unwrap();
     assert_eq!((answer.code, answer.stdout.trim(), answer.stderr.as_str()), (0, r#"{"ok":true}"#, ""));
-    http::ask("POST", (address, 8080), "/health/fail", &[], b"").await;
+    http::ask("POST", (address, 8080), "/health/fail", &[], "").await;
     assert_eq!(stage.docker.exec(&spec.name, &health, Duration::from_secs(10)).await.unwrap().code, 1);
     let missing = stage.docker.exec(&spec.name, &["/nothing".into()], Duration::from_secs(10)).await;
     assert!(matches!(missing.unwrap().code, 126 | 127), "the engine's way to say there is no such program");

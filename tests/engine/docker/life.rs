@@ -14,7 +14,7 @@ async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
     stage.docker.upload(&spec.name, &[config("Good day")]).await.unwrap();
     stage.docker.start(&spec.name).await.unwrap();
     let address = stage.answering(&spec.name).await;
-    let answer = http::ask("GET", (address, 8080), "/config", &[], b"").await.unwrap();
+    let answer = http::ask("GET", (address, 8080), "/config", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.body), (200, config("Good day").text));
 
     let seen = stage.seen(&spec.name).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_file_changes_in_a_running_container_whose_root_is_read_only() {
     let (spec, address) = stage.running(|_| {}).await;
     let started = inspect(&spec.name)["State"]["StartedAt"].clone();
     stage.docker.upload(&spec.name, &[config("Changed")]).await.unwrap();
-    assert_eq!(http::ask("GET", (address, 8080), "/config", &[], b"").await.unwrap().body, config("Changed").text);
+    assert_eq!(http::ask("GET", (address, 8080), "/config", &[], "").await.unwrap().body, config("Changed").text);
     assert_eq!(inspect(&spec.name)["State"]["StartedAt"], started);
 }
 
@@ -92,14 +92,14 @@ async fn a_file_changes_in_a_running_container_whose_root_is_read_only() {
 async fn data_outlives_its_container_and_the_files_folder_does_not() {
     let stage = Stage::new();
     let (old, address) = stage.running(|_| {}).await;
-    assert_eq!(http::ask("PUT", (address, 8080), "/data/note", &[], b"remember").await.unwrap().status, 200);
+    assert_eq!(http::ask("PUT", (address, 8080), "/data/note", &[], "remember").await.unwrap().status, 200);
     assert_eq!(volumes_of(stage.instance.as_str()).len(), 2, "the data and the folder of files");
     stage.docker.stop(&old.name).await.unwrap();
     stage.docker.remove(&old.name).await.unwrap();
     assert_eq!(volumes_of(stage.instance.as_str()), [stage.volume()]);
     let (new, address) = stage.running(|blueprint| blueprint.pids = 65).await;
     assert_ne!(new.name, old.name);
-    let answer = http::ask("GET", (address, 8080), "/data/note", &[], b"").await.unwrap();
+    let answer = http::ask("GET", (address, 8080), "/data/note", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.body.as_str()), (200, "remember"));
 }
 

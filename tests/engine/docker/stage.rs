@@ -101,7 +101,7 @@ impl Stage {
     pub async fn answering(&self, name: &str) -> IpAddr {
         eventually("the agent answers", async || {
             let address = *self.seen(name).await?.addresses.get("bridge")?;
-            (http::ask("GET", (address, 8080), "/health", &[], b"").await?.status == 200).then_some(address)
+            (http::ask("GET", (address, 8080), "/health", &[], "").await?.status == 200).then_some(address)
         })
         .await
     }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use agentpod::{core::report::status::Phase, dashboard::live::Pace, store::Event};
 use time::OffsetDateTime;
 
-use super::stage::{ALAN, OLGA, Stage, VICTOR};
-use crate::testkit::declared::pod;
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::pod,
+};
 
 #[tokio::test]
 async fn a_viewer_is_shown_everything_and_then_each_change_under_the_next_number() {
@@ -113,9 +116,9 @@ async fn viewers_are_told_that_agentpod_stops() {
     let stage = Stage::new().await;
     let mut viewer = stage.watch_as(VICTOR, "").await;
     viewer.next_of("snapshot").await;
-    stage.stop.cancel();
+    stage.server.stop.cancel();
     assert_eq!(viewer.end().await, 1001);
-    stage.live.ended().await;
+    stage.server.live.ended().await;
 }
 
 #[tokio::test]

@@ -2,10 +2,14 @@
 
 use agentpod::core::report::status::Phase;
 
-use super::stage::{ALAN, Answer, OLGA, Stage, VICTOR};
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    http::Answer,
+};
 
 fn is_problem(answer: &Answer, status: u16) {
-    assert_eq!(answer.status, status, "{}", answer.text);
+    assert_eq!(answer.status, status, "{}", answer.body);
     assert_eq!(answer.header("content-type"), "application/problem+json");
     let problem = answer.json();
     assert_eq!(problem["status"], status);
@@ -38,7 +42,7 @@ async fn everything_the_pages_show_is_answered_as_json() {
             (answer.status, answer.header("content-type")),
             (200, "application/json"),
             "{path}: {}",
-            answer.text
+            answer.body
         );
         answer.json();
     }
@@ -66,12 +70,12 @@ async fn whoever_has_an_answer_already_gets_no_body() {
     let first = stage.get("/pods", OLGA).await;
     let tag = first.header("etag").to_owned();
     let again = stage.ask("GET", "/pods", OLGA, &[("if-none-match", &tag)], "").await;
-    assert_eq!((again.status, again.text.as_str(), again.header("etag")), (304, "", tag.as_str()));
+    assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", tag.as_str()));
     stage.is("bob/helper", Phase::Running, "it is ready").await;
     let changed = stage.ask("GET", "/pods", OLGA, &[("if-none-match", &tag)], "").await;
     assert_eq!(changed.status, 200);
     let head = stage.ask("HEAD", "/pods", OLGA, &[], "").await;
-    assert_eq!((head.status, head.text.as_str()), (200, ""));
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
 }
 
 #[tokio::test]
@@ -118,7 +122,7 @@ async fn what_cannot_be_answered_is_a_problem_that_says_why() {
     }
     let no_secrets_known = stage.get("/pods/alice/assistant/logs", OLGA).await;
     is_problem(&no_secrets_known, 503);
-    assert!(no_secrets_known.text.contains("stands by"));
+    assert!(no_secrets_known.body.contains("stands by"));
 }
 
 #[tokio::test]
@@ -136,7 +140,7 @@ async fn a_tenants_person_finds_their_tenant_and_nothing_else() {
     ] {
         let answer = stage.get(path, ALAN).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert!(!answer.text.contains("bob"), "{path}: {}", answer.text);
+        assert!(!answer.body.contains("bob"), "{path}: {}", answer.body);
     }
     for path in [
         "/pods/bob/helper",
@@ -148,7 +152,7 @@ async fn a_tenants_person_finds_their_tenant_and_nothing_else() {
         let answer = stage.get(path, ALAN).await;
         is_problem(&answer, 404);
         let nobody = stage.get(&path.replace("bob", "zoe"), ALAN).await;
-        assert_eq!(answer.text.replace("bob", "zoe"), nobody.text, "theirs and none at all are told alike");
+        assert_eq!(answer.body.replace("bob", "zoe"), nobody.body, "theirs and none at all are told alike");
     }
     for path in ["/source", "/revisions", "/revisions/1", "/adapters", "/settings", "/status", "/busy"] {
         is_problem(&stage.get(path, ALAN).await, 403);

@@ -2,14 +2,17 @@
 
 use agentpod::core::decide::request::RequestSpec;
 
-use super::stage::{ALAN, OLGA, Stage, VICTOR};
-use crate::testkit::declared::pod;
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::pod,
+};
 
 #[tokio::test]
 async fn what_is_asked_for_becomes_a_row_that_can_be_followed() {
     let stage = Stage::new().await;
     let answer = stage.post("/requests", OLGA, r#"{"kind": "pause", "pod": "alice/assistant", "seconds": 60}"#).await;
-    assert_eq!(answer.status, 202, "{}", answer.text);
+    assert_eq!(answer.status, 202, "{}", answer.body);
     let place = answer.header("location").strip_prefix("/api/v1").unwrap().to_owned();
     let row = stage.get(&place, VICTOR).await.json();
     assert_eq!(
@@ -68,7 +71,7 @@ async fn what_makes_no_sense_is_refused_with_why() {
             (answer.status, answer.header("content-type")),
             (status, "application/problem+json"),
             "{body}: {}",
-            answer.text
+            answer.body
         );
     }
 }

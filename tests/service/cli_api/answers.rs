@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::stage::{ALAN, Stage, VICTOR};
+use super::stage::Stage;
+use crate::testkit::dashboard::{ALAN, VICTOR};
 
 /// Every command that looks, by what it is typed as.
 const LOOKS: [&[&str]; 8] = [

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use super::stage::{OLGA, said};
-use crate::testkit::{self, tls::Tls};
+use super::stage::said;
+use crate::testkit::{self, dashboard::OLGA, tls::Tls};
 
 fn asking(server: &str, arguments: &[&str]) -> Command {
     let mut command = testkit::agentpod();

@@ -2,8 +2,11 @@
 
 use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt};
 
-use super::stage::{OLGA, Stage, VICTOR, said};
-use crate::testkit;
+use super::stage::{Stage, said};
+use crate::testkit::{
+    self,
+    dashboard::{OLGA, VICTOR},
+};
 
 #[tokio::test]
 async fn without_a_good_token_the_server_says_nothing_and_we_say_what_to_do() {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use agentpod::core::decide::request::{EndedRequest, RequestSpec};
 use time::OffsetDateTime;
 
-use super::stage::{ALAN, OLGA, Stage, VICTOR};
-use crate::testkit::declared::pod;
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::pod,
+};
 
 #[tokio::test]
 async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {

@@ -2,56 +2,34 @@
 
 use std::{
     fs::{self, Permissions},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
     sync::Arc,
 };
 
 use agentpod::{
-    config::AccessSettings,
-    core::{
-        access::{Person, Role},
-        report::status::{Phase, Status},
-    },
-    dashboard::{
-        Dashboard,
-        api::{Api, SettingsView},
-        auth::Auth,
-        live::{Live, Pace},
-        routes, serve_on,
-    },
-    reconcile::DaemonStatus,
+    core::report::status::{Phase, Status},
+    dashboard::live::Pace,
     store::{Event, Fetched, Measured, Store},
 };
 use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
-use tokio::{net::TcpListener, sync::watch};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
 
 use crate::testkit::{
     self,
+    dashboard::{Serve, Server, add_people, declare},
     declared::{Declared, pod},
     postgres,
 };
-
-/// Everybody's operator, everybody's viewer, and the operator of the tenant alice, by their tokens.
-pub const OLGA: &str = "agp_olga_0123456789abcdef";
-pub const VICTOR: &str = "agp_victor_0123456789abcdef";
-pub const ALAN: &str = "agp_alan_0123456789abcdef";
 
 pub struct Stage {
     pub address: SocketAddr,
     pub store: Arc<Store>,
     options: PgConnectOptions,
     state: tempfile::TempDir,
-    serving: Serving,
-}
-
-/// A server, until it is dropped.
-struct Serving {
-    stop: CancellationToken,
-    _overview: watch::Sender<DaemonStatus>,
+    server: Server,
 }
 
 /// What a command said.
@@ -96,32 +74,22 @@ impl Stage {
         let store = Store::open_with_key_file(options.clone(), &key, &"agentpod".parse().unwrap()).await.unwrap();
         let store = Arc::new(store);
         let now = OffsetDateTime::now_utc();
-        for (name, role, tenant, token) in [
-            ("olga", Role::Operator, None, OLGA),
-            ("victor", Role::Viewer, None, VICTOR),
-            ("alan", Role::Operator, Some("alice"), ALAN),
-        ] {
-            let tenant = tenant.map(|tenant| tenant.parse().unwrap());
-            store.add_account(&Person { name: name.into(), role, tenant }, None, "the test", now).await.unwrap();
-            store.add_api_token(&token.into(), name, "", None, "the test", now).await.unwrap().unwrap();
-        }
+        add_people(&store).await;
         fill(&store, now).await;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let serving = Serving::start(&store, listener, pace).await;
-        Self { address, store, options, state, serving }
+        let server = Server::start(&store, Serve { pace, ..Serve::default() }).await;
+        Self { address: server.address, store, options, state, server }
     }
 
     /// Has the server end, and another one serve at its address.
     pub async fn serve_anew(&mut self) {
-        self.serving.stop.cancel();
+        self.server.stop.cancel();
         let listener = loop {
             match TcpListener::bind(self.address).await {
                 Ok(listener) => break listener,
                 Err(_) => tokio::task::yield_now().await,
             }
         };
-        self.serving = Serving::start(&self.store, listener, Pace::default()).await;
+        self.server = Server::start_on(listener, &self.store, Serve::default()).await;
     }
 
     pub fn server(&self) -> String {
@@ -164,35 +132,6 @@ impl Stage {
     }
 }
 
-impl Serving {
-    async fn start(store: &Arc<Store>, listener: TcpListener, pace: Pace) -> Self {
-        let address = listener.local_addr().unwrap();
-        let clock: agentpod::dashboard::auth::Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(DaemonStatus::default());
-        let stop = CancellationToken::new();
-        let live = Live::start(store.clone(), pace, stop.clone());
-        let api = Arc::new(Api {
-            store: store.clone(),
-            view: view.clone(),
-            logs: watch::channel(None).1,
-            edits: None,
-            settings: SettingsView::default(),
-            clock,
-        });
-        let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api, live: live.clone() };
-        serve_on(listener, auth, routes(&dashboard), stop.clone());
-        live.hears().await;
-        Self { stop, _overview: overview }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
 /// Runs a command while the server goes on answering.
 pub async fn said(mut command: Command) -> Said {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
@@ -211,8 +150,7 @@ async fn fill(store: &Store, now: OffsetDateTime) {
     let hash = agentpod::core::digest::Digest::of_files("", &files);
     let fetched = Fetched { hash: hash.as_str(), origin: "the test", commit: None, files: &files, adapters: &adapters };
     store.accept(&fetched, now).await.unwrap();
-    store.sync(&desired, now).await.unwrap();
-    store.keep_wishes(&desired, now).await.unwrap();
+    declare(store, &desired).await;
     for (id, phase, message) in [
         ("alice/assistant", Phase::Running, "it is ready"),
         ("alice/idle", Phase::Stopped, "it is stopped"),

@@ -12,8 +12,11 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
-use super::stage::{ALAN, OLGA, Stage, VICTOR};
-use crate::testkit::declared::pod;
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::pod,
+};
 
 /// A command that goes on, line by line; it ends with the test.
 struct Watching {

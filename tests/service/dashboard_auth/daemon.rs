@@ -85,7 +85,7 @@ impl Place {
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<http::Answer> {
-        http::ask(method, ([127, 0, 0, 1], self.port), path, headers, body.as_bytes()).await
+        http::ask(method, ([127, 0, 0, 1], self.port), path, headers, body.to_owned()).await
     }
 
     async fn status(&self, headers: &[(&str, &str)]) -> u16 {
@@ -117,10 +117,9 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
     assert_eq!(place.status(&[]).await, 401);
 
     let body = form(&[("name", "olga"), ("password", PASSWORD)]);
-    let http::Answer { status, head, .. } =
-        place.ask("POST", "/login", &[("content-type", FORM)], &body).await.unwrap();
-    assert_eq!(status, 303, "{head}");
-    let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next()).unwrap().to_owned();
+    let answer = place.ask("POST", "/login", &[("content-type", FORM)], &body).await.unwrap();
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let cookie = answer.cookie();
     assert_eq!(place.status(&[("cookie", &cookie)]).await, 200);
     let wrong = form(&[("name", "olga"), ("password", "a password that is wrong")]);
     assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &wrong).await.unwrap().status, 401);

@@ -122,7 +122,7 @@ async fn nothing_that_lets_somebody_in_stands_in_the_database() {
 async fn a_connection_on_which_nothing_is_asked_is_ended_whatever_it_begins_with() {
     let stage = Stage::closed().await;
     let begin = async |bytes: &[u8]| {
-        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        let mut stream = TcpStream::connect(stage.server.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer)).await;

@@ -1,7 +1,7 @@
 //! A dashboard with accounts and a few routes of the test's own, and browsers that ask it things.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -12,76 +12,38 @@ use agentpod::{
     config::{AccessSettings, Forward},
     core::access::{Person, Role},
     dashboard::{
-        Dashboard, Routes,
-        api::{Api, SettingsView},
+        Routes,
         auth::{Auth, RequestBody, Visitor, visitor, writer},
-        live::{Live, Pace},
         refusal::Refusal,
-        routes, serve_on,
     },
     passwords::Passwords,
-    reconcile::DaemonStatus,
-    store::{InstanceKey, Store},
+    store::Store,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper::StatusCode;
 use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
-use tokio::{net::TcpListener, sync::watch};
-use tokio_util::sync::CancellationToken;
 use warp::{Filter, Reply};
 
-use crate::testkit::postgres;
+use crate::testkit::{
+    dashboard::{Serve, Server},
+    http::{self, Answer},
+    postgres,
+    store::fresh,
+};
 
 pub const PASSWORD: &str = "three green words";
 
 /// A dashboard that listens.
 pub struct Stage {
-    pub address: SocketAddr,
+    pub server: Server,
     pub store: Arc<Store>,
-    pub auth: Arc<Auth>,
     seen: Seen,
     clock: Arc<AtomicI64>,
     options: PgConnectOptions,
-    stop: CancellationToken,
-    _overview: watch::Sender<DaemonStatus>,
 }
 
 /// Everybody whom a route saw, as something that goes on after its request would keep them.
 type Seen = Arc<Mutex<Vec<Visitor>>>;
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// The cookie to send back, as `name=value`.
-    pub fn cookie(&self) -> String {
-        self.header("set-cookie").split(';').next().unwrap().to_owned()
-    }
-
-    /// Fails unless a page sends to the sign-in, or the API says who may ask.
-    pub fn is_shut_out(&self, path: &str) {
-        if path.starts_with("/api/") || path == "/metrics" {
-            assert_eq!(self.status, 401, "{path}: {}", self.body);
-            assert_eq!(self.header("content-type"), "application/problem+json");
-            assert_eq!(self.header("www-authenticate"), "Bearer");
-        } else {
-            assert_eq!((self.status, self.body.as_str()), (303, ""), "{path}");
-            assert!(self.header("location").starts_with('/') && !self.header("location").starts_with("/dashboard"));
-        }
-    }
-}
 
 impl Stage {
     /// Without accounts, as the settings are by themselves.
@@ -95,25 +57,22 @@ impl Stage {
     }
 
     pub async fn with(access: AccessSettings, people: &[Person]) -> Self {
-        let options = postgres::database().await;
-        let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
-        let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
+        let (store, options) = fresh().await;
+        let store = Arc::new(store);
         let clock = Arc::new(AtomicI64::new(0));
         let hash = Passwords::default().hash(PASSWORD.into()).await.unwrap();
         for person in people {
             assert!(store.add_account(person, Some(&hash), "the test", at(0)).await.unwrap());
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let time = clock.clone();
-        let time = Arc::new(move || at(time.load(Ordering::SeqCst)));
-        let auth = Auth::open(store.clone(), access, address, time).await.unwrap();
-        let (overview, view) = watch::channel(DaemonStatus::default());
-        let stop = CancellationToken::new();
-        let seen = Seen::default();
-        let all = stub(seen.clone()).or(routes(&dashboard(&store, &auth, view, &stop))).unify().boxed();
-        serve_on(listener, auth.clone(), all, stop.clone());
-        Self { address, store, auth, seen, clock, options, stop, _overview: overview }
+        let (time, seen) = (clock.clone(), Seen::default());
+        let serve = Serve {
+            access,
+            clock: Arc::new(move || at(time.load(Ordering::SeqCst))),
+            routes: Some(stub(seen.clone())),
+            ..Serve::default()
+        };
+        let server = Server::start(&store, serve).await;
+        Self { server, store, seen, clock, options }
     }
 
     /// Lets time pass.
@@ -125,29 +84,13 @@ impl Stage {
         at(self.clock.load(Ordering::SeqCst))
     }
 
-    /// `Host` as a browser on this machine sends it.
-    pub fn host(&self) -> String {
-        self.address.to_string()
-    }
-
     /// Our own pages' origin.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            request = request.header("host", self.host());
-        }
-        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
-        let (head, body) = answer.into_parts();
-        let body = String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned();
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        http::ask(method, self.server.address, path, headers, body.to_owned()).await.unwrap()
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -205,9 +148,15 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.stop.cancel();
+/// Fails unless a page sends to the sign-in, or the API says who may ask.
+pub fn is_shut_out(answer: &Answer, path: &str) {
+    if path.starts_with("/api/") || path == "/metrics" {
+        assert_eq!(answer.status, 401, "{path}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    } else {
+        assert_eq!((answer.status, answer.body.as_str()), (303, ""), "{path}");
+        assert!(answer.header("location").starts_with('/') && !answer.header("location").starts_with("/dashboard"));
     }
 }
 
@@ -256,24 +205,6 @@ pub async fn starts(listen: IpAddr, access: AccessSettings, people: &[Person]) -
     let stage = Stage::with(AccessSettings::default(), people).await;
     let opened = Auth::open(stage.store.clone(), access, (listen, 7070).into(), Arc::new(|| at(0))).await;
     opened.map(drop).map_err(|error| error.to_string())
-}
-
-fn dashboard(
-    store: &Arc<Store>,
-    auth: &Arc<Auth>,
-    view: watch::Receiver<DaemonStatus>,
-    stop: &CancellationToken,
-) -> Dashboard {
-    let api = Arc::new(Api {
-        store: store.clone(),
-        view: view.clone(),
-        logs: watch::channel(None).1,
-        edits: None,
-        settings: SettingsView::default(),
-        clock: Arc::new(|| at(0)),
-    });
-    let live = Live::start(store.clone(), Pace::default(), stop.clone());
-    Dashboard { auth: auth.clone(), view, hooks: None, api, live }
 }
 
 /// Routes as pages and API have them.

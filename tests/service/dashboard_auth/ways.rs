@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use agentpod::{config::AccessSettings, core::access::Role};
 use time::Duration;
 
-use super::stage::{Stage, behind, everybody, known_as, person, starts};
+use super::stage::{Stage, behind, everybody, is_shut_out, known_as, person, starts};
 
 #[tokio::test]
 async fn an_api_token_lets_in_until_it_expires_is_revoked_or_its_account_is_disabled() {
@@ -23,7 +23,7 @@ async fn an_api_token_lets_in_until_it_expires_is_revoked_or_its_account_is_disa
     }
     let cookie = stage.sign_in("olga").await;
     let both = stage.get("/api/v1/who", &[("cookie", &cookie), ("authorization", "Bearer nonsense")]).await;
-    both.is_shut_out("/api/v1/who");
+    is_shut_out(&both, "/api/v1/who");
     assert!(both.body.contains("agentpod account token"), "{}", both.body);
     stage.later(Duration::days(90));
     assert_eq!(who("agentpod_one").await, None, "expired");
@@ -91,7 +91,7 @@ async fn without_accounts_whoever_is_on_the_machine_is_an_operator_until_the_fir
     let olga = person("olga", Role::Operator, None);
     assert!(stage.store.add_account(&olga, None, "the test", stage.now()).await.unwrap());
     for path in ["/api/v1/who", "/api/v1/status", "/dashboard"] {
-        stage.get(path, &[]).await.is_shut_out(path);
+        is_shut_out(&stage.get(path, &[]).await, path);
     }
     assert_eq!(stage.get("/", &[]).await.status, 200, "the sign-in");
 }
@@ -99,7 +99,7 @@ async fn without_accounts_whoever_is_on_the_machine_is_an_operator_until_the_fir
 #[tokio::test]
 async fn without_accounts_no_other_name_other_page_or_proxy_gets_in() {
     let stage = Stage::open().await;
-    let port = stage.address.port();
+    let port = stage.server.address.port();
     for host in ["evil.example", "localhost.evil.example", "alice.localhost", "10.0.0.1", ""] {
         let host = format!("{host}:{port}");
         for path in ["/", "/dashboard", "/api/v1/who", "/metrics"] {
@@ -174,14 +174,14 @@ async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in(
     let still = async || {
         let mut still = Vec::new();
         for visitor in &seen {
-            still.push(stage.auth.is_still_in(visitor).await);
+            still.push(stage.server.auth.is_still_in(visitor).await);
         }
         still
     };
     assert_eq!(still().await, [true; 5]);
     let soon = std::time::Duration::from_millis(10);
     for visitor in &seen {
-        let out = stage.auth.until_out(visitor, soon);
+        let out = stage.server.auth.until_out(visitor, soon);
         assert!(tokio::time::timeout(10 * soon, out).await.is_err(), "{} is let in", visitor.person.name);
     }
     stage.store.set_password("olga", "$argon2id$", "the test", stage.now()).await.unwrap();
@@ -189,14 +189,14 @@ async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in(
     stage.store.disable_account("vera", "the test", stage.now()).await.unwrap();
     assert_eq!(still().await, [false, true, false, false, true]);
     for number in [0, 2, 3] {
-        stage.auth.until_out(&seen[number], soon).await;
+        stage.server.auth.until_out(&seen[number], soon).await;
     }
     stage.later(Duration::days(8));
     assert_eq!(still().await, [false, false, false, false, true]);
 
     let open = Stage::open().await;
     open.who(&[]).await.unwrap();
-    assert!(open.auth.is_still_in(&open.last_seen()).await);
+    assert!(open.server.auth.is_still_in(&open.last_seen()).await);
     assert!(open.store.add_account(&everybody()[0], None, "the test", open.now()).await.unwrap());
-    assert!(!open.auth.is_still_in(&open.last_seen()).await);
+    assert!(!open.server.auth.is_still_in(&open.last_seen()).await);
 }

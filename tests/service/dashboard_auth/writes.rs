@@ -35,7 +35,7 @@ async fn another_sites_page_can_neither_write_nor_sign_somebody_in_nor_open_a_so
     let csrf = stage.csrf(&cookie).await;
     let (session, token) = (("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str()));
     let ours = stage.origin();
-    let neighbour = format!("http://127.0.0.1:{}", stage.address.port() ^ 1);
+    let neighbour = format!("http://127.0.0.1:{}", stage.server.address.port() ^ 1);
     for told in [
         ("origin", "https://evil.example"),
         ("origin", "null"),

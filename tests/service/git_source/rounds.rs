@@ -11,25 +11,21 @@ use agentpod::{
         observe::actual::ContainerState,
     },
     engine::memory::MemoryEngine,
-    reconcile::{DaemonStatus, Mode, Parts, Reconciler},
+    reconcile::{DaemonStatus, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{Git, Source, git::GitSettings},
-    store::{InstanceKey, Store},
+    store::Store,
 };
 use time::OffsetDateTime;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::settings;
 use crate::testkit::{
     git_http::{GitHttp, Manner},
-    postgres,
+    reconciler::{Running, parts},
     repository::Repository,
-    site::{network, shipped_folders, site},
+    store::fresh,
     wait::eventually,
 };
 
@@ -39,7 +35,7 @@ struct Stage {
     engine: Arc<MemoryEngine>,
     store: Arc<Store>,
     woken: Arc<Notify>,
-    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
+    running: Option<Running>,
 }
 
 /// A tenant with a pod of the same name.
@@ -61,9 +57,7 @@ impl Stage {
         }
         repository.push_all("two pods");
         let server = GitHttp::start(repository.root(), None).await;
-        let key = InstanceKey::load_or_create(repository.root()).unwrap();
-        let options = postgres::database().await;
-        let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
+        let store = Arc::new(fresh().await.0);
         let engine = Arc::new(MemoryEngine::default());
         Self { repository, server, engine, store, woken: Arc::default(), running: None }
     }
@@ -73,34 +67,21 @@ impl Stage {
             interval: Duration::from_secs(3600),
             ..settings(&self.server.url(), self.repository.root())
         });
-        let parts = Parts {
-            engine: self.engine.clone(),
-            store: self.store.clone(),
-            embedded: None,
-            source: Source::Git(git.clone()),
-            folders: shipped_folders(),
-            site: site(),
-            network: network(),
-            removal_grace: time::Duration::hours(1),
-            removals: Default::default(),
-            secrets: Reader::new(Identities::new(vec![self.repository.path("age.key")])),
-        };
-        let (reconciler, view) = Reconciler::new(parts);
-        let stop = CancellationToken::new();
+        let secrets = Reader::new(Identities::new(vec![self.repository.path("age.key")]));
+        let parts = Parts { secrets, ..parts(&self.engine, &self.store, Source::Git(git.clone())) };
+        let ((reconciler, view), stop) = (Reconciler::new(parts), CancellationToken::new());
         reconciler.wake_on(self.woken.clone(), stop.clone());
-        let run = reconciler.with_tick(Duration::from_millis(200)).run(Mode::Daemon, None, stop.clone());
-        self.running = Some((stop, tokio::spawn(async move { drop(run.await) }), view));
+        let reconciler = (reconciler.with_tick(Duration::from_millis(200)), view);
+        self.running = Some(Running::start(reconciler, stop, None));
         git
     }
 
     async fn stop(&mut self) {
-        let (stop, task, _) = self.running.take().unwrap();
-        stop.cancel();
-        task.await.unwrap();
+        self.running.take().unwrap().stop().await;
     }
 
     fn overview(&self) -> DaemonStatus {
-        self.running.as_ref().unwrap().2.borrow().clone()
+        self.running.as_ref().unwrap().overview()
     }
 
     /// The containers of a tenant that run.

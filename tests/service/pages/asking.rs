@@ -2,8 +2,11 @@
 
 use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
 
-use super::stage::{ALAN, OLGA, Stage, VICTOR};
-use crate::testkit::declared::pod;
+use super::stage::Stage;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::pod,
+};
 
 const ASK: &str = "/dashboard/requests";
 
@@ -31,7 +34,7 @@ async fn a_pause_is_shown_with_its_end_and_can_be_ended() {
     assert!(page.contains("Paused until") && page.contains("value=\"resume\"") && !page.contains("value=\"pause\""));
     let answer = stage.ask("POST", ASK, ALAN, "kind=pause&for=1h&pod=alice/assistant").await;
     assert_eq!(answer.status, 409, "it is paused already");
-    assert!(answer.text().contains("paused already"));
+    assert!(answer.body.contains("paused already"));
     assert_eq!(stage.ask("POST", ASK, ALAN, "kind=resume&pod=alice/assistant").await.status, 303);
 }
 

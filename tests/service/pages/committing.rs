@@ -7,8 +7,9 @@ use tempfile::TempDir;
 
 use super::{
     forms::untouched,
-    stage::{ALAN, OLGA, Stage, TENANTS, VICTOR},
+    stage::{Stage, TENANTS},
 };
+use crate::testkit::dashboard::{ALAN, OLGA, VICTOR};
 
 const COMMIT: &str = "/dashboard/pods/new/commit";
 
@@ -32,10 +33,10 @@ fn names(folder: &Path) -> Vec<String> {
 async fn what_was_checked_is_committed_told_and_read_at_once() {
     let (stage, folder) = stage().await;
     let body = untouched("echo").await;
-    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
+    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.body;
     assert!(form.contains(COMMIT) && form.contains("in your name"), "{form}");
     let answer = stage.ask("POST", COMMIT, OLGA, &body).await;
-    let text = answer.text();
+    let text = answer.body;
     assert_eq!(answer.status, 200, "{text}");
     assert!(text.contains("new was committed") && text.contains("alice-new.yaml, in "), "{text}");
     assert_eq!(names(folder.path()), ["alice-new.yaml", "all.yaml"]);
@@ -52,7 +53,7 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
     );
     // Sent once more, by a click too many: it is there already, and stays as it is.
     let again = stage.ask("POST", COMMIT, OLGA, &body).await;
-    assert!(again.status == 409 && again.text().contains("declared already"), "{}", again.text());
+    assert!(again.status == 409 && again.body.contains("declared already"), "{}", again.body);
     assert_eq!(fs::read(folder.path().join("alice-new.yaml")).unwrap(), written);
     assert_eq!(names(folder.path()), ["alice-new.yaml", "all.yaml"]);
 }
@@ -61,10 +62,10 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
 async fn what_would_be_refused_is_shown_with_its_problems_and_not_written() {
     let (stage, folder) = stage().await;
     let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob");
-    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
+    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.body;
     assert!(!form.contains(COMMIT), "there is nothing to commit yet");
     let answer = stage.ask("POST", COMMIT, OLGA, &body).await;
-    let text = answer.text();
+    let text = answer.body;
     assert!(answer.status == 409 && text.contains("Not committed"), "{text}");
     assert!(text.contains("class=\"caret\">^^^") && text.contains("value=\"alice\""), "what was typed is still there");
     assert_eq!(names(folder.path()), ["all.yaml"]);
@@ -74,23 +75,23 @@ async fn what_would_be_refused_is_shown_with_its_problems_and_not_written() {
 async fn viewers_commit_nothing_and_a_tenants_operator_only_for_the_tenant_and_without_secrets() {
     let (stage, folder) = stage().await;
     let body = untouched("echo").await;
-    let form = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.text();
+    let form = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.body;
     assert!(form.contains("No problems") && !form.contains(COMMIT), "{form}");
     let of_bob = body.replace("tenant=alice", "tenant=bob");
     let with_secret = format!("{body}&secrets=KEY+file+%2Fetc%2Fagentpod%2Fbob.key");
     let with_tenant = format!("{body}&with-tenant=yes");
     let form = stage.ask("POST", "/dashboard/pods/new", ALAN, &body).await;
-    assert!(form.status == 403 && !form.text().contains(COMMIT), "the form itself names other tenants");
+    assert!(form.status == 403 && !form.body.contains(COMMIT), "the form itself names other tenants");
     for (token, body) in [(VICTOR, &body), (ALAN, &of_bob), (ALAN, &with_secret), (ALAN, &with_tenant), ("", &body)] {
         let answer = stage.ask("POST", COMMIT, token, body).await;
-        assert!([401, 403, 303].contains(&answer.status), "{}: {}", answer.status, answer.text());
+        assert!([401, 403, 303].contains(&answer.status), "{}: {}", answer.status, answer.body);
         assert_eq!(names(folder.path()), ["all.yaml"], "{token}: {body}");
     }
     // What is wrong names nothing of other tenants but what was typed.
     let taken = stage.ask("POST", COMMIT, ALAN, &body.replace("subdomain=new", "subdomain=bob")).await;
-    assert!(taken.status == 409 && !taken.text().contains("all.yaml"), "{}", taken.text());
+    assert!(taken.status == 409 && !taken.body.contains("all.yaml"), "{}", taken.body);
     let answer = stage.ask("POST", COMMIT, ALAN, &body).await;
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(names(folder.path()), ["alice-new.yaml", "all.yaml"]);
 }
 
@@ -98,8 +99,8 @@ async fn viewers_commit_nothing_and_a_tenants_operator_only_for_the_tenant_and_w
 async fn without_the_setting_nothing_can_be_committed() {
     let stage = Stage::new().await;
     stage.judged(TENANTS).await;
-    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched("echo").await).await.text();
+    let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched("echo").await).await.body;
     assert!(form.contains("No problems") && !form.contains(COMMIT), "{form}");
     let answer = stage.ask("POST", COMMIT, OLGA, &untouched("echo").await).await;
-    assert!(answer.status == 403 && answer.text().contains("--edits commit"), "{}", answer.text());
+    assert!(answer.status == 403 && answer.body.contains("--edits commit"), "{}", answer.body);
 }

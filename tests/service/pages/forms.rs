@@ -5,8 +5,11 @@ use agentpod::{
     dashboard::pages::fields::{Field, Filled, fields},
 };
 
-use super::stage::{OLGA, Stage, TENANTS, VICTOR};
-use crate::testkit::site::shipped_adapters;
+use super::stage::{Stage, TENANTS};
+use crate::testkit::{
+    dashboard::{OLGA, VICTOR},
+    site::shipped_adapters,
+};
 
 /// What a browser sends when nothing was touched but tenant, name and subdomain.
 pub async fn untouched(adapter: &str) -> String {
@@ -46,7 +49,7 @@ async fn the_form_of_every_shipped_adapter_gives_a_manifest_without_problems() {
         assert!(choose.contains(&format!("adapter={adapter}")), "{adapter} can be chosen");
         stage.page(&format!("/dashboard/pods/new?adapter={adapter}"), OLGA).await;
         let answer = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched(adapter).await).await;
-        let text = answer.text();
+        let text = answer.body;
         assert!(answer.status == 200 && text.contains("No problems"), "{adapter}: {text}");
         assert!(
             text.contains(&format!("adapter: {adapter}")) && !text.contains("config:"),
@@ -63,11 +66,11 @@ async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
         "{}&config.telegram.allowFrom=12%0A34&config.heartbeat=30m&memory=2Gi&secrets=KEY+file+/etc/k",
         untouched("openclaw").await
     );
-    let page = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.text();
+    let page = stage.ask("POST", "/dashboard/pods/new", VICTOR, &body).await.body;
     assert!(page.contains("No problems"), "{page}");
     let answer = stage.ask("POST", "/dashboard/pods/new/manifest", OLGA, &body).await;
     assert_eq!(answer.header("content-disposition"), "attachment; filename=\"alice-new.yaml\"");
-    let text = answer.text();
+    let text = answer.body;
     for line in ["heartbeat: 30m", "memory: 2Gi", "- \"12\"", "- \"34\"", "file: /etc/k"] {
         assert!(text.contains(line), "{line} in {text}");
     }
@@ -78,12 +81,12 @@ async fn what_is_wrong_is_told_as_validate_tells_it_with_line_and_caret() {
     let stage = Stage::new().await;
     stage.judged(TENANTS).await;
     let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob") + "&config.startDelaySeconds=many";
-    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.text();
+    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.body;
     assert!(text.contains("2 problems") && text.contains("alice-new.yaml:"), "{text}");
     assert!(text.contains("class=\"caret\">^^^"), "{text}");
     let unknown = untouched("echo").await.replace("tenant=alice", "tenant=carol");
-    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &unknown).await.text();
+    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &unknown).await.body;
     assert!(text.contains("1 problem") && text.contains("carol"), "{text}");
-    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &(unknown + "&with-tenant=yes")).await.text();
+    let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &(unknown + "&with-tenant=yes")).await.body;
     assert!(text.contains("No problems"), "{text}");
 }

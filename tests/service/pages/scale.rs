@@ -1,7 +1,7 @@
 //! What a page costs the database does not grow with the fleet.
 
-use super::stage::{OLGA, Stage};
-use crate::testkit::{declared::Declared, log};
+use super::stage::Stage;
+use crate::testkit::{dashboard::OLGA, declared::Declared, log};
 
 /// How many questions each page asks over a fleet of a size.
 async fn questions(pods: usize) -> Vec<(&'static str, usize)> {

@@ -32,7 +32,7 @@ async fn no_page_has_a_serious_fault_of_accessibility_in_light_in_dark_or_on_a_p
     for look in [DESK, Look { dark: true, ..DESK }, PHONE] {
         let browser = Browser::open(look).await;
         for page in PAGES {
-            browser.goto(&format!("http://{}{page}", stage.address)).await;
+            browser.goto(&format!("http://{}{page}", stage.server.address)).await;
             browser.says("#live", "live").await;
             assert_eq!(browser.accessibility_faults().await, Vec::<String>::new(), "{page} {look:?}");
             fits(&browser, page).await;
@@ -51,7 +51,7 @@ async fn the_longest_names_make_no_page_too_wide() {
     stage.is(&id, Phase::Held, "TooManyRemovals", "it would go").await;
     let browser = Browser::open(PHONE).await;
     for page in ["/dashboard", "/dashboard/pods", &format!("/dashboard/pods/{id}"), "/dashboard/tenants/alice"] {
-        browser.goto(&format!("http://{}{page}", stage.address)).await;
+        browser.goto(&format!("http://{}{page}", stage.server.address)).await;
         fits(&browser, page).await;
     }
 }
@@ -68,7 +68,7 @@ async fn a_pods_new_phase_is_seen_without_loading_the_page_again() {
     let stage = Stage::open().await;
     stage.is("alice/assistant", Phase::Starting, "Probe", "it was not asked yet").await;
     let browser = Browser::open(DESK).await;
-    browser.goto(&format!("http://{}/dashboard/pods", stage.address)).await;
+    browser.goto(&format!("http://{}/dashboard/pods", stage.server.address)).await;
     browser.says("#live", "live").await;
     browser.mark().await;
     browser.says("[data-field=phase]", "Starting").await;
@@ -83,7 +83,7 @@ async fn the_manifest_follows_what_is_typed_and_is_judged_as_it_grows() {
     let stage = Stage::open().await;
     stage.judged(TENANTS).await;
     let browser = Browser::open(DESK).await;
-    browser.goto(&format!("http://{}/dashboard/pods/new?adapter=echo", stage.address)).await;
+    browser.goto(&format!("http://{}/dashboard/pods/new?adapter=echo", stage.server.address)).await;
     browser.fill("#tenant", "alice").await;
     browser.fill("#name", "helper").await;
     browser.fill("#subdomain", "bob").await;

@@ -2,8 +2,11 @@
 
 use agentpod::{core::report::status::Phase, dashboard::assets};
 
-use super::stage::{ALAN, MARKUP, OLGA, Stage, TENANTS, VICTOR};
-use crate::testkit::declared::Declared;
+use super::stage::{MARKUP, Stage, TENANTS};
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    declared::Declared,
+};
 
 const PAGES: [&str; 13] = [
     "/dashboard",
@@ -57,7 +60,7 @@ async fn what_is_not_there_is_404_and_says_so_on_a_page() {
         let answer = stage.get(path, OLGA).await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    assert!(stage.get("/dashboard/nowhere", OLGA).await.text().contains("There is nothing at this address."));
+    assert!(stage.get("/dashboard/nowhere", OLGA).await.body.contains("There is nothing at this address."));
 }
 
 #[tokio::test]
@@ -106,7 +109,7 @@ async fn names_and_messages_with_markup_in_them_stay_text() {
         "adapter=echo&tenant={quoted}&name={quoted}&subdomain={quoted}&config.greeting={quoted}&secrets={quoted}"
     );
     let answer = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await;
-    assert!(answer.status == 200 && !answer.text().contains("<img"), "{}", answer.text());
+    assert!(answer.status == 200 && !answer.body.contains("<img"), "{}", answer.body);
 }
 
 #[tokio::test]
@@ -149,7 +152,7 @@ async fn nothing_on_a_page_needs_more_than_its_policy_allows() {
     for page in PAGES {
         let answer = stage.get(page, OLGA).await;
         assert!(answer.header("content-security-policy").contains("script-src 'self'; style-src 'self'"), "{page}");
-        let text = answer.text();
+        let text = answer.body;
         assert!(!text.contains(" style=") && !text.contains("<style") && !text.contains(" onclick="), "{page}");
         let scripts: Vec<&str> = text.split("<script").skip(1).collect();
         assert!(

@@ -1,83 +1,39 @@
 //! A dashboard that listens, over a real PostgreSQL with two tenants' pods, and people with tokens who ask it for pages.
 
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use agentpod::{
-    config::AccessSettings,
     core::{
-        access::{Person, Role},
         problem::{Position, Problem},
         report::status::{Phase, Status},
     },
-    dashboard::{
-        Dashboard,
-        api::{Api, SettingsView},
-        auth::{Auth, Clock},
-        live::{Live, Pace},
-        routes, serve_on,
-    },
-    reconcile::{DaemonStatus, Edits},
+    dashboard::api::SettingsView,
+    reconcile::Edits,
     source::{Directory, Source},
-    store::{Event, Fetched, InstanceKey, Store},
+    store::{Event, Fetched, Store},
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Request};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use time::OffsetDateTime;
-use tokio::{net::TcpListener, sync::watch};
-use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
+    dashboard::{Serve, Server, add_people, declare, two_tenants},
     declared::{Declared, pod},
-    postgres,
+    http::{self, Answer},
     site::{shipped_adapters, shipped_folders, site},
+    store::fresh,
 };
-
-/// Everybody's operator and viewer, and the operator of the tenant alice, by their tokens.
-pub const OLGA: &str = "agp_olga_0123456789abcdef";
-pub const VICTOR: &str = "agp_victor_0123456789abcdef";
-pub const ALAN: &str = "agp_alan_0123456789abcdef";
 
 /// What stands where people can write, to see whether it becomes markup.
 pub const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&</script>";
 
 pub struct Stage {
     pub store: Arc<Store>,
-    pub address: SocketAddr,
-    stop: CancellationToken,
-    _overview: watch::Sender<DaemonStatus>,
-}
-
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
-}
-
-impl Answer {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.bytes.to_vec()).unwrap()
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
+    pub server: Server,
 }
 
 impl Stage {
     /// Alice's and Bob's pods, and a rejected revision after the accepted one.
     pub async fn new() -> Self {
-        let declared = Declared::tenants()
-            .pod("alice/assistant", "subdomain: alice")
-            .pod("alice/idle", "subdomain: idle, state: stopped")
-            .pod("bob/helper", "subdomain: bob");
-        Self::with(&declared).await
+        Self::with(&two_tenants()).await
     }
 
     pub async fn with(declared: &Declared) -> Self {
@@ -99,39 +55,15 @@ impl Stage {
     }
 
     async fn made(declared: &Declared, with_accounts: bool, source: Option<Source>) -> Self {
-        let key = InstanceKey::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
-        let options = postgres::database().await;
-        let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
-        let now = OffsetDateTime::now_utc();
-        for (name, role, tenant, token) in [
-            ("olga", Role::Operator, None, OLGA),
-            ("victor", Role::Viewer, None, VICTOR),
-            ("alan", Role::Operator, Some("alice"), ALAN),
-        ]
-        .into_iter()
-        .filter(|_| with_accounts)
-        {
-            let tenant = tenant.map(|tenant| tenant.parse().unwrap());
-            store.add_account(&Person { name: name.into(), role, tenant }, None, "the test", now).await.unwrap();
-            store.add_api_token(&token.into(), name, "", None, "the test", now).await.unwrap().unwrap();
+        let store = Arc::new(fresh().await.0);
+        if with_accounts {
+            add_people(&store).await;
         }
-        let desired = declared.build();
-        store.sync(&desired, now).await.unwrap();
-        store.keep_wishes(&desired, now).await.unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-        let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
-        let (overview, view) = watch::channel(DaemonStatus::default());
-        let stop = CancellationToken::new();
+        declare(&store, &declared.build()).await;
         let edits = source.map(|source| Arc::new(Edits::new(source, shipped_folders(), site(), store.clone())));
         let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
-        let api =
-            Api { store: store.clone(), view: view.clone(), logs: watch::channel(None).1, edits, settings, clock };
-        let live = Live::start(store.clone(), Pace::default(), stop.clone());
-        let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api: Arc::new(api), live };
-        serve_on(listener, auth, routes(&dashboard), stop.clone());
-        Self { store, address, stop, _overview: overview }
+        let server = Server::start(&store, Serve { edits, settings, ..Serve::default() }).await;
+        Self { store, server }
     }
 
     /// Keeps a revision with these manifests and the shipped adapters, and a rejected one after it.
@@ -169,15 +101,10 @@ impl Stage {
     }
 
     pub async fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
-        if !token.is_empty() {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        request = request.header("content-type", "application/x-www-form-urlencoded");
-        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
-        let (head, body) = answer.into_parts();
-        Answer { status: head.status.as_u16(), headers: head.headers, bytes: body.collect().await.unwrap().to_bytes() }
+        let bearer = format!("Bearer {token}");
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", bearer.as_str())];
+        let headers = if token.is_empty() { &headers[..1] } else { &headers[..] };
+        http::ask(method, self.server.address, path, headers, body.to_owned()).await.unwrap()
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Answer {
@@ -187,14 +114,8 @@ impl Stage {
     /// A page that is there.
     pub async fn page(&self, path: &str, token: &str) -> String {
         let answer = self.get(path, token).await;
-        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-        answer.text()
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.stop.cancel();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
     }
 }
 

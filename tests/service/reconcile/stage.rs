@@ -5,18 +5,18 @@ use std::{fs, sync::Arc, time::Duration};
 use agentpod::{
     core::decide::request::{Request, RequestSpec},
     engine::{EngineEvent, memory::MemoryEngine},
-    reconcile::{DaemonStatus, LogReader, Mode, Parts, Reconciler},
+    reconcile::{DaemonStatus, LogReader, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{Directory, Source, Watch},
-    store::{EventRow, InstanceKey, RequestRow, Store},
+    store::{EventRow, RequestRow, Store},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
     postgres,
-    site::{network, shipped_folders, site},
+    reconciler::{Running, parts},
+    store::fresh,
     wait::eventually,
 };
 
@@ -33,7 +33,7 @@ pub struct Stage {
     /// How often the source should be read.
     pub interval: Option<time::Duration>,
     options: PgConnectOptions,
-    running: Option<(CancellationToken, JoinHandle<()>, watch::Receiver<DaemonStatus>)>,
+    running: Option<Running>,
 }
 
 impl Stage {
@@ -41,9 +41,8 @@ impl Stage {
     pub async fn new(spec: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("manifests")).unwrap();
-        let options = postgres::database().await;
-        let key = InstanceKey::load_or_create(folder.path()).unwrap();
-        let store = Arc::new(Store::open(options.clone(), &key, &"test".parse().unwrap()).await.unwrap());
+        let (store, options) = fresh().await;
+        let store = Arc::new(store);
         let stage = Self {
             folder,
             engine: Arc::new(MemoryEngine::default()),
@@ -92,39 +91,25 @@ impl Stage {
 
     /// Starts a reconciler; nobody tells it of saved files unless it watches.
     pub fn start(&mut self, tick: Duration) {
-        let parts = Parts {
-            engine: self.engine.clone(),
-            store: self.store.clone(),
-            embedded: None,
-            source: Source::Directory(Directory::new(self.path("manifests"))),
-            folders: shipped_folders(),
-            site: site(),
-            network: network(),
-            removal_grace: time::Duration::hours(1),
-            removals: Default::default(),
-            secrets: Reader::new(Identities::new(vec![self.path("age.key")])),
-        };
-        let (reconciler, view) = Reconciler::new(parts);
+        let source = Source::Directory(Directory::new(self.path("manifests")));
+        let secrets = Reader::new(Identities::new(vec![self.path("age.key")]));
+        let (reconciler, view) = Reconciler::new(Parts { secrets, ..parts(&self.engine, &self.store, source) });
         self.logs = Some(reconciler.logs());
         let reconciler = match self.interval {
             Some(interval) => reconciler.with_interval(interval),
             None => reconciler,
         };
-        let stop = CancellationToken::new();
         let watch = self.watches.then(|| Watch::start(vec![self.path("manifests")]));
-        let run = reconciler.with_tick(tick).run(Mode::Daemon, watch, stop.clone());
-        let task = tokio::spawn(async move { drop(run.await) });
-        self.running = Some((stop, task, view));
+        let reconciler = (reconciler.with_tick(tick), view);
+        self.running = Some(Running::start(reconciler, CancellationToken::new(), watch));
     }
 
     pub async fn stop(&mut self) {
-        let (stop, task, _) = self.running.take().unwrap();
-        stop.cancel();
-        task.await.unwrap();
+        self.running.take().unwrap().stop().await;
     }
 
     pub fn overview(&self) -> DaemonStatus {
-        self.running.as_ref().unwrap().2.borrow().clone()
+        self.running.as_ref().unwrap().overview()
     }
 
     /// The names of the pod's containers that run.

@@ -17,9 +17,9 @@ use std::{
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
-use super::{postgres, process::Daemon};
+use super::{http::Answer, postgres, process::Daemon};
 use place::Place;
-pub use web::{Answer, Socket};
+pub use web::Socket;
 
 /// How long anything may take that is not said to take longer. Generous: the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -12,23 +9,13 @@ use tokio_tungstenite::{
 };
 
 use super::Stand;
+use crate::testkit::http::{self, Answer};
 
 /// The longest a request may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// An open WebSocket.
 pub type Socket = WebSocketStream<TcpStream>;
-
-/// An answer to a request.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The content type.
-    pub kind: String,
-    /// The body, as text.
-    pub body: String,
-}
 
 impl Stand {
     /// GET through the proxy, at a subdomain; `None` while nobody answers.
@@ -64,18 +51,9 @@ pub async fn get(port: u16, host: &str, path: &str) -> Option<Answer> {
 }
 
 async fn request(method: &str, port: u16, host: &str, path: &str, body: &str) -> Option<Answer> {
-    let request =
-        hyper::Request::builder().method(method).uri(format!("http://127.0.0.1:{port}{path}")).header("host", host);
-    let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
-    let ask = async {
-        let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
-        let status = answer.status().as_u16();
-        let kind =
-            answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
-        let body = answer.into_body().collect().await.ok()?.to_bytes();
-        Some(Answer { status, kind, body: String::from_utf8_lossy(&body).into_owned() })
-    };
-    tokio::time::timeout(LIMIT, ask).await.ok().flatten()
+    let headers = [("host", host)];
+    let asked = http::ask(method, ([127, 0, 0, 1], port), path, &headers, body.to_owned());
+    tokio::time::timeout(LIMIT, asked).await.ok().flatten()
 }
 
 /// Opens a WebSocket at this machine's own port.
