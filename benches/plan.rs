@@ -1,6 +1,8 @@
 //! How deciding grows with the number of pods: planning a fleet at rest, a fleet of which a tenth is to be replaced
 //! and one that is all missing, and building what should be from its manifests.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

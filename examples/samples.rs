@@ -1,6 +1,8 @@
 //! Serves every page of the dashboard with its sample, for looking at and for pictures (`make pictures`). Prints where, and
 //! ends when its standard input does.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
+
 use std::{collections::BTreeMap, io::Read, net::Ipv4Addr, sync::Arc};
 
 use agentpod::dashboard::{

@@ -4,9 +4,9 @@
 //! do about what was seen, [`reconcile`] carries it out through an [`engine`] and records it in the [`store`], and the
 //! [`dashboard`] reads the store. Decisions are pure and live in `core`; everything else is an edge.
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod core;
 pub mod dashboard;

@@ -2,6 +2,8 @@
 //! fleet at rest costs, and what two hundred viewers cost while pods change. The server is a process of its own (this
 //! program again, see `server`), with the real reconciler, read model and PostgreSQL; only the engine is in memory.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
+
 #[path = "../../tests/testkit/mod.rs"]
 mod testkit;
 
@@ -43,11 +45,15 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// A client of the server at this address.
     pub fn new(address: SocketAddr) -> Self {
         Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
     /// The answer's body as it came over the wire.
+    ///
+    /// # Panics
+    /// If there is no good answer: then there is nothing to measure.
     pub async fn get(&self, path: &str, encoding: &str) -> Bytes {
         let request = Request::get(format!("http://{}{path}", self.address))
             .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))

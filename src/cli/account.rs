@@ -156,7 +156,7 @@ pub async fn run(settings: Settings, what: AccountCommand) -> Result<ExitCode> {
 }
 
 async fn carry_out(store: &Store, what: AccountCommand, hash: Option<String>) -> Result<ExitCode> {
-    let (actor, now) = (ask::actor(), OffsetDateTime::now_utc());
+    let (actor, now) = (ask::actor(), crate::clock::now());
     let unknown =
         |name: &str| anyhow::anyhow!("there is no account {name}; agentpod account list shows those there are");
     let found = |is_there: bool, name: &str| if is_there { Ok(()) } else { Err(unknown(name)) };

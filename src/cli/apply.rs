@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{
@@ -64,7 +63,7 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
 /// Asks for an approval that the rounds to come will see to.
 async fn ask_to_approve(database: &Database, plan: String) -> Result<i64> {
     let request = Request { what: RequestSpec::Approve { plan }, actor: ask::actor_at_host() };
-    database.store.ask(&request, OffsetDateTime::now_utc()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
+    database.store.ask(&request, crate::clock::now()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }
 
 /// Draws a line for each pod until the reconciler ends.

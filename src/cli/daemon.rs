@@ -5,7 +5,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use secrecy::ExposeSecret;
-use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -37,7 +36,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let hooks = hooks(&settings, woken.clone())?;
     let database = Database::open(&settings).await?;
     let (overview, view) = watch::channel(standing_by());
-    let clock: Clock = Arc::new(OffsetDateTime::now_utc);
+    let clock: Clock = Arc::new(crate::clock::now);
     let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock.clone()).await?;
     if auth.is_open().await {
         info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
@@ -55,7 +54,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);
-    let outcome = lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop).await;
+    let outcome = Box::pin(lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop)).await;
     stop.cancel();
     served.await?;
     live.ended().await;
@@ -115,12 +114,12 @@ async fn lead_and_reconcile(
 
 /// What is known while another AgentPod leads, or may.
 fn standing_by() -> DaemonStatus {
-    DaemonStatus { role_since: Some(OffsetDateTime::now_utc()), ..DaemonStatus::default() }
+    DaemonStatus { role_since: Some(crate::clock::now()), ..DaemonStatus::default() }
 }
 
 /// Keeps that the daemon came or went: so that everybody can tell how far the rows can be believed without it.
 async fn tell(store: &Store, kind: &str, message: String) {
-    if let Err(error) = store.record(&Event::of_none(kind, message), OffsetDateTime::now_utc()).await {
+    if let Err(error) = store.record(&Event::of_none(kind, message), crate::clock::now()).await {
         warn!(code = error.code(), "the event {kind} could not be written down: {error}");
     }
 }

@@ -39,7 +39,7 @@ pub async fn run(place: Target, id: &PodId, how: Output) -> Result<ExitCode> {
     let described = read?;
     match how {
         Output::Json | Output::Yaml => output::data(how, &described)?,
-        Output::Text => output::print(&text(&described, OffsetDateTime::now_utc()))?,
+        Output::Text => output::print(&text(&described, crate::clock::now()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,6 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
-use time::OffsetDateTime;
 
 use super::{
     ask,
@@ -58,7 +57,7 @@ async fn rotate(settings: &Settings, database: &Database, yes: bool) -> Result<E
             "an AgentPod daemon runs on this database and would go on with the old key; stop it, exchange the key, start it"
         );
     };
-    let sealed = database.store.exchange_key(&mut lead, &ask::actor(), OffsetDateTime::now_utc()).await?;
+    let sealed = database.store.exchange_key(&mut lead, &ask::actor(), crate::clock::now()).await?;
     lead.release().await?;
     output::print(&format!(
         "{file} holds a new key, and {} were sealed with it. Keep a copy of it in a safe place. The old key, {file}.old, opens \
@@ -75,7 +74,7 @@ async fn reset(settings: Settings, yes: bool) -> Result<ExitCode> {
     }
     let (options, embedded) = connect::server(&settings).await?;
     let (file, instance) = (&settings.key_file, &settings.site.instance);
-    let pods = Store::reset_key(options, file, instance, &ask::actor(), OffsetDateTime::now_utc()).await;
+    let pods = Store::reset_key(options, file, instance, &ask::actor(), crate::clock::now()).await;
     if let Some(embedded) = embedded.and_then(Arc::into_inner) {
         embedded.close().await?;
     }

@@ -227,9 +227,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         })
     };
     match command {
-        Command::Run => daemon::run(settings.settle()?).await,
+        Command::Run => Box::pin(daemon::run(settings.settle()?)).await,
         Command::Plan { output } => plan::run(settings.settle()?, output).await,
-        Command::Apply { timeout, approve } => apply::run(settings.settle()?, timeout.duration(), approve).await,
+        Command::Apply { timeout, approve } => {
+            Box::pin(apply::run(settings.settle()?, timeout.duration(), approve)).await
+        }
         Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
         Command::Check => offline::check(settings.settle()?).await,
         Command::Schema => offline::schema(),

@@ -36,7 +36,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Outpu
     match how {
         Output::Json | Output::Yaml => output::data(how, &json!({"valid": problems.is_empty(), "problems": problems}))?,
         Output::Text if problems.is_empty() => {
-            output::print(&format!("{}, no problems", output::count(files, "file")))?
+            output::print(&format!("{}, no problems", output::count(files, "file")))?;
         }
         Output::Text => print_problems(&problems)?,
     }

@@ -5,7 +5,6 @@ use std::{io::Write, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
-use time::OffsetDateTime;
 
 use super::{
     Output,
@@ -36,7 +35,7 @@ pub async fn orphans(settings: Settings, how: Output) -> Result<ExitCode> {
     match how {
         Output::Json | Output::Yaml => output::data(how, &found)?,
         Output::Text => {
-            let now = OffsetDateTime::now_utc();
+            let now = crate::clock::now();
             let line = |orphan: &Orphan| {
                 let age = orphan.created_at.map_or_else(|| "-".into(), |at| output::age(at, now));
                 let pod = orphan.pod.as_ref().map_or_else(|| "-".into(), ToString::to_string);

@@ -1,10 +1,7 @@
 //! `agentpod restart`, `pause`, `resume`, `sync` and `approve`: each is a row that the daemon sees to, with the name of who
 //! asked. Nothing is done to any container from here.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -97,7 +94,7 @@ pub async fn run(place: Target, asked: Requests) -> Result<ExitCode> {
 }
 
 async fn put(desk: &Backend, asked: Requests) -> Result<ExitCode> {
-    let now = OffsetDateTime::now_utc();
+    let now = crate::clock::now();
     let (what, how) = match asked {
         Requests::Restart { pod, how } => (RequestSpec::Restart { pod }, how),
         Requests::Pause { pod, span, how, .. } => {
@@ -171,7 +168,7 @@ async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result
 
 /// Waits until a request is over; a pause, until it has begun.
 async fn wait(desk: &Backend, mut line: RequestLine, what: &RequestSpec, limit: Duration) -> Result<RequestLine> {
-    let begun = Instant::now();
+    let begun = crate::clock::instant();
     // Over a network, whoever answers is not asked ten times a second.
     let look = if matches!(desk, Backend::Remote(_)) { LOOK * 5 } else { LOOK };
     loop {

@@ -126,7 +126,7 @@ fn list(lines: &[RevisionLine], in_force: Option<i64>) -> Result<()> {
 }
 
 fn show(line: &RevisionLine, in_force: Option<i64>) -> Result<()> {
-    let now = OffsetDateTime::now_utc();
+    let now = crate::clock::now();
     let at = |at: OffsetDateTime| format!("{} ({} ago)", clock(at), output::age(at, now));
     output::print(&format!("revision {} ({}): {}", line.id, short(line), state(line, in_force)))?;
     output::print(&format!("source:   {}", plain(&line.origin)))?;

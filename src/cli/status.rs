@@ -23,7 +23,7 @@ pub async fn run(place: Target, how: Output) -> Result<ExitCode> {
     let read = read(&desk).await;
     desk.close().await?;
     let (glance, pods) = read?;
-    let now = OffsetDateTime::now_utc();
+    let now = crate::clock::now();
     match how {
         Output::Json | Output::Yaml => output::data(how, &data(&glance, &pods, now))?,
         Output::Text => {
@@ -115,7 +115,7 @@ fn data(glance: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
 
 /// Prints the table of pods.
 pub fn print_pods(pods: &[PodLine]) -> Result<()> {
-    let now = OffsetDateTime::now_utc();
+    let now = crate::clock::now();
     let line = |pod: &PodLine| {
         vec![
             pod.id.to_string(),

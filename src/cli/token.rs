@@ -8,7 +8,6 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
-use time::OffsetDateTime;
 
 use super::{ask, connect::Database, output};
 use crate::{config::Settings, core::names::PodId};
@@ -53,7 +52,7 @@ async fn carry_out(database: &Database, what: TokenCommand) -> Result<ExitCode> 
             if !ask::confirm(&format!("give {pod} a new token and replace its container"), yes)? {
                 return Ok(ExitCode::FAILURE);
             }
-            let version = database.store.rotate_token(&pod, &ask::actor(), OffsetDateTime::now_utc()).await?;
+            let version = database.store.rotate_token(&pod, &ask::actor(), crate::clock::now()).await?;
             let version = version.with_context(|| unknown(&pod))?;
             let when = match database.store.leader().await? {
                 Some(_) => "the daemon replaces its container now",

@@ -11,6 +11,9 @@ pub struct Digest(String);
 
 impl Digest {
     /// The digest of a value's canonical JSON: maps in the core are sorted, so equal values give equal text.
+    ///
+    /// # Panics
+    /// If the value has a map whose keys are not strings; no type of the core has one.
     pub fn of(value: &impl Serialize) -> Self {
         let text = serde_json::to_vec(value).expect("core types serialise: their map keys are strings");
         Self::of_bytes(&text)

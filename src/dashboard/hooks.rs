@@ -10,7 +10,6 @@ use std::{
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use warp::{
@@ -73,7 +72,7 @@ impl Hooks {
         let delivery = Delivery { headers: known.collect(), body: &body };
         let decided = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            webhook::decide(&delivery, &self.keys, self.followed.as_deref(), &mut seen, OffsetDateTime::now_utc())
+            webhook::decide(&delivery, &self.keys, self.followed.as_deref(), &mut seen, crate::clock::now())
         };
         match decided {
             DeliveryOutcome::Accepted { reference, delivery } => {
@@ -100,7 +99,7 @@ impl Hooks {
     fn complain(&self, why: DeliveryRefused) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
         if complained.is_none_or(|last| last.elapsed() > QUIET) {
-            *complained = Some(Instant::now());
+            *complained = Some(crate::clock::instant());
             warn!("webhook: a delivery was refused: {why} (others are not mentioned for a minute)");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use tokio::process::Command;
 
@@ -15,7 +15,7 @@ const UNFINISHED: &str = "data.new-";
 pub async fn create(home: &Home, binaries: &Binaries, owner: &Owner) -> Result<(), PostgresError> {
     remove_unfinished(home)?;
     // A name of its own each time: the initdb of a killed AgentPod may still be writing into the last one.
-    let moment = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let moment = crate::clock::system().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     let fresh = home.root().join(format!("{UNFINISHED}{}-{moment}", std::process::id()));
     files::own_dir(&fresh, owner)?;
 

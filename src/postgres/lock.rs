@@ -7,7 +7,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{error::PostgresError, files, home::Home};
 
@@ -30,7 +30,7 @@ impl Drop for Lock {
 pub async fn turn(home: &Home) -> Result<Lock, PostgresError> {
     let path = home.turn_lock();
     let file = files::lock_file(home, &path)?;
-    let began = Instant::now();
+    let began = crate::clock::instant();
     loop {
         if held(file.try_lock(), &path)? {
             return Ok(Lock(file));

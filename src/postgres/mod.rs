@@ -64,8 +64,8 @@ impl EmbeddedPostgres {
         let users = lock::join(&home)?;
         let (server, _) = server::bring_up(&home, &search).await?;
         drop(turn);
-        let _log_keeper = AbortOnDropHandle::new(tokio::spawn(log::keep_bounded(home.log())));
-        Ok(EmbeddedPostgres { home, search, server: Mutex::new(server), users, _log_keeper })
+        let log_keeper = AbortOnDropHandle::new(tokio::spawn(log::keep_bounded(home.log())));
+        Ok(EmbeddedPostgres { home, search, server: Mutex::new(server), users, _log_keeper: log_keeper })
     }
 
     /// How to reach the server as it was last seen: Unix socket, user and database `agentpod`.

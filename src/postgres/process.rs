@@ -36,7 +36,7 @@ pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Out
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
         };
-        let (_, output) = tokio::join!(feed, child.wait_with_output());
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
         output
     }
     .await;

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -36,7 +36,7 @@ pub struct ServerProcess {
 
 /// The ready server, and whether it had to be started.
 pub async fn bring_up(home: &Home, search: &Search) -> Result<(ServerProcess, bool), PostgresError> {
-    let began = Instant::now();
+    let began = crate::clock::instant();
     let mark = log::end(&home.log());
     let mut started = false;
     loop {
@@ -93,7 +93,7 @@ async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), Pos
         files::remove_old(&pidfile::path(home))?;
     }
 
-    let began = Instant::now();
+    let began = crate::clock::instant();
     loop {
         // pg_ctl gives the server a session of its own, away from our terminal, and waits for its eighth line.
         let mut pg_ctl = process::command(&binaries.program("pg_ctl"), &owner, home.root());
@@ -114,7 +114,7 @@ async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), Pos
 
 /// Asks it to end its sessions and go, and waits until it is gone.
 pub async fn stop(home: &Home) -> Result<(), PostgresError> {
-    let began = Instant::now();
+    let began = crate::clock::instant();
     let PidFileState::Alive(first) = pidfile::look(home)? else { return Ok(()) };
     interrupt(home, &first)?;
     // Its file going is not enough: it removes that a moment before it ends.

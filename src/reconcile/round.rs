@@ -7,7 +7,6 @@ use std::{
 };
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Reconciler, RefusedRevision};
@@ -38,8 +37,8 @@ fn first_of(refused: &RefusedRevision) -> String {
 impl Reconciler {
     /// Makes one round. Only the database can keep it from being made; then everything holds.
     pub(super) async fn round(&mut self) -> Result<(), StoreError> {
-        let now = OffsetDateTime::now_utc();
-        let began = Instant::now();
+        let now = crate::clock::now();
+        let began = crate::clock::runtime_instant();
         self.load().await?;
         self.take_requests(now).await?;
         // A source that is about to speak for the first time is given that moment; then what it says counts, or what is
@@ -79,7 +78,7 @@ impl Reconciler {
 
     /// A round without its consequences: what `agentpod plan` shows. Nothing is written anywhere.
     pub async fn preview(&mut self) -> Result<Result<(Plan, Arc<Desired>), RefusedRevision>, StoreError> {
-        let now = OffsetDateTime::now_utc();
+        let now = crate::clock::now();
         self.load().await?;
         let fresh = match self.inputs.read().await {
             Ok(fresh) => fresh,

@@ -3,11 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use time::OffsetDateTime;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::Notify, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -76,7 +72,7 @@ impl Reconciler {
 
     /// Makes rounds until `stop` is cancelled or, in [`Mode::Once`], everything is decided.
     pub async fn run(mut self, mode: Mode, watch: Option<Watch>, stop: CancellationToken) -> Ending {
-        let started = Instant::now();
+        let started = crate::clock::runtime_instant();
         tokio::spawn(triggers::engine_events(self.engine.clone(), self.reports.clone(), stop.clone()));
         if mode == Mode::Daemon {
             tokio::spawn(triggers::requests(self.store.clone(), self.reports.clone(), stop.clone()));
@@ -85,13 +81,13 @@ impl Reconciler {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
         loop {
-            let (reads, began) = (self.source_due, Instant::now());
+            let (reads, began) = (self.source_due, crate::clock::runtime_instant());
             let outcome = self.round().await;
             self.metrics.round(began.elapsed(), outcome.is_ok());
             match outcome {
                 Ok(()) => {
                     if reads {
-                        self.source_read = Instant::now();
+                        self.source_read = crate::clock::runtime_instant();
                     }
                     self.woken.clear();
                     if self.database.take().is_some() {
@@ -115,7 +111,7 @@ impl Reconciler {
 
     /// Waits for steps that are under way: stopped between an old container and its new one, a pod would stay down.
     async fn see_through(&mut self) {
-        let deadline = Instant::now() + SEE_THROUGH;
+        let deadline = crate::clock::runtime_instant() + SEE_THROUGH;
         while self.states.values().any(|pod| pod.busy) {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
                 Ok(Some(report)) => {
@@ -149,7 +145,7 @@ impl Reconciler {
     async fn wait(&mut self, stop: &CancellationToken) -> bool {
         // Whatever else wakes us, and however often: the source is looked at in time.
         let look = self.source_read + self.tick;
-        let due = Instant::now() + self.until_due();
+        let due = crate::clock::runtime_instant() + self.until_due();
         let due = if self.source_due { due } else { due.min(look) };
         loop {
             tokio::select! {
@@ -171,7 +167,7 @@ impl Reconciler {
                 }
             }
         }
-        self.source_due |= Instant::now() >= look;
+        self.source_due |= crate::clock::runtime_instant() >= look;
         true
     }
 
@@ -195,7 +191,7 @@ impl Reconciler {
         if self.database.is_some() || matches!(self.actual, Actual::Unknown(_)) {
             return AWAY;
         }
-        let now = OffsetDateTime::now_utc();
+        let now = crate::clock::now();
         let retries = self.plan.pods.values().filter_map(|decision| match decision {
             Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
             Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
@@ -235,7 +231,7 @@ impl Reconciler {
                 true
             }
             Report::Step(pod, step) => {
-                self.touch(&step, OffsetDateTime::now_utc());
+                self.touch(&step, crate::clock::now());
                 self.doing.insert(pod, WorkInProgress { step, pull: None });
                 self.publish();
                 false
@@ -248,7 +244,7 @@ impl Reconciler {
             }
             Report::Finished { pod, action, cause, desired_pod, outcome } => {
                 self.doing.remove(&pod);
-                let now = OffsetDateTime::now_utc();
+                let now = crate::clock::now();
                 // The engine may quote what it was given.
                 let clean = |failure: ActionFailure| ActionFailure {
                     why: self.known_values(&pod).redactor().clean(&failure.why),
@@ -290,7 +286,7 @@ impl Reconciler {
             states.health = Some(before);
             return false;
         }
-        let after = before.clone().after(answer, &desired_pod.declared.adapter.spec.health, OffsetDateTime::now_utc());
+        let after = before.clone().after(answer, &desired_pod.declared.adapter.spec.health, crate::clock::now());
         if after.ready && !before.ready {
             self.became_ready.insert(pod.clone(), event_text::ready(&before, &after));
         }

@@ -43,7 +43,7 @@ impl SharedHealth {
     /// Keeps what came of a try: the commit that was read, if the source has commits, or why nothing could be read.
     pub(super) fn note(&self, outcome: Result<Option<Commit>, String>) {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = OffsetDateTime::now_utc();
+        let now = crate::clock::now();
         health.last_tried = Some(now);
         match outcome {
             Ok(commit) => {

@@ -90,7 +90,7 @@ fn still_moving(survey: &Survey, patient: bool) -> Option<String> {
     if let Some(name) = &survey.vanished {
         return Some(name.clone());
     }
-    let now = SystemTime::now();
+    let now = crate::clock::system();
     let lately = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age < REST);
     let file = survey.files.iter().find(|(_, found)| lately(found.stamp.changed_at()));
     let folder = || survey.folders_changed.iter().find(|(_, changed)| patient && lately(**changed));

@@ -44,7 +44,7 @@ impl Changes {
     pub async fn next(&mut self) -> Result<Changed> {
         let mut changed = Changed::default();
         changed.take(&self.one().await?);
-        let deadline = tokio::time::Instant::now() + TOGETHER;
+        let deadline = crate::clock::runtime_instant() + TOGETHER;
         while let Ok(more) = tokio::time::timeout_at(deadline, self.one()).await {
             changed.take(&more?);
         }

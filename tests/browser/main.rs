@@ -1,5 +1,7 @@
 //! The dashboard as a person meets it: the real daemon, real pods, a real browser.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
+
 #[path = "../testkit/mod.rs"]
 mod testkit;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::testkit::stand::Stand;
 
 /// Measured 10 to 25 s on two cores; the adapter's own budget is 180 s.
-const START: Duration = Duration::from_secs(240);
+const START: Duration = Duration::from_mins(4);
 
 fn pod(name: &str, signup: bool) -> String {
     format!(

@@ -10,7 +10,7 @@ use crate::testkit::{
 };
 
 /// Measured 15 to 60 s on two cores; the adapter's own budget is 180 s.
-const START: Duration = Duration::from_secs(240);
+const START: Duration = Duration::from_mins(4);
 
 const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
     {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: assistant, tenant: alice},\n \

@@ -23,7 +23,8 @@ fn documents() -> BTreeMap<String, String> {
             let path = folder.join(&name);
             if name.starts_with('.') || name == "target" {
                 continue;
-            } else if root().join(&path).is_dir() {
+            }
+            if root().join(&path).is_dir() {
                 folders.push(path);
             } else if name.ends_with(".md") {
                 let path = path.to_str().unwrap().to_owned();

@@ -114,7 +114,7 @@ fn paths(code: &str) -> Vec<String> {
             word if word.starts_with(|c: char| c.is_alphabetic() || c == '_')
                 && (path.is_empty() || path.ends_with("::")) =>
             {
-                path.push_str(word)
+                path.push_str(word);
             }
             word => {
                 found.push(spelled_out(&stack, &path));

@@ -1,6 +1,8 @@
 //! What needs PostgreSQL or programs of the machine (git, OpenSSH), and no engine: the store, the sources, whole rounds with
 //! the engine in memory, the command line, and the dashboard with its API.
 
+#![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
+
 #[path = "../testkit/mod.rs"]
 mod testkit;
 

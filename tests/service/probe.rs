@@ -7,10 +7,10 @@ use warp::Filter;
 
 async fn agent() -> SocketAddr {
     let ready = warp::path("ready").map(|| warp::reply::json(&serde_json::json!({"ok": true})));
-    let busy = warp::path("busy")
-        .map(|| warp::reply::with_status(r#"{"ok":true}"#, warp::http::StatusCode::SERVICE_UNAVAILABLE));
+    let busy =
+        warp::path("busy").map(|| warp::reply::with_status(r#"{"ok":true}"#, http::StatusCode::SERVICE_UNAVAILABLE));
     let slow = warp::path("slow").then(|| async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         "late"
     });
     let host = warp::path("host").and(warp::header::<String>("host")).map(|host: String| host);

@@ -56,9 +56,10 @@ impl Stage {
             files: &files,
             adapters: &self.adapters,
         };
-        match problems.is_empty() {
-            true => self.store.accept(&fetched, at(minutes)).await.unwrap().id,
-            false => self.store.reject(&fetched, &problems, at(minutes)).await.unwrap().id,
+        if problems.is_empty() {
+            self.store.accept(&fetched, at(minutes)).await.unwrap().id
+        } else {
+            self.store.reject(&fetched, &problems, at(minutes)).await.unwrap().id
         }
     }
 

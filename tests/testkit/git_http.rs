@@ -155,7 +155,7 @@ async fn answer(request: Request<Incoming>, state: Arc<Mutex<State>>) -> Result<
     Ok(answer.body(Full::from(output[end + 4..].to_vec())).unwrap())
 }
 
-fn plain(status: u16, kind: &str) -> hyper::http::response::Builder {
+fn plain(status: u16, kind: &str) -> http::response::Builder {
     let answer = Response::builder().status(status);
     if kind.is_empty() { answer } else { answer.header("content-type", kind) }
 }

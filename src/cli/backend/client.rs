@@ -11,6 +11,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
+    http,
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -136,7 +137,7 @@ impl ApiClient {
         Ok(WebSocketStream::from_raw_socket(wire, Role::Client, None).await)
     }
 
-    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> hyper::http::request::Builder {
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> http::request::Builder {
         let mut uri = format!("{}{ROOT}{path}", self.origin);
         if !query.is_empty() {
             uri += "?";

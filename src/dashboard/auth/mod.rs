@@ -200,7 +200,7 @@ impl Auth {
     /// Waits until they would not be, looking at it every so often. For whom a proxy vouches, and whom we cannot ask it
     /// about, that is after an hour at the latest.
     pub async fn until_out(&self, visitor: &Visitor, every: Duration) {
-        let began = Instant::now();
+        let began = crate::clock::instant();
         loop {
             tokio::time::sleep(every).await;
             if visitor.via == SignedInBy::Proxy && began.elapsed() > VOUCHED || !self.is_still_in(visitor).await {
@@ -238,7 +238,7 @@ impl Auth {
         let mut known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
             Some(has_accounts) => *known = AccountsState { has_accounts, silent_since: None },
-            None => known.silent_since = Some(Instant::now()),
+            None => known.silent_since = Some(crate::clock::instant()),
         }
         known.has_accounts
     }

@@ -47,7 +47,7 @@ impl Handlers {
         if !person.sees_all() {
             return Err(Refusal::conflict(of_their_own(&problems, &file_name(&filled))));
         }
-        let form = self.form(&in_force, filled.text("adapter"), &filled).await?;
+        let form = self.form(&in_force, filled.text("adapter"), &filled)?;
         let mut form = form.judged(lines::problems(&problems), &file_name(&filled));
         form.verdict = "Not committed".into();
         let mut answer = self.write(guest, &NewPodPage { form: Some(form), ..NewPodPage::default() })?;

@@ -56,7 +56,7 @@ impl Handlers {
         let in_force = in_force.ok_or_else(|| unknown(asked))?;
         let tenant = guest.query.get("tenant").map(|tenant| ("tenant".to_owned(), tenant.to_owned()));
         let filled = Filled(tenant.into_iter().collect());
-        Ok(NewPodPage { form: Some(self.form(&in_force, asked, &filled).await?), ..NewPodPage::default() })
+        Ok(NewPodPage { form: Some(self.form(&in_force, asked, &filled)?), ..NewPodPage::default() })
     }
 
     /// The form as it was filled in, with the verdict on its manifest.
@@ -64,7 +64,7 @@ impl Handlers {
         let filled = Filled(sent.fields());
         let asked = filled.text("adapter").to_owned();
         let in_force = self.in_force(guest).await?.ok_or_else(|| unknown(&asked))?;
-        let form = self.form(&in_force, &asked, &filled).await?;
+        let form = self.form(&in_force, &asked, &filled)?;
         let (file, site) = (file_name(&filled), self.api.settings.site.clone().ok_or_else(Refusal::internal)?);
         let (name, manifest) = (file.clone(), form.manifest.clone());
         let judged = tokio::task::spawn_blocking(move || judge(in_force, &site, &name, &manifest)).await;
@@ -89,7 +89,7 @@ impl Handlers {
         Ok(answer)
     }
 
-    pub(crate) async fn form(&self, in_force: &CurrentRevision, asked: &str, filled: &Filled) -> Result<Form, Refusal> {
+    pub(crate) fn form(&self, in_force: &CurrentRevision, asked: &str, filled: &Filled) -> Result<Form, Refusal> {
         let adapter = find(&in_force.adapters, asked)?;
         let files = in_force.revision.files.iter();
         let (manifests, _) = manifest::read(files.map(|(path, bytes)| (path.as_str(), bytes.as_slice())));

@@ -80,7 +80,7 @@ impl Live {
     pub fn start(store: Arc<Store>, pace: Pace, stop: CancellationToken) -> Arc<Self> {
         let live = Arc::new(Self {
             store,
-            stream: format!("{:x}", time::OffsetDateTime::now_utc().unix_timestamp_nanos()),
+            stream: format!("{:x}", crate::clock::now().unix_timestamp_nanos()),
             rings: Mutex::default(),
             pictures: tokio::sync::Mutex::default(),
             news: watch::channel(0).0,
@@ -208,7 +208,7 @@ impl Live {
             picture["more"] = json!(page.next.is_some());
         }
         let text: Arc<str> = picture.to_string().into();
-        pictures.insert(key, Picture { at: tokio::time::Instant::now(), seq, text: text.clone() });
+        pictures.insert(key, Picture { at: crate::clock::runtime_instant(), seq, text: text.clone() });
         Ok((seq, text))
     }
 

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
-use tokio::time::Instant;
 use warp::{
     Filter, Reply,
     filters::ws::{Message, WebSocket, Ws},
@@ -130,8 +129,8 @@ impl Viewer {
         let pace = self.live.pace;
         let (stream, after) = (self.wish.stream.clone(), self.wish.after);
         self.resume(stream.as_deref(), after).await?;
-        let mut beat = tokio::time::interval_at(Instant::now() + pace.ping, pace.ping);
-        let mut heard = Instant::now();
+        let mut beat = tokio::time::interval_at(crate::clock::runtime_instant() + pace.ping, pace.ping);
+        let mut heard = crate::clock::runtime_instant();
         let stop = self.live.stop.clone();
         let (auth, visitor) = (self.auth.clone(), self.visitor.clone());
         let out = auth.until_out(&visitor, pace.ping);
@@ -142,7 +141,7 @@ impl Viewer {
                 () = &mut out => return Err(End::Close(OUT, "sign in again")),
                 said = self.socket.next() => {
                     let Some(Ok(said)) = said else { return Err(End::Gone) };
-                    heard = Instant::now();
+                    heard = crate::clock::runtime_instant();
                     self.answer(&said).await?;
                 }
                 changed = news.changed() => {

@@ -68,7 +68,7 @@ impl Docker {
         if files.is_empty() {
             return Ok(());
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = crate::clock::system().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let archives = files::archives(files, now).map_err(EngineError::Refused)?;
         let ours = self.ours(container).await?;
         for (folder, archive) in archives {

@@ -87,7 +87,7 @@ impl InspectCache {
 
 impl Docker {
     pub(super) async fn look_around(&self) -> Result<Vec<ObservedContainer>> {
-        let started = Instant::now();
+        let started = crate::clock::runtime_instant();
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
         let listed =
@@ -115,7 +115,7 @@ impl Docker {
 
     /// A closer look; nothing if it is gone meanwhile.
     async fn look_at(&self, entry: ListedContainer) -> Option<ObservedContainer> {
-        let (what, taken) = (format!("looking at the container {}", entry.name), Instant::now());
+        let (what, taken) = (format!("looking at the container {}", entry.name), crate::clock::runtime_instant());
         let inspected = self.call(what, async |client| client.inspect_container(&entry.id, None).await).await;
         match inspected {
             Ok(inspected) => {
@@ -168,7 +168,7 @@ mod tests {
     fn old_looks_are_taken_anew_a_few_at_a_time_and_the_others_hold() {
         let (ids, entries) = listed(50);
         let mut looks = InspectCache::default();
-        let begin = Instant::now();
+        let begin = crate::clock::runtime_instant();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(looks.recall(at(0), &ids, entries.clone()).1.len(), 50, "nothing was seen before");
         looked(&mut looks, &entries, at(0));
@@ -189,7 +189,7 @@ mod tests {
     fn what_is_said_to_have_changed_is_looked_at_again() {
         let (ids, entries) = listed(2);
         let looks = Mutex::new(InspectCache::default());
-        let at = Instant::now();
+        let at = crate::clock::runtime_instant();
         lock(&looks).recall(at, &ids, entries.clone());
         looked(&mut lock(&looks), &entries, at);
         forget(&looks, "1");

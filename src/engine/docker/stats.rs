@@ -3,12 +3,11 @@
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt;
-use time::OffsetDateTime;
 
 use super::Docker;
 use crate::{
@@ -39,7 +38,7 @@ impl Docker {
         let cpu = stats.cpu_stats.and_then(|cpu| cpu.cpu_usage).and_then(|usage| usage.total_usage);
         match (memory.usage, cpu) {
             (Some(memory), Some(cpu)) => {
-                Ok(UsageSample { at: OffsetDateTime::now_utc(), memory: memory.saturating_sub(cached), cpu })
+                Ok(UsageSample { at: crate::clock::now(), memory: memory.saturating_sub(cached), cpu })
             }
             _ => Err(EngineError::Other(format!("{what}: it does not run"))),
         }
@@ -72,12 +71,12 @@ impl Docker {
 /// Bytes that a folder takes on its disk; `None` if it cannot be read, or has more in it than is worth counting. Links are
 /// not followed, and no other disk is entered.
 fn weigh(folder: &Path) -> Option<u64> {
-    let (device, deadline) = (std::fs::symlink_metadata(folder).ok()?.dev(), Instant::now() + WALK);
+    let (device, deadline) = (std::fs::symlink_metadata(folder).ok()?.dev(), crate::clock::instant() + WALK);
     let (mut bytes, mut files, mut folders) = (0, 0, vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).ok()? {
             files += 1;
-            if files > MOST_FILES || Instant::now() > deadline {
+            if files > MOST_FILES || crate::clock::instant() > deadline {
                 return None;
             }
             // The agent goes on working: what is gone by now weighs nothing.

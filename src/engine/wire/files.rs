@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn files_are_packed_by_folder_and_belong_to_root() {
-        let files = [file("/config/a.json", 0o444, "{}"), file("/config/b", 0o100600, "b"), file("/etc/c", 0o644, "c")];
+        let files =
+            [file("/config/a.json", 0o444, "{}"), file("/config/b", 0o100_600, "b"), file("/etc/c", 0o644, "c")];
         let mut seen = Vec::new();
         for (folder, bytes) in archives(&files, 1_700_000_000).unwrap() {
             for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {

@@ -3,8 +3,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use time::OffsetDateTime;
-
 use crate::{
     core::{
         decide::{
@@ -110,6 +108,6 @@ pub async fn purge(
     } else {
         format!("its data was deleted: {}", names.join(", "))
     };
-    stillness.forget(pod, &what, OffsetDateTime::now_utc()).await?;
+    stillness.forget(pod, &what, crate::clock::now()).await?;
     Ok(())
 }

@@ -3,10 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use time::OffsetDateTime;
 use tokio::{
     sync::{Notify, mpsc},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +49,7 @@ pub(crate) async fn fetches(
                 return;
             }
             failures = if git.health().last_error.is_some() { failures + 1 } else { 0 };
-            let pause = pause(git.interval(), failures, chance(OffsetDateTime::now_utc()));
+            let pause = pause(git.interval(), failures, chance(crate::clock::now()));
             tokio::select! {
                 () = sleep(pause) => {}
                 () = woken.notified() => quiet(&woken).await,
@@ -71,8 +70,10 @@ fn pause(interval: Duration, failures: u32, chance: f64) -> Duration {
 
 /// Waits until no delivery comes any more.
 async fn quiet(woken: &Notify) {
-    let end = Instant::now() + LONGEST;
-    while timeout_at(end.min(Instant::now() + QUIET), woken.notified()).await.is_ok() && Instant::now() < end {}
+    let end = crate::clock::runtime_instant() + LONGEST;
+    while timeout_at(end.min(crate::clock::runtime_instant() + QUIET), woken.notified()).await.is_ok()
+        && crate::clock::runtime_instant() < end
+    {}
 }
 
 #[cfg(test)]
@@ -93,7 +94,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_deliveries_ends_in_one_fetch_and_one_that_never_ends_is_not_waited_out() {
         let woken = Arc::new(Notify::new());
-        let started = Instant::now();
+        let started = crate::clock::runtime_instant();
         let flood = tokio::spawn({
             let woken = woken.clone();
             async move {
@@ -108,7 +109,7 @@ mod tests {
         flood.abort();
         let _ = flood.await;
         timeout(QUIET, woken.notified()).await.ok();
-        let started = Instant::now();
+        let started = crate::clock::runtime_instant();
         quiet(&woken).await;
         assert_eq!(started.elapsed(), QUIET);
     }

@@ -6,10 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use time::OffsetDateTime;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::{sync::watch, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -54,15 +51,15 @@ impl UsageMeter {
     /// Goes on until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut passes = 0_u32;
-        let mut seldom = Instant::now();
+        let mut seldom = crate::clock::runtime_instant();
         let measure = async {
             loop {
-                let began = Instant::now();
+                let began = crate::clock::runtime_instant();
                 if passes > 0 && began >= seldom {
                     self.weigh().await;
                     seldom = began + SELDOM;
                 }
-                if let Err(error) = self.pass(OffsetDateTime::now_utc()).await {
+                if let Err(error) = self.pass(crate::clock::now()).await {
                     debug!(code = error.code(), "usage could not be written down: {error}");
                 }
                 passes += 1;
@@ -98,13 +95,13 @@ impl UsageMeter {
             .collect();
         self.readings = readings;
         // Nothing to compare with yet is not the same as nothing running.
-        if !std::mem::replace(&mut self.has_begun, true) { Ok(()) } else { self.store.keep_usage(&measured, now).await }
+        if std::mem::replace(&mut self.has_begun, true) { self.store.keep_usage(&measured, now).await } else { Ok(()) }
     }
 
     /// Weighs the volumes of running pods, and looks at the machine.
     async fn weigh(&mut self) {
         if let Ok(host) = self.engine.capacity().await
-            && let Err(error) = self.store.keep_host(&host, OffsetDateTime::now_utc()).await
+            && let Err(error) = self.store.keep_host(&host, crate::clock::now()).await
         {
             debug!(code = error.code(), "what the machine has could not be written down: {error}");
         }

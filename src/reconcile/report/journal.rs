@@ -63,7 +63,7 @@ impl Journal {
         if self.waiting.len() >= MOST_WAITING {
             self.waiting.pop_front();
         }
-        self.waiting.push_back((event, OffsetDateTime::now_utc()));
+        self.waiting.push_back((event, crate::clock::now()));
     }
 
     /// Writes the events that wait, and the records that changed.

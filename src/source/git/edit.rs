@@ -125,15 +125,14 @@ fn commit(
     let files = files.map_err(|error: SourceError| EditStopped::Said(error.into()))?;
     let file = (edit.place)(&files).map_err(|problems| EditStopped::Said(NotAdded::Problems(problems)))?;
     // A link on the way is followed, as it is when the folder is read.
-    let folder = match find_path::find(repository, base.id(), &[], &settings.path)? {
-        Ok(FoundPath { kind: PathKind::Folder, path, .. }) => path,
-        _ => {
-            return Err(EditStopped::Said(refused(
-                settings,
-                "there is no such folder",
-                "name the right one by --git-path",
-            )));
-        }
+    let Ok(FoundPath { kind: PathKind::Folder, path: folder, .. }) =
+        find_path::find(repository, base.id(), &[], &settings.path)?
+    else {
+        return Err(EditStopped::Said(refused(
+            settings,
+            "there is no such folder",
+            "set --git-path to the folder that holds the manifests",
+        )));
     };
     let path = [folder.as_slice(), std::slice::from_ref(&file)].concat().join("/");
     if base.get_path(path.as_ref()).is_ok() {

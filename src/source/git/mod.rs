@@ -76,7 +76,7 @@ impl Git {
             turn: tokio::sync::Mutex::default(),
             threads: Arc::new(Semaphore::new(MOST_HANGING)),
             is_polled: AtomicBool::new(false),
-            began: Instant::now(),
+            began: crate::clock::instant(),
         }))
     }
 
@@ -178,7 +178,7 @@ impl Git {
             return Err(("the remote does not answer, and neither did it the times before".into(), again));
         };
         let (patience, (answer, done)) = (self.0.settings.patience, oneshot::channel());
-        let deadline = Instant::now() + patience;
+        let deadline = crate::clock::instant() + patience;
         let begun = thread::Builder::new().name("git".into()).spawn(move || {
             let outcome = work(deadline);
             // Before the answer: whoever hears it may begin the next one at once.

@@ -113,7 +113,7 @@ pub(super) fn callbacks<'a>(
     let go_on = move |bytes: usize| {
         let why = if bytes > MOST_BYTES {
             format!("it has more than {} MiB", MOST_BYTES >> 20)
-        } else if Instant::now() > deadline {
+        } else if crate::clock::instant() > deadline {
             format!("it took longer than {} s", settings.patience.as_secs())
         } else {
             return true;

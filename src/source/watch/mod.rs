@@ -102,8 +102,15 @@ impl Watcher {
             ear = first.ear.take();
             first.look = scan::look(&paths);
         }
-        let mut eye =
-            Self { paths, hints, ear, listens, warned: false, retry_at: Instant::now() + RETRY, seen: first.look };
+        let mut eye = Self {
+            paths,
+            hints,
+            ear,
+            listens,
+            warned: false,
+            retry_at: crate::clock::runtime_instant() + RETRY,
+            seen: first.look,
+        };
         eye.tell(first.trouble);
         eye
     }
@@ -135,7 +142,7 @@ impl Watcher {
 
     /// Waits until the folders look the same twice with quiet in between, and listens to all of them by then.
     async fn settle(&mut self) -> Scan {
-        let end = Instant::now() + LONGEST;
+        let end = crate::clock::runtime_instant() + LONGEST;
         let mut before = self.examine().await.0;
         loop {
             self.quiet(end).await;
@@ -143,7 +150,7 @@ impl Watcher {
             if now == before && !news {
                 return now;
             }
-            if Instant::now() >= end {
+            if crate::clock::runtime_instant() >= end {
                 self.hints.look.notify_one();
                 return now;
             }
@@ -152,8 +159,8 @@ impl Watcher {
     }
 
     async fn quiet(&self, end: Instant) {
-        while Instant::now() < end {
-            let until = (Instant::now() + QUIET).min(end);
+        while crate::clock::runtime_instant() < end {
+            let until = (crate::clock::runtime_instant() + QUIET).min(end);
             if timeout_at(until, self.hints.look.notified()).await.is_err() {
                 return;
             }
@@ -162,7 +169,7 @@ impl Watcher {
 
     /// Looks at the folders and listens to those there are; off the runtime, since both wait for the disk.
     async fn examine(&mut self) -> (Scan, bool) {
-        let reopens = self.listens && (self.ear.is_some() || Instant::now() >= self.retry_at);
+        let reopens = self.listens && (self.ear.is_some() || crate::clock::runtime_instant() >= self.retry_at);
         let (paths, hints, ear) = (self.paths.clone(), self.hints.clone(), self.ear.take());
         let examined = match tokio::task::spawn_blocking(move || examine(&paths, &hints, ear, reopens)).await {
             Ok(examined) => examined,
@@ -179,7 +186,7 @@ impl Watcher {
     /// Says once that hints do not come, and once that they come again.
     fn tell(&mut self, trouble: Option<String>) {
         if let Some(why) = trouble {
-            self.retry_at = Instant::now() + RETRY;
+            self.retry_at = crate::clock::runtime_instant() + RETRY;
             if !self.warned {
                 let (poll, retry) = (FAST_POLL.as_secs(), RETRY.as_secs());
                 tracing::warn!(
@@ -228,7 +235,7 @@ mod tests {
         let (after, _) = eye.examine().await;
         assert!(before != after, "what changed is found without an ear");
         assert!(eye.ear.is_none(), "it is not tried again at once");
-        eye.retry_at = Instant::now();
+        eye.retry_at = crate::clock::runtime_instant();
         let (_, news) = eye.examine().await;
         assert!(eye.ear.is_some() && !eye.warned && news, "it listens again, and knows that it missed something");
     }

@@ -107,7 +107,7 @@ async fn what_happened_while_the_server_was_away_is_shown_once_when_it_is_back()
 
 #[tokio::test]
 async fn who_watches_answers_the_server_and_is_not_let_go_for_silence_and_ends_with_its_token() {
-    let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_millis(1_000) };
+    let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_secs(1) };
     let stage = Stage::at_pace(pace).await;
     let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));

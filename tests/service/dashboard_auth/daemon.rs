@@ -52,7 +52,7 @@ impl Place {
         // One that refuses at once reads nothing.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         // A daemon that starts where it should not would never end.
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while child.try_wait().is_ok_and(|ended| ended.is_none()) {
             if Instant::now() > deadline {
                 let _ = rustix::process::kill_process(

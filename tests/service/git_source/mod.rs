@@ -28,7 +28,7 @@ fn settings(url: &str, state: &Path) -> GitSettings {
         address: Address::read(url).unwrap(),
         reference: Reference::Head,
         path: String::new(),
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         patience: Duration::from_secs(20),
         credentials: Credentials::default(),
         known_hosts: None,

@@ -79,7 +79,7 @@ async fn what_was_fetched_and_got_damaged_is_fetched_once_more() {
     let damages: [(&str, Damage); 4] = [
         ("objects are cut off", |cache| every_object(&cache, |bytes| bytes.truncate(bytes.len() / 2))),
         ("objects hold something else", |cache| {
-            every_object(&cache, |bytes| bytes.iter_mut().skip(14).for_each(|byte| *byte ^= 0x55))
+            every_object(&cache, |bytes| bytes.iter_mut().skip(14).for_each(|byte| *byte ^= 0x55));
         }),
         ("objects are gone", |cache| fs::remove_dir_all(cache.join("objects")).unwrap()),
         ("the head is nonsense", |cache| fs::write(cache.join("HEAD"), [0, 159, 146]).unwrap()),

@@ -64,7 +64,7 @@ impl Stage {
 
     fn start(&mut self) -> Git {
         let git = Git::new(GitSettings {
-            interval: Duration::from_secs(3600),
+            interval: Duration::from_hours(1),
             ..settings(&self.server.url(), self.repository.root())
         });
         let secrets = Reader::new(Identities::new(vec![self.repository.path("age.key")]));

@@ -9,7 +9,7 @@ use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
 
 /// Longer than any test: only what is asked wakes.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 
 fn pod() -> PodId {
     POD.parse().unwrap()

@@ -77,7 +77,7 @@ async fn a_thousand_files_at_once_are_one_revision_and_one_round() {
         "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n",
     )
     .unwrap();
-    stage.start(Duration::from_secs(600));
+    stage.start(Duration::from_mins(10));
     eventually("it is applied", async || stage.overview().source.applied.then_some(())).await;
     let (mut rounds, mut since) = (0, std::time::Instant::now());
     let at_rest = async || {

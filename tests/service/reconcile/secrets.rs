@@ -81,7 +81,7 @@ async fn encrypting_a_value_anew_rolls_nothing_and_another_value_rolls_that_pod_
 async fn a_new_token_rolls_its_pod_alone_at_once_and_keeps_its_volume() {
     let mut stage = Stage::new("").await;
     // Nothing but the word of the process that asks can wake it in time.
-    stage.start(Duration::from_secs(3600));
+    stage.start(Duration::from_hours(1));
     let first = stage.runs("").await;
     let other = eventually("the other pod runs", async || Some(stage.other()).filter(|other| !other.is_empty())).await;
     stage.listens().await;

@@ -164,7 +164,7 @@ impl Stage {
     pub async fn phase(&self, phase: &str) {
         let is_so =
             async || self.overview().pods.get(POD).filter(|pod| format!("{:?}", pod.status.phase) == phase).map(drop);
-        eventually(phase, is_so).await
+        eventually(phase, is_so).await;
     }
 
     /// The container writes this and dies; answers the event that tells of it.

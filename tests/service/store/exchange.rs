@@ -163,9 +163,10 @@ async fn an_exchange_that_is_cut_off_before_its_key_has_its_place_is_finished_by
         // As it was the moment after the rows were in.
         let (old, new) = (read(&stage.file(".old")), read(&stage.file("")));
         fs::rename(stage.file(""), stage.file(".new")).unwrap();
-        match first_file_is_there {
-            true => fs::rename(stage.file(".old"), stage.file("")).unwrap(),
-            false => fs::remove_file(stage.file(".old")).unwrap(),
+        if first_file_is_there {
+            fs::rename(stage.file(".old"), stage.file("")).unwrap();
+        } else {
+            fs::remove_file(stage.file(".old")).unwrap();
         }
         // Whoever opens it finds the key and moves nothing: only one who leads may.
         let store = stage.open().await.unwrap();

@@ -126,7 +126,7 @@ async fn every_order_shows_every_pod_once_over_pages() {
             if sort == PodColumn::Restarts {
                 let restarts: Vec<u32> = seen.iter().map(|line| line.restarts).collect();
                 let mut sorted = restarts.clone();
-                sorted.sort();
+                sorted.sort_unstable();
                 if descending {
                     sorted.reverse();
                 }

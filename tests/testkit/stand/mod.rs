@@ -22,7 +22,7 @@ use place::Place;
 pub use web::Socket;
 
 /// How long anything may take that is not said to take longer. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The stand.
 pub struct Stand {

@@ -16,8 +16,8 @@ pub(crate) struct Hosts<'a> {
     desired: &'a Desired,
     /// The pods with a live container that carries a proxy's rule.
     served: BTreeMap<&'a str, BTreeSet<&'a PodId>>,
-    /// The pods that should run and wish for a rule.
-    desired_hosts: BTreeMap<&'a str, &'a PodId>,
+    /// The pods that should run, by the rule they claim.
+    claimed: BTreeMap<&'a str, &'a PodId>,
     /// The subdomains of pods that still run and are not declared any more, whatever is known of their labels.
     leaving: BTreeMap<&'a Subdomain, &'a PodId>,
 }
@@ -28,8 +28,7 @@ impl<'a> Hosts<'a> {
         observed: &'a BTreeMap<PodId, Vec<ObservedContainer>>,
         state: &'a FleetState,
     ) -> Self {
-        let mut hosts =
-            Self { desired, served: BTreeMap::new(), desired_hosts: BTreeMap::new(), leaving: BTreeMap::new() };
+        let mut hosts = Self { desired, served: BTreeMap::new(), claimed: BTreeMap::new(), leaving: BTreeMap::new() };
         for (id, containers) in observed {
             for rule in containers.iter().filter(|container| container.is_live()).flat_map(rules) {
                 hosts.served.entry(rule).or_default().insert(id);
@@ -42,7 +41,7 @@ impl<'a> Hosts<'a> {
             }
         }
         for (id, desired_pod) in desired.pods.iter().filter(|(_, desired_pod)| desired_pod.is_running()) {
-            hosts.desired_hosts.extend(labels::rules(&desired_pod.container.blueprint.labels).map(|rule| (rule, id)));
+            hosts.claimed.extend(labels::rules(&desired_pod.container.blueprint.labels).map(|rule| (rule, id)));
         }
         hosts
     }
@@ -56,7 +55,7 @@ impl<'a> Hosts<'a> {
 
     /// The other pod that is to answer where this container does.
     pub fn claimed_by_other(&self, id: &PodId, container: &ObservedContainer) -> Option<&'a PodId> {
-        rules(container).find_map(|rule| self.desired_hosts.get(rule).copied().filter(|other| *other != id))
+        rules(container).find_map(|rule| self.claimed.get(rule).copied().filter(|other| *other != id))
     }
 
     /// Whether this pod has to make room first: pods wait for each other in a circle, and one of them has to begin.

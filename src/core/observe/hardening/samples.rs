@@ -42,6 +42,9 @@ pub fn desired() -> ContainerSpec {
 }
 
 /// Its container, running, with everything in force that was asked for.
+///
+/// # Panics
+/// Never: the name it parses is a constant.
 pub fn container(desired: &ContainerSpec) -> ObservedContainer {
     ObservedContainer {
         name: desired.name.clone(),

@@ -32,7 +32,7 @@ fn each_deviation_is_named_in_a_sentence() {
         is.namespaces.as_mut().unwrap().insert(name, mode.into());
     };
     let cases: Vec<(Change, &str)> = vec![
-        (|is| is.user = Some("".into()), "it runs as root"),
+        (|is| is.user = Some(String::new()), "it runs as root"),
         (|is| is.user = Some("root".into()), "it runs as root"),
         (|is| is.user = Some("0:1000".into()), "it runs as root"),
         (|is| is.user = Some("1001:1000".into()), "it runs as 1001:1000, not as 1000:1000"),

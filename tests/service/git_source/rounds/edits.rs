@@ -23,7 +23,7 @@ async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
     stage.start();
     let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
     let patient =
-        GitSettings { interval: Duration::from_secs(3600), ..settings(&stage.server.url(), stage.repository.root()) };
+        GitSettings { interval: Duration::from_hours(1), ..settings(&stage.server.url(), stage.repository.root()) };
     let edits = Arc::new(Edits::new(Source::Git(Git::new(patient)), shipped_folders(), site(), stage.store.clone()));
     let olga = Person { name: "olga".into(), role: Role::Operator, tenant: None };
     let (_, carol) = pod("carol", "one");
