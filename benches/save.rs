@@ -9,7 +9,6 @@ mod testkit;
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -26,6 +25,8 @@ use agentpod::{
 };
 use testkit::{
     docker::{Cleanup, unique_instance},
+    files::{self, open_folder},
+    manifests,
     process::Daemon,
     subnet::Subnet,
     wait::eventually,
@@ -46,8 +47,7 @@ struct Stage {
 impl Stage {
     fn start(instance: &InstanceName) -> Self {
         let (subnet, cleanup) = (Subnet::take(), Cleanup(instance.clone()));
-        let folder = tempfile::Builder::new().prefix("agentpod-bench-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = open_folder();
         fs::create_dir(folder.path().join("manifests")).unwrap();
         let mut command = testkit::agentpod();
         command.args(["run", "--instance", instance.as_str(), "--listen", "127.0.0.1:0"]);
@@ -89,15 +89,10 @@ impl Stage {
     }
 }
 
-/// Saves as editors do: beside the file, then a rename.
+/// Saves the pod with so much memory.
 fn save(path: &std::path::Path, memory: u64) {
-    let text = format!(
-        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: alice}}}}\n---\n{{apiVersion: agentpod.dev/v1, kind: Pod, \
-         metadata: {{name: a, tenant: alice}}, spec: {{adapter: echo, subdomain: alice, resources: {{memory: {memory}Mi}}}}}}\n"
-    );
-    let beside = path.with_extension("new");
-    fs::write(&beside, text).unwrap();
-    fs::rename(beside, path).unwrap();
+    let pod = manifests::pod("alice/a", &format!("subdomain: alice, resources: {{memory: {memory}Mi}}"));
+    files::save(path, &manifests::together(&[manifests::tenant("alice"), pod]));
 }
 
 /// The engine's calls alone, on a container like the pod's.

@@ -10,19 +10,11 @@ mod connection;
 mod form;
 mod keyboard;
 mod life;
+mod pages;
 mod sign_in;
 mod tool;
 
-use testkit::{browser::Browser, stand::Stand};
-
-/// A tenant with one pod on `echo`, and whatever else stands in the pod's spec.
-fn echo(tenant: &str, more: &str) -> String {
-    format!(
-        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: {tenant}}}}}\n---\n\
-         {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: {tenant}}},\n \
-         spec: {{adapter: echo, subdomain: {tenant}, {more}}}}}\n"
-    )
-}
+use testkit::{browser::Browser, manifests::echo, stand::Stand};
 
 /// The address of a page of the daemon.
 fn at(stand: &Stand, path: &str) -> String {

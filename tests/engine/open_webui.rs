@@ -26,7 +26,7 @@ async fn settings(stand: &Stand) -> Option<(String, bool)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_open_webui_is_hosted_and_follows_its_manifest() {
-    let stand = Stand::start(&[("carol.yaml", &pod("First", true))]).await;
+    let stand = Stand::start_alone(&[("carol.yaml", &pod("First", true))]).await;
     let id = "carol/chat";
     stand.ready(id, START).await;
     let first = stand.container(id);

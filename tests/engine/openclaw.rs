@@ -18,7 +18,7 @@ const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_openclaw_is_hosted_from_a_manifest_to_a_login_link() {
-    let stand = Stand::start(&[("alice.yaml", POD)]).await;
+    let stand = Stand::start_alone(&[("alice.yaml", POD)]).await;
     let id = "alice/assistant";
     stand.ready(id, START).await;
     let container = stand.container(id);

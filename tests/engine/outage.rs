@@ -20,9 +20,11 @@ use tokio::{
 use crate::testkit::{
     self,
     docker::{Cleanup, docker, unique_instance},
-    http, postgres,
+    files::{open_folder, save},
+    http, manifests, postgres,
     process::Daemon,
     subnet::Subnet,
+    turn::Turn,
     wait::eventually,
 };
 
@@ -36,14 +38,13 @@ struct Stage {
     stuck: Arc<AtomicBool>,
     _cleanup: Cleanup,
     subnet: Subnet,
+    _turn: Turn,
 }
 
 impl Stage {
     async fn new(database_url: Option<String>) -> Self {
         let instance = unique_instance();
-        let folder = tempfile::Builder::new().prefix("agentpod-outage-").tempdir().unwrap();
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = open_folder();
         fs::create_dir(folder.path().join("manifests")).unwrap();
         let (switch, stuck) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
         let socket = folder.path().join("engine.sock");
@@ -54,6 +55,7 @@ impl Stage {
             listen,
             database_url,
             subnet: Subnet::take(),
+            _turn: Turn::shared().await,
             switch,
             stuck,
             folder,
@@ -68,15 +70,9 @@ impl Stage {
     }
 
     fn declare(&self, pods: &[&str]) {
-        let mut text = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: t}\n".to_owned();
-        for pod in pods {
-            text += &format!(
-                "---\napiVersion: agentpod.dev/v1\nkind: Pod\nmetadata: {{name: {pod}, tenant: t}}\nspec: {{adapter: echo, subdomain: {pod}-{}}}\n",
-                self.instance
-            );
-        }
-        fs::write(self.path("beside"), text).unwrap();
-        fs::rename(self.path("beside"), self.path("manifests/all.yaml")).unwrap();
+        let pod = |name: &&str| manifests::pod(&format!("t/{name}"), &format!("subdomain: {name}-{}", self.instance));
+        let all: Vec<String> = [manifests::tenant("t")].into_iter().chain(pods.iter().map(pod)).collect();
+        save(&self.path("manifests/all.yaml"), &manifests::together(&all));
     }
 
     fn command(&self, state: &str, listen: u16) -> Command {

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,9 +12,11 @@ use tokio::net::TcpListener;
 use crate::testkit::{
     self,
     docker::{Cleanup, unique_instance},
-    http,
+    files::open_folder,
+    http, manifests,
     process::Daemon,
     subnet::Subnet,
+    turn::Turn,
     wait::eventually,
 };
 
@@ -29,17 +30,17 @@ struct Stage {
     folder: tempfile::TempDir,
     _cleanup: Cleanup,
     _subnet: Subnet,
+    _turn: Turn,
 }
 
 impl Stage {
     async fn start() -> Self {
+        let turn = Turn::shared().await;
         let (instance, subnet) = (unique_instance(), Subnet::take());
-        let folder = tempfile::Builder::new().prefix("agentpod-webhook-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = open_folder();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("manifests")).unwrap();
-        let tenant = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}";
-        fs::write(path("manifests/alice.yaml"), tenant).unwrap();
+        fs::write(path("manifests/alice.yaml"), manifests::tenant("alice")).unwrap();
         fs::write(path("secrets"), format!("the-secret-that-goes-soon\n{SECRET}\n")).unwrap();
         let listen = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let mut command = testkit::agentpod();
@@ -49,7 +50,7 @@ impl Stage {
             command.arg(flag).arg(path(name));
         }
         let daemon = Daemon::start(&mut command, &path("log"));
-        let stage = Self { _daemon: daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet };
+        let stage = Self { _daemon: daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet, _turn: turn };
         eventually("the first revision is applied", async || {
             stage.status().await.filter(|status| status["source"]["applied"] == true)
         })

@@ -13,13 +13,12 @@ use agentpod::{
 use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
+    files::save,
+    manifests::{pod, tenant, together},
     reconciler::{Running, parts},
     site::shipped,
     store::fresh,
 };
-
-const PODS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
-                    {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: a, tenant: alice}, spec: {adapter: echo, subdomain: a}}\n";
 
 /// Folders, a database and an engine that outlive the AgentPods working on them.
 struct Stage {
@@ -36,7 +35,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let store = fresh().await.0;
         let stage = Self { folder, store: Arc::new(store), engine: Arc::default() };
-        stage.write("manifests/pods.yaml", PODS);
+        stage.write("manifests/pods.yaml", &together(&[tenant("alice"), pod("alice/a", "subdomain: a")]));
         for file in ["adapters/echo/adapter.yaml", "templates/echo/echo.json.j2"] {
             stage.write(file, &shipped(file));
         }
@@ -48,10 +47,7 @@ impl Stage {
     }
 
     fn write(&self, name: &str, text: &str) {
-        let (path, beside) = (self.path(name), self.path("beside"));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&beside, text).unwrap();
-        fs::rename(beside, path).unwrap();
+        save(&self.path(name), text);
     }
 
     fn live(&self) -> Life {

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Output};
 
-use crate::testkit;
+use crate::testkit::{
+    self,
+    files::{open_folder, write},
+};
 use assert_cmd::Command;
 
 const POD: &str = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: alice}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
@@ -20,11 +23,8 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
-        fs::write(folder.path().join(name), text).unwrap();
-    }
+    let folder = open_folder();
+    write(folder.path(), files);
     folder
 }
 
@@ -70,8 +70,6 @@ fn a_mistake_in_a_template_is_one_problem_for_all_pods_it_is_rendered_for() {
 #[test]
 fn an_engine_out_of_reach_is_said_once_and_nothing_else() {
     let state = folder(&[]);
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let away = ["--state-dir", path(state.path()), "--docker-host", "unix:///nowhere.sock"];
     let (code, out, err) = run(&[&["plan"][..], &away].concat());
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");

@@ -1,9 +1,9 @@
 //! `agentpod revisions`, `agentpod diff` and what `agentpod status` says of the source, as a person types them, on a
 //! database that an AgentPod wrote into.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
+use std::collections::BTreeMap;
 
-use crate::testkit::{self, postgres, site::shipped_adapters};
+use crate::testkit::{self, files::open_folder, postgres, site::shipped_adapters};
 use agentpod::{
     core::declare::{adapter::AdapterFiles, commit::Commit, manifest},
     store::{Event, Fetched, SourceState, Store},
@@ -33,9 +33,7 @@ struct Stage {
 
 impl Stage {
     async fn new() -> Self {
-        let state = tempfile::tempdir().unwrap();
-        // The test database's owner must be able to look into it.
-        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let state = open_folder();
         let options = postgres::database().await;
         let key = state.path().join("instance.key");
         let store = Store::open_with_key_file(options.clone(), &key, &"agentpod".parse().unwrap()).await.unwrap();

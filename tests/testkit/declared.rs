@@ -12,7 +12,10 @@ use agentpod::core::{
     secret::Fingerprints,
 };
 
-use super::site::{shipped, site};
+use super::{
+    manifests,
+    site::{shipped, site},
+};
 
 /// What manifests ask for.
 pub struct Declared {
@@ -31,10 +34,7 @@ impl Declared {
 
     /// The same with one more pod: `TENANT/POD`, and the fields of its spec beside the adapter.
     pub fn pod(mut self, id: &str, spec: &str) -> Self {
-        let (tenant, pod) = id.split_once('/').unwrap();
-        self.text += &format!(
-            "---\n{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {pod}, tenant: {tenant}}}, spec: {{adapter: echo, {spec}}}}}\n"
-        );
+        self.text += &format!("---\n{}", manifests::pod(id, spec));
         self
     }
 

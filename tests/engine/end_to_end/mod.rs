@@ -1,7 +1,7 @@
 //! The whole of it: the real daemon with its real database, a real Traefik and real containers. State is checked, on
 //! the engine, in the agents and in the database; what is printed only where printing is what counts.
 
-use crate::testkit::stand::Stand;
+use crate::testkit::{manifests::echo, stand::Stand};
 
 mod accidents;
 mod crash_loop;
@@ -17,15 +17,6 @@ mod routing;
 mod secrets;
 mod source;
 mod sudden_death;
-
-/// A tenant with one pod on `echo`, and whatever else stands in the pod's spec.
-fn echo(tenant: &str, more: &str) -> String {
-    format!(
-        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: {tenant}}}}}\n---\n\
-         {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: {tenant}}},\n \
-         spec: {{adapter: echo, subdomain: {tenant}, {more}}}}}\n"
-    )
-}
 
 /// The daemon with alice, bob and carol, all ready.
 async fn three_tenants() -> Stand {

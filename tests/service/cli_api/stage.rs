@@ -1,9 +1,7 @@
 //! An AgentPod's server with two tenants' pods and three people with tokens, and the program to ask it with.
 
 use std::{
-    fs::{self, Permissions},
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -21,6 +19,7 @@ use crate::testkit::{
     self,
     dashboard::{Serve, Server, add_people, declare},
     declared::{Declared, pod},
+    files::open_folder,
     postgres,
 };
 
@@ -67,8 +66,7 @@ impl Stage {
     }
 
     pub async fn at_pace(pace: Pace) -> Self {
-        let state = tempfile::tempdir().unwrap();
-        fs::set_permissions(state.path(), Permissions::from_mode(0o755)).unwrap();
+        let state = open_folder();
         let options = postgres::database().await;
         let key = state.path().join("instance.key");
         let store = Store::open_with_key_file(options.clone(), &key, &"agentpod".parse().unwrap()).await.unwrap();

@@ -13,7 +13,7 @@ use std::{
 use tokio::net::TcpListener;
 
 use super::stage::{FORM, PASSWORD, form};
-use crate::testkit::{self, http, process::Daemon, wait::eventually};
+use crate::testkit::{self, files::open_folder, http, manifests, process::Daemon, wait::eventually};
 
 /// A folder for a daemon, and the daemon once it was started.
 struct Place {
@@ -24,11 +24,9 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("agentpod-auth-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let folder = open_folder();
         fs::create_dir(folder.path().join("manifests")).unwrap();
-        let tenant = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}";
-        fs::write(folder.path().join("manifests/alice.yaml"), tenant).unwrap();
+        fs::write(folder.path().join("manifests/alice.yaml"), manifests::tenant("alice")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         Self { folder, port, daemon: None }
     }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::settings;
 use crate::testkit::{
     git_http::{GitHttp, Manner},
+    manifests,
     reconciler::{Running, parts},
     repository::Repository,
     store::fresh,
@@ -39,13 +40,9 @@ struct Stage {
 }
 
 /// A tenant with a pod of the same name.
-fn pod(tenant: &str, greeting: &str) -> (String, String) {
-    let text = format!(
-        "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: {tenant}}}}}\n---\n\
-         {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: pod, tenant: {tenant}}}, \
-         spec: {{adapter: echo, subdomain: {tenant}, config: {{mode: {greeting}}}}}}}\n"
-    );
-    (format!("{tenant}.yaml"), text)
+fn pod(tenant: &str, mode: &str) -> (String, String) {
+    let pod = manifests::pod(&format!("{tenant}/pod"), &format!("subdomain: {tenant}, config: {{mode: {mode}}}"));
+    (format!("{tenant}.yaml"), manifests::together(&[manifests::tenant(tenant), pod]))
 }
 
 impl Stage {

@@ -2,10 +2,10 @@
 
 use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
 
-use super::stage::Stage;
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
     declared::pod,
+    pages::Stage,
 };
 
 const ASK: &str = "/dashboard/requests";

@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use agentpod::core::{decide::request::RequestSpec, declare::manifest};
 use tempfile::TempDir;
 
-use super::{
-    forms::untouched,
-    stage::{Stage, TENANTS},
+use super::forms::untouched;
+use crate::testkit::{
+    dashboard::{ALAN, OLGA, VICTOR},
+    pages::{Stage, TENANTS},
 };
-use crate::testkit::dashboard::{ALAN, OLGA, VICTOR};
 
 const COMMIT: &str = "/dashboard/pods/new/commit";
 

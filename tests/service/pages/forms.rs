@@ -5,9 +5,9 @@ use agentpod::{
     dashboard::pages::fields::{Field, Filled, fields},
 };
 
-use super::stage::{Stage, TENANTS};
 use crate::testkit::{
     dashboard::{OLGA, VICTOR},
+    pages::{Stage, TENANTS},
     site::shipped_adapters,
 };
 

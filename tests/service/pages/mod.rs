@@ -6,6 +6,4 @@ mod committing;
 mod forms;
 mod samples;
 mod scale;
-mod seen;
 mod served;
-mod stage;

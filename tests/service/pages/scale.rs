@@ -1,7 +1,6 @@
 //! What a page costs the database does not grow with the fleet.
 
-use super::stage::Stage;
-use crate::testkit::{dashboard::OLGA, declared::Declared, log};
+use crate::testkit::{dashboard::OLGA, declared::Declared, log, pages::Stage};
 
 /// How many questions each page asks over a fleet of a size.
 async fn questions(pods: usize) -> Vec<(&'static str, usize)> {

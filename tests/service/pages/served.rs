@@ -2,10 +2,10 @@
 
 use agentpod::{core::report::status::Phase, dashboard::assets};
 
-use super::stage::{MARKUP, Stage, TENANTS};
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
     declared::Declared,
+    pages::{MARKUP, Stage, TENANTS},
 };
 
 const PAGES: [&str; 13] = [

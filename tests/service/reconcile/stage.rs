@@ -14,6 +14,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::testkit::{
+    manifests::{pod, tenant, together},
     postgres,
     reconciler::{Running, parts},
     store::fresh,
@@ -62,22 +63,15 @@ impl Stage {
     }
 
     pub fn declare(&self, spec: &str) {
-        let text = format!(
-            "{{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {{name: alice}}}}\n---\n\
-             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: assistant, tenant: alice}}, spec: {{adapter: echo, subdomain: alice, {spec}}}}}\n---\n\
-             {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: other, tenant: alice}}, spec: {{adapter: echo, subdomain: other}}}}\n"
-        );
+        let first = pod(POD, &format!("subdomain: alice, {spec}"));
+        let text = together(&[tenant("alice"), first, pod("alice/other", "subdomain: other")]);
         fs::write(self.path("manifests/all.yaml"), text).unwrap();
     }
 
     /// Declares pods of alice with these names, and no others.
     pub fn declare_pods(&self, names: &[&str]) {
-        let mut text = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n".to_owned();
-        for name in names {
-            text += &format!(
-                "---\n{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: alice}}, spec: {{adapter: echo, subdomain: {name}}}}}\n"
-            );
-        }
+        let pods = names.iter().map(|name| pod(&format!("alice/{name}"), &format!("subdomain: {name}")));
+        let text = together(&[tenant("alice")].into_iter().chain(pods).collect::<Vec<_>>());
         fs::write(self.path("manifests/all.yaml"), text).unwrap();
     }
 

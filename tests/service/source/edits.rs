@@ -12,15 +12,12 @@ use agentpod::{
 };
 
 use super::{folder, write};
-use crate::testkit::site::{shipped_adapters, site};
+use crate::testkit::{
+    manifests::pod,
+    site::{shipped_adapters, site},
+};
 
 const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
-
-fn pod(tenant: &str, name: &str, spec: &str) -> String {
-    format!(
-        "{{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: {name}, tenant: {tenant}}}, spec: {{adapter: echo, {spec}}}}}\n"
-    )
-}
 
 fn files(files: &[(&str, &str)]) -> SourceFiles {
     files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
@@ -33,35 +30,33 @@ fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
 #[tokio::test]
 async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
     let adapters = shipped_adapters().await;
-    let new = NewPod::read(&pod("alice", "new", "subdomain: new")).unwrap();
+    let new = NewPod::read(&pod("alice/new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
     let place = |files: &SourceFiles| new.place("here", files, &adapters, &site());
     assert_eq!(place(&first), Ok("alice-new.yaml".into()));
     let mut taken = first.clone();
-    taken.insert("alice-new.yaml".into(), pod("alice", "other", "subdomain: other").into_bytes());
+    taken.insert("alice-new.yaml".into(), pod("alice/other", "subdomain: other").into_bytes());
     assert_eq!(place(&taken), Ok("alice-new-2.yaml".into()));
-    let below = [first, files(&[("deep/alice-new.yaml", &pod("alice", "other", "subdomain: other"))])];
+    let below = [first, files(&[("deep/alice-new.yaml", &pod("alice/other", "subdomain: other"))])];
     assert_eq!(place(&below.into_iter().flatten().collect()), Ok("alice-new.yaml".into()));
-    let with_tenant = NewPod::read(&format!("{TENANT}---\n{}", pod("alice", "new", "subdomain: new"))).unwrap();
+    let with_tenant = NewPod::read(&format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new"))).unwrap();
     assert_eq!(with_tenant.place("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
 }
 
 #[tokio::test]
 async fn what_would_make_a_bad_revision_is_refused_as_validate_refuses_it() {
     let adapters = shipped_adapters().await;
-    let there = files(&[
-        ("alice.yaml", TENANT),
-        ("pods/one.yaml", &format!("# one\n{}", pod("alice", "one", "subdomain: one"))),
-    ]);
+    let there =
+        files(&[("alice.yaml", TENANT), ("pods/one.yaml", &format!("# one\n{}", pod("alice/one", "subdomain: one")))]);
     let broken = [there.clone(), files(&[("broken.yaml", "kind: Pod\n")])].into_iter().flatten().collect();
     for (there, text, why) in [
-        (&there, pod("alice", "one", "subdomain: two"), "pod alice/one is declared already"),
-        (&there, pod("alice", "one", "subdomain: two"), "it stands in pods/one.yaml:2"),
-        (&there, pod("alice", "new", "subdomain: one"), "one"),
-        (&there, pod("bob", "new", "subdomain: new"), "bob"),
-        (&there, pod("alice", "new", "subdomain: new, config: {no: 1}"), "alice-new.yaml:1:"),
-        (&there, format!("{TENANT}---\n{}", pod("alice", "new", "subdomain: new")), "alice"),
-        (&broken, pod("alice", "new", "subdomain: new"), "broken.yaml"),
+        (&there, pod("alice/one", "subdomain: two"), "pod alice/one is declared already"),
+        (&there, pod("alice/one", "subdomain: two"), "it stands in pods/one.yaml:2"),
+        (&there, pod("alice/new", "subdomain: one"), "one"),
+        (&there, pod("bob/new", "subdomain: new"), "bob"),
+        (&there, pod("alice/new", "subdomain: new, config: {no: 1}"), "alice-new.yaml:1:"),
+        (&there, format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new")), "alice"),
+        (&broken, pod("alice/new", "subdomain: new"), "broken.yaml"),
     ] {
         let new = NewPod::read(&text).unwrap();
         let told = told(new.place("here", there, &adapters, &site()));
@@ -71,13 +66,13 @@ async fn what_would_make_a_bad_revision_is_refused_as_validate_refuses_it() {
 
 #[test]
 fn only_one_new_pod_is_added_alone_or_with_its_tenant() {
-    let one = pod("alice", "one", "subdomain: one");
+    let one = pod("alice/one", "subdomain: one");
     let other_tenant = TENANT.replace("alice", "bob");
     let defaults = "{apiVersion: agentpod.dev/v1, kind: Defaults, spec: {}}\n";
     for text in [
         TENANT.to_owned(),
         defaults.to_owned(),
-        format!("{one}---\n{}", pod("alice", "two", "subdomain: two")),
+        format!("{one}---\n{}", pod("alice/two", "subdomain: two")),
         format!("{other_tenant}---\n{one}"),
         format!("{defaults}---\n{one}"),
     ] {
@@ -95,8 +90,8 @@ fn operators_add_pods_a_tenants_own_only_what_takes_nothing_from_others_and_view
         role,
         tenant: tenant.map(|tenant| tenant.parse().unwrap()),
     };
-    let plain = pod("alice", "one", "subdomain: one");
-    let with_secret = pod("alice", "one", "subdomain: one, secrets: {KEY: {file: /etc/agentpod/bob.key}}");
+    let plain = pod("alice/one", "subdomain: one");
+    let with_secret = pod("alice/one", "subdomain: one, secrets: {KEY: {file: /etc/agentpod/bob.key}}");
     let with_tenant = format!("{TENANT}---\n{plain}");
     let (everybodys, alices, bobs) = (Some(None), Some(Some("alice")), Some(Some("bob")));
     for (text, operator, may) in [

@@ -9,10 +9,10 @@ mod watch;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
+use crate::testkit::{files::write, repository::git};
 use agentpod::source::{Directory, Snapshot, Source, SourceError};
 use tempfile::TempDir;
 
@@ -27,15 +27,6 @@ fn folder() -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// Writes files below a folder, making the folders they stand in.
-fn write(root: &Path, files: &[(&str, &str)]) {
-    for (name, text) in files {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-}
-
 async fn read(root: &Path) -> Result<Snapshot, SourceError> {
     let source = Source::Directory(Directory::new(root));
     tokio::time::timeout(DEADLINE, source.read()).await.expect("a read ends within the deadline")
@@ -46,10 +37,4 @@ async fn texts(root: &Path) -> String {
     let snapshot = read(root).await.unwrap();
     let one = |(name, bytes): (&str, &[u8])| format!("{name}={}", String::from_utf8_lossy(bytes));
     snapshot.texts().map(one).collect::<Vec<_>>().join(" ")
-}
-
-fn git(folder: &Path, arguments: &[&str]) {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"];
-    let output = Command::new("git").current_dir(folder).args(identity).args(arguments).output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

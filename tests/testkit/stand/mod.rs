@@ -18,6 +18,7 @@ use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{http::Answer, postgres, process::Daemon};
+use crate::testkit::turn::Turn;
 use place::Place;
 pub use web::Socket;
 
@@ -27,26 +28,36 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The stand.
 pub struct Stand {
     daemon: Daemon,
-    // Last, for it cleans up when it goes.
+    // Nearly last, for it cleans up when it goes.
     place: Place,
+    _turn: Turn,
 }
 
 impl Stand {
     /// Puts manifests into a folder of their own, starts the daemon on it, and the proxy on the daemon's network.
     pub async fn start(manifests: &[(&str, &str)]) -> Stand {
+        Self::start_in(Turn::shared().await, manifests).await
+    }
+
+    /// The same with no other stand beside it, for agents that need the machine.
+    pub async fn start_alone(manifests: &[(&str, &str)]) -> Stand {
+        Self::start_in(Turn::alone().await, manifests).await
+    }
+
+    async fn start_in(turn: Turn, manifests: &[(&str, &str)]) -> Stand {
         let place = Place::take();
         for (name, text) in manifests {
             fs::write(place.source().join(name), text).unwrap();
         }
         let daemon = daemon::start(&place);
-        let stand = Stand { daemon, place };
+        let stand = Stand { daemon, place, _turn: turn };
         let address = stand.until("the network is there", PATIENCE, async || stand.proxy_address()).await;
         proxy::start(&stand.place, &address);
         stand.until("the proxy answers", PATIENCE, async || stand.get("nobody", "/").await).await;
         stand
     }
 
-    /// Writes a manifest the way editors do: beside it, then renamed over it.
+    /// Writes a manifest the way editors do.
     pub fn save(&self, name: &str, text: &str) {
         let beside = self.place.folder.join("saving");
         fs::write(&beside, text).unwrap();

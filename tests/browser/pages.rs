@@ -2,10 +2,10 @@
 
 use agentpod::core::report::status::Phase;
 
-use super::stage::{Stage, TENANTS};
 use crate::testkit::{
     browser::{Browser, DESK, Look, PHONE},
     declared::Declared,
+    pages::{Stage, TENANTS},
 };
 
 const PAGES: [&str; 11] = [

@@ -14,7 +14,7 @@ use agentpod::{
 };
 use time::OffsetDateTime;
 
-use crate::testkit::{
+use super::{
     dashboard::{Serve, Server, add_people, declare, two_tenants},
     declared::{Declared, pod},
     http::{self, Answer},
@@ -119,7 +119,7 @@ impl Stage {
     }
 }
 
-/// Manifests that declare nothing but tenants.
+/// Manifests with both tenants and a pod of bob's.
 pub const TENANTS: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\
                            {apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: bob}}\n---\n\
                            {apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: helper, tenant: bob}, spec: {adapter: echo, subdomain: bob}}\n";
