@@ -3,9 +3,11 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests and benches read the clock")]
 
+#[path = "../tests/testkit/mod.rs"]
+mod testkit;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     hint::black_box,
     time::Duration,
 };
@@ -23,31 +25,17 @@ use agentpod::core::{
         actual::{Actual, ContainerState, ObservedContainer},
         health::Health,
     },
-    site::{Scheme, Site},
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use testkit::site::{shipped, site};
 use time::OffsetDateTime;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 30_000];
 
-fn site() -> Site {
-    Site {
-        instance: "bench".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.213.0.2".parse().unwrap(),
-    }
-}
-
 fn adapters() -> Adapters {
-    let file = |path: &str| fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".into(), file("adapters/echo/adapter.yaml"))]),
-        templates: BTreeMap::from([("echo/echo.json.j2".into(), file("templates/echo/echo.json.j2"))]),
+        adapters: BTreeMap::from([("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into())]),
+        templates: BTreeMap::from([("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into())]),
     };
     let (adapters, problems) = adapter::read(&files);
     assert_eq!(problems, []);

@@ -15,7 +15,6 @@ use agentpod::{
     core::{
         access::{Person, Role},
         observe::usage::UsageSample,
-        site::{Scheme, Site},
     },
     dashboard::{
         Dashboard,
@@ -26,7 +25,6 @@ use agentpod::{
     },
     engine::{NetworkSpec, memory::MemoryEngine},
     reconcile::{Mode, Parts, Reconciler, UsageMeter},
-    secrets::{Identities, Reader},
     source::{AdapterFolders, Directory, Source},
     store::{InstanceKey, Store},
 };
@@ -40,6 +38,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{PODS, TOKEN};
+use crate::testkit::{
+    reconciler,
+    site::{network, shipped, shipped_folders, site},
+};
 
 /// Rounds at rest come more often than in a daemon (30 s), so that there are some to be measured.
 const TICK: Duration = Duration::from_secs(2);
@@ -50,7 +52,7 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
         PgConnectOptions::new_without_pgpass().socket(Path::new(folder)).username("agentpod").database(database);
     let files = tempfile::tempdir().unwrap();
     let key = InstanceKey::load_or_create(files.path()).unwrap();
-    let store = Arc::new(Store::open(options, &key, &"bench".parse().unwrap()).await.unwrap());
+    let store = Arc::new(Store::open(options, &key, &"test".parse().unwrap()).await.unwrap());
     let now = OffsetDateTime::now_utc();
     let person = Person { name: "bench".into(), role: Role::Operator, tenant: None };
     store.add_account(&person, None, "the bench", now).await.unwrap();
@@ -60,7 +62,7 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     let engine = Arc::new(MemoryEngine::default());
     engine.world().now = Some(now);
     engine.world().address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let (reconciler, view) = Reconciler::new(parts(files.path(), engine.clone(), store.clone()));
+    let (reconciler, view) = Reconciler::new(parts(files.path(), &engine, &store));
     let stop = CancellationToken::new();
     let meter = UsageMeter::new(engine.clone(), store.clone(), view.clone());
     let reconciled = tokio::spawn({
@@ -96,8 +98,7 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
 
 /// A file for each tenant, with ten pods, as people write them; and an adapter whose agents are asked at a port.
 fn declare(folder: &Path, probes: u16) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let adapter = fs::read_to_string(root.join("adapters/echo/adapter.yaml")).unwrap();
+    let adapter = shipped("adapters/echo/adapter.yaml");
     fs::create_dir_all(folder.join("adapters/echo")).unwrap();
     fs::write(folder.join("adapters/echo/adapter.yaml"), adapter.replace("port: 8080", &format!("port: {probes}")))
         .unwrap();
@@ -116,38 +117,12 @@ fn declare(folder: &Path, probes: u16) {
     }
 }
 
-fn site() -> Site {
-    Site {
-        instance: "bench".parse().unwrap(),
-        domain: "example.com".into(),
-        scheme: Scheme::Https,
-        port: None,
-        entry_point: "websecure".into(),
-        cert_resolver: None,
-        network: "agentpod-net".into(),
-        proxy_address: "10.213.0.2".parse().unwrap(),
-    }
-}
-
-fn parts(folder: &Path, engine: Arc<MemoryEngine>, store: Arc<Store>) -> Parts {
-    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-    Parts {
-        engine,
-        store,
-        embedded: None,
-        source: Source::Directory(Directory::new(folder.join("manifests"))),
-        folders: AdapterFolders { adapters: folder.join("adapters"), templates },
-        site: site(),
-        network: NetworkSpec {
-            name: "agentpod-net".into(),
-            subnet: "10.213.0.0/16".into(),
-            pool: "10.213.8.0/21".into(),
-            labels: Default::default(),
-        },
-        removal_grace: time::Duration::hours(1),
-        removals: Default::default(),
-        secrets: Reader::new(Identities::new(Vec::new())),
-    }
+fn parts(folder: &Path, engine: &Arc<MemoryEngine>, store: &Arc<Store>) -> Parts {
+    let folders = AdapterFolders { adapters: folder.join("adapters"), ..shipped_folders() };
+    let source = Source::Directory(Directory::new(folder.join("manifests")));
+    // Room for every pod.
+    let network = NetworkSpec { subnet: "10.213.0.0/16".into(), pool: "10.213.8.0/21".into(), ..network() };
+    Parts { folders, network, ..reconciler::parts(engine, store, source) }
 }
 
 /// The containers' meters go on, each at its own speed.

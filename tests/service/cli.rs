@@ -1,25 +1,25 @@
 //! The command line as a person types it: what it prints, and its exit codes. No engine is needed in here.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, path::Path, process::Command};
 
 use crate::testkit::{
     self,
+    command::{self, Said},
     files::{open_folder, write},
 };
-use assert_cmd::Command;
 
 const POD: &str = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: alice}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
                    metadata: {name: a, tenant: alice}\nspec:\n  adapter: echo\n  subdomain: alice\n  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n";
 
 fn agentpod(arguments: &[&str]) -> Command {
-    let mut command = Command::from_std(testkit::agentpod());
+    let mut command = testkit::agentpod();
     command.args(arguments);
     command
 }
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = agentpod(arguments).output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let Said { code, out, err } = command::run(&mut agentpod(arguments), "");
+    (Some(code), out, err)
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -167,14 +167,9 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let binary = assert_cmd::cargo::cargo_bin("agentpod");
-    let output = std::process::Command::new("sh")
-        .arg("-c")
-        .arg(format!("{} schema | head -1", binary.display()))
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\n");
+    let mut shell = Command::new("sh");
+    let said = command::run(shell.arg("-c").arg(format!("{} schema | head -1", env!("CARGO_BIN_EXE_agentpod"))), "");
+    assert_eq!((said.out.as_str(), said.err.as_str()), ("{\n", ""));
 }
 
 #[test]
@@ -222,9 +217,8 @@ fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
     for to in [vec!["--recipient", recipient], vec!["--recipients-file", path(&list)], vec!["--state-dir", directory]] {
         let mut arguments = vec!["secret", "encrypt", "--name", "KEY"];
         arguments.extend(&to);
-        let output = agentpod(&arguments).write_stdin("sk-very-secret\n").output().unwrap();
-        let yaml = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && !yaml.contains("sk-very-secret"), "{yaml}");
+        let Said { code, out: yaml, .. } = command::run(&mut agentpod(&arguments), "sk-very-secret\n");
+        assert!(code == 0 && !yaml.contains("sk-very-secret"), "{yaml}");
         let manifest = POD.replace("  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n", &format!("  secrets:\n{yaml}"));
         // Found right without any identity.
         let source = folder(&[("a.yaml", &manifest)]);
@@ -256,9 +250,8 @@ fn what_cannot_be_encrypted_or_encrypted_to_is_refused_and_nothing_secret_is_rep
     ] {
         let mut all = vec!["secret", "encrypt"];
         all.extend(&arguments);
-        let output = agentpod(&all).write_stdin(stdin).output().unwrap();
-        let err = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{arguments:?}: {err}");
+        let Said { code, out, err } = command::run(&mut agentpod(&all), stdin);
+        assert!(code == 1 && out.is_empty(), "{arguments:?}: {err}");
         assert!(err.contains(part) && !err.to_lowercase().contains("s3cret"), "{arguments:?}: {err}");
     }
 }

@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::testkit::{self, files::open_folder, postgres, site::shipped_adapters};
+use crate::testkit::{
+    self,
+    command::{Said, run_beside},
+    files::open_folder,
+    postgres,
+    site::shipped_adapters,
+};
 use agentpod::{
     core::declare::{adapter::AdapterFiles, commit::Commit, manifest},
     store::{Event, Fetched, SourceState, Store},
@@ -66,9 +72,8 @@ impl Stage {
         let mut command = testkit::agentpod();
         command.env("DATABASE_URL", postgres::url(&self.options)).args(arguments);
         command.arg("--state-dir").arg(self.state.path());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+        let Said { code, out, err } = run_beside(command).await;
+        (Some(code), out, err)
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each program uses its part
 
 pub mod browser;
+pub mod command;
 pub mod dashboard;
 pub mod declared;
 pub mod docker;

@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::stage::said;
-use crate::testkit::{self, dashboard::OLGA, tls::Tls};
+use crate::testkit::{self, command::run_beside, dashboard::OLGA, tls::Tls};
 
 fn asking(server: &str, arguments: &[&str]) -> Command {
     let mut command = testkit::agentpod();
@@ -65,12 +64,12 @@ async fn over_tls_a_server_is_believed_when_an_authority_that_is_named_vouches_f
     let folder = tempfile::tempdir().unwrap();
     let server = Tls::start(folder.path());
     let url = format!("https://localhost:{}", server.port);
-    let stranger = said(asking(&url, &["tenants"])).await;
+    let stranger = run_beside(asking(&url, &["tenants"])).await;
     assert!(stranger.code == 1 && stranger.err.contains("cannot be reached"), "{stranger:?}");
     assert!(stranger.err.contains("certificate") && stranger.err.contains("SSL_CERT_FILE"), "{stranger:?}");
     let mut command = asking(&url, &["tenants"]);
     command.env("SSL_CERT_FILE", &server.certificate);
-    let known = said(command).await;
+    let known = run_beside(command).await;
     // It is believed, and turns out to be no AgentPod.
     assert!(known.code == 1 && known.err.contains("answers what agentpod"), "{known:?}");
 }

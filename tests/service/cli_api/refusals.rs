@@ -2,9 +2,10 @@
 
 use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt};
 
-use super::stage::{Stage, said};
+use super::stage::Stage;
 use crate::testkit::{
     self,
+    command::run_beside,
     dashboard::{OLGA, VICTOR},
 };
 
@@ -45,7 +46,7 @@ async fn a_token_is_not_sent_in_the_clear_to_another_machine() {
     for host in ["0.0.0.0", "agents.localhost"] {
         let mut command = testkit::agentpod();
         command.args(["status", "--server", &format!("http://{host}:{port}")]).env("AGENTPOD_TOKEN", OLGA);
-        let said = said(command).await;
+        let said = run_beside(command).await;
         assert_eq!((said.code, said.out.as_str()), (1, ""));
         assert!(said.err.contains("is not encrypted") && said.err.contains("nothing was sent"), "{}", said.err);
         assert!(!said.err.contains(OLGA));
@@ -70,7 +71,7 @@ async fn the_token_goes_nowhere_that_an_answer_points_to() {
     });
     let mut command = testkit::agentpod();
     command.args(["tenants", "--server", &format!("http://{address}")]).env("AGENTPOD_TOKEN", OLGA);
-    let said = said(command).await;
+    let said = run_beside(command).await;
     answering.join().unwrap();
     assert!(said.code == 1 && said.err.contains("sends us on to http://127.0.0.1"), "{said:?}");
     assert!(elsewhere.accept().is_err(), "somebody followed");
@@ -87,7 +88,7 @@ async fn a_server_that_is_none_is_told_from_an_agentpod() {
     ] {
         let mut command = testkit::agentpod();
         command.args(["status", "--server", &server]).env_remove("AGENTPOD_TOKEN");
-        let said = said(command).await;
+        let said = run_beside(command).await;
         assert!(said.code == 1 && said.err.contains(expected), "{server}: {said:?}");
     }
 }

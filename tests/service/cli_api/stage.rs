@@ -1,10 +1,6 @@
 //! An AgentPod's server with two tenants' pods and three people with tokens, and the program to ask it with.
 
-use std::{
-    net::SocketAddr,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{net::SocketAddr, process::Command, sync::Arc};
 
 use agentpod::{
     core::report::status::{Phase, Status},
@@ -17,6 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::testkit::{
     self,
+    command::{Said, run_beside},
     dashboard::{Serve, Server, add_people, declare},
     declared::{Declared, pod},
     files::open_folder,
@@ -29,35 +26,6 @@ pub struct Stage {
     options: PgConnectOptions,
     state: tempfile::TempDir,
     server: Server,
-}
-
-/// What a command said.
-#[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    /// What it said, with every age alike: two commands are not typed in the same second.
-    pub fn ageless(&self) -> String {
-        let is_age = |word: &str| {
-            let word = word.trim_matches(|c| matches!(c, '(' | ')' | ',' | ':'));
-            word.strip_suffix(['s', 'm']).is_some_and(|number| number.parse::<u32>().is_ok())
-        };
-        let words = |line: &str| {
-            let words = line.split_whitespace().map(|word| if is_age(word) { "AGE" } else { word });
-            words.collect::<Vec<_>>().join(" ")
-        };
-        self.out.lines().map(words).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Itself, if all went well.
-    pub fn well(self) -> Self {
-        assert_eq!(self.code, 0, "{self:?}");
-        self
-    }
 }
 
 impl Stage {
@@ -96,7 +64,7 @@ impl Stage {
 
     /// Runs a command with this machine's database.
     pub async fn here(&self, arguments: &[&str]) -> Said {
-        said(self.with_database(arguments)).await
+        run_beside(self.with_database(arguments)).await
     }
 
     /// The same before it runs.
@@ -109,7 +77,7 @@ impl Stage {
 
     /// Runs a command that asks a server, as somebody from another machine: with no database, no state, no home.
     pub async fn there(&self, token: &str, arguments: &[&str]) -> Said {
-        said(self.asking(token, arguments)).await
+        run_beside(self.asking(token, arguments)).await
     }
 
     /// The same before it runs.
@@ -125,16 +93,9 @@ impl Stage {
 
     fn program(&self, arguments: &[&str]) -> Command {
         let mut command = testkit::agentpod();
-        command.args(arguments).current_dir(self.state.path()).stdin(Stdio::null());
+        command.args(arguments).current_dir(self.state.path());
         command
     }
-}
-
-/// Runs a command while the server goes on answering.
-pub async fn said(mut command: Command) -> Said {
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 async fn fill(store: &Store, now: OffsetDateTime) {

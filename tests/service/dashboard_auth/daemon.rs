@@ -1,19 +1,19 @@
 //! The real daemon and the real command line, on a private database and no engine: making an account beside it, signing in,
 //! and what stands in its files afterwards.
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use tokio::net::TcpListener;
 
 use super::stage::{FORM, PASSWORD, form};
-use crate::testkit::{self, files::open_folder, http, manifests, process::Daemon, wait::eventually};
+use crate::testkit::{
+    self,
+    command::{Said, run},
+    files::open_folder,
+    http, manifests,
+    process::Daemon,
+    wait::eventually,
+};
 
 /// A folder for a daemon, and the daemon once it was started.
 struct Place {
@@ -43,33 +43,12 @@ impl Place {
     }
 
     /// Runs a command with something on its standard input.
-    fn run(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-        let mut command = self.command(arguments);
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = piped.spawn().unwrap();
-        // One that refuses at once reads nothing.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        // A daemon that starts where it should not would never end.
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            if Instant::now() > deadline {
-                let _ = rustix::process::kill_process(
-                    rustix::process::Pid::from_child(&child),
-                    rustix::process::Signal::TERM,
-                );
-                let _ = child.wait();
-                panic!("{arguments:?} did not end within a minute");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-        (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    fn run(&self, arguments: &[&str], input: &str) -> Said {
+        run(&mut self.command(arguments), input)
     }
 
     fn succeeds(&self, arguments: &[&str], input: &str) -> String {
-        let (code, out, err) = self.run(arguments, input);
-        assert_eq!(code, Some(0), "{arguments:?}: {out}{err}");
-        out
+        self.run(arguments, input).well().out
     }
 
     /// Starts the daemon, told to say everything it can, and waits until it answers.
@@ -162,8 +141,8 @@ async fn the_daemon_does_not_start_where_strangers_could_use_it() {
         &["run", "--listen", "[::]:0"],
         &["run", "--listen", "127.0.0.1:0", "--dashboard-url", "https://pods.example.com"],
     ] {
-        let (code, _, err) = place.run(arguments, "");
-        assert_eq!(code, Some(1), "{err}");
+        let Said { code, err, .. } = place.run(arguments, "");
+        assert_eq!(code, 1, "{err}");
         assert!(err.contains("nobody would have to sign in: make an account with agentpod account add"), "{err}");
     }
     for (arguments, part) in [
@@ -172,8 +151,8 @@ async fn the_daemon_does_not_start_where_strangers_could_use_it() {
         (&["run", "--trusted-proxy", "proxy"], "is not an address like 10.0.0.1"),
         (&["run", "--dashboard-url", "pods.example.com"], "is not an address like https://"),
     ] {
-        let (code, _, err) = place.run(arguments, "");
-        assert!(code != Some(0) && err.contains(part), "{code:?} {err}");
+        let Said { code, err, .. } = place.run(arguments, "");
+        assert!(code != 0 && err.contains(part), "{code} {err}");
     }
 }
 
@@ -193,27 +172,27 @@ async fn a_password_is_asked_for_safely_and_a_bad_one_or_a_bad_name_makes_no_acc
         (&["--password-file", exposed], "", "others may have read it"),
         (&["--tenant", "Not A Tenant"], "", "is not a tenant name"),
     ] {
-        let (code, _, err) = place.run(&[&add[..], more].concat(), input);
-        assert!(code != Some(0) && err.contains(part), "{code:?} {err}");
+        let Said { code, err, .. } = place.run(&[&add[..], more].concat(), input);
+        assert!(code != 0 && err.contains(part), "{code} {err}");
     }
-    let (code, _, err) = place.run(&["account", "add", "Olga!", "--role", "viewer", "--no-password"], "");
-    assert!(code == Some(1) && err.contains("is not a name for an account"), "{err}");
+    let Said { code, err, .. } = place.run(&["account", "add", "Olga!", "--role", "viewer", "--no-password"], "");
+    assert!(code == 1 && err.contains("is not a name for an account"), "{err}");
     assert!(!place.path("state").exists(), "nothing was begun");
 
     place.succeeds(&[&add[..], &["--tenant", "alice", "--no-password"]].concat(), "");
-    let (code, _, err) = place.run(&[&add[..], &["--no-password"]].concat(), "");
-    assert!(code == Some(1) && err.contains("there is an account olga already"), "{err}");
+    let Said { code, err, .. } = place.run(&[&add[..], &["--no-password"]].concat(), "");
+    assert!(code == 1 && err.contains("there is an account olga already"), "{err}");
     let list = place.succeeds(&["account", "list"], "");
     let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[1][..4], ["olga", "operator", "alice", "no"], "{list}");
     for arguments in
         [&["account", "token", "nobody"][..], &["account", "disable", "nobody"], &["account", "revoke-token", "7"]]
     {
-        let (code, _, err) = place.run(arguments, "");
-        assert!(code == Some(1) && err.contains("agentpod account list shows those there are"), "{err}");
+        let Said { code, err, .. } = place.run(arguments, "");
+        assert!(code == 1 && err.contains("agentpod account list shows those there are"), "{err}");
     }
-    let (code, _, err) = place.run(&["account", "remove", "olga"], "");
-    assert!(code == Some(1) && err.contains("--yes"), "{err}");
+    let Said { code, err, .. } = place.run(&["account", "remove", "olga"], "");
+    assert!(code == 1 && err.contains("--yes"), "{err}");
     place.succeeds(&["account", "remove", "olga", "--yes"], "");
     assert!(place.succeeds(&["account", "list"], "").contains("no accounts"));
 }

@@ -3,15 +3,20 @@
 
 use std::path::Path;
 
-use crate::testkit::{self, git_http::GitHttp, repository::Repository, tls::Tls};
+use crate::testkit::{
+    self,
+    command::{Said, run},
+    git_http::GitHttp,
+    repository::Repository,
+    tls::Tls,
+};
 
 /// Runs a command with nothing of ours in its environment but this; answers its exit code and what it says.
 fn agentpod(state: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = testkit::agentpod();
     command.args(arguments).arg("--state-dir").arg(state);
-    let output = command.envs(environment.iter().copied()).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+    let Said { code, out, err } = run(command.envs(environment.iter().copied()), "");
+    (code, out + &err)
 }
 
 const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n---\n\

@@ -1,38 +1,19 @@
 //! The command line as people and scripts use it beside a running daemon.
 
-use std::{io::Write, process::Stdio};
-
 use serde_json::Value;
 
 use super::{Stand, daemon::agentpod};
-
-/// What a command answered.
-pub struct Said {
-    /// Its exit code.
-    pub code: i32,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
+use crate::testkit::command::{Said, run};
 
 impl Stand {
     /// Runs `agentpod` with arguments.
     pub fn agentpod(&self, arguments: &[&str]) -> Said {
-        let output = agentpod(&self.place, arguments).env("AGENTPOD_LOG", "warn").output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+        self.agentpod_told(arguments, "")
     }
 
     /// The same with somebody at the keyboard.
     pub fn agentpod_told(&self, arguments: &[&str], typed: &str) -> Said {
-        let mut command = agentpod(&self.place, arguments);
-        command.env("AGENTPOD_LOG", "warn").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+        run(agentpod(&self.place, arguments).env("AGENTPOD_LOG", "warn"), typed)
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
