@@ -60,7 +60,10 @@ pub fn listen() {
 /// Everything AgentPod said since, at every level.
 pub fn text() -> String {
     listen();
-    String::from_utf8_lossy(&SAID.lock().unwrap()).into_owned()
+    tracing::trace!(target: "agentpod::testkit", "everything is heard");
+    let text = String::from_utf8_lossy(&SAID.lock().unwrap()).into_owned();
+    assert!(text.contains("everything is heard"), "nobody listens to the log, so nothing can be found in it");
+    text
 }
 
 /// How often this thread asked the database since it was last asked for this.
