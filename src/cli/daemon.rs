@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::connect::{self, Database};
 use crate::{
     config::Settings,
-    core::{secret::SecretRef, webhook::WebhookKeys},
+    core::{event::EventKind, secret::SecretRef, webhook::WebhookKeys},
     dashboard::{
         self, Dashboard,
         api::{Api, SettingsView},
@@ -99,10 +99,11 @@ async fn lead_and_reconcile(
         let leading = stop.child_token();
         let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
         let version = env!("CARGO_PKG_VERSION");
-        tell(&database.store, Event::DAEMON_STARTED, format!("AgentPod {version} makes everything as declared")).await;
-        let outcome = reconcile(settings, database, overview, logs, woken, &leading).await;
+        tell(&database.store, EventKind::DaemonStarted, format!("AgentPod {version} makes everything as declared"))
+            .await;
+        let outcome = Box::pin(reconcile(settings, database, overview, logs, woken, &leading)).await;
         if stop.is_cancelled() {
-            tell(&database.store, Event::DAEMON_STOPPED, "AgentPod stopped; agents go on running".into()).await;
+            tell(&database.store, EventKind::DaemonStopped, "AgentPod stopped; agents go on running".into()).await;
         }
         leading.cancel();
         kept.await?;
@@ -118,7 +119,7 @@ fn standing_by() -> DaemonStatus {
 }
 
 /// Keeps that the daemon came or went: so that everybody can tell how far the rows can be believed without it.
-async fn tell(store: &Store, kind: &str, message: String) {
+async fn tell(store: &Store, kind: EventKind, message: String) {
     if let Err(error) = store.record(&Event::of_none(kind, message), crate::clock::now()).await {
         warn!(code = error.code(), "the event {kind} could not be written down: {error}");
     }

@@ -124,7 +124,7 @@ pub fn text(event: &EventLine) -> String {
     let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
     let at = clock(event.last_at);
     let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
-    let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", plain(&event.kind), harmless(&event.message));
+    let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, harmless(&event.message));
     if let Some(cause) = &event.cause {
         text += &format!("\n    why: {}", harmless(cause));
     }

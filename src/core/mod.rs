@@ -18,6 +18,7 @@ pub mod access;
 pub mod decide;
 pub mod declare;
 pub mod digest;
+pub mod event;
 pub mod labels;
 pub mod names;
 pub mod observe;

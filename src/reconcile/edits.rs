@@ -12,6 +12,7 @@ use crate::{
         access::Person,
         decide::request::{Request, RequestSpec},
         declare::edit::NewPod,
+        event::EventKind,
         names::PodId,
         problem::Problem,
         site::Site,
@@ -74,7 +75,7 @@ impl Edits {
     async fn tell(&self, person: &Person, id: &PodId, added: &Added, now: OffsetDateTime) {
         let message = format!("{} added it to the source: {}", person.name, added.place());
         info!(pod = %id, "{message}");
-        let alerts = self.store.record(&Event::of_pod(id, Event::EDITED, message), now).await;
+        let alerts = self.store.record(&Event::of_pod(id, EventKind::Edited, message), now).await;
         let sync = Request { what: RequestSpec::Sync, actor: person.name.clone() };
         for error in [alerts.err(), self.store.ask(&sync, now).await.err()].into_iter().flatten() {
             warn!(code = error.code(), "what was added to the source could not be told: {error}");

@@ -153,11 +153,12 @@ impl Reconciler {
     /// A reconciler that has not looked at anything yet, and the place to see what it sees.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
         let Parts { engine, store, embedded, source, folders, site, network, removal_grace, removals, secrets } = parts;
+        let metrics = Metrics::default();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (overview, view) = watch::channel(DaemonStatus::default());
         let reconciler = Self {
             engine,
-            journal: Journal::new(store.clone()),
+            journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
             inputs: Inputs::new(source, folders, site),
@@ -196,7 +197,7 @@ impl Reconciler {
             accepted_at: None,
             watchdog: Watchdog::default(),
             alerts: Alerts::default(),
-            metrics: Metrics::default(),
+            metrics,
             settled: BTreeSet::new(),
             applied: false,
             began: crate::clock::now(),

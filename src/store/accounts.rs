@@ -10,7 +10,10 @@ use super::{
     events::{self, Event},
     within,
 };
-use crate::core::access::{Person, Role};
+use crate::core::{
+    access::{Person, Role},
+    event::EventKind,
+};
 
 /// An account as it is kept, without its password's hash.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +68,7 @@ impl Store {
                     Some(tenant) => format!("{} of tenant {tenant}", word(person.role)),
                     None => word(person.role).to_owned(),
                 };
-                let event = Event::of_none("account_added", format!("account {} was added as {may}", person.name));
+                let event = Event::of_none(EventKind::AccountAdded, format!("account {} was added as {may}", person.name));
                 events::record(&mut transaction, &by(event, actor), now).await?;
             }
             transaction.commit().await?;
@@ -93,27 +96,27 @@ impl Store {
 
     /// Removes an account with its sessions and API tokens; no if there is none.
     pub async fn remove_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
-        let event = Event::of_none("account_removed", format!("account {name} was removed"));
+        let event = Event::of_none(EventKind::AccountRemoved, format!("account {name} was removed"));
         self.change_account("DELETE FROM accounts WHERE name = $1", name, None, &by(event, actor), now).await
     }
 
     /// Gives an account another password, and ends its sessions; no if there is no such account.
     pub async fn set_password(&self, name: &str, hash: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
-        let event = Event::of_none("password_changed", format!("account {name} has a new password"));
+        let event = Event::of_none(EventKind::PasswordChanged, format!("account {name} has a new password"));
         let change = "UPDATE accounts SET password_hash = $2 WHERE name = $1";
         self.change_account(change, name, Some(NewValue::Text(hash)), &by(event, actor), now).await
     }
 
     /// Lets nobody in by an account any more; no if there is none, or it is so already.
     pub async fn disable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
-        let event = Event::of_none("account_disabled", format!("account {name} was disabled"));
+        let event = Event::of_none(EventKind::AccountDisabled, format!("account {name} was disabled"));
         let change = "UPDATE accounts SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL";
         self.change_account(change, name, Some(NewValue::Time(now)), &by(event, actor), now).await
     }
 
     /// Lets people in by an account again; no if there is none, or it is so already.
     pub async fn enable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
-        let event = Event::of_none("account_enabled", format!("account {name} was enabled"));
+        let event = Event::of_none(EventKind::AccountEnabled, format!("account {name} was enabled"));
         let change = "UPDATE accounts SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL";
         self.change_account(change, name, None, &by(event, actor), now).await
     }

@@ -9,7 +9,7 @@ use super::{
     error::{Result, StoreError},
     storable, storable_json, within,
 };
-use crate::core::names::PodId;
+use crate::core::{event::EventKind, names::PodId};
 
 /// How long after it happened first the same line is counted rather than repeated.
 const FOLD: Duration = Duration::minutes(10);
@@ -19,8 +19,8 @@ const FOLD: Duration = Duration::minutes(10);
 pub struct Event {
     /// The pod it happened to, if to one.
     pub pod: Option<PodId>,
-    /// What kind of thing, one word.
-    pub kind: String,
+    /// What kind of thing.
+    pub kind: EventKind,
     /// What happened, as a sentence. Never a secret.
     pub message: String,
     /// Why it was done.
@@ -49,31 +49,14 @@ pub struct EventRow {
 }
 
 impl Event {
-    /// The kind of a daemon's first word.
-    pub const DAEMON_STARTED: &str = "daemon_started";
-    /// The kind of a daemon's last word.
-    pub const DAEMON_STOPPED: &str = "daemon_stopped";
-
-    /// The kind of the word that the source was not read for too long.
-    pub const SOURCE_STALE: &str = "source_stale";
-    /// The kind of the word that it is read again.
-    pub const SOURCE_FRESH: &str = "source_fresh";
-    /// The kind of the word that what the source holds cannot be taken, not even as a revision that is refused.
-    pub const SOURCE_REFUSED: &str = "source_refused";
-    /// The kind of the word that it can be taken again.
-    pub const SOURCE_TAKEN: &str = "source_taken";
-
-    /// The kind of the word that somebody added to the source on the dashboard.
-    pub const EDITED: &str = "edited";
-
     /// An event of no pod.
-    pub fn of_none(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into(), ..Self::default() }
+    pub fn of_none(kind: EventKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), ..Self::default() }
     }
 
     /// An event of a pod.
-    pub fn of_pod(pod: &PodId, kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pod: Some(pod.clone()), kind: kind.into(), message: message.into(), ..Self::default() }
+    pub fn of_pod(pod: &PodId, kind: EventKind, message: impl Into<String>) -> Self {
+        Self { pod: Some(pod.clone()), kind, message: message.into(), ..Self::default() }
     }
 }
 
@@ -95,14 +78,15 @@ impl Store {
         rows.into_iter().map(EventRow::try_from).collect()
     }
 
-    /// The word that what the source holds cannot be taken, if that is the newest word of it.
+    /// The event that the source's content cannot be used, unless a later one says that it can again.
     pub async fn source_refused(&self) -> Result<Option<EventRow>> {
         // By time: a line that is counted again keeps its id.
         let query = "SELECT * FROM pod_events WHERE event_type = ANY($1) ORDER BY last_at DESC, id DESC LIMIT 1";
-        let query = sqlx::query_as(query).bind([Event::SOURCE_REFUSED, Event::SOURCE_TAKEN]);
+        let query =
+            sqlx::query_as(query).bind([EventKind::SourceRefused, EventKind::SourceAccepted].map(EventKind::as_str));
         let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
         let row = row.map(EventRow::try_from).transpose()?;
-        Ok(row.filter(|row| row.event.kind == Event::SOURCE_REFUSED))
+        Ok(row.filter(|row| row.event.kind == EventKind::SourceRefused))
     }
 
     /// Forgets events that last happened before a time, and requests that ended before it; answers how many events.
@@ -145,7 +129,7 @@ pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: Of
          SELECT $1, $2, $3, $4, (SELECT id FROM revisions WHERE id = $5), $6, $7, $8, $8 WHERE NOT EXISTS (SELECT FROM counted)",
     )
     .bind(key.filter(|_| is_known))
-    .bind(storable(kind))
+    .bind(kind.as_str())
     .bind(storable(&message))
     .bind(cause.as_deref().map(storable))
     .bind(revision)
@@ -183,7 +167,7 @@ impl TryFrom<Row> for EventRow {
         };
         let event = Event {
             pod: row.pod_id.map(read).transpose()?,
-            kind: row.event_type,
+            kind: row.event_type.parse().unwrap_or_default(),
             message: row.message,
             cause: row.cause,
             revision: row.revision,

@@ -22,7 +22,10 @@ use super::{
     within,
 };
 use crate::{
-    core::names::{InstanceName, PodId},
+    core::{
+        event::EventKind,
+        names::{InstanceName, PodId},
+    },
     private_file,
 };
 
@@ -54,7 +57,7 @@ impl Store {
             }
             put_tokens(&mut transaction, tokens.iter().map(|(id, _)| id.clone()).collect(), resealed, 0).await?;
             let message = format!("{actor} exchanged the instance key; {} tokens were sealed anew", tokens.len());
-            events::record(&mut transaction, &Event::of_none("key_rotated", message), now).await?;
+            events::record(&mut transaction, &Event::of_none(EventKind::KeyRotated, message), now).await?;
             transaction.commit().await?;
             Ok((new, tokens.len()))
         })
@@ -96,7 +99,7 @@ impl Store {
             let sealed = ids.iter().map(seal).collect::<Result<Vec<_>>>()?;
             put_tokens(&mut transaction, ids.clone(), sealed, 1).await?;
             let message = format!("{actor} gave up the lost instance key; every pod has a new token");
-            events::record(&mut transaction, &Event::of_none("key_reset", message), now).await?;
+            events::record(&mut transaction, &Event::of_none(EventKind::KeyReset, message), now).await?;
             transaction.commit().await?;
             ids.iter().map(|id| pod_id(id)).collect()
         })
@@ -125,7 +128,7 @@ impl Store {
             .await?;
             if let Some(version) = version {
                 let message = format!("{actor} exchanged its gateway token (version {version})");
-                events::record(&mut transaction, &Event::of_pod(pod, "token_rotated", message), now).await?;
+                events::record(&mut transaction, &Event::of_pod(pod, EventKind::TokenRotated, message), now).await?;
                 request_listener::tell(&mut transaction).await?;
             }
             transaction.commit().await?;

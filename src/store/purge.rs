@@ -15,7 +15,7 @@ use super::{
     sync::SYNC,
     within,
 };
-use crate::core::{decide::orphans::PodHistory, names::PodId};
+use crate::core::{decide::orphans::PodHistory, event::EventKind, names::PodId};
 
 /// While it lives, no sync makes anything declared, or not declared any more. Dropped, it changed nothing.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl DeclarationLock {
                     sqlx::query(query).bind(&key).execute(&mut *self.transaction).await?;
                 }
             }
-            let event = Event { cause: Some("somebody asked for it".into()), ..Event::of_pod(pod, "purged", why) };
+            let event =
+                Event { cause: Some("somebody asked for it".into()), ..Event::of_pod(pod, EventKind::Purged, why) };
             events::record(&mut self.transaction, &event, now).await?;
             self.transaction.commit().await?;
             Ok(gone.is_some())

@@ -22,6 +22,7 @@ use crate::core::{
         plan::Allowance,
         request::{EndedRequest, OpenRequest, PodPresence, Request, RequestRefusal, RequestSpec, pause_of},
     },
+    event::EventKind,
     names::PodId,
 };
 
@@ -160,7 +161,7 @@ impl Store {
 
 fn event(ended: &EndedRequest) -> Event {
     let Request { what, actor } = &ended.request;
-    let kind = if ended.done { "request" } else { "request_refused" };
+    let kind = if ended.done { EventKind::RequestDone } else { EventKind::RequestRefused };
     Event {
         pod: what.pod().cloned(),
         cause: Some(format!("{actor} asked")),

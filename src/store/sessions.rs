@@ -13,7 +13,7 @@ use super::{
     events::{self, Event},
     within,
 };
-use crate::core::access::Person;
+use crate::core::{access::Person, event::EventKind};
 
 /// How exactly it is kept when something was used last.
 const NOTED: Duration = Duration::minutes(1);
@@ -148,8 +148,10 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await?;
             if let Some(id) = id {
-                let event =
-                    Event::of_none("api_token_made", format!("account {account} has a new API token, number {id}"));
+                let event = Event::of_none(
+                    EventKind::ApiTokenCreated,
+                    format!("account {account} has a new API token, number {id}"),
+                );
                 events::record(&mut transaction, &by(event, actor), now).await?;
             }
             transaction.commit().await?;
@@ -198,7 +200,8 @@ impl Store {
                 .await?;
             if let Some(account) = &account {
                 let message = format!("API token number {id} of account {account} was revoked");
-                events::record(&mut transaction, &by(Event::of_none("api_token_revoked", message), actor), now).await?;
+                events::record(&mut transaction, &by(Event::of_none(EventKind::ApiTokenRevoked, message), actor), now)
+                    .await?;
             }
             transaction.commit().await?;
             Ok(account)

@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 use super::{
     PATIENCE, Store,
     error::{Result, StoreError},
-    events::Event,
     pods::{DesiredStatus, pod_id},
     storable, within,
 };
 use crate::core::{
+    event::EventKind,
     names::PodId,
     observe::condition::Condition,
     report::status::{Phase, Status},
@@ -164,7 +164,8 @@ impl Store {
         let query = "SELECT greatest((SELECT max(updated_at) FROM pod_status), (SELECT max(updated_at) FROM pods), \
                        (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
                      coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
-        let query = sqlx::query_as(query).bind(Event::DAEMON_STOPPED).bind(Event::DAEMON_STARTED);
+        let query =
+            sqlx::query_as(query).bind(EventKind::DaemonStopped.as_str()).bind(EventKind::DaemonStarted.as_str());
         let (written_at, ended_well) = within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await?;
         Ok(Freshness { written_at, ended_well })
     }

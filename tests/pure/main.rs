@@ -8,6 +8,7 @@ mod testkit;
 
 mod corpus;
 mod documents;
+mod events;
 mod laws;
 mod manifests;
 mod purity;

@@ -10,6 +10,7 @@ use crate::testkit::{
     postgres,
     site::shipped_adapters,
 };
+use agentpod::core::event::EventKind;
 use agentpod::{
     core::declare::{adapter::AdapterFiles, commit::Commit, manifest},
     store::{Event, Fetched, SourceState, Store},
@@ -182,14 +183,14 @@ async fn status_says_which_commit_is_in_force_and_that_the_source_is_not_read() 
         "{out}"
     );
     let told = |kind, message| Event::of_none(kind, message);
-    let untaken = told(Event::SOURCE_REFUSED, "pods: there is no such folder in the newest commit");
+    let untaken = told(EventKind::SourceRefused, "pods: there is no such folder in the newest commit");
     stage.store.record(&untaken, at(6)).await.unwrap();
     let (_, out, _) = stage.run(&["status"]).await;
     assert!(
         out.contains("\n        not taken since 2024-10-04T00:06:00Z (") && out.contains("no such folder"),
         "{out}"
     );
-    stage.store.record(&told(Event::SOURCE_TAKEN, "fleet can be read again"), at(7)).await.unwrap();
+    stage.store.record(&told(EventKind::SourceAccepted, "fleet can be read again"), at(7)).await.unwrap();
     let (_, out, _) = stage.run(&["status"]).await;
     assert!(!out.contains("not taken"), "{out}");
     let why = Some("the remote hung up".to_owned());

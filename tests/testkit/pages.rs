@@ -21,6 +21,7 @@ use super::{
     site::{shipped_adapters, shipped_folders, site},
     store::fresh,
 };
+use agentpod::core::event::EventKind;
 
 /// What stands where people can write, to see whether it becomes markup.
 pub const MARKUP: &str = "<img src=x onerror=alert(1)>\"'&</script>";
@@ -95,7 +96,7 @@ impl Stage {
     /// Has something be told of a pod.
     pub async fn tells(&self, id: &str, message: &str) {
         self.store
-            .record(&Event::of_pod(&pod(id), "container_died", message), OffsetDateTime::now_utc())
+            .record(&Event::of_pod(&pod(id), EventKind::Exited, message), OffsetDateTime::now_utc())
             .await
             .unwrap();
     }

@@ -42,7 +42,7 @@ impl Api {
         let query = EventQuery {
             pod: None,
             tenant: params.parsed("tenant", "a tenant's name")?,
-            kind: params.text("kind"),
+            kind: params.parsed("kind", "a kind of event")?,
             limit: params.limit()?,
             after: params.text("after"),
         };

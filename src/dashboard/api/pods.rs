@@ -43,7 +43,7 @@ impl Api {
         let view = self.store.view(&question.visitor.person);
         let query = EventQuery {
             pod: Some(id.clone()),
-            kind: question.params.text("kind"),
+            kind: question.params.parsed("kind", "a kind of event")?,
             limit: question.params.limit()?,
             after: question.params.text("after"),
             ..EventQuery::default()

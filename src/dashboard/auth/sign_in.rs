@@ -20,7 +20,7 @@ use super::{
     visitor::{Credential, read, signed},
 };
 use crate::{
-    core::access::local_path,
+    core::{access::local_path, event::EventKind},
     dashboard::{Routes, gate::ClientAddress, html, refusal::Refusal},
     passwords,
     store::Event,
@@ -112,7 +112,8 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
     let details = Some(json!({"address": client.to_string()}));
     if is_right && account.as_ref().is_some_and(|account| account.is_enabled()) {
         let id = passwords::new_secret().ok_or_else(Refusal::internal)?;
-        let event = Event { details: details.clone(), ..Event::of_none("signed_in", format!("{name} signed in")) };
+        let event =
+            Event { details: details.clone(), ..Event::of_none(EventKind::SignedIn, format!("{name} signed in")) };
         if auth.store.begin_session(&id, &name, LIFETIME, &event, now).await? {
             throttle().succeeded(&name, client);
             // Whatever session this browser had is over: nobody else's goes on under a new name.
@@ -128,7 +129,7 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
         Some(_) => format!("somebody failed to sign in as {name}"),
         None => "somebody failed to sign in with a name that nobody has".to_owned(),
     };
-    auth.store.record(&Event { details, ..Event::of_none("login_failed", message) }, now).await?;
+    auth.store.record(&Event { details, ..Event::of_none(EventKind::SignInFailed, message) }, now).await?;
     Ok(form(StatusCode::UNAUTHORIZED, &next, &name, Some("The name or the password is not right.")))
 }
 

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     core::{names::PodId, problem::Problem, report::status::Phase},
     dashboard::pages::{
-        events::{self, EventLine},
+        events::EventLine,
         pods::PodRow,
         problems::ProblemLine,
         words::{Badge, Moment, PodName, RevisionMark, mebibytes, percent},
@@ -60,7 +60,7 @@ pub(crate) fn row(line: &view::PodLine, now: OffsetDateTime) -> PodRow {
 pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventLine {
     EventLine {
         id: line.id,
-        tone: events::tone(&line.kind),
+        tone: line.severity.into(),
         pod: line.pod.as_ref().map(name),
         message: line.message.clone(),
         cause: line.cause.clone(),

@@ -25,20 +25,6 @@ pub struct EventLine {
     pub details: Option<String>,
 }
 
-/// How bad a kind of event is, by its word.
-pub fn tone(kind: &str) -> Tone {
-    let has = |parts: &[&str]| parts.iter().any(|part| kind.contains(part));
-    if has(&["fail", "crash", "oom", "reject", "refus", "unhealthy", "_died", "lost", "ended"]) {
-        Tone::Bad
-    } else if has(&["held", "hold", "rolled", "missing", "pause", "restarted"]) {
-        Tone::Warn
-    } else if has(&["ready", "accepted", "applied", "recovered", "approved"]) {
-        Tone::Good
-    } else {
-        Tone::Idle
-    }
-}
-
 impl EventLine {
     /// Some for samples.
     pub fn samples() -> Vec<Self> {
@@ -81,16 +67,5 @@ impl EventLine {
                 3900,
             ),
         ]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_tidied_away_is_not_what_died() {
-        assert_eq!(tone("container_died"), Tone::Bad);
-        assert_eq!(tone("tidied"), Tone::Idle);
     }
 }

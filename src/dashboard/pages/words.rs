@@ -1,5 +1,6 @@
 //! The words of all pages: how a time, an amount or a phase is said, once. Time comes in as an argument.
 
+use crate::core::event::Severity;
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
@@ -55,6 +56,17 @@ pub enum Tone {
     Bad,
     /// At rest, or of no weight.
     Idle,
+}
+
+impl From<Severity> for Tone {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Info => Self::Idle,
+            Severity::Success => Self::Good,
+            Severity::Warning => Self::Warn,
+            Severity::Error => Self::Bad,
+        }
+    }
 }
 
 /// A word with its tone.

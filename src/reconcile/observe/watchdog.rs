@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use tracing::{info, warn};
 
 use crate::{
-    core::observe::stale,
+    core::{event::EventKind, observe::stale},
     reconcile::Reconciler,
     source::SourceHealth,
     store::{Event, SourceState, StoreError},
@@ -62,10 +62,10 @@ impl Reconciler {
             };
             let message = format!("{origin} was not read {since}; what was accepted last stays in force");
             warn!(why, "{message}");
-            (Event::SOURCE_STALE, message)
+            (EventKind::SourceStale, message)
         } else {
             info!("{origin} is read again");
-            (Event::SOURCE_FRESH, format!("{origin} is read again"))
+            (EventKind::SourceFresh, format!("{origin} is read again"))
         };
         self.journal.event(Event { cause: why, revision: self.revision_row, ..Event::of_none(kind, message) });
         Ok(())

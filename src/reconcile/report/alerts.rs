@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use crate::{
-    core::{observe::actual::Actual, problem::Problem},
+    core::{event::EventKind, observe::actual::Actual, problem::Problem},
     reconcile::{Reconciler, RefusedRevision},
     store::Event,
 };
@@ -29,7 +29,7 @@ impl Reconciler {
         let hint = hint.as_deref().unwrap_or("what was accepted last stays in force");
         let message = format!("{file}: {what}{more}; {hint}");
         if self.alerts.refused.as_ref() != Some(&message) {
-            let event = Event::of_none(Event::SOURCE_REFUSED, &message);
+            let event = Event::of_none(EventKind::SourceRefused, &message);
             self.journal.event(Event { revision: self.revision_row, ..event });
             self.alerts.refused = Some(message);
         }
@@ -39,7 +39,7 @@ impl Reconciler {
     pub(crate) fn tell_taken(&mut self) {
         if self.alerts.refused.take().is_some() {
             let message = format!("{} can be read again", self.inputs.origin());
-            self.journal.event(Event::of_none(Event::SOURCE_TAKEN, message));
+            self.journal.event(Event::of_none(EventKind::SourceAccepted, message));
         }
     }
 
@@ -55,7 +55,7 @@ impl Reconciler {
         self.alerts.held = held.map(|held| held.why.plan.clone());
         if let Some(held) = held {
             warn!("{held}");
-            let event = Event::of_none("removals_held", held.to_string());
+            let event = Event::of_none(EventKind::RemovalsHeld, held.to_string());
             self.journal.event(Event { revision: self.revision_row, ..event });
         }
     }

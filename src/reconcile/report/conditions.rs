@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::events::PodEvent;
 use crate::{
     core::{
+        event::EventKind,
         names::PodId,
         observe::{
             actual::Actual,
@@ -20,9 +21,6 @@ use crate::{
     reconcile::Reconciler,
     store::StoreError,
 };
-
-/// The kind of the word that what bounds a container is not what it should be.
-pub(crate) const DEVIATES: &str = "deviates";
 
 /// What is known of every pod, and what of it was written and told.
 #[derive(Debug, Default)]
@@ -98,10 +96,10 @@ impl Reconciler {
             if is_deviation(hardened) {
                 if alerts.get(id) != Some(&hardened.message) {
                     alerts.insert(id.clone(), hardened.message.clone());
-                    notes.push((id.clone(), PodEvent::new(DEVIATES, hardened.message.clone())));
+                    notes.push((id.clone(), PodEvent::new(EventKind::Deviates, hardened.message.clone())));
                 }
             } else if hardened.is_true == Some(true) && alerts.remove(id).is_some() {
-                notes.push((id.clone(), PodEvent::new("hardened", format!("again: {}", hardened.message))));
+                notes.push((id.clone(), PodEvent::new(EventKind::Hardened, format!("again: {}", hardened.message))));
             }
         }
         for (id, note) in notes {

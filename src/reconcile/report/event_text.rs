@@ -4,30 +4,33 @@ use std::fmt::Write;
 
 use crate::core::{
     decide::plan::{Action, Cause, FileSet, Step, Verdict},
+    event::EventKind,
     observe::health::Health,
 };
 
 /// The kind of event an action makes when it has been carried out.
-pub fn kind(action: &Action) -> &'static str {
+pub fn kind(action: &Action) -> EventKind {
     let has = |wanted: fn(&Step) -> bool| action.steps.iter().any(wanted);
     let by_steps = || {
         if has(|step| matches!(step, Step::Start(_))) {
-            "started"
+            EventKind::Started
         } else if has(|step| matches!(step, Step::Remove(_))) {
-            "removed"
+            EventKind::Removed
         } else {
-            "stopped"
+            EventKind::Stopped
         }
     };
     match (&action.verdict, &action.cause) {
-        (Some(Verdict::Reject(_)), _) => "rolled_back",
-        (Some(Verdict::CrashLoop(_)), _) => "crash_loop",
-        (None, Cause::Missing | Cause::Unfinished) => "created",
-        (None, Cause::Changed { .. }) => "replaced",
-        (None, Cause::FilesChanged) => "uploaded",
-        (None, Cause::OffNetwork(_)) => "reconnected",
-        (None, Cause::Requested { .. }) if has(|step| matches!(step, Step::Stop(_))) => "restarted",
-        (None, Cause::Superseded | Cause::Rejected | Cause::NotReady(_)) if by_steps() == "removed" => "tidied",
+        (Some(Verdict::Reject(_)), _) => EventKind::RolledBack,
+        (Some(Verdict::CrashLoop(_)), _) => EventKind::CrashLoop,
+        (None, Cause::Missing | Cause::Unfinished) => EventKind::Created,
+        (None, Cause::Changed { .. }) => EventKind::Replaced,
+        (None, Cause::FilesChanged) => EventKind::Uploaded,
+        (None, Cause::OffNetwork(_)) => EventKind::Reconnected,
+        (None, Cause::Requested { .. }) if has(|step| matches!(step, Step::Stop(_))) => EventKind::Restarted,
+        (None, Cause::Superseded | Cause::Rejected | Cause::NotReady(_)) if by_steps() == EventKind::Removed => {
+            EventKind::CleanedUp
+        }
         (None, _) => by_steps(),
     }
 }
@@ -101,22 +104,29 @@ mod tests {
         let changed = Cause::Changed { from: digest("1"), to: digest("2") };
         let steps = [Step::Image("i".into()), Step::Create(new()), Step::Stop(old()), Step::Start(new())];
         let replaced = action(changed, None, &steps);
-        assert_eq!((kind(&replaced), done(&replaced).as_str()), ("replaced", "stopped a_b-1, made and started a_b-2"));
+        assert_eq!(
+            (kind(&replaced), done(&replaced).as_str()),
+            (EventKind::Replaced, "stopped a_b-1, made and started a_b-2")
+        );
         assert_eq!(container(&replaced), Some("a_b-2"));
 
         let why = || "not ready within 30s: no answer".to_owned();
         let rejected = Verdict::Reject(Rejected { digest: digest("2"), why: why() });
         let back = action(Cause::NotReady(why()), Some(rejected), &[Step::Stop(new()), Step::Start(old())]);
-        assert_eq!(kind(&back), "rolled_back");
+        assert_eq!(kind(&back), EventKind::RolledBack);
         assert_eq!(done(&back), "stopped a_b-2, started a_b-1: not ready within 30s: no answer");
 
         let tidied = action(Cause::NotReady(why()), None, &[Step::Remove(new())]);
-        assert_eq!((kind(&tidied), done(&tidied).as_str()), ("tidied", "removed a_b-2"), "one roll-back is one event");
+        assert_eq!(
+            (kind(&tidied), done(&tidied).as_str()),
+            (EventKind::CleanedUp, "removed a_b-2"),
+            "one roll-back is one event"
+        );
         let resting = Verdict::CrashLoop("restarted 5 times".into());
         let resting = action(Cause::CrashLoop, Some(resting), &[Step::Stop(new())]);
         assert_eq!(
             (kind(&resting), done(&resting).as_str()),
-            ("crash_loop", "stopped a_b-2 for a while: restarted 5 times")
+            (EventKind::CrashLoop, "stopped a_b-2 for a while: restarted 5 times")
         );
     }
 

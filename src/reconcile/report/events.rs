@@ -8,10 +8,11 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
 
-use super::{conditions::DEVIATES, event_text};
+use super::event_text;
 use crate::{
     core::{
         decide::{plan::Action, retry::ActionFailure},
+        event::EventKind,
         names::PodId,
     },
     engine::{Engine, EngineEvent, LogQuery},
@@ -33,7 +34,7 @@ const LEFT_OUT: &str = "logLeftOut";
 /// What is to be told of a pod.
 #[derive(Debug)]
 pub(crate) struct PodEvent {
-    kind: &'static str,
+    kind: EventKind,
     message: String,
     cause: Option<String>,
     container: Option<String>,
@@ -41,7 +42,7 @@ pub(crate) struct PodEvent {
 }
 
 impl PodEvent {
-    pub fn new(kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(kind: EventKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), cause: None, container: None, details: Map::new() }
     }
 
@@ -61,25 +62,21 @@ impl PodEvent {
         self.details.insert(key.into(), value.into());
         self
     }
-
-    fn is_bad(&self) -> bool {
-        matches!(self.kind, "failed" | "unhealthy" | "crash_loop" | "rolled_back" | "out_of_memory" | DEVIATES)
-    }
 }
 
 impl Reconciler {
     /// Tells something of a pod: in the log now, in the history with the next write.
     pub(crate) fn note(&mut self, pod: &PodId, note: PodEvent) {
         let (kind, message, cause) = (note.kind, &note.message, note.cause.as_deref());
-        if note.is_bad() {
-            warn!(%pod, kind, cause, "{pod}: {message}");
+        if kind.severity().is_bad() {
+            warn!(%pod, %kind, cause, "{pod}: {message}");
         } else {
-            info!(%pod, kind, cause, "{pod}: {message}");
+            info!(%pod, %kind, cause, "{pod}: {message}");
         }
         let standing = || self.statuses.get(pod).and_then(|status| status.container.clone());
         self.journal.event(Event {
             pod: Some(pod.clone()),
-            kind: note.kind.into(),
+            kind,
             container: note.container.or_else(standing),
             message: note.message,
             revision: self.revision_row,
@@ -124,7 +121,7 @@ impl Reconciler {
             Ok(()) if action.verdict.is_some() => return,
             Ok(()) => PodEvent::new(event_text::kind(action), event_text::done(action)),
             Err(failure) => {
-                let note = PodEvent::new("failed", failure.why.clone());
+                let note = PodEvent::new(EventKind::Failed, failure.why.clone());
                 failure.step.iter().fold(note, |note, step| note.with("step", step.as_str()))
             }
         };
@@ -138,11 +135,13 @@ impl Reconciler {
         let note = |kind, message| PodEvent::new(kind, message).about(Some(&container));
         match (event.action.as_str(), event.exit_code) {
             ("die", Some(code)) if !ours => {
-                self.note_with_logs(&pod, note("exited", format!("{container} ended with exit code {code}")));
+                self.note_with_logs(&pod, note(EventKind::Exited, format!("{container} ended with exit code {code}")));
             }
-            ("oom", _) => self.note(&pod, note("out_of_memory", format!("{container} took more memory than it may"))),
+            ("oom", _) => {
+                self.note(&pod, note(EventKind::OutOfMemory, format!("{container} took more memory than it may")));
+            }
             ("destroy", _) if !ours => {
-                self.note(&pod, note("vanished", format!("{container} was removed by somebody else")));
+                self.note(&pod, note(EventKind::Vanished, format!("{container} was removed by somebody else")));
             }
             _ => {}
         }

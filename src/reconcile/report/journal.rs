@@ -17,6 +17,7 @@ use crate::{
         names::PodId,
         report::status::{NOT_ASKED, Phase, Status},
     },
+    reconcile::report::metrics::Metrics,
     store::{DesiredStatus, Event, PodRow, Store, StoreError},
 };
 
@@ -32,6 +33,7 @@ type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>, Option<Allowa
 /// What was written, and what still has to be.
 pub(crate) struct Journal {
     store: Arc<Store>,
+    metrics: Metrics,
     lasting: BTreeMap<PodId, Lasting>,
     statuses: BTreeMap<PodId, Status>,
     waiting: VecDeque<(Event, OffsetDateTime)>,
@@ -40,9 +42,10 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub fn new(store: Arc<Store>) -> Self {
+    pub fn new(store: Arc<Store>, metrics: Metrics) -> Self {
         Self {
             store,
+            metrics,
             lasting: BTreeMap::new(),
             statuses: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -63,6 +66,7 @@ impl Journal {
         if self.waiting.len() >= MOST_WAITING {
             self.waiting.pop_front();
         }
+        self.metrics.event(event.kind);
         self.waiting.push_back((event, crate::clock::now()));
     }
 

@@ -9,9 +9,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::core::decide::{
-    plan::{Action, Step},
-    retry::ActionFailure,
+use crate::core::{
+    decide::{
+        plan::{Action, Step},
+        retry::ActionFailure,
+    },
+    event::EventKind,
 };
 
 /// How long rounds take, in seconds; a quiet one is milliseconds.
@@ -27,6 +30,13 @@ pub struct Metrics {
     round_seconds: Histogram,
     steps: Family<StepLabels, Counter>,
     apply_seconds: Histogram,
+    events: Family<EventLabels, Counter>,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EventLabels {
+    kind: &'static str,
+    severity: &'static str,
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -43,6 +53,7 @@ impl Default for Metrics {
             round_seconds: Histogram::new(ROUND_SECONDS),
             steps: Family::default(),
             apply_seconds: Histogram::new(APPLY_SECONDS),
+            events: Family::default(),
         }
     }
 }
@@ -80,6 +91,12 @@ impl Metrics {
         self.apply_seconds.observe(after.as_seconds_f64().max(0.0));
     }
 
+    /// Something was written into the history.
+    pub fn event(&self, kind: EventKind) {
+        let labels = EventLabels { kind: kind.as_str(), severity: kind.severity().as_str() };
+        self.events.get_or_create(&labels).inc();
+    }
+
     /// Adds the counts to what is told to who asks for metrics.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("rounds", "Rounds made", self.rounds.clone());
@@ -90,6 +107,7 @@ impl Metrics {
         registry.register("steps", help, self.steps.clone());
         let help = "How long it took from a fetched revision until every pod was as it declares";
         registry.register("apply_duration_seconds", help, self.apply_seconds.clone());
+        registry.register("events", "Events by kind and severity", self.events.clone());
     }
 }
 

@@ -13,6 +13,7 @@ use super::events::PodEvent;
 use crate::{
     core::{
         declare::desired::Desired,
+        event::EventKind,
         names::PodId,
         observe::{
             actual::{Actual, ContainerState},
@@ -91,22 +92,22 @@ impl Reconciler {
     }
 
     fn note_changes(&mut self, before: &BTreeMap<PodId, Status>) {
-        let mut notes: Vec<(PodId, &'static str, String)> = Vec::new();
+        let mut notes: Vec<(PodId, EventKind, String)> = Vec::new();
         for (id, status) in &self.statuses {
             let was = before.get(id);
             if was.is_some_and(|was| was.ready) != status.ready {
                 let adopted = status.container.as_ref().is_some_and(|container| self.adopted.remove(container));
                 if !adopted && status.ready {
                     let after = self.became_ready.remove(id);
-                    notes.push((id.clone(), "ready", after.unwrap_or_else(|| status.message.clone())));
+                    notes.push((id.clone(), EventKind::Ready, after.unwrap_or_else(|| status.message.clone())));
                 }
             }
             if status.phase == Phase::Unhealthy && was.is_none_or(|was| was.phase != Phase::Unhealthy) {
-                notes.push((id.clone(), "unhealthy", status.message.clone()));
+                notes.push((id.clone(), EventKind::Unhealthy, status.message.clone()));
             }
         }
         for (id, kind, message) in notes {
-            if kind == "unhealthy" {
+            if kind == EventKind::Unhealthy {
                 self.note_with_logs(&id, PodEvent::new(kind, message));
             } else {
                 self.note(&id, PodEvent::new(kind, message));

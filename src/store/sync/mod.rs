@@ -21,6 +21,7 @@ use super::{
 };
 use crate::core::{
     declare::desired::{Desired, DesiredPod},
+    event::EventKind,
     names::PodId,
 };
 
@@ -78,19 +79,19 @@ impl Store {
             let (kind, list) = match change {
                 RowChange::Created(pod) => {
                     self.insert_pod(connection, pod, revision, now).await?;
-                    ("declared", &mut outcome.created)
+                    (EventKind::Declared, &mut outcome.created)
                 }
                 RowChange::Changed(pod) => {
                     update_pod(connection, pod, revision, now).await?;
-                    ("changed", &mut outcome.changed)
+                    (EventKind::Changed, &mut outcome.changed)
                 }
                 RowChange::Returned(pod) => {
                     update_pod(connection, pod, revision, now).await?;
-                    ("returned", &mut outcome.returned)
+                    (EventKind::Returned, &mut outcome.returned)
                 }
                 RowChange::Undeclared => {
                     undeclare_pod(connection, &id, now).await?;
-                    ("undeclared", &mut outcome.undeclared)
+                    (EventKind::Undeclared, &mut outcome.undeclared)
                 }
             };
             let event =

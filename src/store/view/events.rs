@@ -2,7 +2,7 @@
 
 use super::{EventLine, EventQuery, Page, View, cursor};
 use crate::{
-    core::names::PodId,
+    core::{event::EventKind, names::PodId},
     store::{PATIENCE, error::Result, events::Row, pods::pod_id, within},
 };
 
@@ -21,7 +21,7 @@ impl View<'_> {
             .bind(self.only())
             .bind(query.pod.as_ref().map(PodId::key))
             .bind(query.tenant.as_ref().map(|tenant| tenant.as_str()))
-            .bind(query.kind.as_deref().filter(|kind| !kind.contains('\0')))
+            .bind(query.kind.map(EventKind::as_str))
             .bind(query.after.as_deref().and_then(cursor::read::<i64>))
             .bind(limit + 1);
         let mut rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
@@ -44,10 +44,12 @@ impl View<'_> {
 }
 
 fn line(row: Row) -> Result<EventLine> {
+    let kind: EventKind = row.event_type.parse().unwrap_or_default();
     Ok(EventLine {
         id: row.id,
         pod: row.pod_id.as_deref().map(pod_id).transpose()?,
-        kind: row.event_type,
+        kind,
+        severity: kind.severity(),
         message: row.message,
         cause: row.cause,
         revision: row.revision,

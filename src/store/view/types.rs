@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 pub use crate::core::report::view::{ActionLine, ContainerSummary, FileSummary, PlanLine, SummaryLine};
 use crate::{
     core::{
+        event::{EventKind, Severity},
         names::{AdapterName, PodId, TenantName},
         report::status::Phase,
     },
@@ -260,7 +261,7 @@ pub struct EventQuery {
     /// Of this tenant's pods.
     pub tenant: Option<TenantName>,
     /// Of this kind.
-    pub kind: Option<String>,
+    pub kind: Option<EventKind>,
     /// How many at most, 1 to 1000; 0 means 100.
     pub limit: u32,
     /// Go on after this: the `next` of the page before.
@@ -274,8 +275,10 @@ pub struct EventLine {
     pub id: i64,
     /// The pod it is about, if about one.
     pub pod: Option<PodId>,
-    /// What kind of thing, one word.
-    pub kind: String,
+    /// What kind of thing.
+    pub kind: EventKind,
+    /// How much attention it asks for.
+    pub severity: Severity,
     /// What happened.
     pub message: String,
     /// Why.

@@ -50,7 +50,7 @@ async fn a_change_that_crashes_is_taken_back_and_the_container_before_it_goes_on
         let events = stand.events(POD).into_iter().filter(|event| event["kind"] == kind);
         events.map(|event| event["count"].as_u64().unwrap()).collect::<Vec<_>>()
     };
-    stand.until("what is left is tidied away", PATIENCE, async || (told("tidied") == [1]).then_some(())).await;
+    stand.until("what is left is tidied away", PATIENCE, async || (told("cleaned_up") == [1]).then_some(())).await;
     assert_eq!(told("rolled_back"), [1]);
 
     // The same bad wish is not tried again.

@@ -133,9 +133,18 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
         assert_eq!(stand.container(id).life(), before.life(), "{id}");
     }
     let kinds = kinds(&stand);
-    for kind in
-        ["created", "ready", "exited", "started", "stopped", "removed", "replaced", "tidied", "uploaded", "vanished"]
-    {
+    for kind in [
+        "created",
+        "ready",
+        "exited",
+        "started",
+        "stopped",
+        "removed",
+        "replaced",
+        "cleaned_up",
+        "uploaded",
+        "vanished",
+    ] {
         assert!(kinds.iter().any(|seen| seen == kind), "no event {kind} in {kinds:?}");
     }
 

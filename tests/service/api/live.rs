@@ -10,6 +10,7 @@ use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
     declared::pod,
 };
+use agentpod::core::event::EventKind;
 
 #[tokio::test]
 async fn a_viewer_is_shown_everything_and_then_each_change_under_the_next_number() {
@@ -28,7 +29,7 @@ async fn a_viewer_is_shown_everything_and_then_each_change_under_the_next_number
         seq += 1;
         assert_eq!(change["seq"].as_u64(), Some(seq));
     }
-    let event = Event::of_pod(&pod("alice/assistant"), "unhealthy", "it went");
+    let event = Event::of_pod(&pod("alice/assistant"), EventKind::Unhealthy, "it went");
     stage.store.record(&event, OffsetDateTime::now_utc()).await.unwrap();
     assert_eq!(viewer.next_of("event").await["event"]["message"], "it went");
     stage.post("/requests", OLGA, r#"{"kind": "restart", "pod": "alice/assistant"}"#).await;
@@ -76,7 +77,7 @@ async fn a_tenants_person_is_shown_that_tenant_only_and_misses_no_number() {
     assert!(!first.to_string().contains("bob"));
     let seq = first["seq"].as_u64().unwrap();
     stage.is("bob/helper", Phase::Held, "of bob").await;
-    let everybodys = Event::of_none("daemon_started", "of everybody");
+    let everybodys = Event::of_none(EventKind::DaemonStarted, "of everybody");
     stage.store.record(&everybodys, OffsetDateTime::now_utc()).await.unwrap();
     stage.is("alice/assistant", Phase::Running, "of alice").await;
     let change = viewer.next().await.unwrap();

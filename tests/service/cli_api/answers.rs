@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::stage::Stage;
 use crate::testkit::dashboard::{ALAN, VICTOR};
+use agentpod::core::event::EventKind;
 
 /// Every command that looks, by what it is typed as.
 const LOOKS: [&[&str]; 8] = [
@@ -99,7 +100,7 @@ async fn a_list_longer_than_a_page_is_whole() {
     let stage = Stage::new().await;
     let now = time::OffsetDateTime::now_utc();
     for number in 0..1_050 {
-        let event = agentpod::store::Event::of_none("test", format!("number {number}"));
+        let event = agentpod::store::Event::of_none(EventKind::Changed, format!("number {number}"));
         stage.store.record(&event, now).await.unwrap();
     }
     for said in [stage.here(&["events", "-n", "1040"]).await, stage.there(VICTOR, &["events", "-n", "1040"]).await] {

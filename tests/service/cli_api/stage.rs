@@ -19,6 +19,7 @@ use crate::testkit::{
     files::open_folder,
     postgres,
 };
+use agentpod::core::event::EventKind;
 
 pub struct Stage {
     pub address: SocketAddr,
@@ -118,7 +119,8 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         let (ready, container) = (phase == Phase::Running, Some(format!("{}-1", id.replace('/', "_"))));
         let status = Status { phase, ready, reason: "Why".into(), message: message.into(), container };
         store.write_status(&pod(id), &status, now).await.unwrap();
-        let event = Event { cause: Some("it was declared".into()), ..Event::of_pod(&pod(id), "phase", message) };
+        let event =
+            Event { cause: Some("it was declared".into()), ..Event::of_pod(&pod(id), EventKind::Changed, message) };
         store.record(&event, now).await.unwrap();
     }
     let measured = Measured { pod: pod("alice/assistant"), memory_mb: 12, cpu_percent: 3.3, storage_mb: Some(5) };

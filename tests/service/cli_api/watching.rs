@@ -17,6 +17,7 @@ use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
     declared::pod,
 };
+use agentpod::core::event::EventKind;
 
 /// A command that goes on, line by line; it ends with the test.
 struct Watching {
@@ -54,7 +55,7 @@ impl Drop for Watching {
 }
 
 async fn happens(stage: &Stage, id: &str, message: &str) {
-    stage.store.record(&Event::of_pod(&pod(id), "phase", message), OffsetDateTime::now_utc()).await.unwrap();
+    stage.store.record(&Event::of_pod(&pod(id), EventKind::Changed, message), OffsetDateTime::now_utc()).await.unwrap();
 }
 
 #[tokio::test]

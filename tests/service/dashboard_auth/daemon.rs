@@ -119,12 +119,13 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
 
     let events = place.succeeds(&["events"], "");
     for kind in
-        ["account_added", "signed_in", "login_failed", "api_token_made", "api_token_revoked", "password_changed"]
+        ["account_added", "signed_in", "sign_in_failed", "api_token_created", "api_token_revoked", "password_changed"]
     {
         assert!(events.contains(kind), "{kind} is missing in {events}");
     }
     fs::remove_file(file).unwrap();
-    place.daemon = None;
+    place.daemon.take().unwrap().terminate().await;
+    assert!(place.succeeds(&["events"], "").contains("daemon_stopped"));
     let id = cookie.split_once('=').unwrap().1;
     for secret in [PASSWORD, "three+green+words", "another few green", "a password that is", id, &token, &token[9..]] {
         let found = Command::new("grep").args(["-rlaF", "--", secret]).arg(place.folder.path()).output().unwrap();

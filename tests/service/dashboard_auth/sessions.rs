@@ -3,6 +3,7 @@
 use time::Duration;
 
 use super::stage::{FORM, PASSWORD, Stage, everybody, form, is_shut_out, known_as};
+use agentpod::core::event::EventKind;
 
 #[tokio::test]
 async fn once_there_is_an_account_nothing_is_shown_to_whoever_did_not_sign_in() {
@@ -170,6 +171,9 @@ async fn the_sessions_of_an_account_that_is_disabled_removed_or_gets_another_pas
     assert!(stage.store.enable_account("olga", "the test", stage.now()).await.unwrap());
     assert_eq!(stage.who(&[("cookie", &olga)]).await, None, "enabled again, the old session stays ended");
     stage.sign_in("olga").await;
+    for kind in ["account_disabled", "account_removed", "account_enabled", "password_changed"] {
+        assert_eq!(stage.events(kind).await.len(), 1, "{kind}");
+    }
 }
 
 #[tokio::test]
@@ -178,7 +182,7 @@ async fn an_account_keeps_fifty_sessions_and_those_that_are_over_are_forgotten()
     let mut first = String::new();
     for number in 0..51 {
         let id = format!("session-{number}").into();
-        let event = agentpod::store::Event::of_none("signed_in", "olga signed in");
+        let event = agentpod::store::Event::of_none(EventKind::SignedIn, "olga signed in");
         let lifetime = agentpod::dashboard::auth::LIFETIME;
         assert!(stage.store.begin_session(&id, "olga", lifetime, &event, stage.now()).await.unwrap());
         stage.later(Duration::seconds(1));

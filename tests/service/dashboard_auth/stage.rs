@@ -144,7 +144,7 @@ impl Stage {
     /// The events of a kind: how often, and what they say.
     pub async fn events(&self, kind: &str) -> Vec<(i32, String)> {
         let rows = self.store.events(None, 1000, None).await.unwrap().into_iter();
-        rows.filter(|row| row.event.kind == kind).map(|row| (row.count, row.event.message)).collect()
+        rows.filter(|row| row.event.kind.as_str() == kind).map(|row| (row.count, row.event.message)).collect()
     }
 }
 

@@ -18,7 +18,7 @@ async fn after_ten_failures_an_account_waits_also_for_the_right_password_and_oth
         assert!(answer.body.contains("Too many tries."), "{}", answer.body);
     }
     stage.sign_in("victor").await;
-    let failed = stage.events("login_failed").await;
+    let failed = stage.events("sign_in_failed").await;
     assert_eq!(failed, [(10, "somebody failed to sign in as olga".into())], "one line, counted");
     stage.later(Duration::minutes(10));
     stage.sign_in("olga").await;
@@ -39,7 +39,7 @@ async fn a_name_that_nobody_has_is_answered_alike_and_written_down_nowhere() {
     let known = stage.try_sign_in("olga", "not the password", &[]).await;
     let unknown = stage.try_sign_in("hunter2", "not the password", &[]).await;
     assert_eq!((unknown.status, &unknown.body.replace("hunter2", "olga")), (known.status, &known.body));
-    let failed = stage.events("login_failed").await;
+    let failed = stage.events("sign_in_failed").await;
     assert_eq!(failed[1..], [(1, "somebody failed to sign in with a name that nobody has".into())]);
     assert!(!stage.dump().await.contains("hunter2"), "it may be a password in the wrong field");
 }

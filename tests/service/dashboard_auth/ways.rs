@@ -34,7 +34,7 @@ async fn an_api_token_lets_in_until_it_expires_is_revoked_or_its_account_is_disa
     assert!(who("agentpod_two").await.is_some());
     assert_eq!(stage.store.revoke_api_token(id, "the test", stage.now()).await.unwrap().as_deref(), Some("olga"));
     assert_eq!(stage.store.revoke_api_token(id, "the test", stage.now()).await.unwrap(), None);
-    let kinds = ["api_token_made", "api_token_revoked", "account_disabled"];
+    let kinds = ["api_token_created", "api_token_revoked", "account_disabled"];
     for (kind, many) in kinds.into_iter().zip([2, 1, 1]) {
         assert_eq!(stage.events(kind).await.len(), many, "{kind}");
     }

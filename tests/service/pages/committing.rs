@@ -44,7 +44,7 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
     let (manifests, problems) = manifest::read([("alice-new.yaml", written.as_slice())]);
     assert!(problems.is_empty() && manifests.pods.keys().map(ToString::to_string).eq(["alice/new"]));
     let events = stage.store.events(None, 100, None).await.unwrap();
-    let edited = events.iter().find(|row| row.event.kind == "edited").expect("it is told");
+    let edited = events.iter().find(|row| row.event.kind.as_str() == "edited").expect("it is told");
     assert!(edited.event.message.contains("alice/new: olga added it to the source: alice-new.yaml"), "{edited:?}");
     let asked = stage.store.open_requests().await.unwrap();
     assert!(

@@ -35,7 +35,7 @@ async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::ConditionLine
 
 async fn told(stage: &Stage, kind: &str) -> Vec<(String, i32)> {
     let all = stage.store.events(None, 1000, None).await.unwrap().into_iter();
-    all.filter(|row| row.event.kind == kind).map(|row| (row.event.message, row.count)).collect()
+    all.filter(|row| row.event.kind.as_str() == kind).map(|row| (row.event.message, row.count)).collect()
 }
 
 async fn more_rounds(stage: &Stage) {

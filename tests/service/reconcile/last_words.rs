@@ -135,6 +135,17 @@ async fn nothing_is_kept_of_what_a_container_wrote_that_was_undeclared_while_nob
 }
 
 #[tokio::test]
+async fn a_container_that_takes_too_much_memory_is_an_event_that_asks_for_attention() {
+    let mut stage = Stage::new("").await;
+    stage.start(TICK);
+    let container = stage.runs("").await;
+    stage.says("oom", &container).await;
+    let event = stage.event("out_of_memory").await.event;
+    assert!(event.kind.severity().is_bad() && event.message.contains(&container), "{event:?}");
+    stage.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_is_too_short_to_be_found() {
     let mut stage = with_secret().await;
     fs::write(stage.path("key"), "ab").unwrap();

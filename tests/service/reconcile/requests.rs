@@ -105,5 +105,6 @@ async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
     let outcome = row.outcome.unwrap();
     assert!(outcome.starts_with("the newest revision is refused: all.yaml: "), "{outcome}");
     assert_eq!(row.done, Some(false));
+    assert_eq!(stage.event("request_refused").await.event.cause.as_deref(), Some("alice@host asked"));
     stage.stop().await;
 }

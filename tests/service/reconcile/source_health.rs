@@ -2,14 +2,13 @@
 
 use std::{fs, time::Duration};
 
-use agentpod::store::Event;
-
 use super::stage::Stage;
 use crate::testkit::wait::eventually;
+use agentpod::core::event::EventKind;
 
 const TICK: Duration = Duration::from_millis(50);
 
-async fn count(stage: &Stage, kind: &str) -> usize {
+async fn count(stage: &Stage, kind: EventKind) -> usize {
     let rows = stage.store.events(None, 1000, None).await.unwrap();
     rows.iter().filter(|row| row.event.kind == kind).map(|row| row.count as usize).sum()
 }
@@ -36,7 +35,7 @@ async fn a_source_that_is_gone_is_stale_after_three_intervals_and_that_is_told_o
     let kept = stage.store.source_state().await.unwrap().unwrap();
     assert_eq!(kept.origin, folder.display().to_string());
     assert!(kept.stale_since.is_some() && kept.why.unwrap().contains("there is no folder"));
-    eventually("it is told", async || (count(&stage, Event::SOURCE_STALE).await == 1).then_some(())).await;
+    eventually("it is told", async || (count(&stage, EventKind::SourceStale).await == 1).then_some(())).await;
 
     // It goes on being stale, also for the next AgentPod, and nothing more is said or written.
     let before = stage.store.source_state().await.unwrap();
@@ -45,12 +44,12 @@ async fn a_source_that_is_gone_is_stale_after_three_intervals_and_that_is_told_o
     stage.start(TICK);
     stage.looked().await;
     until_stale(&stage, true).await;
-    assert_eq!((count(&stage, Event::SOURCE_STALE).await, stage.store.source_state().await.unwrap()), (1, before));
+    assert_eq!((count(&stage, EventKind::SourceStale).await, stage.store.source_state().await.unwrap()), (1, before));
     assert_eq!(stage.running(), [container], "and nobody is harmed");
 
     fs::rename(&away, &folder).unwrap();
     until_stale(&stage, false).await;
-    eventually("that is told", async || (count(&stage, Event::SOURCE_FRESH).await == 1).then_some(())).await;
+    eventually("that is told", async || (count(&stage, EventKind::SourceFresh).await == 1).then_some(())).await;
     let kept = stage.store.source_state().await.unwrap().unwrap();
     assert!(kept.stale_since.is_none() && kept.read_at.is_some() && kept.why.is_none());
     stage.stop().await;

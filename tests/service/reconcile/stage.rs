@@ -179,9 +179,20 @@ impl Stage {
         eventually("the end is told", told).await
     }
 
+    /// The engine says that something happened to the container.
+    pub async fn says(&self, action: &str, container: &str) {
+        let event = EngineEvent {
+            action: action.into(),
+            pod: Some(POD.parse().unwrap()),
+            container: container.into(),
+            exit_code: None,
+        };
+        eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
+    }
+
     async fn events(&self) -> Vec<EventRow> {
         let all = self.store.events(None, 1000, None).await.unwrap();
-        all.into_iter().filter(|row| row.event.kind == "exited").collect()
+        all.into_iter().filter(|row| row.event.kind.as_str() == "exited").collect()
     }
 
     /// Waits until the source was read, or tried, once more from beginning to end.
@@ -194,8 +205,9 @@ impl Stage {
 
     /// The first event of a kind.
     pub async fn event(&self, kind: &str) -> EventRow {
-        let found =
-            async || self.store.events(None, 1000, None).await.unwrap().into_iter().find(|row| row.event.kind == kind);
+        let found = async || {
+            self.store.events(None, 1000, None).await.unwrap().into_iter().find(|row| row.event.kind.as_str() == kind)
+        };
         eventually(&format!("there is an event {kind}"), found).await
     }
 

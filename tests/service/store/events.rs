@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{at, fresh};
 use crate::testkit::declared::{alice, pod};
+use agentpod::core::event::EventKind;
 
 #[tokio::test]
 async fn an_event_is_kept_with_all_that_belongs_to_it() {
@@ -18,7 +19,7 @@ async fn an_event_is_kept_with_all_that_belongs_to_it() {
         revision: Some(revision),
         container: Some("alice_assistant-0011".into()),
         details: Some(json!({"exitCode": 137, "log": ["one", "two"]})),
-        ..Event::of_pod(&pod("alice/assistant"), "Exited", "its container ended")
+        ..Event::of_pod(&pod("alice/assistant"), EventKind::Exited, "its container ended")
     };
     store.record(&event, at(1)).await.unwrap();
     let row = store.events(None, 1, None).await.unwrap().remove(0);
@@ -30,7 +31,8 @@ async fn the_same_line_within_ten_minutes_is_counted_and_later_it_is_a_new_line(
     let (store, _) = fresh().await;
     store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(-1000)).await.unwrap();
     let alice = pod("alice/assistant");
-    let event = |n: i64| Event { details: Some(json!(n)), ..Event::of_pod(&alice, "Started", "it was started") };
+    let event =
+        |n: i64| Event { details: Some(json!(n)), ..Event::of_pod(&alice, EventKind::Started, "it was started") };
     for seconds in [0, 300, 599, 601, 602] {
         store.record(&event(seconds), at(seconds)).await.unwrap();
     }
@@ -39,7 +41,7 @@ async fn the_same_line_within_ten_minutes_is_counted_and_later_it_is_a_new_line(
         .await
         .unwrap()
         .into_iter()
-        .filter(|row| row.event.kind == "Started")
+        .filter(|row| row.event.kind.as_str() == "started")
         .collect();
     let seen: Vec<_> =
         rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.event.details.clone().unwrap())).collect();
@@ -51,12 +53,12 @@ async fn lines_that_differ_in_pod_or_kind_or_message_are_not_counted_as_one() {
     let (store, _) = fresh().await;
     store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
     let (alice, bob) = (pod("alice/assistant"), pod("bob/x"));
-    let none = Event { kind: "K".into(), message: "m".into(), ..Event::default() };
+    let none = Event { kind: EventKind::Started, message: "m".into(), ..Event::default() };
     for event in [
-        Event::of_pod(&alice, "K", "m"),
-        Event::of_pod(&bob, "K", "m"),
-        Event::of_pod(&alice, "L", "m"),
-        Event::of_pod(&alice, "K", "n"),
+        Event::of_pod(&alice, EventKind::Started, "m"),
+        Event::of_pod(&bob, EventKind::Started, "m"),
+        Event::of_pod(&alice, EventKind::Stopped, "m"),
+        Event::of_pod(&alice, EventKind::Started, "n"),
         none.clone(),
     ] {
         store.record(&event, at(1)).await.unwrap();
@@ -72,8 +74,8 @@ async fn events_are_read_forwards_from_the_newest_few_or_from_an_id_on() {
     let (store, _) = fresh().await;
     store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
     for n in 1..=5 {
-        store.record(&Event::of_pod(&pod("alice/assistant"), "K", n.to_string()), at(n)).await.unwrap();
-        store.record(&Event::of_pod(&pod("bob/x"), "K", n.to_string()), at(n)).await.unwrap();
+        store.record(&Event::of_pod(&pod("alice/assistant"), EventKind::Started, n.to_string()), at(n)).await.unwrap();
+        store.record(&Event::of_pod(&pod("bob/x"), EventKind::Started, n.to_string()), at(n)).await.unwrap();
     }
     let alice = pod("alice/assistant");
     let read = async |limit, after| store.events(Some(&alice), limit, after).await.unwrap();
@@ -89,7 +91,7 @@ async fn events_are_read_forwards_from_the_newest_few_or_from_an_id_on() {
 #[tokio::test]
 async fn old_events_are_pruned_by_when_they_happened_last() {
     let (store, _) = fresh().await;
-    let event = |message: &str| Event { kind: "K".into(), message: message.into(), ..Event::default() };
+    let event = |message: &str| Event { kind: EventKind::Started, message: message.into(), ..Event::default() };
     store.record(&event("old"), at(0)).await.unwrap();
     store.record(&event("again"), at(0)).await.unwrap();
     store.record(&event("again"), at(500)).await.unwrap();
@@ -100,8 +102,10 @@ async fn old_events_are_pruned_by_when_they_happened_last() {
 #[tokio::test]
 async fn an_event_about_a_pod_or_revision_that_nobody_knows_is_kept_and_names_the_pod() {
     let (store, _) = fresh().await;
-    let event =
-        Event { revision: Some(404), ..Event::of_pod(&pod("carol/lost"), "Removed", "its container was\0removed") };
+    let event = Event {
+        revision: Some(404),
+        ..Event::of_pod(&pod("carol/lost"), EventKind::Removed, "its container was\0removed")
+    };
     store.record(&event, at(0)).await.unwrap();
     let row = store.events(None, 10, None).await.unwrap().remove(0);
     assert_eq!((row.event.pod, row.event.revision), (None, None));

@@ -314,7 +314,7 @@ async fn giving_a_lost_key_up_makes_a_new_token_for_every_pod_and_only_when_it_i
     assert!(after.iter().all(|token| token.len() == 64 && !before.0.contains(token)));
     assert_ne!(again.fingerprint(&"sesame".into()), before.1);
     assert_eq!(versions(&again).await, [2, 2]);
-    assert_eq!(again.events(None, 10, None).await.unwrap().pop().unwrap().event.kind, "key_reset");
+    assert_eq!(again.events(None, 10, None).await.unwrap().pop().unwrap().event.kind.as_str(), "key_reset");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use agentpod::{
             purge::{self, Purge, PurgeRefusal},
         },
         digest::Digest,
+        event::EventKind,
         labels,
         names::PodId,
         observe::actual::{ContainerState, Exit},
@@ -105,6 +106,7 @@ async fn a_purged_pod_leaves_one_line_of_history_and_nothing_of_its_neighbour_is
     let of_alice: Vec<&str> =
         events.iter().map(|row| row.event.message.as_str()).filter(|text| text.contains("alice")).collect();
     assert_eq!(of_alice, ["alice/assistant: its data was deleted: test_alice_assistant, alice_assistant-01234567"]);
+    assert!(events.iter().any(|row| row.event.kind == EventKind::Purged), "{events:?}");
     assert_eq!(stage.offer("alice/assistant").await, Err(PurgeRefusal::Nothing));
 }
 

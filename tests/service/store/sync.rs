@@ -142,8 +142,8 @@ async fn a_pod_that_comes_back_has_the_token_and_the_volume_it_had() {
     assert_eq!(store.pod_states().await.unwrap()[&id].undeclared_since, None);
     assert_eq!(store.identities().await.unwrap(), identities);
     assert_eq!(store.token(&id).await.unwrap().unwrap().expose_secret(), token.expose_secret());
-    let kinds: Vec<String> =
-        store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind).collect();
+    let kinds: Vec<&str> =
+        store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind.as_str()).collect();
     assert_eq!(kinds, ["declared", "undeclared", "returned"]);
 }
 

@@ -22,6 +22,7 @@ use time::OffsetDateTime;
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use agentpod::core::event::EventKind;
 
 fn everybody() -> Person {
     Person { name: "o".into(), role: Role::Operator, tenant: None }
@@ -330,11 +331,11 @@ async fn events_come_newest_first_in_pages_and_by_kind() {
     let (store, _) = fresh().await;
     declare(&store, &two_tenants(), at(0)).await;
     for number in 0..5 {
-        let event = Event::of_pod(&pod("bob/helper"), "ready", format!("time {number}"));
+        let event = Event::of_pod(&pod("bob/helper"), EventKind::Ready, format!("time {number}"));
         store.record(&event, at(number)).await.unwrap();
     }
     let person = everybody();
-    let mut query = EventQuery { kind: Some("ready".into()), limit: 2, ..EventQuery::default() };
+    let mut query = EventQuery { kind: Some(EventKind::Ready), limit: 2, ..EventQuery::default() };
     let mut messages = Vec::new();
     loop {
         let page = store.view(&person).events(&query).await.unwrap();
