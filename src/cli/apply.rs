@@ -94,6 +94,6 @@ fn sentence(pod: &PodView) -> String {
             format!("{doing} ({} of {} MiB)", received >> 20, total >> 20)
         }
         (Some(doing), _) => doing.clone(),
-        (None, _) => format!("{:?}: {}", pod.status.phase, pod.status.message),
+        (None, _) => format!("{}: {}", pod.status.phase, pod.status.message),
     }
 }

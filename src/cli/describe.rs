@@ -70,7 +70,7 @@ fn text(described: &Described, now: OffsetDateTime) -> String {
 fn facts(pod: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> String {
     let line = &pod.line;
     let ready = if line.ready { "ready" } else { "not ready" };
-    let mut text = format!("{}: {:?}, {ready}, for {}", line.id, line.phase, output::age(line.phase_since, now));
+    let mut text = format!("{}: {}, {ready}, for {}", line.id, line.phase, output::age(line.phase_since, now));
     if !line.ready {
         text += &format!("\n  {}", harmless(&line.message));
     }

@@ -18,6 +18,7 @@ use crate::{
         decide::request::{RequestSpec, moment},
         names::PodId,
         quantity::Span,
+        report::reason::Reason,
     },
     dashboard::api::RequestLine,
     reconcile::Reconciler,
@@ -189,5 +190,5 @@ async fn wait(desk: &Backend, mut line: RequestLine, what: &RequestSpec, limit: 
 
 async fn is_paused(desk: &Backend, what: &RequestSpec) -> Result<bool> {
     let RequestSpec::Pause { pod, .. } = what else { return Ok(false) };
-    Ok(desk.pod(pod).await?.line.reason == "Paused")
+    Ok(desk.pod(pod).await?.line.reason == Reason::Paused)
 }

@@ -120,7 +120,7 @@ pub fn print_pods(pods: &[PodLine]) -> Result<()> {
         vec![
             pod.id.to_string(),
             pod.adapter.clone(),
-            format!("{:?}", pod.phase),
+            pod.phase.to_string(),
             if pod.ready { "yes".into() } else { "no".into() },
             output::age(pod.phase_since, now),
             pod.url.clone(),

@@ -12,7 +12,7 @@ use prometheus_client::{
 use time::OffsetDateTime;
 
 use crate::{
-    core::report::status::Phase,
+    core::report::phase::Phase,
     reconcile::{DaemonRole, DaemonStatus},
 };
 
@@ -56,7 +56,7 @@ fn describe(registry: &mut Registry, overview: &DaemonStatus) {
     let is_refused = !source.problems.is_empty() && source.unread.is_none();
     flag(registry, "revision_refused", "Whether the newest revision was read and is refused", is_refused);
     let pods = Family::<PhaseLabel, Gauge>::default();
-    for phase in Phase::ALL {
+    for phase in Phase::BY_URGENCY {
         let count = overview.pods.values().filter(|pod| pod.status.phase == phase).count();
         pods.get_or_create(&PhaseLabel { phase: format!("{phase:?}") }).set(count as i64);
     }
@@ -83,12 +83,15 @@ fn moment(registry: &mut Registry, name: &str, help: &str, at: Option<OffsetDate
 mod tests {
     use super::*;
     use crate::{
-        core::{problem::Problem, report::status::Status},
+        core::{
+            problem::Problem,
+            report::{reason::Reason, status::Status},
+        },
         reconcile::{PodView, SourceView},
     };
 
     fn pod(phase: Phase, ready: bool) -> PodView {
-        let status = Status { phase, ready, reason: String::new(), message: String::new(), container: None };
+        let status = Status { phase, ready, reason: Reason::Unknown, message: String::new(), container: None };
         PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true }
     }
 

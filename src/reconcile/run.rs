@@ -24,7 +24,7 @@ use crate::{
         },
         names::PodId,
         observe::actual::Actual,
-        report::status::Phase,
+        report::{phase::Phase, reason::Reason},
     },
     source::{Source, Watch},
     store::StoreError,
@@ -312,13 +312,13 @@ impl Reconciler {
             let settled = matches!(self.plan.pods.get(id), Some(Decision::Settled));
             match status.phase {
                 Phase::Running | Phase::Stopped if settled => {}
-                Phase::Stopped if status.reason == "Paused" => {}
+                Phase::Stopped if status.reason == Reason::Paused => {}
                 Phase::Deleting
                     if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
                 // Said once, below, for all of them.
                 Phase::Unknown if matches!(self.actual, Actual::Unknown(_)) => {}
                 // One end is no verdict: it comes up again, or it is found to be a loop.
-                Phase::Unhealthy if status.reason == "Restarting" => waiting.push(sentence),
+                Phase::Unhealthy if status.reason == Reason::Restarting => waiting.push(sentence),
                 Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held => failed.push(sentence),
                 _ => waiting.push(sentence),
             }

@@ -8,24 +8,37 @@ use time::OffsetDateTime;
 use super::{PATIENCE, Store, error::Result, pods::pod_id, storable, within};
 use crate::core::{names::PodId, observe::condition::Condition};
 
+/// A condition as the table has it.
 #[derive(FromRow)]
-struct ConditionRow {
+pub(super) struct ConditionRow {
     pod_id: String,
     kind: String,
     is_true: Option<bool>,
     reason: String,
     message: String,
+    since: OffsetDateTime,
+}
+
+impl ConditionRow {
+    /// The condition and since when it holds; `None` if another version wrote it, about something unknown here.
+    pub fn read(self) -> Option<(Condition, OffsetDateTime)> {
+        let kind = self.kind.parse().ok()?;
+        let reason = self.reason.parse().unwrap_or_default();
+        Some((Condition { kind, is_true: self.is_true, reason, message: self.message }, self.since))
+    }
 }
 
 impl Store {
     /// What was last written about each pod, by kind.
     pub async fn conditions(&self) -> Result<BTreeMap<PodId, Vec<Condition>>> {
-        let query =
-            sqlx::query_as("SELECT pod_id, kind, is_true, reason, message FROM pod_conditions ORDER BY pod_id, kind");
+        let query = sqlx::query_as("SELECT * FROM pod_conditions ORDER BY pod_id, kind");
         let rows: Vec<ConditionRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let mut all: BTreeMap<PodId, Vec<Condition>> = BTreeMap::new();
-        for ConditionRow { pod_id: key, kind, is_true, reason, message } in rows {
-            all.entry(pod_id(&key)?).or_default().push(Condition { kind, is_true, reason, message });
+        for row in rows {
+            let pod = pod_id(&row.pod_id)?;
+            if let Some((condition, _)) = row.read() {
+                all.entry(pod).or_default().push(condition);
+            }
         }
         Ok(all)
     }
@@ -43,9 +56,9 @@ impl Store {
                since = CASE WHEN old.is_true IS NOT DISTINCT FROM excluded.is_true THEN old.since ELSE excluded.since END",
         )
         .bind(news.iter().map(|(id, _)| id.key()).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| storable(&condition.kind)).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| condition.kind.as_str()).collect::<Vec<_>>())
         .bind(news.iter().map(|(_, condition)| condition.is_true).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| storable(&condition.reason)).collect::<Vec<_>>())
+        .bind(news.iter().map(|(_, condition)| condition.reason.as_str()).collect::<Vec<_>>())
         .bind(news.iter().map(|(_, condition)| storable(&condition.message)).collect::<Vec<_>>())
         .bind(now);
         within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await

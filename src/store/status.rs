@@ -2,7 +2,6 @@
 //! something differs.
 
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
@@ -16,7 +15,7 @@ use crate::core::{
     event::EventKind,
     names::PodId,
     observe::condition::Condition,
-    report::status::{Phase, Status},
+    report::{phase::Phase, reason::Reason, status::Status},
 };
 
 /// A pod as it is shown.
@@ -43,7 +42,7 @@ pub struct PodRow {
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
     /// Why, as one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
     /// What else is true of it, or is not.
@@ -111,9 +110,9 @@ impl Store {
     pub async fn write_status(&self, pod: &PodId, status: &Status, now: OffsetDateTime) -> Result<bool> {
         let key = pod.key();
         let wish = (
-            phase_text(status.phase),
+            status.phase.to_string(),
             status.ready,
-            storable(&status.reason),
+            status.reason.to_string(),
             Some(storable(&status.message)),
             status.container.as_deref().map(storable),
         );
@@ -203,16 +202,10 @@ async fn write(connection: &mut PgConnection, key: &str, wish: &StoredStatus, no
     Ok(written.rows_affected() > 0)
 }
 
-/// A phase as it stands in the row: the same word as everywhere.
-fn phase_text(phase: Phase) -> String {
-    format!("{phase:?}")
-}
-
 /// The phase a row tells; a pod that was not looked at yet is pending.
 pub(super) fn read_phase(row: &str, text: Option<&str>) -> Result<Phase> {
     let Some(text) = text else { return Ok(Phase::Pending) };
-    serde_json::from_value(Value::String(text.to_owned()))
-        .map_err(|_| StoreError::inconsistent("pod_status", row, format!("phase is {text:?}")))
+    text.parse().map_err(|_| StoreError::inconsistent("pod_status", row, format!("phase is {text:?}")))
 }
 
 impl TryFrom<StatusRow> for PodRow {
@@ -228,7 +221,7 @@ impl TryFrom<StatusRow> for PodRow {
             phase_since: row.phase_since,
             ready: row.ready,
             since: row.since,
-            reason: row.reason.unwrap_or_else(|| "Declared".into()),
+            reason: row.reason.map_or(Reason::Declared, |reason| reason.parse().unwrap_or_default()),
             message: row.message.unwrap_or_else(|| "it was declared and not looked at yet".into()),
             conditions: Vec::new(),
             container: row.container,

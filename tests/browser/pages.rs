@@ -1,6 +1,6 @@
 //! Pages as a browser shows them: no serious fault of accessibility, nothing that a policy refuses or a script trips over.
 
-use agentpod::core::report::status::Phase;
+use agentpod::core::report::phase::Phase;
 
 use crate::testkit::{
     browser::{Browser, DESK, Look, PHONE},
@@ -66,13 +66,13 @@ async fn fits(browser: &Browser, page: &str) {
 #[tokio::test]
 async fn a_pods_new_phase_is_seen_without_loading_the_page_again() {
     let stage = Stage::open().await;
-    stage.is("alice/assistant", Phase::Starting, "Probe", "it was not asked yet").await;
+    stage.is("alice/assistant", Phase::Starting, "ProbeFailed", "it was not asked yet").await;
     let browser = Browser::open(DESK).await;
     browser.goto(&format!("http://{}/dashboard/pods", stage.server.address)).await;
     browser.says("#live", "live").await;
     browser.mark().await;
     browser.says("[data-field=phase]", "Starting").await;
-    stage.is("alice/assistant", Phase::Running, "Ready", "it answers").await;
+    stage.is("alice/assistant", Phase::Running, "ProbeSucceeded", "it answers").await;
     browser.says("[data-field=phase]", "Running").await;
     browser.says("[data-field=ready]", "ready").await;
     assert!(browser.is_marked().await);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use agentpod::{
     core::{
         problem::{Position, Problem},
-        report::status::{Phase, Status},
+        report::{phase::Phase, status::Status},
     },
     dashboard::api::SettingsView,
     reconcile::Edits,
@@ -86,7 +86,7 @@ impl Stage {
         let status = Status {
             phase,
             ready: phase == Phase::Running,
-            reason: reason.into(),
+            reason: reason.parse().expect("a reason that there is"),
             message: message.into(),
             container: Some(format!("{}-1", id.replace('/', "_"))),
         };

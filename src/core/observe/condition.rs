@@ -1,37 +1,77 @@
-//! A statement about a pod that is true, false or not known, with its reason: what is written down of it, and shown.
-//! Which statements there are and when one holds is told by the modules that make them.
+//! A statement about a pod that is true, false or unknown, with its reason. The modules that make one say when it holds.
 
+use std::{fmt, str::FromStr};
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether its container is as closed as it should be, see [`crate::core::observe::hardening`].
-pub const HARDENED: &str = "Hardened";
-/// Whether its host name leads to its container, see [`crate::core::observe::routing`].
-pub const ROUTED: &str = "Routed";
+use crate::core::report::reason::Reason;
 
-/// The reason of a statement of which nothing is known.
-const UNKNOWN: &str = "Unknown";
+/// What a statement is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ConditionKind {
+    /// It answers its probe.
+    Ready,
+    /// Its container was created for what is declared, and holds the files that go with it.
+    ConfigApplied,
+    /// The limits in force for its container are the declared ones, see [`crate::core::observe::hardening`].
+    Hardened,
+    /// Its host name leads to its container, see [`crate::core::observe::routing`].
+    Routed,
+}
+
+impl ConditionKind {
+    /// Its stable name: in tables, the API and on pages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::ConfigApplied => "ConfigApplied",
+            Self::Hardened => "Hardened",
+            Self::Routed => "Routed",
+        }
+    }
+}
+
+impl fmt::Display for ConditionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// There is no such condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no condition of that name")]
+pub struct UnknownCondition;
+
+impl FromStr for ConditionKind {
+    type Err = UnknownCondition;
+    fn from_str(name: &str) -> Result<Self, UnknownCondition> {
+        let all = [Self::Ready, Self::ConfigApplied, Self::Hardened, Self::Routed];
+        all.into_iter().find(|kind| kind.as_str() == name).ok_or(UnknownCondition)
+    }
+}
 
 /// One statement about a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// What it is about.
-    pub kind: String,
-    /// Whether it is so; `None`: not known.
+    pub kind: ConditionKind,
+    /// Whether it holds; `None`: unknown.
     pub is_true: Option<bool>,
     /// Why, as one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
 }
 
 impl Condition {
-    /// It is so, or it is not.
-    pub fn new(kind: &str, is_true: bool, reason: &str, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), is_true: Some(is_true), reason: reason.into(), message: message.into() }
+    /// It holds, or it does not.
+    pub fn new(kind: ConditionKind, is_true: bool, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, is_true: Some(is_true), reason, message: message.into() }
     }
 
-    /// It is not known whether it is so.
-    pub fn unknown(kind: &str, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), is_true: None, reason: UNKNOWN.into(), message: message.into() }
+    /// Nobody knows whether it holds.
+    pub fn unknown(kind: ConditionKind, message: impl Into<String>) -> Self {
+        Self { kind, is_true: None, reason: Reason::Unknown, message: message.into() }
     }
 }

@@ -3,23 +3,25 @@
 
 use super::{
     actual::{ContainerState, ObservedContainer},
-    condition::{Condition, ROUTED},
+    condition::{Condition, ConditionKind},
 };
-use crate::core::{declare::desired::ContainerSpec, labels};
+use crate::core::{declare::desired::ContainerSpec, labels, report::reason::Reason};
 
 /// The condition of a pod whose container stands there.
 pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContainer>) -> Condition {
-    let not = |why: String| Condition::new(ROUTED, false, "NotRouted", why);
+    let not = |why: String| Condition::new(ConditionKind::Routed, false, Reason::NotRouted, why);
     let Some(desired) = desired else {
         return match container.is_some_and(ObservedContainer::is_live) {
-            true => Condition::unknown(ROUTED, "it is not declared any more and still runs"),
+            true => Condition::unknown(ConditionKind::Routed, "it is not declared any more and still runs"),
             false => not("it is not declared any more".into()),
         };
     };
     let Some(container) = container else { return not("it has no container".into()) };
     match &container.state {
         ContainerState::Running { .. } => {}
-        ContainerState::Unknown(why) => return Condition::unknown(ROUTED, format!("its container: {why}")),
+        ContainerState::Unknown(why) => {
+            return Condition::unknown(ConditionKind::Routed, format!("its container: {why}"));
+        }
         ContainerState::Paused => return not("its container is frozen".into()),
         ContainerState::Restarting(_) => return not("its container ended and is started again".into()),
         ContainerState::Created | ContainerState::Exited(_) => return not("its container is stopped".into()),
@@ -32,7 +34,7 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
         ));
     }
     let Some(labels) = container.in_force.as_ref().and_then(|in_force| in_force.proxy_labels.as_ref()) else {
-        return Condition::unknown(ROUTED, "its container's labels could not be read");
+        return Condition::unknown(ConditionKind::Routed, "its container's labels could not be read");
     };
     let desired = blueprint.labels.iter().filter(|(key, _)| labels::is_the_proxys(key));
     let stale: Vec<&str> =
@@ -41,7 +43,7 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
         return not(format!("its container's labels are not those of its declaration: {}", stale.join(", ")));
     }
     let message = "its labels and network lead its host name to it; whether a request gets through is not asked";
-    Condition::new(ROUTED, true, "Routed", message)
+    Condition::new(ConditionKind::Routed, true, Reason::Routed, message)
 }
 
 #[cfg(test)]
@@ -61,7 +63,7 @@ mod tests {
         let condition = routed(Some(&desired), Some(&container));
         assert_eq!(
             condition.reason,
-            ["Unknown", "NotRouted", "Routed"][condition.is_true.map_or(0, |is| 1 + usize::from(is))]
+            [Reason::Unknown, Reason::NotRouted, Reason::Routed][condition.is_true.map_or(0, |is| 1 + usize::from(is))]
         );
         (condition.is_true, condition.message)
     }

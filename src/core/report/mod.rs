@@ -2,5 +2,7 @@
 //! secret hidden. Values only; how they look on a page or in a terminal is decided there.
 
 pub mod comparison;
+pub mod phase;
+pub mod reason;
 pub mod status;
 pub mod view;

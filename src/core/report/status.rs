@@ -1,62 +1,15 @@
 //! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
 //! so that what the page says and what the planner does cannot disagree.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::{phase::Phase, reason::Reason};
 use crate::core::{
     decide::plan::{Action, Cause, Decision, Hold, PodState, Step},
     declare::desired::DesiredPod,
     observe::actual::{ContainerState, ObservedContainer},
 };
-
-/// What a pod is doing, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Phase {
-    /// Declared, nothing done yet.
-    Pending,
-    /// Its image is being fetched.
-    Pulling,
-    /// Its container starts and is not ready yet.
-    Starting,
-    /// It runs and is ready.
-    Running,
-    /// It runs and is not ready although it should be.
-    Unhealthy,
-    /// It keeps ending; we wait before the next try.
-    CrashLoopBackOff,
-    /// It is stopped, as declared.
-    Stopped,
-    /// Its newest declaration failed; the one before runs.
-    RolledBack,
-    /// It is not declared any more.
-    Deleting,
-    /// Something keeps us from acting.
-    Held,
-    /// The engine does not answer.
-    Unknown,
-}
-
-impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Pending,
-        Self::Pulling,
-        Self::Starting,
-        Self::Running,
-        Self::Unhealthy,
-        Self::CrashLoopBackOff,
-        Self::Stopped,
-        Self::RolledBack,
-        Self::Deleting,
-        Self::Held,
-        Self::Unknown,
-    ];
-}
-
-/// The reason of a status that says nothing yet: it is not worth writing down over what was known before.
-pub const NOT_ASKED: &str = "NotAskedYet";
 
 /// A pod's status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,7 +19,7 @@ pub struct Status {
     /// The `Ready` condition.
     pub ready: bool,
     /// Why it is ready or not, as one word for machines.
-    pub reason: String,
+    pub reason: Reason,
     /// The same as a sentence for people.
     pub message: String,
     /// The container that stands for it.
@@ -95,27 +48,31 @@ pub fn status(
         && !cut_off
         && health.is_some_and(|health| health.ready)
         && desired.is_some_and(DesiredPod::is_running);
-    let say = |phase: Phase, reason: &str, message: String| Status {
+    let say = |phase: Phase, reason: Reason, message: String| Status {
         phase,
         ready,
-        reason: reason.into(),
+        reason,
         message,
         container: container.map(|container| container.name.clone()),
     };
     match decision {
-        Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, "EngineUnknown", hold.to_string()),
-        Decision::Hold(hold @ Hold::SecretsMissing(_)) => return say(Phase::Held, "SecretMissing", hold.to_string()),
+        Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, Reason::EngineUnknown, hold.to_string()),
+        Decision::Hold(hold @ Hold::SecretsMissing(_)) => {
+            return say(Phase::Held, Reason::SecretMissing, hold.to_string());
+        }
         Decision::Hold(hold @ Hold::TooManyRemovals(_)) => {
-            return say(Phase::Held, "TooManyRemovals", hold.to_string());
+            return say(Phase::Held, Reason::TooManyRemovals, hold.to_string());
         }
-        Decision::Hold(hold @ Hold::SubdomainTaken(_)) => return say(Phase::Held, "SubdomainTaken", hold.to_string()),
-        Decision::Hold(hold @ Hold::Paused(_)) => return say(Phase::Stopped, "Paused", hold.to_string()),
+        Decision::Hold(hold @ Hold::SubdomainTaken(_)) => {
+            return say(Phase::Held, Reason::SubdomainTaken, hold.to_string());
+        }
+        Decision::Hold(hold @ Hold::Paused(_)) => return say(Phase::Stopped, Reason::Paused, hold.to_string()),
         Decision::Act(Action { cause: cause @ Cause::Paused(_), .. }) => {
-            return say(Phase::Stopped, "Pausing", cause.to_string());
+            return say(Phase::Stopped, Reason::Pausing, cause.to_string());
         }
-        Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, "PausedByHand", hold.to_string()),
+        Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, Reason::PausedByHand, hold.to_string()),
         Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
-            return say(Phase::CrashLoopBackOff, "CrashLoop", hold.to_string());
+            return say(Phase::CrashLoopBackOff, Reason::CrashLoop, hold.to_string());
         }
         Decision::Hold(hold @ Hold::RetryAt(_)) => {
             let before = |desired: &DesiredPod, container: &ObservedContainer| {
@@ -125,42 +82,44 @@ pub fn status(
                 true => "; until then its container from before goes on",
                 false => "",
             };
-            return say(Phase::Held, "StepFailed", format!("{hold}{goes_on}"));
+            return say(Phase::Held, Reason::StepFailed, format!("{hold}{goes_on}"));
         }
-        Decision::Hold(hold @ Hold::RemovalGrace(_)) => return say(Phase::Deleting, "Undeclared", hold.to_string()),
+        Decision::Hold(hold @ Hold::RemovalGrace(_)) => {
+            return say(Phase::Deleting, Reason::Undeclared, hold.to_string());
+        }
         Decision::Hold(hold @ Hold::RolledBack(_)) => {
-            return say(Phase::RolledBack, "NewContainerFailed", hold.to_string());
+            return say(Phase::RolledBack, Reason::NewContainerFailed, hold.to_string());
         }
         _ => {}
     }
     let Some(desired) = desired else {
-        return say(Phase::Deleting, "Undeclared", "it is not declared any more".into());
+        return say(Phase::Deleting, Reason::Undeclared, "it is not declared any more".into());
     };
     if !desired.is_running() {
         return match container.is_some_and(ObservedContainer::is_live) {
-            true => say(Phase::Stopped, "Stopping", "it is being stopped".into()),
-            false => say(Phase::Stopped, "Stopped", "it is stopped, as declared".into()),
+            true => say(Phase::Stopped, Reason::Stopping, "it is being stopped".into()),
+            false => say(Phase::Stopped, Reason::Stopped, "it is stopped, as declared".into()),
         };
     }
     match (decision, container) {
         (Decision::Act(action), container) if action.steps.iter().any(|step| matches!(step, Step::Image(_))) => {
             let phase = if container.is_some() { Phase::Starting } else { Phase::Pending };
-            say(phase, "Creating", action.cause.to_string())
+            say(phase, Reason::Creating, action.cause.to_string())
         }
-        (_, None) => say(Phase::Pending, "Creating", "its container is being made".into()),
+        (_, None) => say(Phase::Pending, Reason::Creating, "its container is being made".into()),
         (_, Some(container)) => match (&container.state, health) {
             (ContainerState::Restarting(exit), _) => {
-                say(Phase::Unhealthy, "Restarting", format!("its container ended and is started again ({exit})"))
+                say(Phase::Unhealthy, Reason::Restarting, format!("its container ended and is started again ({exit})"))
             }
             (ContainerState::Running { .. }, _) if cut_off => {
                 let network = &desired.container.blueprint.network;
-                say(Phase::Unhealthy, "OffNetwork", format!("its container is off its network {network}"))
+                say(Phase::Unhealthy, Reason::OffNetwork, format!("its container is off its network {network}"))
             }
             (ContainerState::Running { .. }, Some(health)) if health.ready => {
-                say(Phase::Running, "ProbeSucceeded", "it is ready".into())
+                say(Phase::Running, Reason::ProbeSucceeded, "it is ready".into())
             }
             (ContainerState::Running { .. }, Some(health)) if health.is_unheard() => {
-                say(Phase::Starting, NOT_ASKED, "its probe has not answered yet".into())
+                say(Phase::Starting, Reason::NotAskedYet, "its probe has not answered yet".into())
             }
             (ContainerState::Running { .. }, Some(health)) => {
                 let probe = &desired.declared.adapter.spec.health;
@@ -171,16 +130,16 @@ pub fn status(
                     } else {
                         format!("it did not become ready within {}", probe.startup)
                     };
-                    say(Phase::Unhealthy, "ProbeFailed", format!("{since}: {last}"))
+                    say(Phase::Unhealthy, Reason::ProbeFailed, format!("{since}: {last}"))
                 } else {
                     say(
                         Phase::Starting,
-                        "WaitingForProbe",
+                        Reason::WaitingForProbe,
                         format!("it has up to {} to become ready: {last}", probe.startup),
                     )
                 }
             }
-            _ => say(Phase::Starting, "Starting", "it is being started".into()),
+            _ => say(Phase::Starting, Reason::Starting, "it is being started".into()),
         },
     }
 }

@@ -229,7 +229,7 @@ fn of_list(_: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
 }
 
 fn of_pods(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
-    let phases = all.subschema_for::<crate::core::report::status::Phase>();
+    let phases = all.subschema_for::<crate::core::report::phase::Phase>();
     let columns = all.subschema_for::<PodColumn>();
     let mut of_pods = of_list(all);
     of_pods.extend([

@@ -4,7 +4,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    core::{names::PodId, problem::Problem, report::status::Phase},
+    core::{names::PodId, problem::Problem, report::phase::Phase},
     dashboard::pages::{
         events::EventLine,
         pods::PodRow,
@@ -22,7 +22,7 @@ pub(crate) fn name(id: &PodId) -> PodName {
 }
 
 pub(crate) fn look(phase: Phase) -> Badge {
-    Badge::of_phase(&format!("{phase:?}"))
+    Badge::of_phase(phase)
 }
 
 pub(crate) fn mark(revision: &RevisionLine) -> RevisionMark {

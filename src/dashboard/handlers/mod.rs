@@ -151,6 +151,7 @@ impl Handlers {
             may_ask_for_all: person.may_ask_for_all(),
             notice: notice.map(|(tone, text)| Notice { tone, text: text.into() }),
             now: Moment::new(guest.now, guest.now),
+            tones: pages::frame::tones(),
         };
         match pages::document(&frame, page) {
             Ok(text) => Ok(warp::reply::html(text).into_response()),

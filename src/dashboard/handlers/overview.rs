@@ -2,7 +2,7 @@
 
 use super::{Handlers, PageRequest, lines, source::card};
 use crate::{
-    core::report::status::Phase,
+    core::report::phase::Phase,
     dashboard::{
         pages::{
             overview::{Alarm, Attention, OverviewPage, RoundLine, shares},
@@ -14,20 +14,6 @@ use crate::{
     store::view::{self, HostLine, Overview},
 };
 
-/// The order of phases: what is well, what moves, what rests, what somebody should look at.
-const ORDER: [Phase; 11] = [
-    Phase::Running,
-    Phase::Starting,
-    Phase::Pulling,
-    Phase::Pending,
-    Phase::Stopped,
-    Phase::Deleting,
-    Phase::Held,
-    Phase::RolledBack,
-    Phase::Unknown,
-    Phase::Unhealthy,
-    Phase::CrashLoopBackOff,
-];
 /// How many troubled pods, events and rounds are shown.
 const SHOWN: usize = 12;
 const ROUNDS: usize = 6;
@@ -38,8 +24,8 @@ impl Handlers {
         let now = guest.now;
         let number =
             |phase: Phase| glance.phases.iter().find(|count| count.phase == phase).map_or(0, |count| count.pods);
-        let counts: Vec<(String, i64)> =
-            ORDER.iter().map(|phase| (format!("{phase:?}"), number(*phase))).filter(|(_, count)| *count > 0).collect();
+        let counts: Vec<(Phase, i64)> =
+            Phase::BY_URGENCY.iter().map(|phase| (*phase, number(*phase))).filter(|(_, count)| *count > 0).collect();
         let attention = glance.troubled.iter().take(SHOWN).map(|pod| Attention {
             pod: lines::name(&pod.id),
             look: lines::look(pod.phase),

@@ -106,10 +106,10 @@ fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionRow {
         None => (Tone::Idle, "not known"),
     };
     ConditionRow {
-        name: condition.kind.clone(),
+        name: condition.kind.to_string(),
         tone,
         word,
-        reason: condition.reason.clone(),
+        reason: condition.reason.to_string(),
         message: condition.message.clone(),
         since: condition.since.map(|since| Moment::new(since, now)),
     }

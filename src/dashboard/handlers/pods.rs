@@ -2,7 +2,7 @@
 
 use super::{Handlers, PageRequest, lines};
 use crate::{
-    core::report::status::Phase,
+    core::report::phase::Phase,
     dashboard::{
         pages::{
             pods::{Filter, FilterChoice, FilterOption, Pager, PodsPage, columns},
@@ -17,20 +17,7 @@ use crate::{
 const PER_PAGE: u32 = 50;
 /// Tenants that can be chosen from; beyond, the search finds them.
 const MOST_TENANTS: usize = 60;
-/// The phases that can be chosen, and what stands for all of those that somebody should look at.
-const PHASES: [Phase; 11] = [
-    Phase::Running,
-    Phase::Starting,
-    Phase::Pulling,
-    Phase::Pending,
-    Phase::Unhealthy,
-    Phase::CrashLoopBackOff,
-    Phase::Held,
-    Phase::RolledBack,
-    Phase::Unknown,
-    Phase::Stopped,
-    Phase::Deleting,
-];
+/// In a filter, what stands for all phases that need attention.
 const ATTENTION: &str = "attention";
 const PATH: &str = "/dashboard/pods";
 
@@ -81,7 +68,7 @@ impl Handlers {
             values.into_iter().map(|(value, label)| FilterOption { chosen: value == chosen, value, label }).collect()
         };
         let same = |values: Vec<String>| values.into_iter().map(|value| (value.clone(), value)).collect::<Vec<_>>();
-        let mut phase_values = same(PHASES.iter().map(|phase| format!("{phase:?}")).collect());
+        let mut phase_values = same(Phase::BY_URGENCY.iter().map(|phase| phase.to_string()).collect());
         phase_values.insert(0, (ATTENTION.into(), "Held or failing".into()));
         let mut all = vec![FilterChoice {
             name: "phase",
@@ -119,9 +106,7 @@ impl Handlers {
 fn phases(text: &str) -> Option<Vec<Phase>> {
     match text {
         "" => Some(Vec::new()),
-        ATTENTION => {
-            Some(vec![Phase::Held, Phase::RolledBack, Phase::Unknown, Phase::Unhealthy, Phase::CrashLoopBackOff])
-        }
-        word => serde_json::from_value(word.into()).ok().map(|phase| vec![phase]),
+        ATTENTION => Some(Phase::all_that_need_attention().collect()),
+        word => word.parse().ok().map(|phase| vec![phase]),
     }
 }

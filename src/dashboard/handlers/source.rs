@@ -6,7 +6,7 @@ use super::{Handlers, PageRequest, lines};
 use crate::{
     core::{
         decide::request::{HASH_LENGTH, RequestSpec},
-        report::status::Phase,
+        report::{phase::Phase, reason::Reason},
     },
     dashboard::{
         pages::{
@@ -23,8 +23,6 @@ const PER_PAGE: u32 = 25;
 const PATH: &str = "/dashboard/source";
 /// The most pods of a held plan that are named.
 const MOST_HELD: u32 = 1000;
-/// Why a pod is held whose removal waits for approval.
-const TOO_MANY: &str = "TooManyRemovals";
 
 impl Handlers {
     pub(crate) async fn source(&self, guest: &PageRequest) -> Result<SourcePage, Refusal> {
@@ -46,7 +44,7 @@ impl Handlers {
     async fn held(&self, guest: &PageRequest) -> Result<Vec<HeldPlan>, Refusal> {
         let query = PodQuery { phases: vec![Phase::Held], limit: MOST_HELD, ..PodQuery::default() };
         let held = self.api.store.view(&guest.visitor.person).pods(&query).await?.items;
-        let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == TOO_MANY).collect();
+        let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == Reason::TooManyRemovals).collect();
         let Some(first) = held.first() else { return Ok(Vec::new()) };
         let Some(hash) = hash(&first.message) else { return Ok(Vec::new()) };
         let open = self.api.store.open_requests().await?;

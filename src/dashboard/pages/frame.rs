@@ -1,8 +1,11 @@
 //! What stands around every page: the tabs, who looks at it, a message about what they just asked for.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::words::{Moment, Tone, sample_time};
+use crate::core::report::phase::Phase;
 
 /// The tabs: the last part of the address, the title, and whether it is about what belongs to no tenant alone.
 const TABS: [(&str, &str, bool); 6] = [
@@ -39,6 +42,13 @@ pub struct Frame {
     pub notice: Option<Notice>,
     /// When the page was made.
     pub now: Moment,
+    /// The tone of each phase, for what changes while the page is open.
+    pub tones: BTreeMap<&'static str, Tone>,
+}
+
+/// The tone of each phase, by its name.
+pub fn tones() -> BTreeMap<&'static str, Tone> {
+    Phase::BY_URGENCY.map(|phase| (phase.as_str(), Tone::of_phase(phase))).into()
 }
 
 /// A tab.
@@ -96,6 +106,7 @@ impl Frame {
             may_ask_for_all: true,
             notice: None,
             now: sample_time(0),
+            tones: tones(),
         }
     }
 }

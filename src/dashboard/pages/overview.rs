@@ -8,6 +8,7 @@ use super::{
     source::SourceCard,
     words::{Badge, Moment, PodName, Tone, UsageBar, mebibytes, percent, sample_time},
 };
+use crate::core::report::phase::Phase;
 
 /// The overview.
 #[derive(Debug, Clone, Serialize)]
@@ -91,14 +92,14 @@ pub struct RoundLine {
 }
 
 /// The parts of the bar, in this order.
-pub fn shares(counts: &[(String, i64)]) -> Vec<PhaseShare> {
+pub fn shares(counts: &[(Phase, i64)]) -> Vec<PhaseShare> {
     let total: i64 = counts.iter().map(|(_, count)| count).sum();
     let part = |count: i64| if total == 0 { 0.0 } else { (count as f64 * 10_000.0 / total as f64).round() / 100.0 };
     let mut x = 0.0;
     counts
         .iter()
-        .map(|(word, count)| {
-            let share = PhaseShare { look: Badge::of_phase(word), count: *count, x, width: part(*count) };
+        .map(|(phase, count)| {
+            let share = PhaseShare { look: Badge::of_phase(*phase), count: *count, x, width: part(*count) };
             x += share.width;
             share
         })
@@ -114,8 +115,14 @@ impl Page for OverviewPage {
     }
 
     fn sample() -> Self {
-        let counts =
-            [("Running", 41), ("Starting", 1), ("Stopped", 3), ("Held", 1), ("RolledBack", 1), ("CrashLoopBackOff", 1)];
+        let counts = [
+            (Phase::Running, 41),
+            (Phase::Starting, 1),
+            (Phase::Stopped, 3),
+            (Phase::Held, 1),
+            (Phase::RolledBack, 1),
+            (Phase::CrashLoopBackOff, 1),
+        ];
         let attention = |tenant, name, phase, why: &str, seconds| Attention {
             pod: PodName::new(tenant, name),
             look: Badge::of_phase(phase),
@@ -138,23 +145,23 @@ impl Page for OverviewPage {
                 link: "Look at the problems".into(),
             }],
             total: 48,
-            phases: shares(&counts.map(|(word, count)| (word.to_owned(), count))),
+            phases: shares(&counts),
             attention: vec![
                 attention(
                     "dora",
                     "research",
-                    "CrashLoopBackOff",
+                    Phase::CrashLoopBackOff,
                     "attempt 3 failed (exit code 137, out of memory), next at 12:36:10 UTC",
                     1260,
                 ),
                 attention(
                     "erin",
                     "helper",
-                    "RolledBack",
+                    Phase::RolledBack,
                     "91d7e2f4 failed (not ready within 3 min); change the manifest to try again",
                     3900,
                 ),
-                attention("bob", "chat", "Held", "paused by alma until 14:00:00 UTC", 420),
+                attention("bob", "chat", Phase::Held, "paused by alma until 14:00:00 UTC", 420),
             ],
             attention_count: 3,
             events: EventLine::samples(),
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_bar_follow_one_another_and_fill_it() {
-        let shares = shares(&[("Running".into(), 3), ("Held".into(), 1)]);
+        let shares = shares(&[(Phase::Running, 3), (Phase::Held, 1)]);
         assert_eq!((shares[0].x, shares[0].width, shares[1].x, shares[1].width), (0.0, 75.0, 75.0, 25.0));
     }
 }

@@ -9,6 +9,7 @@ use super::{
     plot::{Plot, Series, sample_points},
     words::{Badge, Fact, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
 };
+use crate::core::report::phase::Phase;
 
 /// How many hours of usage are shown.
 pub const USAGE_HOURS: i64 = 24;
@@ -130,7 +131,7 @@ impl Page for PodPage {
         };
         Self {
             pod: PodName::new("alice", "assistant"),
-            look: Badge::of_phase("Starting"),
+            look: Badge::of_phase(Phase::Starting),
             message: "its new container is not ready yet, the old one is kept until it is".into(),
             url: Some("https://alice.agents.example.com".into()),
             declared: true,

@@ -6,6 +6,7 @@ use super::{
     Page,
     words::{Badge, Moment, PodName, RevisionMark, sample_time},
 };
+use crate::core::report::phase::Phase;
 
 /// The list of pods.
 #[derive(Debug, Clone, Serialize)]
@@ -141,19 +142,29 @@ impl PodRow {
     /// Some for samples.
     pub fn samples() -> Vec<Self> {
         let all = [
-            ("alice", "assistant", "Running", "openclaw", "agentpod/openclaw:2026.9.6", 12, 812, "3.1 %", 5_184_000),
-            ("alice", "scratch", "Stopped", "echo", "agentpod/echo:1", 9, 0, "", 2_592_000),
-            ("bob", "chat", "Held", "open-webui", "agentpod/open-webui:0.12.4", 12, 0, "", 1_728_000),
-            ("carol", "assistant", "Running", "openclaw", "agentpod/openclaw:2026.9.6", 7, 1240, "12 %", 864_000),
-            ("dora", "research", "CrashLoopBackOff", "openclaw", "agentpod/openclaw:2026.9.6", 12, 0, "", 345_600),
-            ("erin", "helper", "RolledBack", "openclaw", "agentpod/openclaw:2026.9.5", 11, 698, "1.9 %", 259_200),
-            ("frank", "desk", "Starting", "open-webui", "agentpod/open-webui:0.12.4", 12, 310, "88 %", 40),
-            ("grace", "family", "Running", "open-webui", "agentpod/open-webui:0.12.4", 4, 334, "0.4 %", 7_776_000),
+            (
+                "alice",
+                "assistant",
+                Phase::Running,
+                "openclaw",
+                "agentpod/openclaw:2026.9.6",
+                12,
+                812,
+                "3.1 %",
+                5_184_000,
+            ),
+            ("alice", "scratch", Phase::Stopped, "echo", "agentpod/echo:1", 9, 0, "", 2_592_000),
+            ("bob", "chat", Phase::Held, "open-webui", "agentpod/open-webui:0.12.4", 12, 0, "", 1_728_000),
+            ("carol", "assistant", Phase::Running, "openclaw", "agentpod/openclaw:2026.9.6", 7, 1240, "12 %", 864_000),
+            ("dora", "research", Phase::CrashLoopBackOff, "openclaw", "agentpod/openclaw:2026.9.6", 12, 0, "", 345_600),
+            ("erin", "helper", Phase::RolledBack, "openclaw", "agentpod/openclaw:2026.9.5", 11, 698, "1.9 %", 259_200),
+            ("frank", "desk", Phase::Starting, "open-webui", "agentpod/open-webui:0.12.4", 12, 310, "88 %", 40),
+            ("grace", "family", Phase::Running, "open-webui", "agentpod/open-webui:0.12.4", 4, 334, "0.4 %", 7_776_000),
         ];
         let row = |(tenant, name, phase, adapter, image, revision, memory, cpu, age): (
             &str,
             &str,
-            &str,
+            Phase,
             &str,
             &str,
             i64,
@@ -166,7 +177,7 @@ impl PodRow {
             pod: PodName::new(tenant, name),
             look: Badge::of_phase(phase),
             doing: String::new(),
-            ready: phase == "Running" || phase == "RolledBack",
+            ready: matches!(phase, Phase::Running | Phase::RolledBack),
             adapter: adapter.into(),
             image: image.into(),
             revision: Some(RevisionMark::number(revision)),

@@ -1,6 +1,6 @@
 //! The words of all pages: how a time, an amount or a phase is said, once. Time comes in as an argument.
 
-use crate::core::event::Severity;
+use crate::core::{event::Severity, report::phase::Phase};
 use serde::Serialize;
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
@@ -58,6 +58,13 @@ pub enum Tone {
     Idle,
 }
 
+impl Tone {
+    /// The tone of a phase.
+    pub fn of_phase(phase: Phase) -> Self {
+        if phase.is_on_its_way() { Self::Busy } else { phase.severity().into() }
+    }
+}
+
 impl From<Severity> for Tone {
     fn from(severity: Severity) -> Self {
         match severity {
@@ -84,16 +91,9 @@ impl Badge {
         Self { word: word.into(), tone }
     }
 
-    /// A phase, by its word.
-    pub fn of_phase(word: &str) -> Self {
-        let tone = match word {
-            "Running" => Tone::Good,
-            "Pending" | "Pulling" | "Starting" => Tone::Busy,
-            "Held" | "RolledBack" | "Unknown" => Tone::Warn,
-            "Unhealthy" | "CrashLoopBackOff" => Tone::Bad,
-            _ => Tone::Idle,
-        };
-        Self::new(word, tone)
+    /// A phase.
+    pub fn of_phase(phase: Phase) -> Self {
+        Self::new(phase.as_str(), Tone::of_phase(phase))
     }
 }
 

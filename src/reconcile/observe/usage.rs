@@ -117,7 +117,7 @@ impl UsageMeter {
 
     /// The containers of the pods that run.
     fn running(&self) -> BTreeMap<PodId, String> {
-        use crate::core::report::status::Phase::{RolledBack, Running, Starting, Unhealthy};
+        use crate::core::report::phase::Phase::{RolledBack, Running, Starting, Unhealthy};
         let view = self.view.borrow();
         let runs = |phase| matches!(phase, Running | Starting | Unhealthy | RolledBack);
         let pods = view.pods.iter().filter(|(_, pod)| runs(pod.status.phase));

@@ -12,7 +12,7 @@ use crate::{
         names::PodId,
         observe::{
             actual::Actual,
-            condition::{Condition, HARDENED, ROUTED},
+            condition::{Condition, ConditionKind},
             hardening::hardened,
             routing::routed,
         },
@@ -40,7 +40,7 @@ impl Reconciler {
                 Actual::Observed(seen) => seen.get(id).map_or(&[][..], Vec::as_slice),
                 Actual::Unknown(why) => {
                     let unknown = |kind| Condition::unknown(kind, format!("the engine could not be asked: {why}"));
-                    return vec![unknown(HARDENED), unknown(ROUTED)];
+                    return vec![unknown(ConditionKind::Hardened), unknown(ConditionKind::Routed)];
                 }
             };
             let desired_pod = self
@@ -92,7 +92,7 @@ impl Reconciler {
         let Conditions { now, alerts, .. } = &mut self.conditions;
         alerts.retain(|id, _| now.contains_key(id));
         for (id, all) in now {
-            let Some(hardened) = all.iter().find(|one| one.kind == HARDENED) else { continue };
+            let Some(hardened) = all.iter().find(|one| one.kind == ConditionKind::Hardened) else { continue };
             if is_deviation(hardened) {
                 if alerts.get(id) != Some(&hardened.message) {
                     alerts.insert(id.clone(), hardened.message.clone());
@@ -109,5 +109,5 @@ impl Reconciler {
 }
 
 fn is_deviation(condition: &Condition) -> bool {
-    condition.kind == HARDENED && condition.is_true == Some(false)
+    condition.kind == ConditionKind::Hardened && condition.is_true == Some(false)
 }

@@ -15,7 +15,7 @@ use crate::{
             retry::Retry,
         },
         names::PodId,
-        report::status::{NOT_ASKED, Phase, Status},
+        report::{phase::Phase, reason::Reason, status::Status},
     },
     reconcile::report::metrics::Metrics,
     store::{DesiredStatus, Event, PodRow, Store, StoreError},
@@ -126,8 +126,9 @@ impl Journal {
         whole: bool,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let news =
-            |(id, status): &(&PodId, &Status)| status.reason != NOT_ASKED && self.statuses.get(*id) != Some(*status);
+        let news = |(id, status): &(&PodId, &Status)| {
+            status.reason != Reason::NotAskedYet && self.statuses.get(*id) != Some(*status)
+        };
         for (id, status) in statuses.iter().filter(news).collect::<Vec<_>>() {
             self.store.write_status(id, status, now).await?;
             self.statuses.insert(id.clone(), status.clone());
@@ -147,7 +148,7 @@ fn farewell() -> Status {
     Status {
         phase: Phase::Deleting,
         ready: false,
-        reason: "Removed".into(),
+        reason: Reason::Removed,
         message: "it was removed; its data is kept".into(),
         container: None,
     }

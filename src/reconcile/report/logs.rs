@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    core::{names::PodId, report::status::Phase},
+    core::{names::PodId, report::phase::Phase},
     engine::{Engine, EngineError, LogLine, LogQuery},
     reconcile::{Reconciler, act::redact::Redactor, observe::triggers::Report},
 };

@@ -19,7 +19,11 @@ use crate::{
             actual::{Actual, ContainerState},
             health::Health,
         },
-        report::status::{self, Phase, Status},
+        report::{
+            phase::Phase,
+            reason::Reason,
+            status::{self, Status},
+        },
     },
     engine,
     reconcile::{Reconciler, observe::probe::Prober},
@@ -82,7 +86,7 @@ impl Reconciler {
             }
             let mut status = status::status(desired_pod, containers, decision, states, now);
             if self.doing.get(id).is_some_and(|doing| doing.pull.is_some()) {
-                (status.phase, status.reason) = (Phase::Pulling, "Pulling".into());
+                (status.phase, status.reason) = (Phase::Pulling, Reason::Pulling);
             }
             statuses.insert(id.clone(), status);
         }

@@ -9,7 +9,7 @@ use super::{ActionLine, EventLine, Time};
 use crate::core::{
     names::{AdapterName, PodId, TenantName},
     problem::Problem,
-    report::status::Phase,
+    report::{phase::Phase, reason::Reason},
 };
 
 /// How many pods are in a phase.
@@ -29,7 +29,7 @@ pub struct TroubledPod {
     /// What it is doing.
     pub phase: Phase,
     /// Why, as one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
     /// Since when.

@@ -5,13 +5,16 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{ActingLine, EventQuery, HostLine, Overview, PhaseCount, RoundLine, TroubledPod, View};
-use crate::store::{PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within};
+use crate::{
+    core::report::phase::Phase,
+    store::{PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within},
+};
 
 /// Pods that are not gone, within one tenant if `$1` names it.
 const PODS: &str = "FROM pods p LEFT JOIN pod_status s ON s.pod_id = p.id \
                     WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
 /// Those that are held or failing.
-const TROUBLED: &str = "s.phase IN ('CrashLoopBackOff', 'Unhealthy', 'RolledBack', 'Held', 'Unknown')";
+const TROUBLED: &str = "s.phase = ANY($2)";
 
 #[derive(FromRow)]
 struct RoundRow {
@@ -81,11 +84,13 @@ impl View<'_> {
             "SELECT p.id, s.phase, s.reason, coalesce(s.message, ''), s.phase_since, count(*) OVER () {PODS} AND {TROUBLED} \
              ORDER BY s.phase_since, p.id LIMIT 50"
         );
-        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only());
+        let phases: Vec<&str> = Phase::all_that_need_attention().map(Phase::as_str).collect();
+        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(phases);
         let rows: Vec<(String, String, String, String, OffsetDateTime, i64)> =
             within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         let read = |(key, phase, reason, message, since, count): (String, String, String, String, _, i64)| {
             let phase = read_phase(&key, Some(&phase))?;
+            let reason = reason.parse().unwrap_or_default();
             Ok((TroubledPod { id: pod_id(&key)?, phase, reason, message, since }, count))
         };
         rows.into_iter().map(read).collect()

@@ -12,13 +12,14 @@ use super::{
 use crate::{
     core::{
         names::PodId,
-        observe::condition::{self, HARDENED, ROUTED},
+        observe::condition::{self, ConditionKind},
         report::{
-            status::Phase,
+            phase::Phase,
+            reason::Reason,
             view::{conceal, side_by_side},
         },
     },
-    store::{DesiredStatus, PATIENCE, error::Result, within},
+    store::{DesiredStatus, PATIENCE, conditions::ConditionRow, error::Result, within},
 };
 
 #[derive(FromRow)]
@@ -58,10 +59,10 @@ impl View<'_> {
         let row: Option<PodDetailRow> =
             within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
         let Some(row) = row else { return Ok(None) };
-        let sql = sqlx::query_as("SELECT kind, is_true, reason, message, since FROM pod_conditions WHERE pod_id = $1");
+        let sql = sqlx::query_as("SELECT * FROM pod_conditions WHERE pod_id = $1");
         let sql = sql.bind(id.key());
-        let watched = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
-        detail(row, watched).map(Some)
+        let rows: Vec<ConditionRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        detail(row, rows.into_iter().filter_map(ConditionRow::read).map(ConditionLine::from).collect()).map(Some)
     }
 }
 
@@ -89,16 +90,16 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     };
     let line = PodLine::try_from(row.line)?;
     let ready = ConditionLine {
-        kind: "Ready".into(),
+        kind: ConditionKind::Ready,
         is_true: (line.phase != Phase::Unknown).then_some(line.ready),
-        reason: line.reason.clone(),
+        reason: line.reason,
         message: line.message.clone(),
         since: row.since,
     };
     Ok(PodDetail {
         conditions: [ready, applied]
             .into_iter()
-            .chain([HARDENED, ROUTED].map(|kind| of_kind(&watched, kind)))
+            .chain([ConditionKind::Hardened, ConditionKind::Routed].map(|kind| of_kind(&watched, kind)))
             .collect(),
         line,
         subdomain: row.subdomain,
@@ -117,37 +118,44 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     })
 }
 
+impl From<(condition::Condition, OffsetDateTime)> for ConditionLine {
+    fn from((condition, since): (condition::Condition, OffsetDateTime)) -> Self {
+        let condition::Condition { kind, is_true, reason, message } = condition;
+        Self { kind, is_true, reason, message, since: Some(since) }
+    }
+}
+
 /// A condition as it was written down.
-fn of_kind(watched: &[ConditionLine], kind: &str) -> ConditionLine {
+fn of_kind(watched: &[ConditionLine], kind: ConditionKind) -> ConditionLine {
     watched.iter().find(|one| one.kind == kind).cloned().unwrap_or_else(|| {
-        let unknown = condition::Condition::unknown(kind, "it was not looked at yet");
-        let condition::Condition { kind, is_true, reason, message } = unknown;
+        let condition::Condition { kind, is_true, reason, message } =
+            condition::Condition::unknown(kind, "it was not looked at yet");
         ConditionLine { kind, is_true, reason, message, since: None }
     })
 }
 
 /// Whether the container that stands is the one that should, with the files that should be in it.
 fn applied(row: &PodDetailRow) -> ConditionLine {
-    let say = |is_true, reason: &str, message: &str| ConditionLine {
-        kind: "ConfigApplied".into(),
+    let say = |is_true, reason: Reason, message: &str| ConditionLine {
+        kind: ConditionKind::ConfigApplied,
         is_true,
-        reason: reason.into(),
+        reason,
         message: message.into(),
         since: None,
     };
     let uploaded = || row.uploaded_container == row.line.container && row.uploaded_digest == row.hot;
     match (&row.wished, &row.line.container) {
         _ if row.line.desired_status == DesiredStatus::Deleted.as_str() => {
-            say(None, "Undeclared", "it is not declared any more")
+            say(None, Reason::Undeclared, "it is not declared any more")
         }
-        (None, _) => say(None, "NotKnown", "what it should be was not written down yet"),
-        (_, None) => say(Some(false), "NoContainer", "it has no container"),
+        (None, _) => say(None, Reason::NotKnown, "what it should be was not written down yet"),
+        (_, None) => say(Some(false), Reason::NoContainer, "it has no container"),
         (Some(wished), Some(stands)) if wished != stands => {
-            say(Some(false), "OtherContainer", "the container that stands was made for another declaration")
+            say(Some(false), Reason::OtherContainer, "the container that stands was made for another declaration")
         }
         _ if row.hot.is_some() && !uploaded() => {
-            say(Some(false), "FilesPending", "files its agent re-reads while running are not uploaded yet")
+            say(Some(false), Reason::FilesPending, "files its agent re-reads while running are not uploaded yet")
         }
-        _ => say(Some(true), "AsDeclared", "its container was made for what is declared"),
+        _ => say(Some(true), Reason::AsDeclared, "its container was made for what is declared"),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     cursor::{self, CursorPosition},
 };
 use crate::{
-    core::names::PodId,
+    core::{names::PodId, report::phase::Phase},
     store::{DesiredStatus, PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within},
 };
 
@@ -82,7 +82,7 @@ impl View<'_> {
         let sql = format!(
             "SELECT * FROM ({LINES}, {} AS text, {} AS number, {NAME} AS name {FROM} \
                AND ($2::text IS NULL OR p.tenant_id = $2) AND ($3::text IS NULL OR p.adapter_id = $3) \
-               AND ($4::text[] IS NULL OR coalesce(s.phase, 'Pending') = ANY($4)) \
+               AND $10::text[] IS NOT NULL AND ($4::text[] IS NULL OR coalesce(s.phase, 'Pending') = ANY($4)) \
                AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', p.tenant_id || '/' || p.name, p.adapter_id, w.image, p.url, s.message)), \
                  lower($5)) > 0)) AS lines \
              WHERE $7::text IS NULL OR ({key}, name) {than} ({place}, $7) ORDER BY {key} {order}, name {order} LIMIT $6",
@@ -92,7 +92,7 @@ impl View<'_> {
         let after = query.after.as_deref().and_then(cursor::read::<PodCursor>);
         let after = after.filter(|after| after.sort == query.sort && after.descending == query.descending);
         let place = after.map(|after| after.place);
-        let phases: Vec<String> = query.phases.iter().map(|phase| format!("{phase:?}")).collect();
+        let phases: Vec<String> = query.phases.iter().map(ToString::to_string).collect();
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(self.only())
             .bind(query.tenant.as_ref().map(|tenant| tenant.as_str()))
@@ -104,7 +104,8 @@ impl View<'_> {
             .bind(place.as_ref().map(|place| place.text.clone().unwrap_or_default().replace('\0', "")))
             .bind(
                 place.as_ref().map(|place| place.number.as_ref().and_then(|number| number.parse().ok()).unwrap_or(0.0)),
-            );
+            )
+            .bind(Phase::BY_URGENCY.map(Phase::as_str));
         let mut rows: Vec<PositionedRow> =
             within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
         let more = rows.len() as i64 > limit;
@@ -140,7 +141,7 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
         PodColumn::Name | PodColumn::Tenant => text(NAME),
         PodColumn::Adapter => text("p.adapter_id COLLATE \"C\""),
         PodColumn::Image => text("coalesce(w.image, '') COLLATE \"C\""),
-        PodColumn::Phase => number(PHASES),
+        PodColumn::Phase => number("coalesce(array_position($10::text[], coalesce(s.phase, 'Pending')), 0)::float8"),
         PodColumn::Ready => number("coalesce(s.ready, false)::int::float8"),
         PodColumn::Revision => number("coalesce(p.declared_revision, -1)::float8"),
         // Old ones last: their number is small, their age great.
@@ -151,10 +152,6 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
         PodColumn::Restarts => number("coalesce(s.restarts, 0)::float8"),
     }
 }
-
-/// What needs a person first, then what moves, then what is well.
-const PHASES: &str = "coalesce(array_position(ARRAY['CrashLoopBackOff', 'Unhealthy', 'RolledBack', 'Held', 'Unknown', 'Pending', 'Pulling', \
-     'Starting', 'Deleting', 'Running', 'Stopped'], coalesce(s.phase, 'Pending')), 0)::float8";
 
 impl TryFrom<PodLineRow> for PodLine {
     type Error = StoreError;
@@ -170,7 +167,7 @@ impl TryFrom<PodLineRow> for PodLine {
             url: row.url,
             phase_since: row.phase_since,
             ready: row.ready,
-            reason: row.reason,
+            reason: row.reason.parse().unwrap_or_default(),
             message: row.message,
             deviation: row.deviation,
             container: row.container,

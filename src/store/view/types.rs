@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sqlx::FromRow;
 use time::OffsetDateTime;
 
 pub use crate::core::report::view::{ActionLine, ContainerSummary, FileSummary, PlanLine, SummaryLine};
@@ -14,7 +13,8 @@ use crate::{
     core::{
         event::{EventKind, Severity},
         names::{AdapterName, PodId, TenantName},
-        report::status::Phase,
+        observe::condition::ConditionKind,
+        report::{phase::Phase, reason::Reason},
     },
     store::DesiredStatus,
 };
@@ -119,7 +119,7 @@ pub struct PodLine {
     /// The `Ready` condition.
     pub ready: bool,
     /// Why, as one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
     /// What about its container is not as closed as it should be, if anything.
@@ -153,14 +153,14 @@ pub struct PodLine {
 }
 
 /// One statement about a pod that is true, false, or not known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, FromRow)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConditionLine {
     /// What it is about: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
-    pub kind: String,
+    pub kind: ConditionKind,
     /// Whether it is so; `None`: not known.
     pub is_true: Option<bool>,
     /// Why, as one word.
-    pub reason: String,
+    pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
     /// Since when, if that is known.

@@ -163,8 +163,7 @@ function take(text) {
   else if (type === "gone" || type === "event" || type === "revision" || type === "request") soon();
 }
 // What a message says of a pod is shown at once; the rest of the page follows.
-const TONES = { Running: "good", Pending: "busy", Pulling: "busy", Starting: "busy", Held: "warn", RolledBack: "warn", Unknown: "warn",
-  Unhealthy: "bad", CrashLoopBackOff: "bad" };
+const TONES = JSON.parse(document.body.dataset.tones ?? "{}");
 function fields(id, name) { return document.querySelectorAll(`[data-pod="${CSS.escape(id)}"] [data-field="${name}"]`); }
 function patch(pod) {
   for (const field of fields(pod.id, "phase")) {

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 
 use super::stage::Stage;
 use crate::testkit::docker::docker;
+use agentpod::core::report::reason::Reason;
 
 async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
     hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
@@ -28,12 +29,17 @@ async fn a_container_we_make_is_hardened_before_and_while_it_runs() {
     let stage = Stage::new();
     let spec = stage.made(with_route).await;
     let seen: ObservedContainer = stage.seen(&spec.name).await.unwrap();
-    assert_eq!(hardened(Some(&spec), Some(&seen)).reason, "AsDeclared", "{:?}", hardened(Some(&spec), Some(&seen)));
+    assert_eq!(
+        hardened(Some(&spec), Some(&seen)).reason,
+        Reason::AsDeclared,
+        "{:?}",
+        hardened(Some(&spec), Some(&seen))
+    );
     assert_eq!(routed(Some(&spec), Some(&seen)).message, "its container is stopped");
     let (spec, _) = stage.running(with_route).await;
-    assert_eq!(judged(&stage, &spec).await.reason, "AsDeclared");
+    assert_eq!(judged(&stage, &spec).await.reason, Reason::AsDeclared);
     let seen = stage.seen(&spec.name).await;
-    assert_eq!(routed(Some(&spec), seen.as_ref()).reason, "Routed");
+    assert_eq!(routed(Some(&spec), seen.as_ref()).reason, Reason::Routed);
 }
 
 #[tokio::test]
@@ -52,13 +58,13 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
     };
     tokio::time::timeout(Duration::from_secs(20), told).await.expect("an event within 20 s");
     let condition = judged(&stage, &spec).await;
-    assert_eq!((condition.is_true, condition.reason.as_str()), (Some(false), "Deviates"));
+    assert_eq!((condition.is_true, condition.reason), (Some(false), Reason::Deviates));
     assert_eq!(condition.message, "it may swap; its memory limit is 128Mi, not 64Mi");
     docker(&["update", "--memory", "64m", "--memory-swap", "64m", "--cpus", "0.25", "--pids-limit", "100", &spec.name]);
     let expected = "its processor limit is 0.25, not 0.5; its limit on processes is 100, not 64";
     assert_eq!(judged(&stage, &spec).await.message, expected);
     docker(&["update", "--cpus", "0.5", "--pids-limit", "64", &spec.name]);
-    assert_eq!(judged(&stage, &spec).await.reason, "AsDeclared", "put right again by hand");
+    assert_eq!(judged(&stage, &spec).await.reason, Reason::AsDeclared, "put right again by hand");
 }
 
 #[tokio::test]

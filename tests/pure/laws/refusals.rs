@@ -6,7 +6,10 @@ use agentpod::{
         decide::plan::Decision,
         names::PodId,
         observe::actual::{ContainerState, Exit},
-        report::status::{self, Phase, Status},
+        report::{
+            phase::Phase,
+            status::{self, Status},
+        },
     },
     engine::Engine,
 };

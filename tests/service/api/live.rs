@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentpod::{core::report::status::Phase, dashboard::live::Pace, store::Event};
+use agentpod::{core::report::phase::Phase, dashboard::live::Pace, store::Event};
 use time::OffsetDateTime;
 
 use super::stage::Stage;

@@ -1,6 +1,6 @@
 //! Questions: what is answered, in what form, and to whom.
 
-use agentpod::core::report::status::Phase;
+use agentpod::core::report::phase::Phase;
 
 use super::stage::Stage;
 use crate::testkit::{

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use agentpod::{
-    core::report::status::{Phase, Status},
+    core::report::{phase::Phase, status::Status},
     dashboard::live::Pace,
     store::Store,
 };
@@ -22,6 +22,7 @@ use crate::testkit::{
     http::{self, Answer},
     store::fresh,
 };
+use agentpod::core::report::reason::Reason;
 
 pub struct Stage {
     pub store: Arc<Store>,
@@ -46,7 +47,7 @@ impl Stage {
         let status = Status {
             phase,
             ready: phase == Phase::Running,
-            reason: "Why".into(),
+            reason: Reason::StepFailed,
             message: message.into(),
             container: Some(format!("{}-1", id.replace('/', "_"))),
         };

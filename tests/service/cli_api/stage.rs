@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::Command, sync::Arc};
 
 use agentpod::{
-    core::report::status::{Phase, Status},
+    core::report::{phase::Phase, status::Status},
     dashboard::live::Pace,
     store::{Event, Fetched, Measured, Store},
 };
@@ -20,6 +20,7 @@ use crate::testkit::{
     postgres,
 };
 use agentpod::core::event::EventKind;
+use agentpod::core::report::reason::Reason;
 
 pub struct Stage {
     pub address: SocketAddr,
@@ -117,7 +118,7 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         ("bob/helper", Phase::Held, "its secret cannot be read"),
     ] {
         let (ready, container) = (phase == Phase::Running, Some(format!("{}-1", id.replace('/', "_"))));
-        let status = Status { phase, ready, reason: "Why".into(), message: message.into(), container };
+        let status = Status { phase, ready, reason: Reason::StepFailed, message: message.into(), container };
         store.write_status(&pod(id), &status, now).await.unwrap();
         let event =
             Event { cause: Some("it was declared".into()), ..Event::of_pod(&pod(id), EventKind::Changed, message) };

@@ -1,6 +1,6 @@
 //! What people ask for by the buttons of a page.
 
-use agentpod::core::{decide::request::RequestSpec, report::status::Phase};
+use agentpod::core::{decide::request::RequestSpec, report::phase::Phase};
 
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},

@@ -1,6 +1,6 @@
 //! Pages as they are served.
 
-use agentpod::{core::report::status::Phase, dashboard::assets};
+use agentpod::{core::report::phase::Phase, dashboard::assets};
 
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
@@ -35,7 +35,7 @@ async fn every_page_answers_over_an_empty_store_and_over_a_full_one() {
         stage.page(page, OLGA).await;
     }
     stage.judged(TENANTS).await;
-    stage.is("alice/assistant", Phase::Running, "Ready", "it answers").await;
+    stage.is("alice/assistant", Phase::Running, "ProbeSucceeded", "it answers").await;
     stage.tells("alice/assistant", "its container ended").await;
     for page in PAGES {
         let text = stage.page(page, OLGA).await;
@@ -87,7 +87,7 @@ async fn names_and_messages_with_markup_in_them_stay_text() {
         Stage::with(&Declared::tenants().pod("alice/assistant", "subdomain: alice, config: {greeting: \"<b>&\"}"))
             .await;
     stage.judged(TENANTS).await;
-    stage.is("alice/assistant", Phase::Held, "Why", MARKUP).await;
+    stage.is("alice/assistant", Phase::Held, "ProbeSucceeded", MARKUP).await;
     stage.tells("alice/assistant", MARKUP).await;
     let quoted = url(MARKUP);
     for page in [
@@ -119,7 +119,7 @@ async fn without_a_script_lists_are_filtered_sorted_and_paged_by_their_address()
         declared = declared.pod(&format!("alice/n{number:02}"), &format!("subdomain: n{number:02}"));
     }
     let stage = Stage::with(&declared).await;
-    stage.is("alice/n07", Phase::Unhealthy, "Probe", "it does not answer").await;
+    stage.is("alice/n07", Phase::Unhealthy, "ProbeFailed", "it does not answer").await;
     let names = async |path: &str| -> Vec<String> {
         let text = stage.page(path, OLGA).await.replace("&#x2f;", "/");
         text.split("data-pod=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()

@@ -12,6 +12,7 @@ use agentpod::{
 
 use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
+use agentpod::core::observe::condition::ConditionKind;
 
 const TICK: Duration = Duration::from_millis(50);
 
@@ -25,11 +26,11 @@ fn bound(stage: &Stage, container: &str, change: impl FnOnce(&mut InForce)) {
 async fn shown(stage: &Stage, kind: &str) -> view::ConditionLine {
     let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
-    pod.conditions.into_iter().find(|one| one.kind == kind).unwrap()
+    pod.conditions.into_iter().find(|one| one.kind.as_str() == kind).unwrap()
 }
 
 async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::ConditionLine {
-    let is_so = async || Some(shown(stage, kind).await).filter(|one| one.reason == reason);
+    let is_so = async || Some(shown(stage, kind).await).filter(|one| one.reason.as_str() == reason);
     eventually(&format!("{kind} is {reason}"), is_so).await
 }
 
@@ -62,7 +63,10 @@ async fn a_limit_changed_by_hand_is_told_once_and_shown_and_nothing_is_done_abou
     more_rounds(&stage).await;
     assert_eq!(told(&stage, "deviates").await, [(bad.message.clone(), 1)]);
     let published: Vec<Condition> = stage.overview().pods[POD].conditions.clone();
-    assert!(published.iter().any(|one| one.kind == "Hardened" && one.message == bad.message), "{published:?}");
+    assert!(
+        published.iter().any(|one| one.kind == ConditionKind::Hardened && one.message == bad.message),
+        "{published:?}"
+    );
     let rows = stage.store.statuses().await.unwrap();
     let row = rows.iter().find(|row| row.id.to_string() == POD).unwrap();
     assert_eq!(row.conditions, published);

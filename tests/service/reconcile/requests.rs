@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
+use agentpod::core::report::reason::Reason;
 
 /// Longer than any test: only what is asked wakes.
 const NEVER: Duration = Duration::from_hours(1);
@@ -48,7 +49,7 @@ async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
     let (mut stage, container) = at_rest().await;
     stage.ask(RequestSpec::Pause { pod: pod(), until: None }).await;
     stage.phase("Stopped").await;
-    let shown = async || stage.overview().pods.get(POD).filter(|pod| pod.status.reason == "Paused").cloned();
+    let shown = async || stage.overview().pods.get(POD).filter(|pod| pod.status.reason == Reason::Paused).cloned();
     let shown = eventually("it is shown as paused", shown).await;
     assert!(shown.status.message.starts_with("paused by alice@host until somebody resumes it"), "{shown:?}");
     let stopped = stage.event("stopped").await.event;

@@ -4,7 +4,7 @@ use agentpod::{
     core::{
         access::{Person, Role},
         observe::usage::UsageSample,
-        report::status::{Phase, Status},
+        report::{phase::Phase, status::Status},
     },
     reconcile::{DaemonStatus, PodView, UsageMeter},
 };
@@ -13,10 +13,11 @@ use tokio::sync::watch;
 
 use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
+use agentpod::core::report::reason::Reason;
 
 fn shown(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());
-    let status = Status { phase, ready: true, reason: String::new(), message: String::new(), container };
+    let status = Status { phase, ready: true, reason: Reason::Unknown, message: String::new(), container };
     let pod =
         PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true };
     DaemonStatus { pods: [(POD.to_owned(), pod)].into(), ..DaemonStatus::default() }

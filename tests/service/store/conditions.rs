@@ -3,13 +3,14 @@
 use agentpod::{
     core::{
         access::{Person, Role},
-        observe::condition::{Condition, HARDENED, ROUTED},
+        observe::condition::{Condition, ConditionKind},
     },
     store::view,
 };
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{alice, pod};
+use agentpod::core::report::reason::Reason;
 
 #[tokio::test]
 async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {
@@ -19,12 +20,12 @@ async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {
     let person = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     let shown =
         async || -> Vec<view::ConditionLine> { store.view(&person).pod(&id).await.unwrap().unwrap().conditions };
-    let kinds: Vec<String> = shown().await.into_iter().map(|one| one.kind).collect();
+    let kinds: Vec<&str> = shown().await.into_iter().map(|one| one.kind.as_str()).collect();
     assert_eq!(kinds, ["Ready", "ConfigApplied", "Hardened", "Routed"]);
     assert_eq!(shown().await[2].is_true, None, "what was not looked at is not known");
 
-    let fine = Condition::new(HARDENED, true, "AsDeclared", "fine");
-    let routed = Condition::unknown(ROUTED, "who knows");
+    let fine = Condition::new(ConditionKind::Hardened, true, Reason::AsDeclared, "fine");
+    let routed = Condition::unknown(ConditionKind::Routed, "who knows");
     store.keep_conditions(&[(&id, &fine), (&id, &routed), (&stranger, &fine)], at(1)).await.unwrap();
     assert_eq!(
         store.conditions().await.unwrap().into_iter().collect::<Vec<_>>(),
@@ -34,7 +35,7 @@ async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {
     store.keep_conditions(&[(&id, &fine), (&id, &routed)], at(2)).await.unwrap();
     assert_eq!(dump(&options).await, before, "the same once more writes nothing");
 
-    let worse = |message: &str| Condition::new(HARDENED, false, "Deviates", message);
+    let worse = |message: &str| Condition::new(ConditionKind::Hardened, false, Reason::Deviates, message);
     store.keep_conditions(&[(&id, &worse("it is privileged"))], at(3)).await.unwrap();
     store.keep_conditions(&[(&id, &worse("it runs as root"))], at(4)).await.unwrap();
     let hardened = shown().await.remove(2);

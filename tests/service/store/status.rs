@@ -1,19 +1,20 @@
 //! What each pod is doing, written only when it changes.
 
 use agentpod::{
-    core::report::status::{Phase, Status},
+    core::report::{phase::Phase, status::Status},
     store::DesiredStatus,
 };
 use sqlx::{Connection, PgConnection};
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use agentpod::core::report::reason::Reason;
 
 fn status(phase: Phase, ready: bool) -> Status {
     Status {
         phase,
         ready,
-        reason: "Why".into(),
+        reason: Reason::StepFailed,
         message: "because".into(),
         container: Some("alice_assistant-00112233".into()),
     }
@@ -60,7 +61,7 @@ async fn since_is_when_ready_last_changed_and_phase_since_when_the_phase_did() {
     );
     assert_eq!(
         (row.reason.as_str(), row.message.as_str(), row.container.as_deref()),
-        ("Why", "because", Some("alice_assistant-00112233"))
+        ("StepFailed", "because", Some("alice_assistant-00112233"))
     );
 }
 

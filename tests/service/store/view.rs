@@ -9,7 +9,8 @@ use agentpod::{
         declare::commit::Commit,
         problem::Problem,
         report::{
-            status::{Phase, Status},
+            phase::Phase,
+            status::Status,
             view::{ActionLine, PlanLine},
         },
     },
@@ -23,6 +24,8 @@ use time::OffsetDateTime;
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
 use agentpod::core::event::EventKind;
+use agentpod::core::observe::condition::ConditionKind;
+use agentpod::core::report::reason::Reason;
 
 fn everybody() -> Person {
     Person { name: "o".into(), role: Role::Operator, tenant: None }
@@ -49,7 +52,7 @@ async fn is(store: &Store, id: &str, phase: Phase, container: Option<&str>, now:
     let status = Status {
         phase,
         ready: phase == Phase::Running,
-        reason: "Why".into(),
+        reason: Reason::StepFailed,
         message: format!("it is {phase:?}"),
         container: container.map(Into::into),
     };
@@ -185,10 +188,10 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     let (person, id) = (everybody(), pod("alice/assistant"));
     let detail = async || store.view(&person).pod(&id).await.unwrap().unwrap();
     let applied = |detail: &agentpod::store::view::PodDetail| {
-        let condition = detail.conditions.iter().find(|one| one.kind == "ConfigApplied").unwrap();
-        (condition.is_true, condition.reason.clone())
+        let condition = detail.conditions.iter().find(|one| one.kind == ConditionKind::ConfigApplied).unwrap();
+        (condition.is_true, condition.reason)
     };
-    assert_eq!(applied(&detail().await), (Some(false), "NoContainer".into()));
+    assert_eq!(applied(&detail().await), (Some(false), Reason::NoContainer));
     assert!(detail().await.actual_shape.is_none(), "nothing is made up about a container that is not there");
 
     let first = two_tenants().build().pods[&id].container.name.clone();
@@ -201,7 +204,7 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     let more = Declared::tenants().pod("alice/assistant", "subdomain: alice, resources: {memory: 1Gi, cpus: 0.5}");
     declare(&store, &more, at(2)).await;
     let changed = detail().await;
-    assert_eq!(applied(&changed), (Some(false), "OtherContainer".into()));
+    assert_eq!(applied(&changed), (Some(false), Reason::OtherContainer));
     let memory = changed.shapes.iter().find(|line| line.path == "memory").unwrap();
     assert_eq!((memory.desired.as_deref(), memory.actual.as_deref()), (Some("1Gi"), Some("512Mi")));
 

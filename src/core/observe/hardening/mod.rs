@@ -11,19 +11,20 @@ pub use in_force::InForce;
 
 use super::{
     actual::ObservedContainer,
-    condition::{Condition, HARDENED},
+    condition::{Condition, ConditionKind},
 };
 use crate::core::{
     decide::orphans::is_nameless,
     declare::desired::{Blueprint, ContainerSpec},
     quantity::{Cpus, Memory},
+    report::reason::Reason,
 };
 
 /// The condition of a pod whose container stands there.
 pub fn hardened(desired: Option<&ContainerSpec>, container: Option<&ObservedContainer>) -> Condition {
-    let Some(container) = container else { return Condition::unknown(HARDENED, "it has no container") };
+    let Some(container) = container else { return Condition::unknown(ConditionKind::Hardened, "it has no container") };
     let Some(in_force) = &container.in_force else {
-        return Condition::unknown(HARDENED, "its container could not be looked at");
+        return Condition::unknown(ConditionKind::Hardened, "its container could not be looked at");
     };
     let mut findings = Findings::default();
     findings.floor(in_force);
@@ -37,15 +38,20 @@ pub fn hardened(desired: Option<&ContainerSpec>, container: Option<&ObservedCont
     }
     let Findings { deviations, unknown } = findings;
     if !deviations.is_empty() {
-        return Condition::new(HARDENED, false, "Deviates", deviations.join("; "));
+        return Condition::new(ConditionKind::Hardened, false, Reason::Deviates, deviations.join("; "));
     }
     if !unknown.is_empty() {
-        return Condition::unknown(HARDENED, format!("the engine does not say: {}", unknown.join(", ")));
+        return Condition::unknown(ConditionKind::Hardened, format!("the engine does not say: {}", unknown.join(", ")));
     }
     match desired {
-        Some(_) => Condition::new(HARDENED, true, "AsDeclared", "the floor and its declared limits are in force"),
+        Some(_) => Condition::new(
+            ConditionKind::Hardened,
+            true,
+            Reason::AsDeclared,
+            "the floor and its declared limits are in force",
+        ),
         None => Condition::unknown(
-            HARDENED,
+            ConditionKind::Hardened,
             "the floor is in force; its container is from another declaration, so its limits are not compared",
         ),
     }
