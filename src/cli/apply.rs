@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::Settings,
     core::decide::request::{Request, RequestSpec},
+    engine::PullProgress,
     reconcile::{DaemonStatus, Ending, Mode, PodView, Reconciler},
     shutdown,
 };
@@ -89,8 +90,8 @@ pub async fn show(mut view: watch::Receiver<DaemonStatus>) {
 }
 
 fn sentence(pod: &PodView) -> String {
-    match (&pod.doing, pod.pull) {
-        (Some(doing), Some((received, total))) if total > 0 => {
+    match (&pod.doing, &pod.pull) {
+        (Some(doing), Some(PullProgress { received, total })) if *total > 0 => {
             format!("{doing} ({} of {} MiB)", received >> 20, total >> 20)
         }
         (Some(doing), _) => doing.clone(),

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use serde::Serialize;
 
 use crate::core::{
     declare::desired::{ContainerSpec, RenderedFile},
@@ -94,21 +95,39 @@ impl std::fmt::Debug for Materials {
     }
 }
 
-/// Something happened to a container; a hint to look, never a fact to act on.
+/// Something happened to a container: a reason to observe again, never a fact to act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineEvent {
-    /// What: `die`, `start`, `oom`, `destroy`, ….
-    pub action: String,
-    /// Whose container, from its label.
+    /// The pod it belongs to, from its label.
     pub pod: Option<PodId>,
     /// The container's name.
     pub container: String,
-    /// Its exit code, if it ended.
-    pub exit_code: Option<i64>,
+    /// What happened to it.
+    pub change: ContainerChange,
+}
+
+/// What can happen to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerChange {
+    /// It was started.
+    Started,
+    /// It exited.
+    Exited {
+        /// Its exit code, if the engine says it.
+        code: Option<i64>,
+    },
+    /// A process of it was killed for using too much memory.
+    OutOfMemory,
+    /// It was removed.
+    Removed,
+    /// Its limits were changed while it was there.
+    LimitsChanged,
+    /// Anything else that observing again shows: stopped, paused, resumed, renamed.
+    Other,
 }
 
 /// How far a pull has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PullProgress {
     /// Bytes received so far, over all layers known by now.
     pub received: u64,

@@ -7,9 +7,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::report::metrics::Metrics;
-use crate::core::{
-    decide::plan::HeldRemovals, declare::commit::Commit, names::PodId, observe::condition::Condition, problem::Problem,
-    report::status::Status,
+use crate::{
+    core::{
+        decide::plan::HeldRemovals, declare::commit::Commit, names::PodId, observe::condition::Condition,
+        problem::Problem, report::status::Status,
+    },
+    engine::PullProgress,
 };
 
 /// What others may see of the reconciler, as of its last round.
@@ -124,8 +127,8 @@ pub struct PodView {
     pub adapter: Option<String>,
     /// What is being done for it right now.
     pub doing: Option<String>,
-    /// Bytes received and in all, during a pull.
-    pub pull: Option<(u64, u64)>,
+    /// How far its pull has come, during one.
+    pub pull: Option<PullProgress>,
     /// Whether nothing is left to do or to wait for.
     pub settled: bool,
 }

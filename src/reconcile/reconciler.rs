@@ -31,7 +31,7 @@ use crate::{
         secret::SecretRef,
         site::Site,
     },
-    engine::{Engine, NetworkSpec},
+    engine::{Engine, NetworkSpec, PullProgress},
     postgres::EmbeddedPostgres,
     secrets::{self, Reader},
     source::{AdapterFolders, Source},
@@ -145,8 +145,8 @@ pub struct Reconciler {
 pub struct WorkInProgress {
     /// The step.
     pub step: Step,
-    /// Bytes received and in all, during a pull.
-    pub pull: Option<(u64, u64)>,
+    /// How far its pull has come, during one.
+    pub pull: Option<PullProgress>,
 }
 
 impl Reconciler {
@@ -236,7 +236,7 @@ impl Reconciler {
                 url: desired_pod.map(|desired_pod| desired_pod.url.clone()),
                 adapter: desired_pod.map(|desired_pod| desired_pod.declared.adapter.metadata.name.to_string()),
                 doing: doing.map(|doing| doing.step.to_string()),
-                pull: doing.and_then(|doing| doing.pull),
+                pull: doing.and_then(|doing| doing.pull.clone()),
                 settled: matches!(self.plan.pods.get(id), Some(crate::core::decide::plan::Decision::Settled)),
             };
             (id.to_string(), view)

@@ -18,10 +18,7 @@ use super::{
 };
 use crate::{
     core::{
-        decide::{
-            plan::{Decision, Hold},
-            retry::ActionFailure,
-        },
+        decide::plan::{ActionFailure, Decision, Hold},
         names::PodId,
         observe::actual::Actual,
         report::{phase::Phase, reason::Reason},
@@ -236,11 +233,10 @@ impl Reconciler {
                 self.publish();
                 false
             }
-            Report::Pulling(pod, received, total) => {
-                let pulling =
-                    self.doing.get_mut(&pod).is_some_and(|doing| doing.pull.replace((received, total)).is_none());
+            Report::Pulling(pod, progress) => {
+                let has_begun = self.doing.get_mut(&pod).is_some_and(|doing| doing.pull.replace(progress).is_none());
                 self.publish();
-                pulling
+                has_begun
             }
             Report::Finished { pod, action, cause, desired_pod, outcome } => {
                 self.doing.remove(&pod);

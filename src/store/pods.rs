@@ -115,7 +115,7 @@ impl Store {
              AND (retry_wish, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
         )
         .bind(pod.key())
-        .bind(retry.map(|retry| storable(&retry.target)))
+        .bind(retry.map(|retry| retry.target.to_string()))
         .bind(retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)))
         .bind(retry.map(|retry| retry.at))
         .bind(retry.map(|retry| storable(&retry.why)))
@@ -218,8 +218,10 @@ pub(super) async fn allow_removal(
 impl From<PodStateRow> for PodState {
     fn from(row: PodStateRow) -> Self {
         let retry = match (row.retry_wish, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
+            // A target that another version wrote holds for nothing here: the pod is tried at once.
             (Some(target), Some(failures), Some(at), Some(why), Some(crash)) => {
-                Some(Retry { target, failures: failures.unsigned_abs(), at, why, crash })
+                let target = target.parse().ok();
+                target.map(|target| Retry { target, failures: failures.unsigned_abs(), at, why, crash })
             }
             _ => None,
         };

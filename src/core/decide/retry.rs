@@ -1,7 +1,9 @@
 //! When to try again: ten seconds after the first failure, doubling to five minutes, with jitter, and at once for a
-//! different wish. A retry is a row in the store and an input of the next plan; nobody sleeps for it.
+//! different target. A retry is a row in the store and an input of the next plan; nobody sleeps for it.
 
-use serde::Serialize;
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
 
 /// The wait after the first failure.
@@ -12,8 +14,8 @@ pub const LONGEST: Duration = Duration::minutes(5);
 /// A pod whose last action failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retry {
-    /// What was wished for when it failed; any other wish is tried at once.
-    pub target: String,
+    /// What the pod should have become when it failed; anything else is tried at once.
+    pub target: RetryTarget,
     /// Failures in a row.
     pub failures: u32,
     /// Not before then.
@@ -24,20 +26,64 @@ pub struct Retry {
     pub crash: bool,
 }
 
-/// How an action failed.
+/// What a pod should become, as far as trying again goes: a retry holds for one target only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActionFailure {
-    /// In a sentence.
-    pub why: String,
-    /// The step that failed, if one was tried.
-    pub step: Option<String>,
-    /// Whether somebody else was faster: it is looked at again at once, but only once.
-    pub is_race: bool,
+pub enum RetryTarget {
+    /// Nothing of it but its data: it is no longer declared.
+    Gone,
+    /// Stopped, because somebody paused it.
+    Paused,
+    /// Stopped, as declared.
+    Stopped,
+    /// Running, with this container and these files.
+    Running {
+        /// The first digits of the container's digest.
+        container: String,
+        /// Those of the files that its agent re-reads by itself.
+        files: Option<String>,
+    },
+    /// Running with the container it had before its declaration changed.
+    PreviousContainer,
 }
 
-impl From<String> for ActionFailure {
-    fn from(why: String) -> Self {
-        Self { why, step: None, is_race: false }
+/// The text is no target of a retry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no target of a retry")]
+pub struct NotATarget;
+
+impl fmt::Display for RetryTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("gone"),
+            Self::Paused => f.write_str("paused"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Running { container, files: None } => write!(f, "running:{container}"),
+            Self::Running { container, files: Some(files) } => write!(f, "running:{container}:{files}"),
+            Self::PreviousContainer => f.write_str("previous"),
+        }
+    }
+}
+
+impl FromStr for RetryTarget {
+    type Err = NotATarget;
+    fn from_str(text: &str) -> Result<Self, NotATarget> {
+        let mut parts = text.split(':');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("gone"), None, ..) => Ok(Self::Gone),
+            (Some("paused"), None, ..) => Ok(Self::Paused),
+            (Some("stopped"), None, ..) => Ok(Self::Stopped),
+            (Some("previous"), None, ..) => Ok(Self::PreviousContainer),
+            (Some("running"), Some(container), files, None) => {
+                Ok(Self::Running { container: container.into(), files: files.map(str::to_owned) })
+            }
+            _ => Err(NotATarget),
+        }
+    }
+}
+
+impl Serialize for RetryTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -45,16 +91,16 @@ impl Retry {
     /// The retry after one more failure of `target`. `chance` is between 0 and 1 and spreads the retries of many pods.
     pub fn after(
         last: Option<&Self>,
-        target: &str,
+        target: &RetryTarget,
         why: impl Into<String>,
         crash: bool,
         now: OffsetDateTime,
         chance: f64,
     ) -> Self {
-        let failures = last.filter(|last| last.target == target).map_or(0, |last| last.failures).saturating_add(1);
+        let failures = last.filter(|last| last.target == *target).map_or(0, |last| last.failures).saturating_add(1);
         let wait = (FIRST * 2f64.powi(failures.saturating_sub(1).min(10) as i32)).min(LONGEST);
         let at = now + wait * (0.9 + 0.2 * chance);
-        Self { target: target.into(), failures, at, why: why.into(), crash }
+        Self { target: target.clone(), failures, at, why: why.into(), crash }
     }
 }
 
@@ -62,25 +108,47 @@ impl Retry {
 mod tests {
     use super::*;
 
+    fn running(container: &str) -> RetryTarget {
+        RetryTarget::Running { container: container.into(), files: None }
+    }
+
     #[test]
-    fn waits_double_from_ten_seconds_to_five_minutes_and_a_new_wish_starts_over() {
+    fn a_target_is_read_back_from_the_text_in_its_column() {
+        let files = RetryTarget::Running { container: "4be1c09a".into(), files: Some("91d7e2f4".into()) };
+        for target in [
+            RetryTarget::Gone,
+            RetryTarget::Paused,
+            RetryTarget::Stopped,
+            RetryTarget::PreviousContainer,
+            running("a"),
+            files,
+        ] {
+            assert_eq!(target.to_string().parse(), Ok(target));
+        }
+        for text in ["", "running", "gone:1", "running:a:b:c", "somewhere"] {
+            assert_eq!(text.parse::<RetryTarget>(), Err(NotATarget), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn waits_double_from_ten_seconds_to_five_minutes_and_a_new_target_starts_over() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let mut last = None;
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let next = Retry::after(last.as_ref(), "running:a", "no", false, now, 0.5);
+            let next = Retry::after(last.as_ref(), &running("a"), "no", false, now, 0.5);
             waits.push((next.at - now).whole_seconds());
             last = Some(next);
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300, 300]);
-        let fresh = Retry::after(last.as_ref(), "running:b", "no", false, now, 0.5);
+        let fresh = Retry::after(last.as_ref(), &running("b"), "no", false, now, 0.5);
         assert_eq!(fresh.failures, 1);
     }
 
     #[test]
     fn jitter_spreads_retries_by_a_tenth_either_way() {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let at = |chance| (Retry::after(None, "w", "no", false, now, chance).at - now).whole_milliseconds();
+        let at = |chance| (Retry::after(None, &running("w"), "no", false, now, chance).at - now).whole_milliseconds();
         assert_eq!((at(0.0), at(1.0)), (9_000, 11_000));
     }
 }

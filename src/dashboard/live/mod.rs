@@ -30,7 +30,7 @@ use crate::{
 /// The most viewers at a time.
 const MOST_VIEWERS: usize = 1000;
 /// How soon it is tried to hear again after the database went away.
-const DEAF: Duration = Duration::from_secs(2);
+const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 /// How long a picture of everything may serve further viewers who come at the same time.
 const PICTURE: Duration = Duration::from_secs(2);
 
@@ -115,7 +115,7 @@ impl Live {
             }
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(DEAF) => {}
+                () = tokio::time::sleep(LISTEN_AGAIN) => {}
             }
         }
     }

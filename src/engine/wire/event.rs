@@ -1,4 +1,4 @@
-//! The engine's events: which we ask for, and what one says.
+//! Docker's events: which ones are subscribed to, and how one is read.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::{
         labels,
         names::{InstanceName, PodId},
     },
-    engine::EngineEvent,
+    engine::{ContainerChange, EngineEvent},
 };
 
-/// What happens to a container that changes what a look would show. Not `exec_*`: health probes would flood us; not
-/// `kill`: every stop sends it, and a death follows it as `die`.
+/// What changes how a container is observed. Without `exec_*`, which every probe would send, and without `kill`, which
+/// every stop sends before its `die`.
 const ACTIONS: [&str; 10] = ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename", UPDATE];
-/// Somebody changed a container's limits: no list shows that.
+/// Somebody changed a container's limits; the list of containers does not show that.
 const UPDATE: &str = "update";
 
 /// Only our containers, in a list.
@@ -34,7 +34,7 @@ pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     filters
 }
 
-/// The id of a container of which what was seen before does not hold any more, though no list would show it.
+/// The id of a container that has to be inspected again although the list would not show why.
 pub fn changed_unseen(message: &EventMessage) -> Option<&str> {
     message.actor.as_ref()?.id.as_deref().filter(|_| message.action.as_deref() == Some(UPDATE))
 }
@@ -47,11 +47,18 @@ pub fn event(message: EventMessage) -> Option<EngineEvent> {
     }
     let attributes = message.actor.and_then(|actor| actor.attributes).unwrap_or_default();
     let attribute = |key: &str| attributes.get(key).map(String::as_str);
+    let change = match action.as_str() {
+        "start" => ContainerChange::Started,
+        "die" => ContainerChange::Exited { code: attribute("exitCode").and_then(|code| code.parse().ok()) },
+        "oom" => ContainerChange::OutOfMemory,
+        "destroy" => ContainerChange::Removed,
+        UPDATE => ContainerChange::LimitsChanged,
+        _ => ContainerChange::Other,
+    };
     Some(EngineEvent {
-        action,
         pod: attribute(labels::POD_ID).and_then(PodId::from_key),
         container: attribute("name").unwrap_or_default().into(),
-        exit_code: attribute("exitCode").and_then(|code| code.parse().ok()),
+        change,
     })
 }
 
@@ -64,16 +71,15 @@ mod tests {
     }
 
     #[test]
-    fn a_death_says_whose_container_died_and_how() {
+    fn an_exit_says_which_pods_container_exited_and_how() {
         let message = message(
             r#"{"Type":"container","Action":"die","Actor":{"ID":"5f","Attributes":{
                 "agentpod.pod-id":"alice_assistant","exitCode":"137","image":"agentpod/echo:1","name":"alice_assistant-0123"}}}"#,
         );
         let expected = EngineEvent {
-            action: "die".into(),
             pod: Some("alice/assistant".parse().unwrap()),
             container: "alice_assistant-0123".into(),
-            exit_code: Some(137),
+            change: ContainerChange::Exited { code: Some(137) },
         };
         assert_eq!(event(message), Some(expected));
     }

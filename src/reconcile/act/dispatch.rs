@@ -11,10 +11,7 @@ use super::{
 };
 use crate::{
     core::{
-        decide::{
-            plan::{Action, Step},
-            retry::ActionFailure,
-        },
+        decide::plan::{Action, ActionFailure, Step},
         declare::desired::{self, Desired, DesiredPod, SecretTexts},
         labels,
         names::PodId,
@@ -191,7 +188,7 @@ impl ProgressListener for ProgressSender {
     }
 
     fn pull(&self, pod: &PodId, progress: PullProgress) {
-        let _ = self.0.send(Report::Pulling(pod.clone(), progress.received, progress.total));
+        let _ = self.0.send(Report::Pulling(pod.clone(), progress));
     }
 }
 

@@ -7,10 +7,7 @@ use tracing::debug;
 
 use crate::{
     core::{
-        decide::{
-            plan::{Action, FileSet, Step},
-            retry::ActionFailure,
-        },
+        decide::plan::{Action, ActionFailure, FileSet, Step},
         declare::desired::{ContainerSpec, RenderedFile},
         names::PodId,
     },
@@ -50,7 +47,7 @@ impl From<StepFailed> for ActionFailure {
     fn from(failed: StepFailed) -> Self {
         // Somebody made, or is removing, a container of that name: what is there now is better seen than guessed.
         let is_race = matches!((&failed.step, &failed.error), (Step::Create(_), EngineError::NameTaken(_)));
-        Self { why: failed.to_string(), step: Some(failed.step.to_string()), is_race }
+        Self { why: failed.to_string(), step: Some(failed.step), is_race }
     }
 }
 

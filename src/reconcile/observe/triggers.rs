@@ -10,14 +10,11 @@ use tracing::debug;
 
 use crate::{
     core::{
-        decide::{
-            plan::{Action, Step},
-            retry::ActionFailure,
-        },
+        decide::plan::{Action, ActionFailure, Step},
         declare::desired::DesiredPod,
         names::PodId,
     },
-    engine::{Engine, EngineEvent},
+    engine::{Engine, EngineEvent, PullProgress},
     reconcile::report::{events::PodEvent, logs::Revealed},
     source::Watch,
     store::{Store, StoreError},
@@ -27,7 +24,7 @@ use crate::{
 const FLOOD: Duration = Duration::from_secs(1);
 
 /// How soon it is tried to listen again after the database went away.
-const DEAF: Duration = Duration::from_secs(5);
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// A message to the reconciler.
 pub(crate) enum Report {
@@ -45,8 +42,8 @@ pub(crate) enum Report {
     Asked,
     /// A pod's step is about to be tried.
     Step(PodId, Step),
-    /// A pod's image is being pulled: received and total bytes.
-    Pulling(PodId, u64, u64),
+    /// A pod's image is being pulled.
+    Pulling(PodId, PullProgress),
     /// A pod's action ended; why it was taken, and why it failed, if it did.
     Finished {
         pod: PodId,
@@ -129,7 +126,7 @@ pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<R
             if let Err(error) = listen().await {
                 debug!(%error, "requests are not heard until the next round");
             }
-            tokio::time::sleep(DEAF).await;
+            tokio::time::sleep(LISTEN_AGAIN).await;
         }
     };
     tokio::select! {

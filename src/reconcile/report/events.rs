@@ -11,11 +11,11 @@ use tracing::{info, warn};
 use super::event_text;
 use crate::{
     core::{
-        decide::{plan::Action, retry::ActionFailure},
+        decide::plan::{Action, ActionFailure},
         event::EventKind,
         names::PodId,
     },
-    engine::{Engine, EngineEvent, LogQuery},
+    engine::{ContainerChange, Engine, EngineEvent, LogQuery},
     reconcile::{Reconciler, act::redact::Redactor, observe::triggers::Report},
     store::Event,
 };
@@ -122,7 +122,7 @@ impl Reconciler {
             Ok(()) => PodEvent::new(event_text::kind(action), event_text::done(action)),
             Err(failure) => {
                 let note = PodEvent::new(EventKind::Failed, failure.why.clone());
-                failure.step.iter().fold(note, |note, step| note.with("step", step.as_str()))
+                failure.step.iter().fold(note, |note, step| note.with("step", step.to_string()))
             }
         };
         self.note(pod, note.because(cause).about(event_text::container(action)));
@@ -133,14 +133,14 @@ impl Reconciler {
         let Some(pod) = event.pod else { return };
         let (ours, container) = (self.touched.contains_key(&event.container), event.container);
         let note = |kind, message| PodEvent::new(kind, message).about(Some(&container));
-        match (event.action.as_str(), event.exit_code) {
-            ("die", Some(code)) if !ours => {
+        match event.change {
+            ContainerChange::Exited { code: Some(code) } if !ours => {
                 self.note_with_logs(&pod, note(EventKind::Exited, format!("{container} ended with exit code {code}")));
             }
-            ("oom", _) => {
+            ContainerChange::OutOfMemory => {
                 self.note(&pod, note(EventKind::OutOfMemory, format!("{container} took more memory than it may")));
             }
-            ("destroy", _) if !ours => {
+            ContainerChange::Removed if !ours => {
                 self.note(&pod, note(EventKind::Vanished, format!("{container} was removed by somebody else")));
             }
             _ => {}

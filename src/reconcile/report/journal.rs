@@ -1,5 +1,5 @@
-//! Everything a reconciler writes down, in order, and only what is different from what was written before. While the
-//! database is away, events wait here.
+//! Everything a reconciler writes down, in order, and only what differs from what was written before. While the
+//! database is unreachable, events wait here.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -27,14 +27,31 @@ const MOST_WAITING: usize = 10_000;
 /// How long events are kept.
 pub const EVENTS_KEPT: Duration = Duration::days(30);
 
-/// The part of a pod's record that must outlive us.
-type Lasting = (Option<Retry>, Option<Rejected>, Option<Uploaded>, Option<Allowance>);
+/// The part of a pod's state that must outlive the process.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct DurableState {
+    retry: Option<Retry>,
+    rejected: Option<Rejected>,
+    uploaded: Option<Uploaded>,
+    removal_allowed: Option<Allowance>,
+}
+
+impl DurableState {
+    fn of(pod: &PodState) -> Self {
+        Self {
+            retry: pod.retry.clone(),
+            rejected: pod.rejected.clone(),
+            uploaded: pod.uploaded.clone(),
+            removal_allowed: pod.removal_allowed.clone(),
+        }
+    }
+}
 
 /// What was written, and what still has to be.
 pub(crate) struct Journal {
     store: Arc<Store>,
     metrics: Metrics,
-    lasting: BTreeMap<PodId, Lasting>,
+    written: BTreeMap<PodId, DurableState>,
     statuses: BTreeMap<PodId, Status>,
     waiting: VecDeque<(Event, OffsetDateTime)>,
     restarts: BTreeMap<PodId, u32>,
@@ -46,7 +63,7 @@ impl Journal {
         Self {
             store,
             metrics,
-            lasting: BTreeMap::new(),
+            written: BTreeMap::new(),
             statuses: BTreeMap::new(),
             waiting: VecDeque::new(),
             restarts: BTreeMap::new(),
@@ -54,14 +71,14 @@ impl Journal {
         }
     }
 
-    /// Takes over what the store had at the start: records, and pods that were going when we were stopped.
+    /// Takes over what the store had at the start: states, and pods that were being removed when AgentPod stopped.
     pub fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, rows: &[PodRow]) {
         let going = rows.iter().filter(|row| row.desired_status == DesiredStatus::Deleted && !row.is_gone());
-        self.statuses.extend(going.map(|row| (row.id.clone(), farewell())));
-        self.lasting = states.iter().map(|(id, pod)| (id.clone(), lasting(pod))).collect();
+        self.statuses.extend(going.map(|row| (row.id.clone(), removed())));
+        self.written = states.iter().map(|(id, pod)| (id.clone(), DurableState::of(pod))).collect();
     }
 
-    /// Remembers an event; it is written with the next [`Journal::flush`].
+    /// Queues an event; it is written with the next [`Journal::flush`].
     pub fn event(&mut self, event: Event) {
         if self.waiting.len() >= MOST_WAITING {
             self.waiting.pop_front();
@@ -70,29 +87,29 @@ impl Journal {
         self.waiting.push_back((event, crate::clock::now()));
     }
 
-    /// Writes the events that wait, and the records that changed.
+    /// Writes the queued events, and the states that changed.
     pub async fn flush(&mut self, states: &BTreeMap<PodId, PodState>) -> Result<(), StoreError> {
         while let Some((event, at)) = self.waiting.front() {
             self.store.record(event, *at).await?;
             self.waiting.pop_front();
         }
         for (id, pod) in states {
-            let now = lasting(pod);
-            let before = self.lasting.get(id).cloned().unwrap_or_default();
-            if now.0 != before.0 {
-                self.store.set_retry(id, now.0.as_ref()).await?;
+            let now = DurableState::of(pod);
+            let before = self.written.get(id).cloned().unwrap_or_default();
+            if now.retry != before.retry {
+                self.store.set_retry(id, now.retry.as_ref()).await?;
             }
-            if now.1 != before.1 {
-                self.store.set_rejected(id, now.1.as_ref()).await?;
+            if now.rejected != before.rejected {
+                self.store.set_rejected(id, now.rejected.as_ref()).await?;
             }
-            if now.2 != before.2 {
-                self.store.set_uploaded(id, now.2.as_ref()).await?;
+            if now.uploaded != before.uploaded {
+                self.store.set_uploaded(id, now.uploaded.as_ref()).await?;
             }
-            if now.3 != before.3 {
-                self.store.set_removal_allowed(id, now.3.as_ref()).await?;
+            if now.removal_allowed != before.removal_allowed {
+                self.store.set_removal_allowed(id, now.removal_allowed.as_ref()).await?;
             }
             if now != before {
-                self.lasting.insert(id.clone(), now);
+                self.written.insert(id.clone(), now);
             }
         }
         Ok(())
@@ -109,7 +126,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets events past their time; looks only once an hour.
+    /// Deletes events past their time, at most once an hour.
     pub async fn prune(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.pruned.is_none_or(|last| now - last > Duration::hours(1)) {
             self.store.prune(now - EVENTS_KEPT).await?;
@@ -136,7 +153,7 @@ impl Journal {
         let gone: Vec<PodId> =
             self.statuses.keys().filter(|id| whole && !statuses.contains_key(*id)).cloned().collect();
         for id in gone {
-            self.store.write_status(&id, &farewell(), now).await?;
+            self.store.write_status(&id, &removed(), now).await?;
             self.statuses.remove(&id);
         }
         Ok(())
@@ -144,7 +161,7 @@ impl Journal {
 }
 
 /// The last status of a pod of which nothing is left but its data.
-fn farewell() -> Status {
+fn removed() -> Status {
     Status {
         phase: Phase::Deleting,
         ready: false,
@@ -152,8 +169,4 @@ fn farewell() -> Status {
         message: "it was removed; its data is kept".into(),
         container: None,
     }
-}
-
-fn lasting(pod: &PodState) -> Lasting {
-    (pod.retry.clone(), pod.rejected.clone(), pod.uploaded.clone(), pod.removal_allowed.clone())
 }

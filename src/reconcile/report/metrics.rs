@@ -10,10 +10,7 @@ use prometheus_client::{
 };
 
 use crate::core::{
-    decide::{
-        plan::{Action, Step},
-        retry::ActionFailure,
-    },
+    decide::plan::{Action, ActionFailure, Step},
     event::EventKind,
 };
 
@@ -71,12 +68,12 @@ impl Metrics {
 
     /// An action ended: every step up to the one that failed was carried out, those after it were not tried.
     pub fn action(&self, action: &Action, outcome: &Result<(), ActionFailure>) {
-        let failed = outcome.as_ref().err().map(|failure| failure.step.as_deref());
+        let failed = outcome.as_ref().err().map(|failure| failure.step.as_ref());
         for step in &action.steps {
             match failed {
                 // It failed before its first step.
                 Some(None) => return,
-                Some(Some(failed)) if step.to_string() == failed => return self.step(step, "failed"),
+                Some(Some(failed)) if step == failed => return self.step(step, "failed"),
                 _ => self.step(step, "done"),
             }
         }
@@ -135,9 +132,8 @@ mod tests {
         let steps = vec![Step::Create("a".into()), Step::Start("a".into()), Step::Remove("b".into())];
         let action = Action { cause: Cause::Missing, verdict: None, steps };
         let metrics = Metrics::default();
-        let failure = |step: Option<&Step>| {
-            Err(ActionFailure { why: "no".into(), step: step.map(ToString::to_string), is_race: false })
-        };
+        let failure =
+            |step: Option<&Step>| Err(ActionFailure { why: "no".into(), step: step.cloned(), is_race: false });
         metrics.action(&action, &Ok(()));
         metrics.action(&action, &failure(Some(&action.steps[1])));
         metrics.action(&action, &failure(None));

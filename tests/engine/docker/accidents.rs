@@ -14,6 +14,7 @@ use crate::testkit::{
     http,
     wait::eventually,
 };
+use agentpod::engine::ContainerChange;
 
 type Events = BoxStream<'static, agentpod::engine::Result<EngineEvent>>;
 
@@ -22,10 +23,14 @@ async fn any(events: &mut Events) -> EngineEvent {
     event.expect("an event within 20 s").expect("the stream goes on").unwrap()
 }
 
-async fn next(events: &mut Events, action: &str) -> EngineEvent {
+fn exited(change: ContainerChange) -> bool {
+    matches!(change, ContainerChange::Exited { .. })
+}
+
+async fn next(events: &mut Events, is_it: impl Fn(ContainerChange) -> bool) -> EngineEvent {
     loop {
         let event = any(events).await;
-        if event.action == action {
+        if is_it(event.change) {
             return event;
         }
     }
@@ -37,15 +42,14 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     let (spec, address) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
     http::ask("POST", (address, 8080), "/crash", &[], "").await;
-    let death = next(&mut events, "die").await;
+    let death = next(&mut events, exited).await;
     let expected = EngineEvent {
-        action: "die".into(),
         pod: Some("alice/assistant".parse().unwrap()),
         container: spec.name.clone(),
-        exit_code: Some(3),
+        change: ContainerChange::Exited { code: Some(3) },
     };
     assert_eq!(death, expected);
-    next(&mut events, "start").await;
+    next(&mut events, |change| change == ContainerChange::Started).await;
     let seen = stage.until(&spec.name, "it runs again", |state| matches!(state, ContainerState::Running { .. })).await;
     assert_eq!(seen.restarts, 1);
 }
@@ -56,7 +60,7 @@ async fn what_happens_between_the_subscription_and_its_first_reading_is_not_lost
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
     docker(&["kill", &spec.name]);
-    assert_eq!(next(&mut events, "die").await.exit_code, Some(137));
+    assert_eq!(next(&mut events, exited).await.change, ContainerChange::Exited { code: Some(137) });
 }
 
 #[tokio::test]
@@ -65,7 +69,7 @@ async fn a_container_removed_by_hand_is_gone_and_says_so() {
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
     docker(&["rm", "--force", &spec.name]);
-    assert_eq!(next(&mut events, "destroy").await.container, spec.name);
+    assert_eq!(next(&mut events, |change| change == ContainerChange::Removed).await.container, spec.name);
     assert_eq!(stage.docker.observe().await.unwrap(), []);
 }
 
@@ -77,7 +81,7 @@ async fn the_events_of_others_are_not_heard() {
     other.docker.stop(&theirs.name).await.unwrap();
     let (ours, _) = stage.running(|_| {}).await;
     let first = any(&mut events).await;
-    assert_eq!((first.action.as_str(), first.container), ("start", ours.name));
+    assert_eq!((first.change, first.container), (ContainerChange::Started, ours.name));
 }
 
 #[tokio::test]

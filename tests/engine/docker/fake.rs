@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::testkit::docker::unique_instance;
+use agentpod::engine::ContainerChange;
 
 /// Answers by path; keeps the paths it was asked for.
 #[derive(Default)]
@@ -189,7 +190,7 @@ async fn a_limit_changed_by_hand_is_looked_at_when_the_engine_says_so() {
     let update = json!({"Type": "container", "Action": "update", "Actor": {"ID": "a", "Attributes": labels}});
     fake.says("/events", 200, &update);
     let event = docker.watch().await.unwrap().next().await.unwrap().unwrap();
-    assert_eq!((event.action.as_str(), event.container.as_str()), ("update", "alice_a-01"));
+    assert_eq!((event.change, event.container.as_str()), (ContainerChange::LimitsChanged, "alice_a-01"));
     fake.asked();
     docker.observe().await.unwrap();
     assert_eq!(fake.asked(), [LIST, "/containers/a/json"]);

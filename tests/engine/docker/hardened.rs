@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use super::stage::Stage;
 use crate::testkit::docker::docker;
 use agentpod::core::report::reason::Reason;
+use agentpod::engine::ContainerChange;
 
 async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
     hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
@@ -50,7 +51,7 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
     docker(&["update", "--memory", "128m", "--memory-swap", "256m", &spec.name]);
     let told = async {
         while let Some(event) = events.next().await {
-            if event.unwrap().action == "update" {
+            if event.unwrap().change == ContainerChange::LimitsChanged {
                 return;
             }
         }

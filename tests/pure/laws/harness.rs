@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentpod::{
     core::{
         decide::{
-            plan::{Decision, FleetState, Plan, PodState, RemovalLimit, plan},
+            plan::{ActionFailure, Decision, FleetState, Plan, PodState, RemovalLimit, plan},
             request::{EndedRequest, OpenRequest, Request, RequestSpec, pause_of},
-            retry::ActionFailure,
         },
         declare::desired::{Desired, Rendered},
         digest::Digest,

@@ -194,7 +194,7 @@ fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
 #[test]
 fn a_pod_that_failed_waits_and_says_why_but_a_changed_declaration_is_tried_at_once() {
     let retry = |target: &str| Retry {
-        target: target.into(),
+        target: target.parse().unwrap(),
         failures: 3,
         at: NOON + Duration::seconds(40),
         why: "no such image".into(),
@@ -261,7 +261,13 @@ fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_th
     let failed = |failures| {
         let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
         let target = format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short());
-        Retry { target, failures, at: NOON + Duration::seconds(10), why: "refused".into(), crash: false }
+        Retry {
+            target: target.parse().unwrap(),
+            failures,
+            at: NOON + Duration::seconds(10),
+            why: "refused".into(),
+            crash: false,
+        }
     };
     let scene = |failures| {
         scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.retry = Some(failed(failures))).text()
@@ -337,7 +343,8 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let rested = blind(&[('n', looping)]).knowing(|known| known.looping = Some(name('n')));
     assert_eq!(rested.text(), "t/a: its container restarts too often\n  stop t_a-N");
     let resting = |at: OffsetDateTime| {
-        let retry = Retry { target: "running:before".into(), failures: 1, at, why: "restarted".into(), crash: true };
+        let retry =
+            Retry { target: "running:before".parse().unwrap(), failures: 1, at, why: "restarted".into(), crash: true };
         blind(&[('n', down(3))]).knowing(|known| known.retry = Some(retry)).text()
     };
     assert!(resting(NOON + Duration::minutes(1)).starts_with("t/a: held, attempt 1 failed (restarted)"));

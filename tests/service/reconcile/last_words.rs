@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use agentpod::engine::memory::FaultTiming;
+use agentpod::engine::{ContainerChange, memory::FaultTiming};
 
 use super::stage::{POD, Stage};
 
@@ -139,7 +139,7 @@ async fn a_container_that_takes_too_much_memory_is_an_event_that_asks_for_attent
     let mut stage = Stage::new("").await;
     stage.start(TICK);
     let container = stage.runs("").await;
-    stage.says("oom", &container).await;
+    stage.says(ContainerChange::OutOfMemory, &container).await;
     let event = stage.event("out_of_memory").await.event;
     assert!(event.kind.severity().is_bad() && event.message.contains(&container), "{event:?}");
     stage.stop().await;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use agentpod::engine::EngineEvent;
+use agentpod::engine::{ContainerChange, EngineEvent};
 
 use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
@@ -24,7 +24,7 @@ async fn a_pod_that_wakes_us_all_the_time_does_not_keep_us_from_reading_the_sour
     let noise = tokio::spawn(async move {
         while !until.load(Ordering::SeqCst) {
             let (pod, container) = (Some(POD.parse().unwrap()), container.clone());
-            engine.say(EngineEvent { action: "start".into(), pod, container, exit_code: None });
+            engine.say(EngineEvent { pod, container, change: ContainerChange::Started });
             tokio::time::sleep(tick / 20).await;
         }
     });

@@ -4,7 +4,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use agentpod::{
     core::decide::request::{Request, RequestSpec},
-    engine::{EngineEvent, memory::MemoryEngine},
+    engine::{ContainerChange, EngineEvent, memory::MemoryEngine},
     reconcile::{DaemonStatus, LogReader, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{Directory, Source, Watch},
@@ -166,10 +166,9 @@ impl Stage {
         let known = self.events().await.iter().map(|row| row.count).sum::<i32>();
         self.engine.world().logs.insert(container.into(), words.iter().map(|line| (*line).to_owned()).collect());
         let event = EngineEvent {
-            action: "die".into(),
             pod: Some(POD.parse().unwrap()),
             container: container.into(),
-            exit_code: Some(7),
+            change: ContainerChange::Exited { code: Some(7) },
         };
         eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
         let told = async || {
@@ -180,13 +179,8 @@ impl Stage {
     }
 
     /// The engine says that something happened to the container.
-    pub async fn says(&self, action: &str, container: &str) {
-        let event = EngineEvent {
-            action: action.into(),
-            pod: Some(POD.parse().unwrap()),
-            container: container.into(),
-            exit_code: None,
-        };
+    pub async fn says(&self, change: ContainerChange, container: &str) {
+        let event = EngineEvent { pod: Some(POD.parse().unwrap()), container: container.into(), change };
         eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
     }
 

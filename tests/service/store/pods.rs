@@ -13,7 +13,7 @@ use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
 
 fn retry() -> Retry {
-    Retry { target: "running:abc".into(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }
+    Retry { target: "running:abc".parse().unwrap(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }
 }
 
 #[tokio::test]

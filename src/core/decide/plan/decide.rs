@@ -105,7 +105,7 @@ impl PodContext<'_> {
 
     /// That the last try at this very wish failed, if it did.
     pub fn retry(&self) -> Option<&Retry> {
-        self.state.retry.as_ref().filter(|retry| retry.target == self.state.target_key(self.desired))
+        self.state.retry.as_ref().filter(|retry| retry.target == self.state.target(self.desired))
     }
 
     fn undeclared(&self) -> Decision {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 pub use decide::plan;
-pub use progress::STABLE;
+pub use progress::{ActionFailure, STABLE};
 pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
 
 use super::{

@@ -1,28 +1,45 @@
-//! How a pod's record changes as actions begin and end. Pure, so that the laws are tested against the very bookkeeping
-//! the reconciler persists.
+//! How a pod's state changes as actions begin and end. Pure, so that the laws are tested with the same bookkeeping that
+//! the reconciler writes down.
 
 use time::{Duration, OffsetDateTime};
 
 use super::{Action, Cause, FileSet, PodState, Restart, Step, Uploaded, Verdict};
 use crate::core::{
-    decide::retry::{ActionFailure, Retry},
+    decide::retry::{Retry, RetryTarget},
     declare::desired::DesiredPod,
 };
+
+/// How an action failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionFailure {
+    /// In a sentence.
+    pub why: String,
+    /// The step that failed, if one was tried.
+    pub step: Option<Step>,
+    /// Whether somebody else was faster: the pod is planned again at once, but only once.
+    pub is_race: bool,
+}
+
+impl From<String> for ActionFailure {
+    fn from(why: String) -> Self {
+        Self { why, step: None, is_race: false }
+    }
+}
 
 /// How long a pod that crashed must be ready before its crashes are forgotten.
 pub const STABLE: Duration = Duration::minutes(10);
 
 impl PodState {
-    /// Forgets what does not matter any more: a rejection of something else than is wished now, crashes long past.
+    /// Forgets what does not matter any more: a rejection of another declaration, crashes long past.
     pub fn tidy(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
-        // Without its secrets the wished digest is not known: nothing is forgotten for its sake.
+        // Without its secrets the desired digest is unknown, so nothing is forgotten because of it.
         if let Some(desired) = desired.filter(|desired| desired.missing_secrets.is_empty())
             && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != desired.container.digest)
         {
             self.rejected = None;
         }
         let stable = self.health.as_ref().is_some_and(|health| health.ready && now - health.since >= STABLE);
-        let obsolete = self.retry.as_ref().is_some_and(|retry| retry.target != self.target_key(desired));
+        let obsolete = self.retry.as_ref().is_some_and(|retry| retry.target != self.target(desired));
         // That a container runs well says nothing of steps that failed: it may be the one before the change.
         if obsolete || (stable && self.retry.as_ref().is_some_and(|retry| retry.crash)) {
             self.retry = None;
@@ -45,31 +62,32 @@ impl PodState {
         }
     }
 
-    /// What is being wished for, as a retry remembers it. Without its secrets that is not known: then it is what was
+    /// What the pod should become, as a retry remembers it. Without its secrets that is unknown: then it is what was
     /// last tried.
-    pub(crate) fn target_key(&self, desired: Option<&DesiredPod>) -> String {
-        let Some(pod) = desired else { return "gone".into() };
+    pub(crate) fn target(&self, desired: Option<&DesiredPod>) -> RetryTarget {
+        let Some(pod) = desired else { return RetryTarget::Gone };
         if self.pause.is_some() {
-            return "paused".into();
+            return RetryTarget::Paused;
         }
         if !pod.is_running() {
-            return "stopped".into();
+            return RetryTarget::Stopped;
         }
-        let tried = self.retry.as_ref().map(|retry| &retry.target).filter(|desired| desired.starts_with("running"));
-        match (tried, &pod.hot) {
-            (Some(tried), _) if !pod.missing_secrets.is_empty() => tried.clone(),
-            (_, Some(hot)) => format!("running:{}:{}", pod.container.digest.short(), hot.short()),
-            (_, None) => format!("running:{}", pod.container.digest.short()),
+        match self.retry.as_ref().map(|retry| &retry.target) {
+            Some(tried @ RetryTarget::Running { .. }) if !pod.missing_secrets.is_empty() => tried.clone(),
+            _ => RetryTarget::Running {
+                container: pod.container.digest.short().into(),
+                files: pod.hot.as_ref().map(|hot| hot.short().into()),
+            },
         }
     }
 
-    /// Takes note of an action's verdict, before its first step.
+    /// Records an action's verdict, before its first step.
     pub fn begin(&mut self, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime, chance: f64) {
         match &action.verdict {
             None => {}
             Some(Verdict::Reject(rejected)) => self.rejected = Some(rejected.clone()),
             Some(Verdict::CrashLoop(why)) => {
-                self.retry = Some(Retry::after(self.retry.as_ref(), &self.target_key(desired), why, true, now, chance));
+                self.retry = Some(Retry::after(self.retry.as_ref(), &self.target(desired), why, true, now, chance));
             }
         }
         if let Cause::Requested { request, .. } = action.cause {
@@ -82,7 +100,7 @@ impl PodState {
         self.busy = true;
     }
 
-    /// Takes note of how an action ended.
+    /// Records how an action ended.
     pub fn finish(
         &mut self,
         action: &Action,
@@ -96,11 +114,12 @@ impl PodState {
             Err(failure) => match action.cause {
                 Cause::GoingBack(_) => {
                     let last = self.going_back.as_ref();
-                    self.going_back = Some(Retry::after(last, "before", failure.why, false, now, chance));
+                    self.going_back =
+                        Some(Retry::after(last, &RetryTarget::PreviousContainer, failure.why, false, now, chance));
                 }
                 _ => {
                     let mut retry =
-                        Retry::after(self.retry.as_ref(), &self.target_key(desired), failure.why, false, now, chance);
+                        Retry::after(self.retry.as_ref(), &self.target(desired), failure.why, false, now, chance);
                     if failure.is_race && retry.failures == 1 {
                         retry.at = now;
                     }
