@@ -18,6 +18,7 @@ mod log;
 mod owner;
 mod pidfile;
 mod process;
+mod reach;
 mod server;
 mod settings;
 

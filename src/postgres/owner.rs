@@ -1,12 +1,12 @@
-//! Which user the server runs as, and whether he can get to his files. PostgreSQL refuses to run as root, so root
-//! hands it to `postgres`, else to `nobody`; anybody else runs it himself. It may not change any file's mode.
+//! Which user the server runs as. PostgreSQL refuses to run as root, so root runs it as `postgres`, else as `nobody`;
+//! anybody else runs it as themselves.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{error::PostgresError, process};
+use super::error::PostgresError;
 
 #[derive(Debug, Clone)]
 pub struct Owner {
@@ -56,33 +56,6 @@ impl Owner {
     /// The ids a child must take on, when it is not to run as we do.
     pub fn switch(&self) -> Option<(u32, u32)> {
         self.switch.then_some((self.uid, self.gid))
-    }
-
-    /// Proves by trying that the owner can enter `dir`; otherwise names the first directory that stops him.
-    pub async fn must_reach(&self, dir: &Path) -> Result<(), PostgresError> {
-        if self.switch().is_none() || self.can_enter(dir).await {
-            return Ok(());
-        }
-        let mut way: Vec<&Path> = dir.ancestors().collect();
-        way.reverse();
-        for step in way {
-            if !self.can_enter(step).await {
-                let mode = match fs::metadata(step) {
-                    Ok(meta) => {
-                        format!("mode {:04o}, owner {}", meta.permissions().mode() & 0o7777, meta.uid())
-                    }
-                    Err(error) => error.to_string(),
-                };
-                return Err(PostgresError::Blocked { dir: step.to_path_buf(), user: self.name.clone(), mode });
-            }
-        }
-        Ok(())
-    }
-
-    async fn can_enter(&self, dir: &Path) -> bool {
-        let mut shell = process::command(Path::new("/bin/sh"), self, dir);
-        shell.args(["-c", ":"]);
-        process::run(shell, self, "").await.is_ok()
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     log,
     owner::Owner,
     pidfile::{self, PidFile, PidFileState, ServerPhase},
-    process, settings,
+    process, reach, settings,
 };
 
 /// Recovery after a crash takes a while; more than this is worth a word.
@@ -77,7 +77,7 @@ async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), Pos
     let data = home.data();
     let exists = home.has_data()?;
     let owner = Owner::of(&data)?;
-    owner.must_reach(home.root()).await?;
+    reach::must_reach(&owner, home.root()).await?;
     let wanted = if exists { Some(major_of(home)?) } else { None };
     let binaries = search.find(&data, wanted).await?;
     if !exists {

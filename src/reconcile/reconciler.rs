@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     DaemonRole, DaemonStatus, Inputs, PodView, RefusedRevision, SourceView,
     act::secrets_in_use::SecretsInUse,
-    observe::{probe::Prober, triggers::Report, watchdog::Watchdog},
+    observe::{probe::Prober, watchdog::Watchdog},
     report::{alerts::Alerts, conditions::Conditions, journal::Journal, metrics::Metrics, plan_log::PlanLog},
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
     },
     engine::{Engine, NetworkSpec, PullProgress},
     postgres::EmbeddedPostgres,
+    reconcile::message::Report,
     secrets::{self, Reader},
     source::{AdapterFolders, Source},
     store::Store,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Reconciler, RefusedRevision, observe::triggers::Report};
+use super::{Reconciler, RefusedRevision};
 use crate::{
     core::{
         decide::{
@@ -15,6 +15,7 @@ use crate::{
         },
         names::PodId,
     },
+    reconcile::message::Report,
     source::{Git, Source},
     store::StoreError,
 };

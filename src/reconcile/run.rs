@@ -9,10 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{
     Reconciler,
-    observe::{
-        git_poll,
-        triggers::{self, Report},
-    },
+    observe::{git_poll, triggers},
     reconciler::WorkInProgress,
     report::event_text,
 };
@@ -23,6 +20,7 @@ use crate::{
         observe::actual::Actual,
         report::{phase::Phase, reason::Reason},
     },
+    reconcile::message::Report,
     source::{Source, Watch},
     store::StoreError,
 };

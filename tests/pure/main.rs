@@ -7,6 +7,7 @@
 mod testkit;
 
 mod corpus;
+mod cycles;
 mod documents;
 mod events;
 mod laws;

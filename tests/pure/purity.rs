@@ -43,7 +43,7 @@ const CLOCKS: [&str; 4] = ["now_utc", "now_local", "SystemTime", "Instant"];
 /// The longest a file may be, tests excluded.
 const MOST_LINES: usize = 400;
 
-fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut all = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -62,7 +62,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// The code without comments, texts and characters, none of which can reach outside.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -98,7 +98,7 @@ fn code(text: &str) -> String {
 }
 
 /// Every path in a piece of code, with the branches of `use a::{b, c::d}` spelled out.
-fn paths(code: &str) -> Vec<String> {
+pub(crate) fn paths(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut stack: Vec<String> = Vec::new();
     let mut path = String::new();

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, value::Serde};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{adapter::Format, document};
+use super::document;
 use crate::core::{
     names::AdapterName,
     problem::{Position, Problem},
@@ -24,6 +25,22 @@ const MAX_DEPTH: usize = 128;
 
 /// What to do about a template that does not compile.
 pub(crate) const HINT: &str = "correct the template; its language is Jinja, as minijinja reads it";
+
+/// What a rendered file must parse as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// JSON5.
+    Json5,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// TOML.
+    Toml,
+    /// Anything.
+    Text,
+}
 
 /// All templates of all adapters.
 #[derive(Debug)]

@@ -19,8 +19,8 @@ use crate::{
     engine::{Materials, PullProgress},
     reconcile::{
         Reconciler,
-        observe::triggers::Report,
-        report::{event_text, events::PodEvent},
+        message::Report,
+        report::{event_text, pod_event::PodEvent},
     },
     store::StoreError,
 };

@@ -9,9 +9,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::triggers::Report;
 use crate::{
-    reconcile::act::dispatch::chance,
+    reconcile::{act::dispatch::chance, message::Report},
     source::{Git, git::FIRST},
 };
 

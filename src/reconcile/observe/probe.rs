@@ -9,13 +9,13 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 
-use super::triggers::Report;
 use crate::{
     core::{
         declare::adapter::{Probe, ProbeKind},
         names::PodId,
     },
     engine::Engine,
+    reconcile::message::Report,
 };
 
 /// The most an answer may hold, in bytes.

@@ -1,21 +1,16 @@
 //! What wakes the reconciler, and what the tasks it started report back. Messages carry what happened for the record;
 //! the planner never sees them.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
-    core::{
-        decide::plan::{Action, ActionFailure, Step},
-        declare::desired::DesiredPod,
-        names::PodId,
-    },
-    engine::{Engine, EngineEvent, PullProgress},
-    reconcile::report::{events::PodEvent, logs::Revealed},
+    engine::Engine,
+    reconcile::message::Report,
     source::Watch,
     store::{Store, StoreError},
 };
@@ -25,55 +20,6 @@ const FLOOD: Duration = Duration::from_secs(1);
 
 /// How soon it is tried to listen again after the database went away.
 const LISTEN_AGAIN: Duration = Duration::from_secs(5);
-
-/// A message to the reconciler.
-pub(crate) enum Report {
-    /// Something in the watched folders changed.
-    FilesChanged,
-    /// A fetch brought something else than the one before.
-    Fetched,
-    /// The engine says something happened to a container of ours.
-    Engine(EngineEvent),
-    /// The engine's events broke off or began again: something may have been missed.
-    LookAgain,
-    /// The source was fetched for these requests.
-    Synced(BTreeSet<i64>),
-    /// Another process said that somebody asked for something.
-    Asked,
-    /// A pod's step is about to be tried.
-    Step(PodId, Step),
-    /// A pod's image is being pulled.
-    Pulling(PodId, PullProgress),
-    /// A pod's action ended; why it was taken, and why it failed, if it did.
-    Finished {
-        pod: PodId,
-        action: Box<Action>,
-        cause: String,
-        desired_pod: Option<Box<DesiredPod>>,
-        outcome: Result<(), ActionFailure>,
-    },
-    /// A container's probe was answered.
-    Probed { pod: PodId, container: String, answer: Result<(), String> },
-    /// What is to be told of a pod is complete: its container's last log lines were read.
-    Noted(PodId, PodEvent),
-    /// Somebody wants to read a pod's log.
-    Reveal(PodId, oneshot::Sender<Revealed>),
-}
-
-impl Report {
-    /// What it is, in words for the record.
-    pub fn what(&self) -> &'static str {
-        match self {
-            Self::FilesChanged => "a saved file",
-            Self::Fetched => "a fetch",
-            Self::Asked | Self::Synced(_) => "somebody's request",
-            Self::Engine(_) | Self::LookAgain => "the engine's events",
-            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
-            Self::Probed { .. } => "a probe",
-            Self::Noted(..) | Self::Reveal(..) => "a log that was read",
-        }
-    }
-}
 
 /// Sends the engine's events, for ever; a broken stream is opened again and leads to a look.
 pub(crate) async fn engine_events(

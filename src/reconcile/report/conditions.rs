@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::events::PodEvent;
 use crate::{
     core::{
         event::EventKind,
@@ -18,7 +17,7 @@ use crate::{
         },
         report::status,
     },
-    reconcile::Reconciler,
+    reconcile::{Reconciler, report::pod_event::PodEvent},
     store::StoreError,
 };
 

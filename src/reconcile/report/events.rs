@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::event_text;
@@ -16,7 +16,7 @@ use crate::{
         names::PodId,
     },
     engine::{ContainerChange, Engine, EngineEvent, LogQuery},
-    reconcile::{Reconciler, act::redact::Redactor, observe::triggers::Report},
+    reconcile::{Reconciler, act::redact::Redactor, message::Report, report::pod_event::PodEvent},
     store::Event,
 };
 
@@ -30,39 +30,6 @@ const READING: Duration = Duration::from_secs(5);
 const LOG: &str = "log";
 /// In an event's details: why there are none.
 const LEFT_OUT: &str = "logLeftOut";
-
-/// What is to be told of a pod.
-#[derive(Debug)]
-pub(crate) struct PodEvent {
-    kind: EventKind,
-    message: String,
-    cause: Option<String>,
-    container: Option<String>,
-    details: Map<String, Value>,
-}
-
-impl PodEvent {
-    pub fn new(kind: EventKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), cause: None, container: None, details: Map::new() }
-    }
-
-    /// Why it was done.
-    pub fn because(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
-        self
-    }
-
-    /// The container it is about, in place of the one that stands for the pod.
-    pub fn about(mut self, container: Option<&str>) -> Self {
-        self.container = container.map(str::to_owned);
-        self
-    }
-
-    fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(key.into(), value.into());
-        self
-    }
-}
 
 impl Reconciler {
     /// Tells something of a pod: in the log now, in the history with the next write.

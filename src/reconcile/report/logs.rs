@@ -10,8 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     core::{names::PodId, report::phase::Phase},
-    engine::{Engine, EngineError, LogLine, LogQuery},
-    reconcile::{Reconciler, act::redact::Redactor, observe::triggers::Report},
+    engine::{Engine, LogLine, LogQuery},
+    reconcile::{
+        Reconciler,
+        act::redact::Redactor,
+        message::{NoLog, Report, Revealed},
+    },
 };
 
 /// How long the reconciler may take to say what must be left out.
@@ -34,29 +38,6 @@ pub struct CleanLine {
     /// What it says.
     pub text: String,
 }
-
-/// Why there is no log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoLog {
-    /// Nothing stands for the pod.
-    #[error("it has no container")]
-    NoContainer,
-    /// Nobody can tell whether something does.
-    #[error("the container engine does not answer")]
-    Unseen,
-    /// What must be left out is not known.
-    #[error("{0}")]
-    Unsafe(String),
-    /// The engine did not give it.
-    #[error("{0}")]
-    Engine(#[from] EngineError),
-    /// The reconciler is busy with something that takes long, or has ended.
-    #[error("AgentPod did not say in time what must be left out")]
-    NoAnswer,
-}
-
-/// A container, and what finds its secrets.
-pub(crate) type Revealed = Result<(String, Redactor), NoLog>;
 
 impl LogReader {
     /// The log of the container that stands for a pod.

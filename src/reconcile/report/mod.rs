@@ -10,4 +10,5 @@ pub(super) mod journal;
 pub(super) mod logs;
 pub(super) mod metrics;
 pub(super) mod plan_log;
+pub(super) mod pod_event;
 pub(super) mod statuses;

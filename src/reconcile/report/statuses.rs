@@ -9,7 +9,6 @@ use std::{
 
 use time::OffsetDateTime;
 
-use super::events::PodEvent;
 use crate::{
     core::{
         declare::desired::Desired,
@@ -26,7 +25,7 @@ use crate::{
         },
     },
     engine,
-    reconcile::{Reconciler, observe::probe::Prober},
+    reconcile::{Reconciler, observe::probe::Prober, report::pod_event::PodEvent},
 };
 
 impl Reconciler {

@@ -1,14 +1,14 @@
 //! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
 //! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
 
-use time::OffsetDateTime;
-
 use super::{
-    Action, Allowance, Cause, Decision, FleetState, Hold, Plan, PodState, Step, TooManyRemovals, Verdict, hosts::Hosts,
-    removals, requests, running::Running,
+    Action, Cause, Decision, FleetState, Hold, Plan, PodState, Step, Verdict,
+    context::{PodContext, act, remove, secrets_missing, stop_live},
+    hosts::Hosts,
+    removals, requests,
+    running::Running,
 };
 use crate::core::{
-    decide::{request::OpenRequest, retry::Retry},
     declare::desired::{Desired, DesiredPod},
     names::PodId,
     observe::actual::{Actual, ContainerState, ObservedContainer},
@@ -50,27 +50,6 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
     Plan { pods, held_removals: removals.held, allowed: removals.allowed, ended }
 }
 
-/// Everything the decision about one pod may look at.
-pub(crate) struct PodContext<'a> {
-    pub desired: Option<&'a DesiredPod>,
-    pub observed: &'a [ObservedContainer],
-    pub state: &'a PodState,
-    pub now: OffsetDateTime,
-    pub removal_grace: time::Duration,
-    /// That it may be removed.
-    pub allowed: Option<&'a Allowance>,
-    /// Who has just approved that.
-    pub approved_by: Option<&'a String>,
-    /// That it may not.
-    pub held: Option<&'a TooManyRemovals>,
-    /// The restart that somebody asked for.
-    pub restart: Option<&'a OpenRequest>,
-    /// Why it starts again, if its pause is over.
-    pub resumed: Option<&'a Cause>,
-    /// Who answers where.
-    pub hosts: &'a Hosts<'a>,
-}
-
 impl PodContext<'_> {
     fn decide(&self) -> Decision {
         if self.state.busy {
@@ -101,11 +80,6 @@ impl PodContext<'_> {
                 .unwrap_or_else(|| Decision::Hold(Hold::RetryAt(retry.clone()))),
             (_, Some(_)) => decision,
         }
-    }
-
-    /// That the last try at this very wish failed, if it did.
-    pub fn retry(&self) -> Option<&Retry> {
-        self.state.retry.as_ref().filter(|retry| retry.target == self.state.target(self.desired))
     }
 
     fn undeclared(&self) -> Decision {
@@ -164,35 +138,10 @@ impl PodContext<'_> {
         decision
     }
 
-    /// Whether the restart that is asked for was not tried yet.
-    pub fn is_asked_anew(&self) -> bool {
-        self.restart.is_some_and(|asked| self.state.restart.as_ref().is_none_or(|last| last.request != asked.id))
-    }
-
     fn stopped(&self) -> Decision {
         match stop_live(self.observed) {
             steps if steps.is_empty() => Decision::Settled,
             steps => act(Cause::StopWanted, steps),
         }
     }
-}
-
-pub(crate) fn secrets_missing(desired: &DesiredPod) -> Decision {
-    Decision::Hold(Hold::SecretsMissing(desired.missing_secrets.clone()))
-}
-
-pub(crate) fn act(cause: Cause, steps: Vec<Step>) -> Decision {
-    Decision::Act(Action { cause, verdict: None, steps })
-}
-
-pub(crate) fn stop_live<'a>(containers: impl IntoIterator<Item = &'a ObservedContainer>) -> Vec<Step> {
-    containers
-        .into_iter()
-        .filter(|container| container.is_live())
-        .map(|container| Step::Stop(container.name.clone()))
-        .collect()
-}
-
-pub(crate) fn remove<'a>(containers: impl IntoIterator<Item = &'a ObservedContainer>) -> Vec<Step> {
-    containers.into_iter().map(|container| Step::Remove(container.name.clone())).collect()
 }

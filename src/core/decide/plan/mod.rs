@@ -1,6 +1,7 @@
 //! The plan: what to do about every pod, and why, or why not. `decide` is the one place where anything is decided; the
 //! executor follows without a choice of its own, and `agentpod plan` is a round that stops here.
 
+mod context;
 mod decide;
 mod hosts;
 mod progress;

@@ -3,7 +3,7 @@
 
 use super::{
     Action, Cause, Decision, FileSet, Hold, Rejected, Step, Verdict,
-    decide::{PodContext, act, remove, secrets_missing, stop_live},
+    context::{PodContext, act, remove, secrets_missing, stop_live},
 };
 use crate::core::{
     decide::{request::OpenRequest, retry::Retry},

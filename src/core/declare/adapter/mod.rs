@@ -15,7 +15,7 @@ pub use probe::{BodyCheck, Probe, ProbeKind};
 pub use read::{AdapterFiles, read};
 
 use super::{manifest::Resources, template::Templates};
-use crate::core::{names::AdapterName, quantity::Span};
+use crate::core::{declare::template::Format, names::AdapterName, quantity::Span};
 
 /// What `adapter.yaml` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -114,22 +114,6 @@ pub struct FileSpec {
     /// What a change of it does.
     #[serde(default)]
     pub apply: Apply,
-}
-
-/// What a rendered file must parse as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// JSON5.
-    Json5,
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
-    /// TOML.
-    Toml,
-    /// Anything.
-    Text,
 }
 
 /// What a change of a rendered file does.
