@@ -59,7 +59,7 @@ async fn change(database: &mut PgConnection) -> Vec<Instant> {
         next.tick().await;
         let place = number * 7 % PODS;
         sqlx::query(
-            "UPDATE pod_status SET message = $1 WHERE pod_id = (SELECT id FROM pods ORDER BY id LIMIT 1 OFFSET $2)",
+            "UPDATE pod_phases SET message = $1 WHERE pod_id = (SELECT id FROM pods ORDER BY id LIMIT 1 OFFSET $2)",
         )
         .bind(format!("change number {number} of the bench"))
         .bind(place as i64)

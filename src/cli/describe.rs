@@ -55,7 +55,7 @@ async fn read(desk: &Backend, id: &PodId) -> Result<Described> {
 fn text(described: &Described, now: OffsetDateTime) -> String {
     let Described { pod, usage, events } = described;
     let mut sections = vec![facts(pod, usage, now), conditions(&pod.conditions, now), plan(pod.plan.as_ref())];
-    sections.push(shapes(pod));
+    sections.push(comparison(pod));
     if !pod.config.is_empty() {
         sections.push(section("config", document::write(&Value::Object(pod.config.clone())).lines().map(plain)));
     }
@@ -144,18 +144,18 @@ fn plan(plan: Option<&PlanLine>) -> String {
 }
 
 /// What it should be where that is not what it is.
-fn shapes(pod: &PodDetail) -> String {
-    if pod.desired_shape.is_none() || pod.actual_shape.is_none() {
-        let which = if pod.desired_shape.is_none() { "what it should be" } else { "what its container was made as" };
+fn comparison(pod: &PodDetail) -> String {
+    if pod.desired_container.is_none() || pod.actual_container.is_none() {
+        let which = if pod.desired_container.is_none() { "what it should be" } else { "what its container was made as" };
         return format!("desired against actual: {which} is not known");
     }
     let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".into(), plain);
-    let differing: Vec<String> = (pod.shapes.iter())
+    let differing: Vec<String> = (pod.comparison.iter())
         .filter(|line| line.differs)
         .map(|line| format!("{}: {}, and is {}", plain(&line.path), shown(&line.desired), shown(&line.actual)))
         .collect();
     match differing.is_empty() {
-        true => format!("desired against actual: the same, in {}", output::count(pod.shapes.len(), "value")),
+        true => format!("desired against actual: the same, in {}", output::count(pod.comparison.len(), "value")),
         false => section("desired against actual", differing.into_iter()),
     }
 }

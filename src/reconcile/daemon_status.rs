@@ -119,6 +119,9 @@ pub struct PodView {
     /// Its status.
     #[serde(flatten)]
     pub status: Status,
+    /// When its probe last succeeded, while AgentPod probes it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_health_at: Option<OffsetDateTime>,
     /// What else is true of it, or is not.
     pub conditions: Vec<Condition>,
     /// Where it answers.

@@ -233,6 +233,7 @@ impl Reconciler {
             let doing = self.doing.get(id);
             let view = PodView {
                 status: status.clone(),
+                last_health_at: self.states.get(id).and_then(|state| state.health.as_ref()?.last_success),
                 conditions: self.conditions.now.get(id).cloned().unwrap_or_default(),
                 url: desired_pod.map(|desired_pod| desired_pod.url.clone()),
                 adapter: desired_pod.map(|desired_pod| desired_pod.declared.adapter.metadata.name.to_string()),

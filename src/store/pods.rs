@@ -75,7 +75,7 @@ struct PodStateRow {
     rejected_why: Option<String>,
     uploaded_container: Option<String>,
     uploaded_digest: Option<String>,
-    retry_wish: Option<String>,
+    retry_target: Option<String>,
     retry_failures: Option<i32>,
     retry_at: Option<OffsetDateTime>,
     retry_why: Option<String>,
@@ -100,7 +100,7 @@ impl Store {
     /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
     pub async fn pod_states(&self) -> Result<BTreeMap<PodId, PodState>> {
         let query = sqlx::query_as(
-            "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_wish, retry_failures, retry_at, \
+            "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, retry_failures, retry_at, \
              retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods",
         );
         let rows: Vec<PodStateRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
@@ -111,8 +111,8 @@ impl Store {
     /// differs, and nothing for a pod that was never declared.
     pub async fn set_retry(&self, pod: &PodId, retry: Option<&Retry>) -> Result<()> {
         let query = sqlx::query(
-            "UPDATE pods SET retry_wish = $2, retry_failures = $3, retry_at = $4, retry_why = $5, retry_crash = $6 WHERE id = $1 \
-             AND (retry_wish, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
+            "UPDATE pods SET retry_target = $2, retry_failures = $3, retry_at = $4, retry_why = $5, retry_crash = $6 WHERE id = $1 \
+             AND (retry_target, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
         )
         .bind(pod.key())
         .bind(retry.map(|retry| retry.target.to_string()))
@@ -217,7 +217,7 @@ pub(super) async fn allow_removal(
 
 impl From<PodStateRow> for PodState {
     fn from(row: PodStateRow) -> Self {
-        let retry = match (row.retry_wish, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
+        let retry = match (row.retry_target, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
             // A target that another version wrote holds for nothing here: the pod is tried at once.
             (Some(target), Some(failures), Some(at), Some(why), Some(crash)) => {
                 let target = target.parse().ok();

@@ -60,7 +60,7 @@ impl DeclarationLock {
             if gone.is_some() {
                 for query in [
                     "DELETE FROM pod_events WHERE pod_id = $1",
-                    "DELETE FROM pod_status WHERE pod_id = $1",
+                    "DELETE FROM pod_phases WHERE pod_id = $1",
                     "DELETE FROM pod_configs WHERE pod_id = $1",
                     "DELETE FROM pods WHERE id = $1",
                 ] {

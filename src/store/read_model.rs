@@ -106,14 +106,14 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     let containers: Vec<&str> = pods().map(|pod| pod.container.name.as_str()).collect();
     let shapes: Vec<Value> = pods().map(|pod| json(&ContainerSummary::of(pod))).collect::<Result<_>>()?;
     sqlx::query(
-        "INSERT INTO pod_wishes (pod_id, container, image, memory_mb, milli_cpus, hot, shape) SELECT news.* \
+        "INSERT INTO pod_desired (pod_id, container, image, memory_mb, milli_cpus, hot, summary) SELECT news.* \
          FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::jsonb[]) \
-           AS news (pod_id, container, image, memory_mb, milli_cpus, hot, shape) \
-         WHERE NOT EXISTS (SELECT FROM pod_wishes old WHERE old.pod_id = news.pod_id AND \
-           (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.shape) IS NOT DISTINCT FROM \
-           (news.container, news.image, news.memory_mb, news.milli_cpus, news.hot, news.shape)) \
+           AS news (pod_id, container, image, memory_mb, milli_cpus, hot, summary) \
+         WHERE NOT EXISTS (SELECT FROM pod_desired old WHERE old.pod_id = news.pod_id AND \
+           (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.summary) IS NOT DISTINCT FROM \
+           (news.container, news.image, news.memory_mb, news.milli_cpus, news.hot, news.summary)) \
          ON CONFLICT (pod_id) DO UPDATE SET container = excluded.container, image = excluded.image, \
-           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, shape = excluded.shape",
+           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, summary = excluded.summary",
     )
     .bind(&keys)
     .bind(&containers)
@@ -127,11 +127,11 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     // A container that could not be described whole is not described.
     let is_whole: Vec<bool> = pods().map(|pod| pod.missing_secrets.is_empty()).collect();
     let written = sqlx::query(
-        "INSERT INTO container_shapes (pod_id, container, shape, wished_at) SELECT pod, container, shape, $5 \
-         FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, shape, is_whole) \
-         WHERE is_whole AND NOT EXISTS (SELECT FROM container_shapes old WHERE old.pod_id = news.pod \
-           AND old.container = news.container AND old.shape = news.shape) \
-         ON CONFLICT (pod_id, container) DO UPDATE SET shape = excluded.shape, wished_at = excluded.wished_at",
+        "INSERT INTO container_summaries (pod_id, container, summary, desired_at) SELECT pod, container, summary, $5 \
+         FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, summary, is_whole) \
+         WHERE is_whole AND NOT EXISTS (SELECT FROM container_summaries old WHERE old.pod_id = news.pod \
+           AND old.container = news.container AND old.summary = news.summary) \
+         ON CONFLICT (pod_id, container) DO UPDATE SET summary = excluded.summary, desired_at = excluded.desired_at",
     )
     .bind(&keys)
     .bind(&containers)
@@ -142,10 +142,10 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     .await?;
     if written.rows_affected() > 0 {
         sqlx::query(
-            "DELETE FROM container_shapes WHERE (pod_id, container) IN (SELECT pod_id, container FROM \
-               (SELECT pod_id, container, row_number() OVER (PARTITION BY pod_id ORDER BY wished_at DESC) AS place \
-                FROM container_shapes WHERE pod_id = ANY($1)) AS placed WHERE place > $2) \
-             AND container NOT IN (SELECT container FROM pod_status WHERE container IS NOT NULL)",
+            "DELETE FROM container_summaries WHERE (pod_id, container) IN (SELECT pod_id, container FROM \
+               (SELECT pod_id, container, row_number() OVER (PARTITION BY pod_id ORDER BY desired_at DESC) AS place \
+                FROM container_summaries WHERE pod_id = ANY($1)) AS placed WHERE place > $2) \
+             AND container NOT IN (SELECT container FROM pod_phases WHERE container IS NOT NULL)",
         )
         .bind(&keys)
         .bind(SHAPES)

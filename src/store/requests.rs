@@ -34,7 +34,7 @@ pub struct RequestRow {
     pub open: OpenRequest,
     /// When the reconciler first saw it.
     #[serde(with = "time::serde::rfc3339::option")]
-    pub taken_at: Option<OffsetDateTime>,
+    pub picked_up_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
@@ -49,16 +49,16 @@ struct Row {
     id: i64,
     argument: Value,
     actor: String,
-    asked_at: OffsetDateTime,
+    requested_at: OffsetDateTime,
     expires_at: Option<OffsetDateTime>,
-    taken_at: Option<OffsetDateTime>,
+    picked_up_at: Option<OffsetDateTime>,
     ended_at: Option<OffsetDateTime>,
     outcome: Option<String>,
     done: Option<bool>,
 }
 
 const COLUMNS: &str =
-    "SELECT id, argument, actor, asked_at, expires_at, taken_at, ended_at, outcome, done FROM requests";
+    "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done FROM requests";
 
 impl Store {
     /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
@@ -79,7 +79,7 @@ impl Store {
                 return Ok(Err(refusal));
             }
             let id = sqlx::query_scalar(
-                "INSERT INTO requests (kind, pod_id, argument, actor, asked_at, expires_at) \
+                "INSERT INTO requests (kind, pod_id, argument, actor, requested_at, expires_at) \
                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
             )
             .bind(request.what.kind())
@@ -120,7 +120,7 @@ impl Store {
 
     /// Keeps that the reconciler has seen these.
     pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
-        let query = sqlx::query("UPDATE requests SET taken_at = $2 WHERE id = ANY($1) AND taken_at IS NULL").bind(ids);
+        let query = sqlx::query("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL").bind(ids);
         within(PATIENCE, async { Ok(query.bind(now).execute(&self.pool).await.map(drop)?) }).await
     }
 
@@ -136,7 +136,7 @@ impl Store {
             let mut transaction = self.pool.begin().await?;
             for one in ended {
                 let rows = sqlx::query(
-                    "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, taken_at = coalesce(taken_at, $2) \
+                    "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = coalesce(picked_up_at, $2) \
                      WHERE id = $1 AND ended_at IS NULL",
                 )
                 .bind(one.id)
@@ -193,10 +193,10 @@ async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence
 impl TryFrom<Row> for RequestRow {
     type Error = StoreError;
     fn try_from(row: Row) -> Result<Self> {
-        let Row { id, argument, actor, asked_at, expires_at, taken_at, ended_at, outcome, done } = row;
+        let Row { id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done } = row;
         let what: RequestSpec = serde_json::from_value(argument)
             .map_err(|error| StoreError::inconsistent("requests", id.to_string(), format!("argument: {error}")))?;
-        let open = OpenRequest { id, request: Request { what, actor }, asked_at, expires_at };
-        Ok(Self { open, taken_at, ended_at, outcome, done })
+        let open = OpenRequest { id, request: Request { what, actor }, requested_at, expires_at };
+        Ok(Self { open, picked_up_at, ended_at, outcome, done })
     }
 }

@@ -103,27 +103,37 @@ struct StatusRow {
     updated_at: OffsetDateTime,
 }
 
-type StoredStatus = (String, bool, String, Option<String>, Option<String>);
+/// A status as the table has it.
+#[derive(PartialEq, FromRow)]
+struct StoredStatus {
+    phase: String,
+    ready: bool,
+    reason: String,
+    message: Option<String>,
+    container: Option<String>,
+    container_id: Option<String>,
+}
 
 impl Store {
     /// Keeps a pod's status if anything differs; answers whether. A pod that was never declared has none.
     pub async fn write_status(&self, pod: &PodId, status: &Status, now: OffsetDateTime) -> Result<bool> {
         let key = pod.key();
-        let wish = (
-            status.phase.to_string(),
-            status.ready,
-            status.reason.to_string(),
-            Some(storable(&status.message)),
-            status.container.as_deref().map(storable),
-        );
+        let new = StoredStatus {
+            phase: status.phase.to_string(),
+            ready: status.ready,
+            reason: status.reason.to_string(),
+            message: Some(storable(&status.message)),
+            container: status.container.as_deref().map(storable),
+            container_id: status.container_id.as_deref().map(storable),
+        };
         within(PATIENCE, async {
-            let query = "SELECT phase, ready, reason, message, container FROM pod_status WHERE pod_id = $1";
+            let query = "SELECT phase, ready, reason, message, container, container_id FROM pod_phases JOIN pods ON id = pod_id WHERE pod_id = $1";
             let stored: Option<StoredStatus> = sqlx::query_as(query).bind(&key).fetch_optional(&self.pool).await?;
-            if stored.as_ref() == Some(&wish) {
+            if stored.as_ref() == Some(&new) {
                 return Ok(false);
             }
             let mut transaction = self.pool.begin().await?;
-            let is_written = write(&mut transaction, &key, &wish, now).await?;
+            let is_written = write(&mut transaction, &key, &new, now).await?;
             transaction.commit().await?;
             Ok(is_written)
         })
@@ -133,7 +143,7 @@ impl Store {
     /// Keeps how often a pod's container was restarted, if that differs; answers whether.
     pub async fn set_restarts(&self, pod: &PodId, restarts: u32, now: OffsetDateTime) -> Result<bool> {
         let query =
-            sqlx::query("UPDATE pod_status SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2")
+            sqlx::query("UPDATE pod_phases SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2")
                 .bind(pod.key())
                 .bind(i32::try_from(restarts).unwrap_or(i32::MAX))
                 .bind(now);
@@ -145,8 +155,8 @@ impl Store {
         let query = sqlx::query_as(
             "SELECT id, adapter_id, subdomain, url, desired_status, phase, coalesce(phase_since, created_at) AS phase_since, \
              coalesce(ready, false) AS ready, coalesce(since, created_at) AS since, reason, message, container, digest, \
-             coalesce(restarts, 0) AS restarts, declared_revision, applied_revision, undeclared_at, greatest(pods.updated_at, pod_status.updated_at) AS updated_at \
-             FROM pods LEFT JOIN pod_status ON pod_id = id",
+             coalesce(restarts, 0) AS restarts, declared_revision, applied_revision, undeclared_at, greatest(pods.updated_at, pod_phases.updated_at) AS updated_at \
+             FROM pods LEFT JOIN pod_phases ON pod_id = id",
         );
         let rows: Vec<StatusRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
         let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
@@ -160,7 +170,7 @@ impl Store {
 
     /// When anything was last written, and whether the last daemon ended in order.
     pub async fn freshness(&self) -> Result<Freshness> {
-        let query = "SELECT greatest((SELECT max(updated_at) FROM pod_status), (SELECT max(updated_at) FROM pods), \
+        let query = "SELECT greatest((SELECT max(updated_at) FROM pod_phases), (SELECT max(updated_at) FROM pods), \
                        (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)), \
                      coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
         let query =
@@ -170,10 +180,10 @@ impl Store {
     }
 }
 
-async fn write(connection: &mut PgConnection, key: &str, wish: &StoredStatus, now: OffsetDateTime) -> Result<bool> {
-    let (phase, ready, reason, message, container) = wish;
+async fn write(connection: &mut PgConnection, key: &str, new: &StoredStatus, now: OffsetDateTime) -> Result<bool> {
+    let StoredStatus { phase, ready, reason, message, container, container_id } = new;
     let written = sqlx::query(
-        "INSERT INTO pod_status AS old (pod_id, phase, ready, reason, message, container, phase_since, since, updated_at) \
+        "INSERT INTO pod_phases AS old (pod_id, phase, ready, reason, message, container, phase_since, since, updated_at) \
          SELECT id, $2, $3, $4, $5, $6, $7, $7, $7 FROM pods WHERE id = $1 \
          ON CONFLICT (pod_id) DO UPDATE SET phase = excluded.phase, ready = excluded.ready, reason = excluded.reason, \
            message = excluded.message, container = excluded.container, updated_at = excluded.updated_at, \
@@ -195,7 +205,7 @@ async fn write(connection: &mut PgConnection, key: &str, wish: &StoredStatus, no
     )
     .bind(key)
     .bind(phase)
-    .bind(container)
+    .bind(container_id)
     .bind(now)
     .execute(&mut *connection)
     .await?;
@@ -205,7 +215,7 @@ async fn write(connection: &mut PgConnection, key: &str, wish: &StoredStatus, no
 /// The phase a row tells; a pod that was not looked at yet is pending.
 pub(super) fn read_phase(row: &str, text: Option<&str>) -> Result<Phase> {
     let Some(text) = text else { return Ok(Phase::Pending) };
-    text.parse().map_err(|_| StoreError::inconsistent("pod_status", row, format!("phase is {text:?}")))
+    text.parse().map_err(|_| StoreError::inconsistent("pod_phases", row, format!("phase is {text:?}")))
 }
 
 impl TryFrom<StatusRow> for PodRow {

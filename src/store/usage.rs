@@ -66,6 +66,18 @@ impl Store {
         .await
     }
 
+    /// Stores when pods' health probes last succeeded.
+    pub async fn keep_health(&self, successes: &[(PodId, OffsetDateTime)]) -> Result<()> {
+        let query = sqlx::query(
+            "INSERT INTO pod_health (pod_id, last_health_at) SELECT pods.id, new.at \
+             FROM unnest($1::text[], $2::timestamptz[]) AS new (id, at) JOIN pods USING (id) \
+             ON CONFLICT (pod_id) DO UPDATE SET last_health_at = greatest(pod_health.last_health_at, excluded.last_health_at)",
+        )
+        .bind(successes.iter().map(|(pod, _)| pod.key()).collect::<Vec<_>>())
+        .bind(successes.iter().map(|(_, at)| *at).collect::<Vec<_>>());
+        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+    }
+
     /// Keeps what the machine has.
     pub async fn keep_host(&self, host: &Capacity, now: OffsetDateTime) -> Result<()> {
         let mebibytes = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);

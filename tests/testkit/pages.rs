@@ -89,6 +89,7 @@ impl Stage {
             reason: reason.parse().expect("a reason that there is"),
             message: message.into(),
             container: Some(format!("{}-1", id.replace('/', "_"))),
+            container_id: None,
         };
         self.store.write_status(&pod(id), &status, OffsetDateTime::now_utc()).await.unwrap();
     }

@@ -57,7 +57,7 @@ pub struct OpenRequest {
     pub request: Request,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
-    pub asked_at: OffsetDateTime,
+    pub requested_at: OffsetDateTime,
     /// When it is not worth anything any more; a pause's end.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_pause_stands_until_its_time_or_until_somebody_resumes_it() {
-        let open = |id, request: Request| OpenRequest { id, request, asked_at: NOW, expires_at: None };
+        let open = |id, request: Request| OpenRequest { id, request, requested_at: NOW, expires_at: None };
         let (later, earlier) = (NOW + Duration::hours(1), NOW - Duration::hours(1));
         let standing = |all: &[OpenRequest]| pause_of(all, &pod(), NOW).map(|pause| pause.request);
         let resume = || ask(RequestSpec::Resume { pod: pod() });

@@ -18,6 +18,8 @@ pub struct Health {
     pub was_ready: bool,
     /// Since when it is what it is.
     pub since: OffsetDateTime,
+    /// When its probe last succeeded; `None`: not yet in this run of it.
+    pub last_success: Option<OffsetDateTime>,
     /// Bad answers in a row.
     pub failures: u32,
     /// What the last bad answer was, in a sentence.
@@ -34,6 +36,7 @@ impl Health {
             ready: false,
             was_ready: false,
             since: now.max(started),
+            last_success: None,
             failures: 0,
             last_failure: None,
         }
@@ -48,6 +51,7 @@ impl Health {
                     (self.ready, self.was_ready, self.since) = (true, true, now);
                 }
                 self.failures = 0;
+                self.last_success = Some(now);
                 self.last_failure = None;
             }
             Err(why) => {

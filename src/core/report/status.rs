@@ -22,8 +22,10 @@ pub struct Status {
     pub reason: Reason,
     /// The same as a sentence for people.
     pub message: String,
-    /// The container that stands for it.
+    /// The name of its container: the running one, else the newest.
     pub container: Option<String>,
+    /// The engine's ID of that container.
+    pub container_id: Option<String>,
 }
 
 /// The container that stands for a pod: the one that runs, else the newest.
@@ -54,6 +56,7 @@ pub fn status(
         reason,
         message,
         container: container.map(|container| container.name.clone()),
+        container_id: container.map(|container| container.id.clone()),
     };
     match decision {
         Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, Reason::EngineUnknown, hold.to_string()),

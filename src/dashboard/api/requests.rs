@@ -80,7 +80,7 @@ pub struct RequestLine {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
-    pub asked_at: OffsetDateTime,
+    pub requested_at: OffsetDateTime,
     /// When it is not worth anything any more; a pause's end.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
@@ -88,7 +88,7 @@ pub struct RequestLine {
     /// When the reconciler first saw it.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub taken_at: Option<OffsetDateTime>,
+    pub picked_up_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
@@ -108,9 +108,9 @@ impl From<RequestRow> for RequestLine {
             pod: what.pod().cloned(),
             what: what.to_string(),
             actor: row.open.request.actor.clone(),
-            asked_at: row.open.asked_at,
+            requested_at: row.open.requested_at,
             expires_at: row.open.expires_at,
-            taken_at: row.taken_at,
+            picked_up_at: row.picked_up_at,
             ended_at: row.ended_at,
             outcome: row.outcome,
             done: row.done,

@@ -83,7 +83,7 @@ fn paused(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Option<Pause
     let pause = pause_of(open, id, now)?;
     let request = open.iter().find(|one| one.id == pause.request)?;
     let until = pause.until.map(|until| Moment::new(until, now));
-    Some(Paused { by: pause.actor, at: Moment::new(request.asked_at, now), until })
+    Some(Paused { by: pause.actor, at: Moment::new(request.requested_at, now), until })
 }
 
 /// What was asked for and is not done yet; a pause that stands has its own place.
@@ -94,7 +94,7 @@ fn asked(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<PendingRe
         .map(|one| PendingRequest {
             what: one.request.what.to_string(),
             by: one.request.actor.clone(),
-            at: Moment::new(one.asked_at, now),
+            at: Moment::new(one.requested_at, now),
         })
         .collect()
 }
@@ -124,7 +124,7 @@ fn plan(detail: &PodDetail) -> String {
 }
 
 fn diff(detail: &PodDetail) -> DiffPage {
-    match (&detail.desired_shape, &detail.actual_shape) {
+    match (&detail.desired_container, &detail.actual_container) {
         (_, None) if detail.line.container.is_none() => {
             DiffPage::unknown("It has no container, so there is nothing to compare with.")
         }
@@ -133,9 +133,9 @@ fn diff(detail: &PodDetail) -> DiffPage {
         (Some(_), Some(actual)) => {
             // While files are under way the settings inside the container are not known: not comparing is not a difference.
             let is_known = |line: &&SummaryLine| !(actual.config.is_empty() && line.path.starts_with(CONFIG));
-            let shapes: Vec<&SummaryLine> = detail.shapes.iter().filter(is_known).collect();
+            let comparison: Vec<&SummaryLine> = detail.comparison.iter().filter(is_known).collect();
             let text = |side: fn(&SummaryLine) -> Option<&String>| -> String {
-                shapes
+                comparison
                     .iter()
                     .filter_map(|line| Some(format!("{}: {}\n", line.path, side(line)?.replace('\n', "\\n"))))
                     .collect()
@@ -185,7 +185,7 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
 }
 
 fn secrets(detail: &PodDetail) -> Vec<SecretPlace> {
-    let all = detail.desired_shape.iter().flat_map(|shape| &shape.secrets);
+    let all = detail.desired_container.iter().flat_map(|shape| &shape.secrets);
     all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value known by its mark {mark}") })
         .collect()
 }

@@ -55,7 +55,7 @@ impl Handlers {
             since: Moment::new(since, guest.now),
             pods: held.iter().map(|line| line.id.to_string()).collect(),
             approved: approved
-                .map(|one| Approval { by: one.request.actor.clone(), at: Moment::new(one.asked_at, guest.now) }),
+                .map(|one| Approval { by: one.request.actor.clone(), at: Moment::new(one.requested_at, guest.now) }),
             hash,
         }])
     }

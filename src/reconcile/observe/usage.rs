@@ -94,6 +94,7 @@ impl UsageMeter {
             })
             .collect();
         self.readings = readings;
+        self.store.keep_health(&self.healthy()).await?;
         // Nothing to compare with yet is not the same as nothing running.
         if std::mem::replace(&mut self.has_begun, true) { self.store.keep_usage(&measured, now).await } else { Ok(()) }
     }
@@ -113,6 +114,12 @@ impl UsageMeter {
                 _ => drop(self.storage.remove(&pod)),
             }
         }
+    }
+
+    /// When the health probe of each pod last succeeded.
+    fn healthy(&self) -> Vec<(PodId, OffsetDateTime)> {
+        let view = self.view.borrow();
+        view.pods.iter().filter_map(|(id, pod)| Some((id.parse().ok()?, pod.last_health_at?))).collect()
     }
 
     /// The containers of the pods that run.

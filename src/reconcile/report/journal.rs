@@ -168,5 +168,6 @@ fn removed() -> Status {
         reason: Reason::Removed,
         message: "it was removed; its data is kept".into(),
         container: None,
+        container_id: None,
     }
 }

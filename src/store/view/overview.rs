@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Pods that are not gone, within one tenant if `$1` names it.
-const PODS: &str = "FROM pods p LEFT JOIN pod_status s ON s.pod_id = p.id \
+const PODS: &str = "FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id \
                     WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
 /// Those that are held or failing.
 const TROUBLED: &str = "s.phase = ANY($2)";
@@ -122,7 +122,7 @@ impl View<'_> {
         let sql = sqlx::query_as(
             "SELECT h.*, coalesce((SELECT sum(memory_mb) FROM pod_usage_now), 0)::bigint AS pods_memory_mb, \
                coalesce((SELECT sum(cpu_percent) FROM pod_usage_now), 0)::real AS pods_cpu_percent, \
-               coalesce((SELECT sum(memory_mb) FROM pod_wishes JOIN pods ON id = pod_id WHERE desired_status = 'running'), 0)::bigint \
+               coalesce((SELECT sum(memory_mb) FROM pod_desired JOIN pods ON id = pod_id WHERE desired_status = 'running'), 0)::bigint \
                  AS pods_memory_limit_mb \
              FROM hosts h ORDER BY measured_at DESC LIMIT 1",
         );

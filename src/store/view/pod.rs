@@ -37,10 +37,10 @@ struct PodDetailRow {
     retry_at: Option<OffsetDateTime>,
     retry_why: Option<String>,
     undeclared_at: Option<OffsetDateTime>,
-    wished: Option<String>,
+    desired: Option<String>,
     hot: Option<String>,
-    wished_shape: Option<Value>,
-    made_shape: Option<Value>,
+    desired_summary: Option<Value>,
+    actual_summary: Option<Value>,
     plan: Option<Value>,
     config: Option<Value>,
 }
@@ -50,8 +50,8 @@ impl View<'_> {
     pub async fn pod(&self, id: &PodId) -> Result<Option<PodDetail>> {
         let sql = format!(
             "{LINES}, p.subdomain, s.since, p.digest, p.rejected_digest, p.rejected_why, p.uploaded_container, p.uploaded_digest, \
-               p.retry_failures, p.retry_at, p.retry_why, p.undeclared_at, w.container AS wished, w.hot, w.shape AS wished_shape, \
-               (SELECT shape FROM container_shapes c WHERE c.pod_id = p.id AND c.container = s.container) AS made_shape, \
+               p.retry_failures, p.retry_at, p.retry_why, p.undeclared_at, desired.container AS desired, desired.hot, desired.summary AS desired_summary, \
+               (SELECT summary FROM container_summaries c WHERE c.pod_id = p.id AND c.container = s.container) AS actual_summary, \
                (SELECT plan FROM pod_plans WHERE pod_id = p.id) AS plan, \
                (SELECT config FROM pod_configs WHERE pod_id = p.id) AS config {FROM} AND p.id = $2"
         );
@@ -68,21 +68,21 @@ impl View<'_> {
 
 fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     let applied = applied(&row);
-    let desired_shape: Option<ContainerSummary> = row.wished_shape.and_then(|shape| serde_json::from_value(shape).ok());
-    let mut actual_shape: Option<ContainerSummary> =
-        row.made_shape.and_then(|shape| serde_json::from_value(shape).ok());
+    let desired_container: Option<ContainerSummary> = row.desired_summary.and_then(|shape| serde_json::from_value(shape).ok());
+    let mut actual_container: Option<ContainerSummary> =
+        row.actual_summary.and_then(|shape| serde_json::from_value(shape).ok());
     // A container keeps its name when only files change that its agent re-reads; what it has is then not known.
     if row.hot.is_some()
         && row.uploaded_digest != row.hot
-        && let Some(shape) = &mut actual_shape
+        && let Some(shape) = &mut actual_container
     {
         shape.config = Map::new();
     }
-    let shapes = match (&desired_shape, &actual_shape) {
-        (Some(_), _) | (_, Some(_)) => side_by_side(desired_shape.as_ref(), actual_shape.as_ref()),
+    let comparison = match (&desired_container, &actual_container) {
+        (Some(_), _) | (_, Some(_)) => side_by_side(desired_container.as_ref(), actual_container.as_ref()),
         (None, None) => Vec::new(),
     };
-    let config = match (&desired_shape, row.config) {
+    let config = match (&desired_container, row.config) {
         // Already without what looks like a secret, by the adapter's schema too.
         (Some(shape), _) => shape.config.clone(),
         (None, Some(Value::Object(config))) => conceal(&config, &Value::Null),
@@ -105,9 +105,9 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
         subdomain: row.subdomain,
         plan: row.plan.and_then(|plan| serde_json::from_value::<PlanLine>(plan).ok()),
         digest: row.digest,
-        desired_shape,
-        actual_shape,
-        shapes,
+        desired_container,
+        actual_container,
+        comparison,
         config,
         rejected: row.rejected_digest.zip(row.rejected_why).map(|(digest, why)| RejectedLine { digest, why }),
         retry: match (row.retry_failures, row.retry_at, row.retry_why) {
@@ -144,13 +144,13 @@ fn applied(row: &PodDetailRow) -> ConditionLine {
         since: None,
     };
     let uploaded = || row.uploaded_container == row.line.container && row.uploaded_digest == row.hot;
-    match (&row.wished, &row.line.container) {
+    match (&row.desired, &row.line.container) {
         _ if row.line.desired_status == DesiredStatus::Deleted.as_str() => {
             say(None, Reason::Undeclared, "it is not declared any more")
         }
         (None, _) => say(None, Reason::NotKnown, "what it should be was not written down yet"),
         (_, None) => say(Some(false), Reason::NoContainer, "it has no container"),
-        (Some(wished), Some(stands)) if wished != stands => {
+        (Some(desired), Some(stands)) if desired != stands => {
             say(Some(false), Reason::OtherContainer, "the container that stands was made for another declaration")
         }
         _ if row.hot.is_some() && !uploaded() => {

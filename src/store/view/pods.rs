@@ -16,10 +16,10 @@ use crate::{
 /// A pod's line, of pods that are not gone, within one tenant if `$1` names it.
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
-     coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, w.image, d.message AS deviation, \
+     coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, desired.image, d.message AS deviation, \
      p.declared_revision AS revision, p.applied_revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
-     w.memory_mb AS memory_limit_mb, u.cpu_percent, u.storage_mb, u.at AS measured_at";
-pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_status s ON s.pod_id = p.id LEFT JOIN pod_wishes w ON w.pod_id = p.id \
+     desired.memory_mb AS memory_limit_mb, u.cpu_percent, u.storage_mb, u.at AS measured_at";
+pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id LEFT JOIN pod_desired desired ON desired.pod_id = p.id \
      LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
      LEFT JOIN pod_conditions d ON d.pod_id = p.id AND d.kind = 'Hardened' AND d.is_true = false \
      WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
@@ -83,7 +83,7 @@ impl View<'_> {
             "SELECT * FROM ({LINES}, {} AS text, {} AS number, {NAME} AS name {FROM} \
                AND ($2::text IS NULL OR p.tenant_id = $2) AND ($3::text IS NULL OR p.adapter_id = $3) \
                AND $10::text[] IS NOT NULL AND ($4::text[] IS NULL OR coalesce(s.phase, 'Pending') = ANY($4)) \
-               AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', p.tenant_id || '/' || p.name, p.adapter_id, w.image, p.url, s.message)), \
+               AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', p.tenant_id || '/' || p.name, p.adapter_id, desired.image, p.url, s.message)), \
                  lower($5)) > 0)) AS lines \
              WHERE $7::text IS NULL OR ({key}, name) {than} ({place}, $7) ORDER BY {key} {order}, name {order} LIMIT $6",
             text.unwrap_or("NULL::text"),
@@ -140,7 +140,7 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
     match column {
         PodColumn::Name | PodColumn::Tenant => text(NAME),
         PodColumn::Adapter => text("p.adapter_id COLLATE \"C\""),
-        PodColumn::Image => text("coalesce(w.image, '') COLLATE \"C\""),
+        PodColumn::Image => text("coalesce(desired.image, '') COLLATE \"C\""),
         PodColumn::Phase => number("coalesce(array_position($10::text[], coalesce(s.phase, 'Pending')), 0)::float8"),
         PodColumn::Ready => number("coalesce(s.ready, false)::int::float8"),
         PodColumn::Revision => number("coalesce(p.declared_revision, -1)::float8"),

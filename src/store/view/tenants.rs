@@ -40,12 +40,12 @@ impl View<'_> {
         let sql = sqlx::query_as(
             "SELECT t.id, t.name, t.email, t.quota_pods, t.quota_memory_mb, t.quota_milli_cpus, \
                count(p.id) FILTER (WHERE p.desired_status <> 'deleted') AS pods, \
-               coalesce(sum(w.memory_mb) FILTER (WHERE p.desired_status = 'running'), 0)::bigint AS memory_mb, \
-               coalesce(sum(w.milli_cpus) FILTER (WHERE p.desired_status = 'running'), 0)::bigint AS milli_cpus, \
+               coalesce(sum(desired.memory_mb) FILTER (WHERE p.desired_status = 'running'), 0)::bigint AS memory_mb, \
+               coalesce(sum(desired.milli_cpus) FILTER (WHERE p.desired_status = 'running'), 0)::bigint AS milli_cpus, \
                count(*) FILTER (WHERE s.ready) AS ready, coalesce(sum(u.memory_mb), 0)::bigint AS memory_used_mb, \
                coalesce(sum(u.cpu_percent), 0)::real AS cpu_percent \
-             FROM tenants t LEFT JOIN pods p ON p.tenant_id = t.id LEFT JOIN pod_status s ON s.pod_id = p.id \
-               LEFT JOIN pod_wishes w ON w.pod_id = p.id LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
+             FROM tenants t LEFT JOIN pods p ON p.tenant_id = t.id LEFT JOIN pod_phases s ON s.pod_id = p.id \
+               LEFT JOIN pod_desired desired ON desired.pod_id = p.id LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
              WHERE ($1::text IS NULL OR t.id = $1) AND ($2::text IS NULL OR t.id = $2) GROUP BY t.id \
              HAVING t.is_declared OR bool_or(p.desired_status <> 'deleted' OR s.container IS NOT NULL) ORDER BY t.id COLLATE \"C\"",
         )

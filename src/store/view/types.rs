@@ -184,11 +184,11 @@ pub struct PodDetail {
     /// The digest of the container it should have.
     pub digest: Option<String>,
     /// What it should be; unknown for one that was declared last by an older AgentPod.
-    pub desired_shape: Option<ContainerSummary>,
+    pub desired_container: Option<ContainerSummary>,
     /// What its container was made as; unknown when there is none, or an older AgentPod made it.
-    pub actual_shape: Option<ContainerSummary>,
+    pub actual_container: Option<ContainerSummary>,
     /// Both line by line.
-    pub shapes: Vec<SummaryLine>,
+    pub comparison: Vec<SummaryLine>,
     /// Its settings, hidden where they look like secrets.
     pub config: Map<String, Value>,
     /// A digest that was tried and failed, and why.

@@ -1,5 +1,5 @@
 //! A fleet at rest: rounds write nothing, neither a row nor anything on the engine. What is measured meanwhile is written
-//! by a task beside the rounds, into tables of its own: these three are left out, and every other table is watched.
+//! by a task beside the rounds, into tables of its own: these four are left out, and every other table is watched.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::three_tenants;
 use crate::testkit::stand::{PATIENCE, Stand};
 
 /// What is written while everything is at rest, and by nothing but the meter.
-const MEASURED: [&str; 3] = ["hosts", "pod_usage", "pod_usage_now"];
+const MEASURED: [&str; 4] = ["hosts", "pod_health", "pod_usage", "pod_usage_now"];
 
 /// Every row but those.
 async fn rows(stand: &Stand) -> Vec<String> {

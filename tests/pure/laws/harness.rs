@@ -160,7 +160,7 @@ impl Harness {
         let id = i64::try_from(self.requests.len() + self.ended.len()).unwrap() + 1;
         let request = Request { actor: "alice@host".into(), what };
         let expires_at = request.what.expires(self.now);
-        self.requests.push(OpenRequest { id, request, asked_at: self.now, expires_at });
+        self.requests.push(OpenRequest { id, request, requested_at: self.now, expires_at });
         id
     }
 

@@ -51,7 +51,7 @@ async fn everything_the_pages_show_is_answered_as_json() {
     let found = stage.get("/pods?phase=Held&sort=memory&order=desc", VICTOR).await.json();
     assert_eq!(found["items"][0]["message"], "its secret cannot be read");
     let pod = stage.get("/pods/bob/helper", VICTOR).await.json();
-    assert_eq!((&pod["id"], &pod["desired_shape"]["memory"]), (&"bob/helper".into(), &"64Mi".into()));
+    assert_eq!((&pod["id"], &pod["desired_container"]["memory"]), (&"bob/helper".into(), &"64Mi".into()));
 }
 
 #[tokio::test]

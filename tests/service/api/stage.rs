@@ -50,6 +50,7 @@ impl Stage {
             reason: Reason::StepFailed,
             message: message.into(),
             container: Some(format!("{}-1", id.replace('/', "_"))),
+            container_id: None,
         };
         self.store.write_status(&pod(id), &status, OffsetDateTime::now_utc()).await.unwrap();
     }

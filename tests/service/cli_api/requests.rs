@@ -23,7 +23,7 @@ async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {
     assert_eq!(asked, [("restart", "olga"), ("pause", "alan"), ("sync", "olga")]);
     let RequestSpec::Pause { pod: of, until: Some(until) } = &open[1].request.what else { panic!("{open:?}") };
     assert_eq!(*of, pod("alice/assistant"));
-    let seconds = (*until - open[1].asked_at).whole_seconds();
+    let seconds = (*until - open[1].requested_at).whole_seconds();
     assert!((89..=91).contains(&seconds), "{seconds}");
 }
 

@@ -35,7 +35,7 @@ async fn a_restart_is_done_at_once_and_says_who_asked() {
     let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
     let row = stage.answered(id).await;
     assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it was started again")));
-    assert!(row.taken_at.is_some());
+    assert!(row.picked_up_at.is_some());
     assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
     let event = stage.event("restarted").await.event;
     assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by somebody's request"));
@@ -85,7 +85,7 @@ async fn what_is_asked_while_no_daemon_runs_is_done_by_the_next_one_once() {
     let (mut stage, container) = at_rest().await;
     stage.stop().await;
     let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
-    assert_eq!(stage.store.request(id).await.unwrap().unwrap().taken_at, None);
+    assert_eq!(stage.store.request(id).await.unwrap().unwrap().picked_up_at, None);
     for _ in 0..2 {
         stage.start(NEVER);
         assert_eq!(stage.answered(id).await.done, Some(true));

@@ -33,7 +33,7 @@ pub struct Stage {
     pub watches: bool,
     /// How often the source should be read.
     pub interval: Option<time::Duration>,
-    options: PgConnectOptions,
+    pub options: PgConnectOptions,
     running: Option<Running>,
 }
 

@@ -8,6 +8,7 @@ use agentpod::{
     },
     reconcile::{DaemonStatus, PodView, UsageMeter},
 };
+use sqlx::Connection as _;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::watch;
 
@@ -15,11 +16,29 @@ use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
 use agentpod::core::report::reason::Reason;
 
+#[tokio::test]
+async fn the_last_success_of_a_health_probe_is_stored_with_the_usage() {
+    let mut stage = Stage::new("").await;
+    stage.start(std::time::Duration::from_millis(50));
+    eventually("the pod is declared", async || (!stage.store.identities().await.unwrap().is_empty()).then_some(()))
+        .await;
+    stage.stop().await;
+    let success = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+    let mut status = shown(Phase::Running);
+    status.pods.get_mut(POD).unwrap().last_health_at = Some(success);
+    let (_overview, view) = watch::channel(status);
+    UsageMeter::new(stage.engine.clone(), stage.store.clone(), view).pass(success).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect_with(&stage.options).await.unwrap();
+    let stored: Option<OffsetDateTime> =
+        sqlx::query_scalar("SELECT last_health_at FROM pod_status").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(stored, Some(success));
+}
+
 fn shown(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());
-    let status = Status { phase, ready: true, reason: Reason::Unknown, message: String::new(), container };
+    let status = Status { phase, ready: true, reason: Reason::Unknown, message: String::new(), container, container_id: None };
     let pod =
-        PodView { status, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true };
+        PodView { status, last_health_at: None, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true };
     DaemonStatus { pods: [(POD.to_owned(), pod)].into(), ..DaemonStatus::default() }
 }
 

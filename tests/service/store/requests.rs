@@ -47,7 +47,7 @@ async fn a_request_is_a_row_with_who_asked_and_when_it_is_too_late_for_it() {
     let open = store.open_requests().await.unwrap();
     assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), ids);
     assert_eq!(open[0].request, restart("alice/assistant"));
-    assert_eq!((open[3].request.clone(), open[3].asked_at), (pause("alice/assistant", 2), at(0)));
+    assert_eq!((open[3].request.clone(), open[3].requested_at), (pause("alice/assistant", 2), at(0)));
     let hours = open.iter().map(|open| open.expires_at.map(|expires| (expires - at(0)).whole_hours()));
     assert_eq!(hours.collect::<Vec<_>>(), [Some(1), Some(1), Some(24), Some(2)]);
     assert_eq!(store.requests(Some(&pod("alice/assistant")), 10).await.unwrap().len(), 2);
@@ -99,7 +99,7 @@ async fn a_request_ends_once_and_says_so_in_the_history() {
     store.end_requests(&ended, &BTreeMap::new(), at(3)).await.unwrap();
     assert_eq!(dump(&options).await, before);
     let row = store.request(id).await.unwrap().unwrap();
-    assert_eq!((row.taken_at, row.ended_at, row.done), (Some(at(1)), Some(at(2)), Some(true)));
+    assert_eq!((row.picked_up_at, row.ended_at, row.done), (Some(at(1)), Some(at(2)), Some(true)));
     assert_eq!(row.outcome.as_deref(), Some("it was started again"));
     assert!(store.open_requests().await.unwrap().is_empty());
     let Event { kind, message, cause, .. } =

@@ -17,6 +17,7 @@ fn status(phase: Phase, ready: bool) -> Status {
         reason: Reason::StepFailed,
         message: "because".into(),
         container: Some("alice_assistant-00112233".into()),
+        container_id: Some("c0ffee".into()),
     }
 }
 
@@ -91,7 +92,7 @@ async fn every_phase_reads_back_and_stands_in_the_pods_row_too() {
             sqlx::query_as("SELECT actual_status, container_id FROM pods").fetch_one(&mut connection).await.unwrap();
         assert_eq!(
             (actual, container.as_deref()),
-            (format!("{phase:?}").to_lowercase(), Some("alice_assistant-00112233"))
+            (format!("{phase:?}").to_lowercase(), Some("c0ffee"))
         );
     }
 }

@@ -112,7 +112,7 @@ async fn a_subdomain_used_twice_is_refused_and_nothing_of_that_sync_is_kept() {
     let before = dump(&options).await;
     let error = store.sync(&desired, at(0)).await.unwrap_err();
     assert_eq!(error.code(), "store_other");
-    assert!(error.to_string().contains("pods_subdomain_is_used_once"), "{error}");
+    assert!(error.to_string().contains("pods_subdomain_is_unique"), "{error}");
     assert_eq!(dump(&options).await, before);
 }
 

@@ -55,6 +55,7 @@ async fn is(store: &Store, id: &str, phase: Phase, container: Option<&str>, now:
         reason: Reason::StepFailed,
         message: format!("it is {phase:?}"),
         container: container.map(Into::into),
+        container_id: None,
     };
     store.write_status(&pod(id), &status, now).await.unwrap();
 }
@@ -192,20 +193,20 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
         (condition.is_true, condition.reason)
     };
     assert_eq!(applied(&detail().await), (Some(false), Reason::NoContainer));
-    assert!(detail().await.actual_shape.is_none(), "nothing is made up about a container that is not there");
+    assert!(detail().await.actual_container.is_none(), "nothing is made up about a container that is not there");
 
     let first = two_tenants().build().pods[&id].container.name.clone();
     is(&store, "alice/assistant", Phase::Running, Some(&first), at(1)).await;
     let same = detail().await;
-    assert!(same.shapes.iter().any(|line| line.path == "memory" && line.desired.as_deref() == Some("512Mi")));
-    assert!(same.shapes.iter().all(|line| !line.differs || line.path.starts_with("config")), "{:?}", same.shapes);
+    assert!(same.comparison.iter().any(|line| line.path == "memory" && line.desired.as_deref() == Some("512Mi")));
+    assert!(same.comparison.iter().all(|line| !line.differs || line.path.starts_with("config")), "{:?}", same.comparison);
     assert_eq!(same.config["greeting"], "hello");
 
     let more = Declared::tenants().pod("alice/assistant", "subdomain: alice, resources: {memory: 1Gi, cpus: 0.5}");
     declare(&store, &more, at(2)).await;
     let changed = detail().await;
     assert_eq!(applied(&changed), (Some(false), Reason::OtherContainer));
-    let memory = changed.shapes.iter().find(|line| line.path == "memory").unwrap();
+    let memory = changed.comparison.iter().find(|line| line.path == "memory").unwrap();
     assert_eq!((memory.desired.as_deref(), memory.actual.as_deref()), (Some("1Gi"), Some("512Mi")));
 
     let before = dump(&options).await;
@@ -213,7 +214,7 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     assert_eq!(dump(&options).await, before, "the same wish once more writes nothing");
 
     is(&store, "alice/assistant", Phase::Running, Some("made-by-another"), at(4)).await;
-    assert!(detail().await.actual_shape.is_none(), "what it was made as is not known");
+    assert!(detail().await.actual_container.is_none(), "what it was made as is not known");
 }
 
 #[tokio::test]
@@ -229,7 +230,7 @@ async fn secrets_stand_in_a_shape_by_name_with_a_mark_that_differs_from_pod_to_p
     let person = everybody();
     let mut marks = BTreeSet::new();
     for id in ["alice/one", "bob/two"] {
-        let shape = store.view(&person).pod(&pod(id)).await.unwrap().unwrap().desired_shape.unwrap();
+        let shape = store.view(&person).pod(&pod(id)).await.unwrap().unwrap().desired_container.unwrap();
         assert!(!shape.environment.contains_key("API_KEY"));
         marks.insert(shape.secrets["API_KEY"].clone());
     }
@@ -376,7 +377,7 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql(
-        "INSERT INTO pod_status (pod_id, phase, phase_since, ready, since, reason, message, container) \
+        "INSERT INTO pod_phases (pod_id, phase, phase_since, ready, since, reason, message, container) \
            SELECT id, 'Running', now(), true, now(), 'ProbeSucceeded', 'it is ready', id || '-1' FROM pods; \
          INSERT INTO pod_usage_now SELECT id, now(), 100, 1.5, NULL FROM pods; \
          INSERT INTO pod_events (pod_id, event_type, message) SELECT id, 'ready', 'event ' || n FROM pods, generate_series(1, 20) n; \

@@ -75,7 +75,7 @@ pub(crate) fn read<'a>(
 /// Whether a pod's container was started since that was asked for, by whomever: who dies in between need not do it twice.
 fn was_restarted(open: &OpenRequest, containers: &[ObservedContainer], pod_state: &PodState) -> bool {
     let since_then = |container: &ObservedContainer| match container.state {
-        ContainerState::Running { since: Some(since) } => since > open.asked_at,
+        ContainerState::Running { since: Some(since) } => since > open.requested_at,
         _ => false,
     };
     containers.iter().any(since_then)
