@@ -146,7 +146,8 @@ fn plan(plan: Option<&PlanLine>) -> String {
 /// What it should be where that is not what it is.
 fn comparison(pod: &PodDetail) -> String {
     if pod.desired_container.is_none() || pod.actual_container.is_none() {
-        let which = if pod.desired_container.is_none() { "what it should be" } else { "what its container was made as" };
+        let which =
+            if pod.desired_container.is_none() { "what it should be" } else { "what its container was made as" };
         return format!("desired against actual: {which} is not known");
     }
     let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "nothing".into(), plain);

@@ -91,8 +91,24 @@ mod tests {
     };
 
     fn pod(phase: Phase, ready: bool) -> PodView {
-        let status = Status { phase, ready, reason: Reason::Unknown, message: String::new(), container: None, container_id: None };
-        PodView { status, last_health_at: None, conditions: Vec::new(), url: None, adapter: None, doing: None, pull: None, settled: true }
+        let status = Status {
+            phase,
+            ready,
+            reason: Reason::Unknown,
+            message: String::new(),
+            container: None,
+            container_id: None,
+        };
+        PodView {
+            status,
+            last_health_at: None,
+            conditions: Vec::new(),
+            url: None,
+            adapter: None,
+            doing: None,
+            pull: None,
+            settled: true,
+        }
     }
 
     fn active() -> DaemonStatus {

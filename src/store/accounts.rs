@@ -5,10 +5,9 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     events::{self, Event},
-    within,
 };
 use crate::core::{
     access::{Person, Role},
@@ -39,7 +38,7 @@ impl Store {
     /// Whether there is any account, whoever it lets in.
     pub async fn has_accounts(&self) -> Result<bool> {
         let query = sqlx::query_scalar("SELECT EXISTS (SELECT FROM accounts)");
-        within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await
+        self.query("has_accounts", query.fetch_one(&self.pool)).await
     }
 
     /// Makes an account; no if the name is taken.
@@ -50,7 +49,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<bool> {
-        within(PATIENCE, async {
+        self.run("add_account", async {
             let mut transaction = self.pool.begin().await?;
             let added = sqlx::query(
                 "INSERT INTO accounts (name, password_hash, role, tenant, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -80,15 +79,14 @@ impl Store {
     /// Every account, by name.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
         let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts ORDER BY name");
-        let rows: Vec<AccountRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<AccountRow> = self.query("accounts", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(Account::try_from).collect()
     }
 
     /// An account, and the hash of its password.
     pub async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
         let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts WHERE name = $1");
-        let row: Option<AccountRow> =
-            within(PATIENCE, async { Ok(query.bind(name).fetch_optional(&self.pool).await?) }).await?;
+        let row: Option<AccountRow> = self.query("account", query.bind(name).fetch_optional(&self.pool)).await?;
         let Some(mut row) = row else { return Ok(None) };
         let hash = row.password_hash.take();
         Ok(Some((row.try_into()?, hash)))
@@ -130,7 +128,7 @@ impl Store {
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<bool> {
-        within(PATIENCE, async {
+        self.run("change_account", async {
             let mut transaction = self.pool.begin().await?;
             let query = sqlx::query(change).bind(name);
             let query = match value {

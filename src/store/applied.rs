@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use super::{PATIENCE, Store, error::Result, within};
+use super::{Store, error::Result};
 use crate::core::names::PodId;
 
 impl Store {
@@ -11,7 +11,7 @@ impl Store {
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
         let query =
             sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
+        Ok(self.query("mark_applied", query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
     /// Keeps that pods stand as they were last declared; answers for how many that is news.
@@ -23,6 +23,6 @@ impl Store {
         )
         .bind(keys)
         .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected()) }).await
+        Ok(self.query("mark_pods_applied", query.execute(&self.pool)).await?.rows_affected())
     }
 }

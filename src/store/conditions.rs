@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::{PATIENCE, Store, error::Result, pods::pod_id, storable, within};
+use super::{Store, error::Result, pods::pod_id, storable};
 use crate::core::{names::PodId, observe::condition::Condition};
 
 /// A condition as the table has it.
@@ -32,7 +32,7 @@ impl Store {
     /// What was last written about each pod, by kind.
     pub async fn conditions(&self) -> Result<BTreeMap<PodId, Vec<Condition>>> {
         let query = sqlx::query_as("SELECT * FROM pod_conditions ORDER BY pod_id, kind");
-        let rows: Vec<ConditionRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<ConditionRow> = self.query("conditions", query.fetch_all(&self.pool)).await?;
         let mut all: BTreeMap<PodId, Vec<Condition>> = BTreeMap::new();
         for row in rows {
             let pod = pod_id(&row.pod_id)?;
@@ -61,13 +61,13 @@ impl Store {
         .bind(news.iter().map(|(_, condition)| condition.reason.as_str()).collect::<Vec<_>>())
         .bind(news.iter().map(|(_, condition)| storable(&condition.message)).collect::<Vec<_>>())
         .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("keep_conditions", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Forgets the conditions of pods of which nothing is left but their data.
     pub async fn forget_conditions(&self, pods: &[PodId]) -> Result<()> {
         let query = sqlx::query("DELETE FROM pod_conditions WHERE pod_id = ANY($1)")
             .bind(pods.iter().map(PodId::key).collect::<Vec<_>>());
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("forget_conditions", query.execute(&self.pool)).await.map(drop)
     }
 }

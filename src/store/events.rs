@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgConnection};
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     storable, storable_json, within,
 };
@@ -63,7 +63,7 @@ impl Event {
 impl Store {
     /// Keeps an event. One about a pod that was never declared is kept as one about no pod, and names it.
     pub async fn record(&self, event: &Event, now: OffsetDateTime) -> Result<()> {
-        within(PATIENCE, async { record(&mut *self.pool.acquire().await?, event, now).await }).await
+        self.run("record", async { record(&mut *self.pool.acquire().await?, event, now).await }).await
     }
 
     /// Events, oldest first: the newest `limit` of them, or with `after` the first `limit` whose id is greater. A line
@@ -74,7 +74,7 @@ impl Store {
         let query = if after.is_some() { following } else { newest };
         let query = sqlx::query_as(query).bind(pod.map(PodId::key)).bind(i64::from(limit));
         let query = if after.is_some() { query.bind(after) } else { query };
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<Row> = self.query("events", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(EventRow::try_from).collect()
     }
 
@@ -84,7 +84,7 @@ impl Store {
         let query = "SELECT * FROM pod_events WHERE event_type = ANY($1) ORDER BY last_at DESC, id DESC LIMIT 1";
         let query =
             sqlx::query_as(query).bind([EventKind::SourceRefused, EventKind::SourceAccepted].map(EventKind::as_str));
-        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let row: Option<Row> = self.query("source_refused", query.fetch_optional(&self.pool)).await?;
         let row = row.map(EventRow::try_from).transpose()?;
         Ok(row.filter(|row| row.event.kind == EventKind::SourceRefused))
     }
@@ -93,7 +93,7 @@ impl Store {
     pub async fn prune(&self, older_than: OffsetDateTime) -> Result<u64> {
         let events = sqlx::query("DELETE FROM pod_events WHERE last_at < $1").bind(older_than);
         let requests = sqlx::query("DELETE FROM requests WHERE ended_at < $1").bind(older_than);
-        within(PATIENCE, async {
+        self.run("prune", async {
             requests.execute(&self.pool).await?;
             Ok(events.execute(&self.pool).await?.rows_affected())
         })

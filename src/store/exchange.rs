@@ -38,30 +38,33 @@ impl Store {
         if !lead.is_held().await {
             return Err(StoreError::Unreachable("the lead was lost; try again".into()));
         }
-        let (new, sealed) = within(PATIENCE, async {
-            let mut transaction = self.pool.begin().await?;
-            let row = locked(&mut transaction).await?;
-            if !row.is_sealed_with(&old) {
-                return Err(StoreError::Other("somebody else exchanged the instance key just now; look again".into()));
-            }
-            // One may be left of an exchange that was cut off before its rows were in. Nothing is sealed with it.
-            remove(&next)?;
-            let new = InstanceKey::create(&next)?;
-            instance::write(&mut *transaction, row.resealed(&old, &new)?).await?;
-            let tokens = tokens(&mut transaction).await?;
-            let mut resealed = Vec::new();
-            for (id, text) in &tokens {
-                let context = token_context(id);
-                let token = old.open_sealed(text, &context).map_err(|_| unopened(id))?;
-                resealed.push(new.seal(&token, &context)?);
-            }
-            put_tokens(&mut transaction, tokens.iter().map(|(id, _)| id.clone()).collect(), resealed, 0).await?;
-            let message = format!("{actor} exchanged the instance key; {} tokens were sealed anew", tokens.len());
-            events::record(&mut transaction, &Event::of_none(EventKind::KeyRotated, message), now).await?;
-            transaction.commit().await?;
-            Ok((new, tokens.len()))
-        })
-        .await?;
+        let (new, sealed) = self
+            .run("exchange_key", async {
+                let mut transaction = self.pool.begin().await?;
+                let row = locked(&mut transaction).await?;
+                if !row.is_sealed_with(&old) {
+                    return Err(StoreError::Other(
+                        "somebody else exchanged the instance key just now; look again".into(),
+                    ));
+                }
+                // One may be left of an exchange that was cut off before its rows were in. Nothing is sealed with it.
+                remove(&next)?;
+                let new = InstanceKey::create(&next)?;
+                instance::write(&mut *transaction, row.resealed(&old, &new)?).await?;
+                let tokens = tokens(&mut transaction).await?;
+                let mut resealed = Vec::new();
+                for (id, text) in &tokens {
+                    let context = token_context(id);
+                    let token = old.open_sealed(text, &context).map_err(|_| unopened(id))?;
+                    resealed.push(new.seal(&token, &context)?);
+                }
+                put_tokens(&mut transaction, tokens.iter().map(|(id, _)| id.clone()).collect(), resealed, 0).await?;
+                let message = format!("{actor} exchanged the instance key; {} tokens were sealed anew", tokens.len());
+                events::record(&mut transaction, &Event::of_none(EventKind::KeyRotated, message), now).await?;
+                transaction.commit().await?;
+                Ok((new, tokens.len()))
+            })
+            .await?;
         put_in_place(file)?;
         self.hold(new.moved(file));
         Ok(sealed)
@@ -113,7 +116,7 @@ impl Store {
     /// often it has had a new one, or nothing for a pod that was never declared.
     pub async fn rotate_token(&self, pod: &PodId, actor: &str, now: OffsetDateTime) -> Result<Option<i32>> {
         let key = pod.key();
-        within(PATIENCE, async {
+        self.run("rotate_token", async {
             let mut transaction = self.pool.begin().await?;
             locked(&mut transaction).await?;
             let token = self.sealing_key(&mut transaction).await?.seal(&random_text()?, &token_context(&key))?;

@@ -4,7 +4,7 @@
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 
-use super::{CONNECT, PATIENCE, Store, error::Result, within};
+use super::{CONNECT, Store, error::Result, within};
 use crate::core::{digest::Digest, names::InstanceName};
 
 /// Held advisory locks of this database with the number `$1`.
@@ -43,7 +43,7 @@ impl Store {
         let query =
             format!("SELECT backend_start FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {HELD} LIMIT 1");
         let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query)).bind(lead_key(&self.instance));
-        let since = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let since = self.query("leader", query.fetch_optional(&self.pool)).await?;
         Ok(since.map(|since| Leader { since }))
     }
 }

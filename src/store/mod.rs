@@ -60,6 +60,8 @@ pub use status::{Freshness, PodRow};
 pub use sync::SyncOutcome;
 pub use usage::Measured;
 
+use tracing::{Instrument as _, debug_span};
+
 use crate::core::names::InstanceName;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -149,6 +151,16 @@ impl Store {
         self.fingerprint_key.fingerprint(value)
     }
 
+    /// Runs one statement: see [`Store::run`].
+    async fn query<T>(&self, name: &'static str, statement: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+        self.run(name, async { Ok(statement.await?) }).await
+    }
+
+    /// Runs statements that belong together: see [`run`].
+    async fn run<T>(&self, name: &'static str, statements: impl Future<Output = Result<T>>) -> Result<T> {
+        run(name, statements).await
+    }
+
     /// Lets go of all connections.
     pub async fn close(&self) {
         self.pool.close().await;
@@ -192,6 +204,12 @@ async fn check_server(pool: &PgPool) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Runs statements under a name, in a span of that name, and within [`PATIENCE`]. Every call of the database goes through
+/// here, except those that open, lock and listen.
+async fn run<T>(name: &'static str, statements: impl Future<Output = Result<T>>) -> Result<T> {
+    within(PATIENCE, statements).instrument(debug_span!("query", name)).await
 }
 
 /// What `future` answers, or that the database does not answer.

@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     storable, within,
 };
@@ -90,8 +90,7 @@ impl Store {
     /// What stays as it was when each pod was first declared, for every pod that ever was.
     pub async fn identities(&self) -> Result<BTreeMap<PodId, PodIdentity>> {
         let query = sqlx::query_as("SELECT id, volume, token_version FROM pods");
-        let rows: Vec<(String, String, i32)> =
-            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<(String, String, i32)> = self.query("identities", query.fetch_all(&self.pool)).await?;
         rows.into_iter()
             .map(|(key, volume, token_version)| Ok((pod_id(&key)?, PodIdentity { volume, token_version })))
             .collect()
@@ -103,7 +102,7 @@ impl Store {
             "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, retry_failures, retry_at, \
              retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods",
         );
-        let rows: Vec<PodStateRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<PodStateRow> = self.query("pod_states", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
     }
 
@@ -120,7 +119,7 @@ impl Store {
         .bind(retry.map(|retry| retry.at))
         .bind(retry.map(|retry| storable(&retry.why)))
         .bind(retry.map(|retry| retry.crash));
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("set_retry", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Remembers a digest that did not become ready, or that there is none.
@@ -132,7 +131,7 @@ impl Store {
         .bind(pod.key())
         .bind(rejected.map(|rejected| rejected.digest.as_str()))
         .bind(rejected.map(|rejected| storable(&rejected.why)));
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("set_rejected", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Remembers which hot files are in which container, or that none are.
@@ -144,20 +143,20 @@ impl Store {
         .bind(pod.key())
         .bind(uploaded.map(|uploaded| uploaded.container.as_str()))
         .bind(uploaded.map(|uploaded| uploaded.digest.as_str()));
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("set_uploaded", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Remembers that a pod that is not declared any more may be removed, or that it may not. Nothing is written for one
     /// that is declared.
     pub async fn set_removal_allowed(&self, pod: &PodId, allowed: Option<&Allowance>) -> Result<()> {
-        within(PATIENCE, async { allow_removal(&mut *self.pool.acquire().await?, pod, allowed).await }).await
+        self.run("set_removal_allowed", async { allow_removal(&mut *self.pool.acquire().await?, pod, allowed).await })
+            .await
     }
 
     /// Every pod's gateway token, and how often it was rotated. One that cannot be opened is left out.
     pub async fn tokens(&self) -> Result<BTreeMap<PodId, (i32, SecretString)>> {
         let query = sqlx::query_as("SELECT id, token_version, gateway_token FROM pods");
-        let rows: Vec<(String, i32, String)> =
-            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<(String, i32, String)> = self.query("tokens", query.fetch_all(&self.pool)).await?;
         let instance_key = self.key();
         let open = |(key, version, sealed): (String, i32, String)| {
             let token = instance_key.open_sealed(&sealed, &token_context(&key)).ok()?;
@@ -169,7 +168,7 @@ impl Store {
     /// A pod's gateway token; none for a pod that was never declared.
     pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
         let (key, context) = (pod.key(), token_context(&pod.key()));
-        within(PATIENCE, async {
+        self.run("token", async {
             // Twice: the instance key may have been exchanged since we read it.
             for again in [false, true] {
                 let mut connection = self.pool.acquire().await?;
@@ -193,7 +192,7 @@ impl Store {
     /// Changes whenever [`Store::known`] does, and is cheap to ask for.
     pub async fn identities_stamp(&self) -> Result<(i64, i64)> {
         let query = sqlx::query_as("SELECT count(*), coalesce(sum(token_version), 0) FROM pods");
-        within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await
+        self.query("identities_stamp", query.fetch_one(&self.pool)).await
     }
 }
 

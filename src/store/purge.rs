@@ -7,13 +7,13 @@ use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::Result,
     events::{self, Event},
     lock::lock_key,
     pods::pod_id,
+    run,
     sync::SYNC,
-    within,
 };
 use crate::core::{decide::orphans::PodHistory, event::EventKind, names::PodId};
 
@@ -28,7 +28,7 @@ impl Store {
     pub async fn records(&self) -> Result<BTreeMap<PodId, PodHistory>> {
         let query = sqlx::query_as("SELECT id, volume, undeclared_at FROM pods");
         let rows: Vec<(String, String, Option<OffsetDateTime>)> =
-            within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+            self.query("records", query.fetch_all(&self.pool)).await?;
         let record = |(key, volume, undeclared_since): (String, String, Option<OffsetDateTime>)| {
             Ok((pod_id(&key)?, PodHistory { volume, undeclared_since }))
         };
@@ -37,7 +37,7 @@ impl Store {
 
     /// Waits until no sync is under way, and keeps the next from beginning.
     pub async fn hold_still(&self) -> Result<DeclarationLock> {
-        within(PATIENCE, async {
+        self.run("hold_still", async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
             Ok(DeclarationLock { transaction })
@@ -50,7 +50,7 @@ impl DeclarationLock {
     /// Deletes all rows of a pod, its token and history among them, and leaves one line that says so. Answers whether there
     /// was a row; one that is declared is left as it is, and answers no.
     pub async fn forget(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {
-        within(PATIENCE, async move {
+        run("forget_pod", async move {
             let key = pod.key();
             let gone: Option<i32> =
                 sqlx::query_scalar("SELECT 1 FROM pods WHERE id = $1 AND desired_status = 'deleted' FOR UPDATE")

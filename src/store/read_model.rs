@@ -8,10 +8,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     pods::pod_id,
-    storable, storable_json, within,
+    storable, storable_json,
 };
 use crate::core::{
     declare::desired::Desired,
@@ -44,7 +44,7 @@ pub struct Round {
 impl Store {
     /// Keeps what declared pods should be, and what tenants may have. A pod's row must be there.
     pub async fn keep_wishes(&self, desired: &Desired, now: OffsetDateTime) -> Result<()> {
-        within(PATIENCE, async {
+        self.run("keep_wishes", async {
             let mut transaction = self.pool.begin().await?;
             keep_shapes(&mut transaction, desired, now).await?;
             keep_quotas(&mut transaction, desired).await?;
@@ -57,7 +57,7 @@ impl Store {
     /// What was last decided about each pod.
     pub async fn plans(&self) -> Result<BTreeMap<PodId, PlanLine>> {
         let query = sqlx::query_as("SELECT pod_id, plan FROM pod_plans");
-        let rows: Vec<(String, Value)> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<(String, Value)> = self.query("plans", query.fetch_all(&self.pool)).await?;
         let read = |(key, plan): (String, Value)| {
             let plan = serde_json::from_value(plan);
             let damaged = |error: serde_json::Error| StoreError::inconsistent("pod_plans", &key, error.to_string());
@@ -79,7 +79,7 @@ impl Store {
         .bind(keys)
         .bind(plans)
         .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("keep_plans", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Keeps a round, and forgets old ones.
@@ -96,7 +96,7 @@ impl Store {
         .bind(count(round.held))
         .bind(count(round.settled))
         .bind(ROUNDS);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("keep_round", query.execute(&self.pool)).await.map(drop)
     }
 }
 

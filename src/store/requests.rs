@@ -8,14 +8,13 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store, StoreError,
+    Store, StoreError,
     error::Result,
     events::{self, Event},
     lock::lock_key,
     pods::{DesiredStatus, allow_removal},
     request_listener, storable, storable_json,
     sync::SYNC,
-    within,
 };
 use crate::core::{
     decide::{
@@ -64,7 +63,7 @@ impl Store {
     /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
     pub async fn ask(&self, request: &Request, now: OffsetDateTime) -> Result<Result<i64, RequestRefusal>> {
         let argument = serde_json::to_value(&request.what).map_err(|error| StoreError::Other(error.to_string()))?;
-        within(PATIENCE, async {
+        self.run("ask", async {
             let mut transaction = self.pool.begin().await?;
             // What is known of the pod must still be so when the row is in.
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
@@ -99,14 +98,14 @@ impl Store {
 
     /// The requests nobody is done with yet, in the order in which they were asked.
     pub async fn open_requests(&self) -> Result<Vec<OpenRequest>> {
-        within(PATIENCE, async { open(&mut *self.pool.acquire().await?).await }).await
+        self.run("open_requests", async { open(&mut *self.pool.acquire().await?).await }).await
     }
 
     /// One request, however it went.
     pub async fn request(&self, id: i64) -> Result<Option<RequestRow>> {
         let query = format!("{COLUMNS} WHERE id = $1");
         let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(id);
-        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let row: Option<Row> = self.query("request", query.fetch_optional(&self.pool)).await?;
         row.map(RequestRow::try_from).transpose()
     }
 
@@ -114,14 +113,15 @@ impl Store {
     pub async fn requests(&self, pod: Option<&PodId>, limit: u32) -> Result<Vec<RequestRow>> {
         let query = format!("{COLUMNS} WHERE $1 IS NULL OR pod_id = $1 ORDER BY id DESC LIMIT $2");
         let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(pod.map(PodId::key)).bind(i64::from(limit));
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<Row> = self.query("requests", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(RequestRow::try_from).collect()
     }
 
     /// Keeps that the reconciler has seen these.
     pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
-        let query = sqlx::query("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL").bind(ids);
-        within(PATIENCE, async { Ok(query.bind(now).execute(&self.pool).await.map(drop)?) }).await
+        let query =
+            sqlx::query("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL").bind(ids);
+        self.query("take_requests", query.bind(now).execute(&self.pool)).await.map(drop)
     }
 
     /// Ends requests, and allows the removals that follow from it: all of it, or nothing. Each leaves an event that says
@@ -132,7 +132,7 @@ impl Store {
         allowed: &BTreeMap<PodId, Allowance>,
         now: OffsetDateTime,
     ) -> Result<()> {
-        within(PATIENCE, async {
+        self.run("end_requests", async {
             let mut transaction = self.pool.begin().await?;
             for one in ended {
                 let rows = sqlx::query(

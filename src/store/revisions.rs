@@ -13,10 +13,10 @@ use time::OffsetDateTime;
 
 pub use self::files::RevisionFiles;
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     lock::lock_key,
-    storable, storable_json, within,
+    storable, storable_json,
 };
 use crate::core::{
     declare::{adapter::AdapterFiles, commit::Commit},
@@ -135,7 +135,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<RecordedRevision> {
         let digest = fetched.adapters.digest();
-        within(PATIENCE, async {
+        self.run("judge", async {
             let mut transaction = self.pool.begin().await?;
             let judged = put(&mut transaction, fetched, &digest, problems, now).await?;
             if judged.is_new {
@@ -149,7 +149,7 @@ impl Store {
 
     /// The revision in force, if one was ever accepted.
     pub async fn last_accepted(&self) -> Result<Option<Revision>> {
-        within(PATIENCE, async {
+        self.run("last_accepted", async {
             let mut transaction = self.pool.begin().await?;
             let query = format!("{COLUMNS} WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
             let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_optional(&mut *transaction).await?;
@@ -166,7 +166,7 @@ impl Store {
     /// The files of a revision, and its adapters'; `None` when there is no such revision, or its files are not kept any
     /// more.
     pub async fn files_of(&self, revision: i64) -> Result<Option<RevisionFiles>> {
-        within(PATIENCE, async {
+        self.run("files_of", async {
             let mut transaction = self.pool.begin().await?;
             let query = sqlx::query_scalar("SELECT adapters FROM revisions WHERE id = $1").bind(revision);
             let row: Option<Option<String>> = query.fetch_optional(&mut *transaction).await?;
@@ -201,7 +201,7 @@ impl Store {
     pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>> {
         let query = format!("{COLUMNS} ORDER BY id DESC LIMIT $1");
         let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(i64::from(limit));
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<Row> = self.query("revisions", query.fetch_all(&self.pool)).await?;
         rows.into_iter().rev().map(RevisionRow::try_from).collect()
     }
 
@@ -210,7 +210,7 @@ impl Store {
         let query = format!("{COLUMNS} {condition} ORDER BY id DESC LIMIT 1");
         let query = sqlx::query_as(sqlx::AssertSqlSafe(query));
         let query = if id.is_some() { query.bind(id) } else { query };
-        let row: Option<Row> = within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await?;
+        let row: Option<Row> = self.query("one_revision", query.fetch_optional(&self.pool)).await?;
         row.map(RevisionRow::try_from).transpose()
     }
 }

@@ -7,11 +7,10 @@ use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    PATIENCE, Store,
+    Store,
     accounts::{by, person},
     error::Result,
     events::{self, Event},
-    within,
 };
 use crate::core::{access::Person, event::EventKind};
 
@@ -56,7 +55,7 @@ impl Store {
         event: &Event,
         now: OffsetDateTime,
     ) -> Result<bool> {
-        within(PATIENCE, async {
+        self.run("begin_session", async {
             let mut transaction = self.pool.begin().await?;
             let begun = sqlx::query(
                 "INSERT INTO sessions (id_hash, account, created_at, last_seen, expires_at)
@@ -93,7 +92,7 @@ impl Store {
 
     /// Whose session it is, if it is not over and the account lets people in.
     pub async fn session(&self, id: &SecretString, lifetime: Lifetime, now: OffsetDateTime) -> Result<Option<Person>> {
-        within(PATIENCE, async {
+        self.run("session", async {
             let hash = hash(id);
             let row: Option<TokenRow> = sqlx::query_as(
                 "SELECT name, role, tenant, last_seen AS used FROM sessions JOIN accounts ON name = account
@@ -117,7 +116,7 @@ impl Store {
     /// Ends a session; one that is over is ended already.
     pub async fn end_session(&self, id: &SecretString) -> Result<()> {
         let query = sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(hash(id));
-        within(PATIENCE, async {
+        self.run("end_session", async {
             query.execute(&self.pool).await?;
             Ok(())
         })
@@ -134,7 +133,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Option<i64>> {
-        within(PATIENCE, async {
+        self.run("add_api_token", async {
             let mut transaction = self.pool.begin().await?;
             let id: Option<i64> = sqlx::query_scalar(
                 "INSERT INTO api_tokens (hash, account, name, created_at, expires_at)
@@ -162,7 +161,7 @@ impl Store {
 
     /// Whose API token it is, if it is still good and the account lets people in.
     pub async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
-        within(PATIENCE, async {
+        self.run("api_token", async {
             let hash = hash(token);
             let row: Option<TokenRow> = sqlx::query_as(
                 "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON accounts.name = account
@@ -187,12 +186,12 @@ impl Store {
         let query = sqlx::query_as(
             "SELECT id, account, name, created_at, expires_at, last_used FROM api_tokens WHERE $1 IS NULL OR account = $1 ORDER BY id",
         );
-        within(PATIENCE, async { Ok(query.bind(account).fetch_all(&self.pool).await?) }).await
+        self.query("api_tokens", query.bind(account).fetch_all(&self.pool)).await
     }
 
     /// Makes an API token no good; answers whose it was, or `None` if there is none of that number.
     pub async fn revoke_api_token(&self, id: i64, actor: &str, now: OffsetDateTime) -> Result<Option<String>> {
-        within(PATIENCE, async {
+        self.run("revoke_api_token", async {
             let mut transaction = self.pool.begin().await?;
             let account: Option<String> = sqlx::query_scalar("DELETE FROM api_tokens WHERE id = $1 RETURNING account")
                 .bind(id)

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::{PATIENCE, Store, error::Result, storable, within};
+use super::{Store, error::Result, storable};
 
 /// What is known of the source's reading.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -22,7 +22,7 @@ impl Store {
     /// Whether the source is being read; `None` when that never changed.
     pub async fn source_state(&self) -> Result<Option<SourceState>> {
         let query = sqlx::query_as("SELECT origin, read_at, stale_since, why FROM source_state");
-        within(PATIENCE, async { Ok(query.fetch_optional(&self.pool).await?) }).await
+        self.query("source_state", query.fetch_optional(&self.pool)).await
     }
 
     /// Keeps that the source became stale, or is read again.
@@ -37,6 +37,6 @@ impl Store {
         .bind(state.stale_since)
         .bind(state.why.as_deref().map(storable))
         .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("set_source_state", query.execute(&self.pool)).await.map(drop)
     }
 }

@@ -6,10 +6,10 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use super::{
-    PATIENCE, Store,
+    Store,
     error::{Result, StoreError},
     pods::{DesiredStatus, pod_id},
-    storable, within,
+    storable,
 };
 use crate::core::{
     event::EventKind,
@@ -126,7 +126,7 @@ impl Store {
             container: status.container.as_deref().map(storable),
             container_id: status.container_id.as_deref().map(storable),
         };
-        within(PATIENCE, async {
+        self.run("write_status", async {
             let query = "SELECT phase, ready, reason, message, container, container_id FROM pod_phases JOIN pods ON id = pod_id WHERE pod_id = $1";
             let stored: Option<StoredStatus> = sqlx::query_as(query).bind(&key).fetch_optional(&self.pool).await?;
             if stored.as_ref() == Some(&new) {
@@ -147,7 +147,7 @@ impl Store {
                 .bind(pod.key())
                 .bind(i32::try_from(restarts).unwrap_or(i32::MAX))
                 .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
+        Ok(self.query("set_restarts", query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
     /// Every pod that ever was declared, in order. See [`PodRow::is_gone`].
@@ -158,7 +158,7 @@ impl Store {
              coalesce(restarts, 0) AS restarts, declared_revision, applied_revision, undeclared_at, greatest(pods.updated_at, pod_phases.updated_at) AS updated_at \
              FROM pods LEFT JOIN pod_phases ON pod_id = id",
         );
-        let rows: Vec<StatusRow> = within(PATIENCE, async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let rows: Vec<StatusRow> = self.query("statuses", query.fetch_all(&self.pool)).await?;
         let mut rows = rows.into_iter().map(PodRow::try_from).collect::<Result<Vec<_>>>()?;
         let mut conditions = self.conditions().await?;
         for row in &mut rows {
@@ -175,7 +175,7 @@ impl Store {
                      coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false)";
         let query =
             sqlx::query_as(query).bind(EventKind::DaemonStopped.as_str()).bind(EventKind::DaemonStarted.as_str());
-        let (written_at, ended_well) = within(PATIENCE, async { Ok(query.fetch_one(&self.pool).await?) }).await?;
+        let (written_at, ended_well) = self.query("freshness", query.fetch_one(&self.pool)).await?;
         Ok(Freshness { written_at, ended_well })
     }
 }

@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use super::{PATIENCE, Store, changes::CHANGED, error::Result, storable, within};
+use super::{Store, changes::CHANGED, error::Result, storable};
 use crate::core::{names::PodId, observe::usage::Capacity};
 
 /// What was measured of a pod.
@@ -45,7 +45,7 @@ impl Store {
     /// Keeps what a pass over all running pods measured. A pod that is not among them does not run.
     pub async fn keep_usage(&self, measured: &[Measured], now: OffsetDateTime) -> Result<()> {
         let keys: Vec<String> = measured.iter().map(|one| one.pod.key()).collect();
-        within(PATIENCE, async {
+        self.run("keep_usage", async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query(FORGET_OTHERS).bind(&keys).execute(&mut *transaction).await?;
             sqlx::query(NOW)
@@ -75,7 +75,7 @@ impl Store {
         )
         .bind(successes.iter().map(|(pod, _)| pod.key()).collect::<Vec<_>>())
         .bind(successes.iter().map(|(_, at)| *at).collect::<Vec<_>>());
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("keep_health", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Keeps what the machine has.
@@ -93,6 +93,6 @@ impl Store {
         .bind(host.disk.map(|(_, free)| mebibytes(free)))
         .bind(storable(&host.engine))
         .bind(now);
-        within(PATIENCE, async { Ok(query.execute(&self.pool).await.map(drop)?) }).await
+        self.query("keep_host", query.execute(&self.pool)).await.map(drop)
     }
 }

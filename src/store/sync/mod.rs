@@ -11,13 +11,13 @@ use time::OffsetDateTime;
 
 use self::difference::{Difference, RowChange, StoredPod};
 use super::{
-    PATIENCE, Store, StoreError,
+    Store, StoreError,
     error::Result,
     events::{self, Event},
     key::random_text,
     lock::lock_key,
     pods::{pod_id, token_context},
-    storable, storable_json, within,
+    storable, storable_json,
 };
 use crate::core::{
     declare::desired::{Desired, DesiredPod},
@@ -51,7 +51,7 @@ impl SyncOutcome {
 impl Store {
     /// Makes the rows of tenants and pods say what is declared. All of it, or nothing.
     pub async fn sync(&self, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
-        within(PATIENCE, async {
+        self.run("sync", async {
             let mut transaction = self.pool.begin().await?;
             // Two at once would both find the same pod to be new.
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;

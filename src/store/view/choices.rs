@@ -1,7 +1,7 @@
 //! What a list of pods can be narrowed to: the kinds of agents and the tenants that there are pods of.
 
 use super::View;
-use crate::store::{PATIENCE, error::Result, within};
+use crate::store::error::Result;
 
 /// What there are pods of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,14 +20,16 @@ impl View<'_> {
         let adapters = "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1";
         let tenants =
             "SELECT DISTINCT tenant_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1 LIMIT $2";
-        let (adapters, mut tenants): (Vec<String>, Vec<String>) = within(PATIENCE, async {
-            let pool = &self.store.pool;
-            Ok((
-                sqlx::query_scalar(adapters).bind(self.only()).fetch_all(pool).await?,
-                sqlx::query_scalar(tenants).bind(self.only()).bind(limit as i64 + 1).fetch_all(pool).await?,
-            ))
-        })
-        .await?;
+        let (adapters, mut tenants): (Vec<String>, Vec<String>) = self
+            .store
+            .run("choices", async {
+                let pool = &self.store.pool;
+                Ok((
+                    sqlx::query_scalar(adapters).bind(self.only()).fetch_all(pool).await?,
+                    sqlx::query_scalar(tenants).bind(self.only()).bind(limit as i64 + 1).fetch_all(pool).await?,
+                ))
+            })
+            .await?;
         if tenants.len() > limit {
             tenants.clear();
         }

@@ -25,7 +25,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
-/// How many lines are asked for, within reason.
+/// How many lines are asked for reason.
 pub(super) fn limit(asked: u32) -> i64 {
     match asked {
         0 => 100,

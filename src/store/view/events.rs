@@ -3,7 +3,7 @@
 use super::{EventLine, EventQuery, Page, View, cursor};
 use crate::{
     core::{event::EventKind, names::PodId},
-    store::{PATIENCE, error::Result, events::Row, pods::pod_id, within},
+    store::{error::Result, events::Row, pods::pod_id},
 };
 
 const COLUMNS: &str = "e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, e.last_at";
@@ -24,7 +24,7 @@ impl View<'_> {
             .bind(query.kind.map(EventKind::as_str))
             .bind(query.after.as_deref().and_then(cursor::read::<i64>))
             .bind(limit + 1);
-        let mut rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let mut rows: Vec<Row> = self.store.query("events", sql.fetch_all(&self.store.pool)).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| cursor::written(&last.id));
@@ -38,7 +38,7 @@ impl View<'_> {
              WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = ANY($2) ORDER BY e.id"
         );
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(ids);
-        let rows: Vec<Row> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<Row> = self.store.query("events_of", sql.fetch_all(&self.store.pool)).await?;
         rows.into_iter().map(line).collect()
     }
 }

@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 use super::{ActingLine, EventQuery, HostLine, Overview, PhaseCount, RoundLine, TroubledPod, View};
 use crate::{
     core::report::phase::Phase,
-    store::{PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within},
+    store::{StoreError, error::Result, pods::pod_id, status::read_phase},
 };
 
-/// Pods that are not gone, within one tenant if `$1` names it.
+/// Pods that are not gone one tenant if `$1` names it.
 const PODS: &str = "FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id \
                     WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
 /// Those that are held or failing.
@@ -71,8 +71,7 @@ impl View<'_> {
             "SELECT coalesce(s.phase, 'Pending') AS phase, count(*), count(*) FILTER (WHERE s.ready) {PODS} GROUP BY 1 ORDER BY 1"
         );
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only());
-        let rows: Vec<(String, i64, i64)> =
-            within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<(String, i64, i64)> = self.store.query("phases", sql.fetch_all(&self.store.pool)).await?;
         let read = |(phase, pods, ready): (String, i64, i64)| {
             Ok((PhaseCount { phase: read_phase("", Some(&phase))?, pods }, ready))
         };
@@ -87,7 +86,7 @@ impl View<'_> {
         let phases: Vec<&str> = Phase::all_that_need_attention().map(Phase::as_str).collect();
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(phases);
         let rows: Vec<(String, String, String, String, OffsetDateTime, i64)> =
-            within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+            self.store.query("troubled", sql.fetch_all(&self.store.pool)).await?;
         let read = |(key, phase, reason, message, since, count): (String, String, String, String, _, i64)| {
             let phase = read_phase(&key, Some(&phase))?;
             let reason = reason.parse().unwrap_or_default();
@@ -101,7 +100,7 @@ impl View<'_> {
             "SELECT id, began_at, milliseconds, trigger, actions, held, settled FROM rounds ORDER BY id DESC LIMIT $1",
         )
         .bind(most);
-        let rows: Vec<RoundRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<RoundRow> = self.store.query("rounds", sql.fetch_all(&self.store.pool)).await?;
         let read = |row: RoundRow| {
             let damaged =
                 |error: serde_json::Error| StoreError::inconsistent("rounds", row.id.to_string(), error.to_string());
@@ -126,7 +125,7 @@ impl View<'_> {
                  AS pods_memory_limit_mb \
              FROM hosts h ORDER BY measured_at DESC LIMIT 1",
         );
-        let row: Option<HostRow> = within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<HostRow> = self.store.query("host", sql.fetch_optional(&self.store.pool)).await?;
         Ok(row.map(|row| HostLine {
             node: row.node,
             cpus: row.cpus,

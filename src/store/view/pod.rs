@@ -19,7 +19,7 @@ use crate::{
             view::{conceal, side_by_side},
         },
     },
-    store::{DesiredStatus, PATIENCE, conditions::ConditionRow, error::Result, within},
+    store::{DesiredStatus, conditions::ConditionRow, error::Result},
 };
 
 #[derive(FromRow)]
@@ -56,19 +56,19 @@ impl View<'_> {
                (SELECT config FROM pod_configs WHERE pod_id = p.id) AS config {FROM} AND p.id = $2"
         );
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(id.key());
-        let row: Option<PodDetailRow> =
-            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<PodDetailRow> = self.store.query("pod", sql.fetch_optional(&self.store.pool)).await?;
         let Some(row) = row else { return Ok(None) };
         let sql = sqlx::query_as("SELECT * FROM pod_conditions WHERE pod_id = $1");
         let sql = sql.bind(id.key());
-        let rows: Vec<ConditionRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<ConditionRow> = self.store.query("pod", sql.fetch_all(&self.store.pool)).await?;
         detail(row, rows.into_iter().filter_map(ConditionRow::read).map(ConditionLine::from).collect()).map(Some)
     }
 }
 
 fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     let applied = applied(&row);
-    let desired_container: Option<ContainerSummary> = row.desired_summary.and_then(|shape| serde_json::from_value(shape).ok());
+    let desired_container: Option<ContainerSummary> =
+        row.desired_summary.and_then(|shape| serde_json::from_value(shape).ok());
     let mut actual_container: Option<ContainerSummary> =
         row.actual_summary.and_then(|shape| serde_json::from_value(shape).ok());
     // A container keeps its name when only files change that its agent re-reads; what it has is then not known.

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     core::{names::PodId, report::phase::Phase},
-    store::{DesiredStatus, PATIENCE, StoreError, error::Result, pods::pod_id, status::read_phase, within},
+    store::{DesiredStatus, StoreError, error::Result, pods::pod_id, status::read_phase},
 };
 
-/// A pod's line, of pods that are not gone, within one tenant if `$1` names it.
+/// A pod's line, of pods that are not gone one tenant if `$1` names it.
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
      coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, desired.image, d.message AS deviation, \
@@ -106,8 +106,7 @@ impl View<'_> {
                 place.as_ref().map(|place| place.number.as_ref().and_then(|number| number.parse().ok()).unwrap_or(0.0)),
             )
             .bind(Phase::BY_URGENCY.map(Phase::as_str));
-        let mut rows: Vec<PositionedRow> =
-            within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let mut rows: Vec<PositionedRow> = self.store.query("pods", sql.fetch_all(&self.store.pool)).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| {
@@ -128,7 +127,7 @@ impl View<'_> {
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(self.only())
             .bind(ids.iter().map(PodId::key).collect::<Vec<_>>());
-        let rows: Vec<PodLineRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<PodLineRow> = self.store.query("lines", sql.fetch_all(&self.store.pool)).await?;
         rows.into_iter().map(PodLine::try_from).collect()
     }
 }

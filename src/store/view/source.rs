@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{AdapterLine, CommitLine, Page, RevisionLine, SourceLine, View, cursor};
 use crate::{
     core::declare::adapter::{self, AdapterFiles},
-    store::{PATIENCE, RevisionRow, StoreError, error::Result, pods::pod_id, within},
+    store::{RevisionRow, StoreError, error::Result, pods::pod_id},
 };
 
 const COLUMNS: &str = "SELECT id, hash, origin, state, commit_id, author, summary, committed_at, problems, fetched_at, accepted_at, \
@@ -54,8 +54,7 @@ impl View<'_> {
     async fn newest(&self, which: &'static str) -> Result<Option<RevisionLine>> {
         let sql = format!("{COLUMNS} WHERE {which} ORDER BY id DESC LIMIT 1");
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql));
-        let row: Option<SourceRow> =
-            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<SourceRow> = self.store.query("newest", sql.fetch_optional(&self.store.pool)).await?;
         row.map(line).transpose()
     }
 
@@ -68,7 +67,7 @@ impl View<'_> {
         let sql = format!("{COLUMNS} WHERE $1::bigint IS NULL OR id < $1 ORDER BY id DESC LIMIT $2");
         let after = after.and_then(cursor::read::<i64>);
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(after).bind(limit + 1);
-        let mut rows: Vec<SourceRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let mut rows: Vec<SourceRow> = self.store.query("revisions", sql.fetch_all(&self.store.pool)).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| cursor::written(&last.id));
@@ -82,8 +81,7 @@ impl View<'_> {
         }
         let sql = format!("{COLUMNS} WHERE id = $1");
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id);
-        let row: Option<SourceRow> =
-            within(PATIENCE, async { Ok(sql.fetch_optional(&self.store.pool).await?) }).await?;
+        let row: Option<SourceRow> = self.store.query("revision", sql.fetch_optional(&self.store.pool)).await?;
         row.map(line).transpose()
     }
 
@@ -97,9 +95,8 @@ impl View<'_> {
         let pods = "SELECT adapter_id, id FROM pods WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\"";
         let (files, pods) = (sqlx::query_as(files), sqlx::query_as(pods));
         let files: Vec<(String, String, Vec<u8>)> =
-            within(PATIENCE, async { Ok(files.fetch_all(&self.store.pool).await?) }).await?;
-        let pods: Vec<(String, String)> =
-            within(PATIENCE, async { Ok(pods.fetch_all(&self.store.pool).await?) }).await?;
+            self.store.query("adapters", files.fetch_all(&self.store.pool)).await?;
+        let pods: Vec<(String, String)> = self.store.query("adapters", pods.fetch_all(&self.store.pool)).await?;
         let mut kept = AdapterFiles::default();
         for (folder, path, content) in files {
             let folder = if folder == "templates" { &mut kept.templates } else { &mut kept.adapters };

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::{QuotaLine, TenantLine, View};
 use crate::{
     core::names::TenantName,
-    store::{PATIENCE, StoreError, error::Result, within},
+    store::{StoreError, error::Result},
 };
 
 #[derive(FromRow)]
@@ -51,7 +51,7 @@ impl View<'_> {
         )
         .bind(self.only())
         .bind(name.map(|name| name.as_str()));
-        let rows: Vec<TenantRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<TenantRow> = self.store.query("tenants_named", sql.fetch_all(&self.store.pool)).await?;
         rows.into_iter().map(line).collect()
     }
 }

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{UsageNow, UsagePoint, View};
 use crate::{
     core::names::PodId,
-    store::{PATIENCE, error::Result, pods::pod_id, within},
+    store::{error::Result, pods::pod_id},
 };
 
 #[derive(FromRow)]
@@ -30,7 +30,7 @@ impl View<'_> {
              ORDER BY at, seconds DESC",
         )
         .bind(id.key());
-        let rows: Vec<UsageRow> = within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+        let rows: Vec<UsageRow> = self.store.query("usage", sql.fetch_all(&self.store.pool)).await?;
         let point = |row: UsageRow| UsagePoint {
             at: row.at,
             seconds: row.seconds,
@@ -49,7 +49,7 @@ impl View<'_> {
         )
         .bind(self.only());
         let rows: Vec<(String, i32, f32, Option<i32>)> =
-            within(PATIENCE, async { Ok(sql.fetch_all(&self.store.pool).await?) }).await?;
+            self.store.query("usage_now", sql.fetch_all(&self.store.pool)).await?;
         let read = |(key, memory_mb, cpu_percent, storage_mb): (String, i32, f32, Option<i32>)| {
             Ok(UsageNow { id: pod_id(&key)?, memory_mb, cpu_percent, storage_mb })
         };

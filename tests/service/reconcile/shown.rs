@@ -26,7 +26,8 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     assert!(shown.trigger.contains("the start"));
     eventually("its container is shown to be made as declared", async || {
         let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
-        (pod.plan.is_some() && pod.actual_container.is_some() && pod.actual_container == pod.desired_container).then_some(())
+        (pod.plan.is_some() && pod.actual_container.is_some() && pod.actual_container == pod.desired_container)
+            .then_some(())
     })
     .await;
 

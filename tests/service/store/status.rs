@@ -90,10 +90,7 @@ async fn every_phase_reads_back_and_stands_in_the_pods_row_too() {
         assert_eq!(store.statuses().await.unwrap()[0].phase, phase);
         let (actual, container): (String, Option<String>) =
             sqlx::query_as("SELECT actual_status, container_id FROM pods").fetch_one(&mut connection).await.unwrap();
-        assert_eq!(
-            (actual, container.as_deref()),
-            (format!("{phase:?}").to_lowercase(), Some("c0ffee"))
-        );
+        assert_eq!((actual, container.as_deref()), (format!("{phase:?}").to_lowercase(), Some("c0ffee")));
     }
 }
 

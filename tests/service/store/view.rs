@@ -199,7 +199,11 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     is(&store, "alice/assistant", Phase::Running, Some(&first), at(1)).await;
     let same = detail().await;
     assert!(same.comparison.iter().any(|line| line.path == "memory" && line.desired.as_deref() == Some("512Mi")));
-    assert!(same.comparison.iter().all(|line| !line.differs || line.path.starts_with("config")), "{:?}", same.comparison);
+    assert!(
+        same.comparison.iter().all(|line| !line.differs || line.path.starts_with("config")),
+        "{:?}",
+        same.comparison
+    );
     assert_eq!(same.config["greeting"], "hello");
 
     let more = Declared::tenants().pod("alice/assistant", "subdomain: alice, resources: {memory: 1Gi, cpus: 0.5}");
