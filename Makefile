@@ -1,7 +1,7 @@
 # Everything you type often. `make` and `make help` list it.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help demo demo-down test lint bench fuzz api-check pictures
+.PHONY: help demo demo-down test lint queries bench fuzz api-check pictures
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name what; do printf '  make %-10s %s\n' "$$name" "$$what"; done
@@ -15,11 +15,15 @@ demo-down: ## remove everything that `make demo` created, except images
 test: ## install what is missing, build the images once, run every test
 	@exec deploy/test.sh
 
-lint: ## formatting, clippy, shell scripts, licenses (the last two if their tools are installed)
+lint: ## formatting, clippy, SQL statements, shell scripts, licenses (the last two if their tools are installed)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	@deploy/queries.sh --check
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck -x $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: shell scripts were not checked"; fi
 	@if command -v cargo-deny >/dev/null; then set -x; cargo deny check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
+
+queries: ## describe the SQL statements anew after changing one, or a migration, into .sqlx
+	@exec deploy/queries.sh
 
 fuzz: ## fuzz manifests and the webhook, FUZZ_SECONDS (60) each
 	@exec deploy/fuzz.sh

@@ -117,8 +117,8 @@ async fn find(store: &Store, wanted: &str) -> Result<RevisionRow> {
     match by_number {
         Some(row) => Ok(row),
         None => {
-            let rows = store.revisions(revisions::SEARCHED as u32).await?;
-            let found = rows.into_iter().rev().find(|row| revisions::is_meant(&RevisionLine::from(row), wanted));
+            let rows = store.revisions(None, revisions::SEARCHED as i64).await?;
+            let found = rows.into_iter().find(|row| revisions::is_meant(&RevisionLine::from(row), wanted));
             found.with_context(|| revisions::unknown(wanted))
         }
     }

@@ -91,7 +91,7 @@ fn source(line: &SourceLine, now: OffsetDateTime) -> String {
         let why = line.stale_why.as_ref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
         text += &format!("\n        stale: {} was not read {since}{why}", plain(origin));
     }
-    if let (Some(since), Some(why)) = (line.untaken_since, &line.untaken_why) {
+    if let (Some(since), Some(why)) = (line.unusable_since, &line.unusable_why) {
         text +=
             &format!("\n        not taken since {} ({} ago): {}", clock(since), output::age(since, now), plain(why));
     }
@@ -108,9 +108,9 @@ fn data(glance: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
         json!({"origin": line.stale_origin, "read_at": line.read_at.map(at), "stale_since": line.stale_since.map(at),
             "why": line.stale_why})
     });
-    let untaken = source.and_then(|line| Some(json!({"since": at(line.untaken_since?), "why": line.untaken_why})));
+    let unusable = source.and_then(|line| Some(json!({"since": at(line.unusable_since?), "why": line.unusable_why})));
     json!({"as_of": as_of.map(at), "daemon": glance.acting, "source": source.and_then(|line| line.accepted.as_ref()),
-        "refused": refused, "stale": stale, "untaken": untaken, "pods": pods})
+        "refused": refused, "stale": stale, "unusable": unusable, "pods": pods})
 }
 
 /// Prints the table of pods.

@@ -36,7 +36,7 @@ use crate::{
     reconcile::message::Report,
     secrets::{self, Reader},
     source::{AdapterFolders, Source},
-    store::Store,
+    store::{IdentitiesStamp, Store},
 };
 
 /// Steps of different pods carried out side by side; more only adds latency on one engine.
@@ -89,7 +89,7 @@ pub struct Reconciler {
     /// Volumes and token versions.
     pub(super) identities: BTreeMap<PodId, PodIdentity>,
     /// When those were read, as the store tells time.
-    pub(super) identities_stamp: Option<(i64, i64)>,
+    pub(super) identities_stamp: Option<IdentitiesStamp>,
     pub(super) loaded: bool,
     pub(super) crashes: BTreeMap<PodId, CrashWatch>,
     pub(super) probers: BTreeMap<PodId, Prober>,

@@ -108,11 +108,11 @@ impl Reconciler {
             return Ok(());
         }
         self.states = self.store.pod_states().await?;
-        self.journal.loaded(&self.states, &self.store.statuses().await?);
+        self.journal.loaded(&self.states, self.store.pods_being_removed().await?);
         if let Some(kept) = self.store.source_state().await?.filter(|kept| kept.origin == self.inputs.origin()) {
             self.watchdog.loaded(&kept);
         }
-        self.alerts.refused = self.store.source_refused().await?.map(|row| row.event.message);
+        self.alerts.refused = self.store.source_refusal().await?.map(|refusal| refusal.message);
         self.loaded = true;
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Accounts: who may look and ask. Passwords come and go as hashes; what a hash means, others know. Every change leaves
 //! an event that says who made it.
 
-use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{
@@ -37,7 +36,7 @@ impl Account {
 impl Store {
     /// Whether there is any account, whoever it lets in.
     pub async fn has_accounts(&self) -> Result<bool> {
-        let query = sqlx::query_scalar("SELECT EXISTS (SELECT FROM accounts)");
+        let query = sqlx::query_scalar!("SELECT EXISTS (SELECT FROM accounts) AS \"exists!\"");
         self.query("has_accounts", query.fetch_one(&self.pool)).await
     }
 
@@ -51,14 +50,7 @@ impl Store {
     ) -> Result<bool> {
         self.run("add_account", async {
             let mut transaction = self.pool.begin().await?;
-            let added = sqlx::query(
-                "INSERT INTO accounts (name, password_hash, role, tenant, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            )
-            .bind(&person.name)
-            .bind(password_hash)
-            .bind(word(person.role))
-            .bind(person.tenant.as_ref().map(|tenant| tenant.as_str()))
-            .bind(now)
+            let added = sqlx::query!("INSERT INTO accounts (name, password_hash, role, tenant, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", &person.name, password_hash, word(person.role), person.tenant.as_ref().map(|tenant| tenant.as_str()), now)
             .execute(&mut *transaction)
             .await?
             .rows_affected();
@@ -78,17 +70,24 @@ impl Store {
 
     /// Every account, by name.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
-        let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts ORDER BY name");
+        let query = sqlx::query_as!(
+            AccountRow,
+            "SELECT name, password_hash, role, tenant, created_at, disabled_at FROM accounts ORDER BY name"
+        );
         let rows: Vec<AccountRow> = self.query("accounts", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(Account::try_from).collect()
     }
 
     /// An account, and the hash of its password.
     pub async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
-        let query = sqlx::query_as("SELECT *, password_hash IS NOT NULL AS has_password FROM accounts WHERE name = $1");
-        let row: Option<AccountRow> = self.query("account", query.bind(name).fetch_optional(&self.pool)).await?;
-        let Some(mut row) = row else { return Ok(None) };
-        let hash = row.password_hash.take();
+        let query = sqlx::query_as!(
+            AccountRow,
+            "SELECT name, password_hash, role, tenant, created_at, disabled_at FROM accounts WHERE name = $1",
+            name
+        );
+        let row: Option<AccountRow> = self.query("account", query.fetch_optional(&self.pool)).await?;
+        let Some(row) = row else { return Ok(None) };
+        let hash = row.password_hash.clone();
         Ok(Some((row.try_into()?, hash)))
     }
 
@@ -138,7 +137,7 @@ impl Store {
             };
             let changed = query.execute(&mut *transaction).await?.rows_affected();
             if changed > 0 {
-                sqlx::query("DELETE FROM sessions WHERE account = $1").bind(name).execute(&mut *transaction).await?;
+                sqlx::query!("DELETE FROM sessions WHERE account = $1", name).execute(&mut *transaction).await?;
                 events::record(&mut transaction, event, now).await?;
             }
             transaction.commit().await?;
@@ -178,11 +177,9 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-#[derive(FromRow)]
 struct AccountRow {
     name: String,
     password_hash: Option<String>,
-    has_password: bool,
     role: String,
     tenant: Option<String>,
     created_at: OffsetDateTime,
@@ -193,7 +190,12 @@ impl TryFrom<AccountRow> for Account {
     type Error = StoreError;
 
     fn try_from(row: AccountRow) -> Result<Self> {
-        let AccountRow { name, role, tenant, has_password, created_at, disabled_at, .. } = row;
-        Ok(Self { person: person(name, &role, tenant)?, has_password, created_at, disabled_at })
+        let AccountRow { name, password_hash, role, tenant, created_at, disabled_at } = row;
+        Ok(Self {
+            person: person(name, &role, tenant)?,
+            has_password: password_hash.is_some(),
+            created_at,
+            disabled_at,
+        })
     }
 }

@@ -9,20 +9,19 @@ use crate::core::names::PodId;
 impl Store {
     /// Keeps when every pod first was as a revision declares; answers whether that is news.
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
-        let query =
-            sqlx::query("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL").bind(id).bind(now);
+        let query = sqlx::query!("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL", id, now);
         Ok(self.query("mark_applied", query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
     /// Keeps that pods stand as they were last declared; answers for how many that is news.
     pub async fn mark_pods_applied(&self, pods: &[PodId], now: OffsetDateTime) -> Result<u64> {
         let keys: Vec<String> = pods.iter().map(PodId::key).collect();
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "UPDATE pods SET applied_revision = declared_revision, updated_at = $2 \
              WHERE id = ANY($1) AND applied_revision IS DISTINCT FROM declared_revision",
-        )
-        .bind(keys)
-        .bind(now);
+            &keys,
+            now
+        );
         Ok(self.query("mark_pods_applied", query.execute(&self.pool)).await?.rows_affected())
     }
 }

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{Store, error::Result, pods::pod_id, storable};
 use crate::core::{names::PodId, observe::condition::Condition};
 
 /// A condition as the table has it.
-#[derive(FromRow)]
 pub(super) struct ConditionRow {
-    pod_id: String,
-    kind: String,
-    is_true: Option<bool>,
-    reason: String,
-    message: String,
-    since: OffsetDateTime,
+    pub(super) pod_id: String,
+    pub(super) kind: String,
+    pub(super) is_true: Option<bool>,
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) since: OffsetDateTime,
 }
 
 impl ConditionRow {
@@ -31,8 +29,8 @@ impl ConditionRow {
 impl Store {
     /// What was last written about each pod, by kind.
     pub async fn conditions(&self) -> Result<BTreeMap<PodId, Vec<Condition>>> {
-        let query = sqlx::query_as("SELECT * FROM pod_conditions ORDER BY pod_id, kind");
-        let rows: Vec<ConditionRow> = self.query("conditions", query.fetch_all(&self.pool)).await?;
+        let query = sqlx::query_as!(ConditionRow, "SELECT * FROM pod_conditions ORDER BY pod_id, kind");
+        let rows = self.query("conditions", query.fetch_all(&self.pool)).await?;
         let mut all: BTreeMap<PodId, Vec<Condition>> = BTreeMap::new();
         for row in rows {
             let pod = pod_id(&row.pod_id)?;
@@ -46,7 +44,7 @@ impl Store {
     /// Keeps conditions where they differ; since when holds as long as one stays true, or false, or not known. Nothing is
     /// kept for a pod that was never declared.
     pub async fn keep_conditions(&self, news: &[(&PodId, &Condition)], now: OffsetDateTime) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "INSERT INTO pod_conditions AS old (pod_id, kind, is_true, reason, message, since) SELECT news.*, $6 \
              FROM unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::text[]) AS news (pod_id, kind, is_true, reason, message) \
                JOIN pods ON pods.id = news.pod_id \
@@ -54,20 +52,22 @@ impl Store {
                AND (same.is_true, same.reason, same.message) IS NOT DISTINCT FROM (news.is_true, news.reason, news.message)) \
              ON CONFLICT (pod_id, kind) DO UPDATE SET is_true = excluded.is_true, reason = excluded.reason, message = excluded.message, \
                since = CASE WHEN old.is_true IS NOT DISTINCT FROM excluded.is_true THEN old.since ELSE excluded.since END",
-        )
-        .bind(news.iter().map(|(id, _)| id.key()).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| condition.kind.as_str()).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| condition.is_true).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| condition.reason.as_str()).collect::<Vec<_>>())
-        .bind(news.iter().map(|(_, condition)| storable(&condition.message)).collect::<Vec<_>>())
-        .bind(now);
+            news.iter().map(|(id, _)| id.key()).collect::<Vec<_>>() as _,
+            news.iter().map(|(_, condition)| condition.kind.as_str()).collect::<Vec<_>>() as _,
+            news.iter().map(|(_, condition)| condition.is_true).collect::<Vec<_>>() as _,
+            news.iter().map(|(_, condition)| condition.reason.as_str()).collect::<Vec<_>>() as _,
+            news.iter().map(|(_, condition)| storable(&condition.message)).collect::<Vec<_>>() as _,
+            now
+        );
         self.query("keep_conditions", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Forgets the conditions of pods of which nothing is left but their data.
     pub async fn forget_conditions(&self, pods: &[PodId]) -> Result<()> {
-        let query = sqlx::query("DELETE FROM pod_conditions WHERE pod_id = ANY($1)")
-            .bind(pods.iter().map(PodId::key).collect::<Vec<_>>());
+        let query = sqlx::query!(
+            "DELETE FROM pod_conditions WHERE pod_id = ANY($1)",
+            &pods.iter().map(PodId::key).collect::<Vec<_>>()
+        );
         self.query("forget_conditions", query.execute(&self.pool)).await.map(drop)
     }
 }

@@ -120,13 +120,13 @@ impl Store {
             let mut transaction = self.pool.begin().await?;
             locked(&mut transaction).await?;
             let token = self.sealing_key(&mut transaction).await?.seal(&random_text()?, &token_context(&key))?;
-            let version: Option<i32> = sqlx::query_scalar(
+            let version: Option<i32> = sqlx::query_scalar!(
                 "UPDATE pods SET gateway_token = $2, token_version = token_version + 1, updated_at = $3 WHERE id = $1 \
                  RETURNING token_version",
+                &key,
+                token,
+                now
             )
-            .bind(&key)
-            .bind(token)
-            .bind(now)
             .fetch_optional(&mut *transaction)
             .await?;
             if let Some(version) = version {
@@ -178,7 +178,7 @@ impl Store {
 
 /// The row of `instance`, with the lock that all who seal tokens hold.
 async fn locked(connection: &mut PgConnection) -> Result<InstanceRow> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *connection).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *connection).await?;
     // What is said to be written must be: a key file follows it.
     sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *connection).await?;
     the_row(connection).await
@@ -190,18 +190,18 @@ async fn the_row(connection: &mut PgConnection) -> Result<InstanceRow> {
 }
 
 async fn tokens(connection: &mut PgConnection) -> Result<Vec<(String, String)>> {
-    let query = "SELECT id, gateway_token FROM pods ORDER BY id FOR UPDATE";
-    Ok(sqlx::query_as(query).fetch_all(connection).await?)
+    let query = sqlx::query!("SELECT id, gateway_token FROM pods ORDER BY id FOR UPDATE");
+    Ok(query.fetch_all(connection).await?.into_iter().map(|row| (row.id, row.gateway_token)).collect())
 }
 
 async fn put_tokens(connection: &mut PgConnection, ids: Vec<String>, sealed: Vec<String>, raise: i32) -> Result<()> {
-    sqlx::query(
+    sqlx::query!(
         "UPDATE pods SET gateway_token = new.token, token_version = token_version + $3 \
          FROM unnest($1::text[], $2::text[]) AS new (id, token) WHERE pods.id = new.id",
+        &ids,
+        &sealed,
+        raise
     )
-    .bind(ids)
-    .bind(sealed)
-    .bind(raise)
     .execute(connection)
     .await?;
     Ok(())

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sqlx::{FromRow, PgExecutor, PgPool};
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use super::{
@@ -18,7 +18,6 @@ const CHECK_TEXT: &str = "agentpod";
 const FINGERPRINT_CONTEXT: &str = "instance:fingerprint";
 
 /// The one row of `instance`.
-#[derive(FromRow)]
 pub(super) struct InstanceRow {
     pub id: String,
     check_value: String,
@@ -138,12 +137,12 @@ pub(super) async fn claim(pool: &PgPool, key: &InstanceKey, instance: &InstanceN
         Some(row) => row,
         None => {
             let sealed = sealed_anew(key)?;
-            sqlx::query(
+            sqlx::query!(
                 "INSERT INTO instance (id, check_value, fingerprint_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                instance.as_str(),
+                sealed.check_value,
+                sealed.fingerprint_key
             )
-            .bind(instance.as_str())
-            .bind(sealed.check_value)
-            .bind(sealed.fingerprint_key)
             .execute(pool)
             .await?;
             // Another process may have been first: its row is the row.
@@ -165,16 +164,18 @@ pub(super) fn same_instance(row: &InstanceRow, instance: &InstanceName) -> Resul
 }
 
 pub(super) async fn read(executor: impl PgExecutor<'_>) -> Result<Option<InstanceRow>> {
-    let query = "SELECT id, check_value, fingerprint_key, created_at FROM instance";
-    Ok(sqlx::query_as(query).fetch_optional(executor).await?)
+    let query = sqlx::query_as!(InstanceRow, "SELECT id, check_value, fingerprint_key, created_at FROM instance");
+    Ok(query.fetch_optional(executor).await?)
 }
 
 /// Writes what depends on the key.
 pub(super) async fn write(executor: impl PgExecutor<'_>, sealed: Sealed) -> Result<()> {
-    sqlx::query("UPDATE instance SET check_value = $1, fingerprint_key = $2")
-        .bind(sealed.check_value)
-        .bind(sealed.fingerprint_key)
-        .execute(executor)
-        .await?;
+    sqlx::query!(
+        "UPDATE instance SET check_value = $1, fingerprint_key = $2",
+        sealed.check_value,
+        sealed.fingerprint_key
+    )
+    .execute(executor)
+    .await?;
     Ok(())
 }

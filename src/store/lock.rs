@@ -64,7 +64,7 @@ pub(super) async fn try_lead(options: &PgConnectOptions, instance: &InstanceName
         .execute(&mut connection)
         .await?;
         let won: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(key).fetch_one(&mut connection).await?;
+            sqlx::query_scalar!("SELECT pg_try_advisory_lock($1) AS \"won!\"", key).fetch_one(&mut connection).await?;
         if won {
             return Ok(Some(Lead { connection, key }));
         }

@@ -45,10 +45,10 @@ use sqlx::{
 pub use accounts::Account;
 pub use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
-pub use events::{Event, EventRow};
+pub use events::{Event, SourceRefusal};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
 pub use lock::{Lead, Leader};
-pub use pods::DesiredStatus;
+pub use pods::{DesiredStatus, IdentitiesStamp, PodToken};
 pub use purge::DeclarationLock;
 pub use read_model::Round;
 pub use request_listener::RequestListener;
@@ -56,7 +56,7 @@ pub use requests::RequestRow;
 pub use revisions::{Fetched, RecordedRevision, Revision, RevisionFiles, RevisionRow};
 pub use sessions::{ApiToken, Lifetime};
 pub use source_state::SourceState;
-pub use status::{Freshness, PodRow};
+pub use status::Freshness;
 pub use sync::SyncOutcome;
 pub use usage::Measured;
 
@@ -152,13 +152,22 @@ impl Store {
     }
 
     /// Runs one statement: see [`Store::run`].
-    async fn query<T>(&self, name: &'static str, statement: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
-        self.run(name, async { Ok(statement.await?) }).await
+    fn query<T>(
+        &self,
+        name: &'static str,
+        statement: impl Future<Output = sqlx::Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        let statement = Box::pin(statement);
+        run(name, async move { Ok(statement.await?) })
     }
 
     /// Runs statements that belong together: see [`run`].
-    async fn run<T>(&self, name: &'static str, statements: impl Future<Output = Result<T>>) -> Result<T> {
-        run(name, statements).await
+    fn run<T>(
+        &self,
+        name: &'static str,
+        statements: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        run(name, statements)
     }
 
     /// Lets go of all connections.
@@ -191,16 +200,22 @@ async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
 }
 
 async fn check_server(pool: &PgPool) -> Result<()> {
-    let (version, name, encoding): (i32, String, String) =
-        sqlx::query_as("SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_setting('server_encoding')")
-            .fetch_one(pool)
-            .await?;
-    if version < OLDEST_SERVER {
-        return Err(StoreError::Migration(format!("Postgres 14 or newer is needed, and this is {name}")));
-    }
-    if encoding != "UTF8" {
+    let server = sqlx::query!(
+        "SELECT current_setting('server_version_num')::int AS \"number!\", current_setting('server_version') AS \"version!\", \
+           current_setting('server_encoding') AS \"encoding!\""
+    )
+    .fetch_one(pool)
+    .await?;
+    if server.number < OLDEST_SERVER {
         return Err(StoreError::Migration(format!(
-            "its encoding is {encoding} and must be UTF8; create it with ENCODING 'UTF8' TEMPLATE template0"
+            "PostgreSQL 14 or newer is required; this server is {}",
+            server.version
+        )));
+    }
+    if server.encoding != "UTF8" {
+        return Err(StoreError::Migration(format!(
+            "its encoding is {} and must be UTF8; create it with ENCODING 'UTF8' TEMPLATE template0",
+            server.encoding
         )));
     }
     Ok(())
@@ -208,8 +223,10 @@ async fn check_server(pool: &PgPool) -> Result<()> {
 
 /// Runs statements under a name, in a span of that name, and within [`PATIENCE`]. Every call of the database goes through
 /// here, except those that open, lock and listen.
-async fn run<T>(name: &'static str, statements: impl Future<Output = Result<T>>) -> Result<T> {
-    within(PATIENCE, statements).instrument(debug_span!("query", name)).await
+fn run<T>(name: &'static str, statements: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
+    // Boxed before it is awaited, so that callers' futures stay small.
+    let statements = Box::pin(statements);
+    within(PATIENCE, statements).instrument(debug_span!("query", name))
 }
 
 /// What `future` answers, or that the database does not answer.

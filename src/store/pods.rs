@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use secrecy::SecretString;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
     Store,
     error::{Result, StoreError},
-    storable, within,
+    storable,
 };
 use crate::core::{
     decide::{
@@ -68,7 +68,22 @@ pub(super) fn token_context(key: &str) -> String {
     format!("token:{key}")
 }
 
-#[derive(FromRow)]
+/// A pod's gateway token.
+#[derive(Debug, Clone)]
+pub struct PodToken {
+    /// Grows with each rotation.
+    pub version: i32,
+    /// The token itself.
+    pub token: SecretString,
+}
+
+/// Stands for all pods' identities at a moment; see [`Store::identities_stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentitiesStamp {
+    pods: i64,
+    token_versions: i64,
+}
+
 struct PodStateRow {
     id: String,
     rejected_digest: Option<String>,
@@ -89,18 +104,18 @@ struct PodStateRow {
 impl Store {
     /// What stays as it was when each pod was first declared, for every pod that ever was.
     pub async fn identities(&self) -> Result<BTreeMap<PodId, PodIdentity>> {
-        let query = sqlx::query_as("SELECT id, volume, token_version FROM pods");
-        let rows: Vec<(String, String, i32)> = self.query("identities", query.fetch_all(&self.pool)).await?;
-        rows.into_iter()
-            .map(|(key, volume, token_version)| Ok((pod_id(&key)?, PodIdentity { volume, token_version })))
-            .collect()
+        let query = sqlx::query!("SELECT id, volume, token_version FROM pods");
+        let rows = self.query("identities", query.fetch_all(&self.pool)).await?;
+        let identity = |volume, token_version| PodIdentity { volume, token_version };
+        rows.into_iter().map(|row| Ok((pod_id(&row.id)?, identity(row.volume, row.token_version)))).collect()
     }
 
     /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
     pub async fn pod_states(&self) -> Result<BTreeMap<PodId, PodState>> {
-        let query = sqlx::query_as(
+        let query = sqlx::query_as!(
+            PodStateRow,
             "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, retry_failures, retry_at, \
-             retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods",
+             retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods"
         );
         let rows: Vec<PodStateRow> = self.query("pod_states", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
@@ -109,40 +124,40 @@ impl Store {
     /// Remembers when to try again, or that there is nothing to try again. As every setter in here it writes only what
     /// differs, and nothing for a pod that was never declared.
     pub async fn set_retry(&self, pod: &PodId, retry: Option<&Retry>) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "UPDATE pods SET retry_target = $2, retry_failures = $3, retry_at = $4, retry_why = $5, retry_crash = $6 WHERE id = $1 \
              AND (retry_target, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
-        )
-        .bind(pod.key())
-        .bind(retry.map(|retry| retry.target.to_string()))
-        .bind(retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)))
-        .bind(retry.map(|retry| retry.at))
-        .bind(retry.map(|retry| storable(&retry.why)))
-        .bind(retry.map(|retry| retry.crash));
+            pod.key(),
+            retry.map(|retry| retry.target.to_string()),
+            retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)),
+            retry.map(|retry| retry.at),
+            retry.map(|retry| storable(&retry.why)),
+            retry.map(|retry| retry.crash)
+        );
         self.query("set_retry", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Remembers a digest that did not become ready, or that there is none.
     pub async fn set_rejected(&self, pod: &PodId, rejected: Option<&Rejected>) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "UPDATE pods SET rejected_digest = $2, rejected_why = $3 WHERE id = $1 \
              AND (rejected_digest, rejected_why) IS DISTINCT FROM ($2, $3)",
-        )
-        .bind(pod.key())
-        .bind(rejected.map(|rejected| rejected.digest.as_str()))
-        .bind(rejected.map(|rejected| storable(&rejected.why)));
+            pod.key(),
+            rejected.map(|rejected| rejected.digest.as_str()),
+            rejected.map(|rejected| storable(&rejected.why))
+        );
         self.query("set_rejected", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Remembers which hot files are in which container, or that none are.
     pub async fn set_uploaded(&self, pod: &PodId, uploaded: Option<&Uploaded>) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "UPDATE pods SET uploaded_container = $2, uploaded_digest = $3 WHERE id = $1 \
              AND (uploaded_container, uploaded_digest) IS DISTINCT FROM ($2, $3)",
-        )
-        .bind(pod.key())
-        .bind(uploaded.map(|uploaded| uploaded.container.as_str()))
-        .bind(uploaded.map(|uploaded| uploaded.digest.as_str()));
+            pod.key(),
+            uploaded.map(|uploaded| uploaded.container.as_str()),
+            uploaded.map(|uploaded| uploaded.digest.as_str())
+        );
         self.query("set_uploaded", query.execute(&self.pool)).await.map(drop)
     }
 
@@ -154,15 +169,17 @@ impl Store {
     }
 
     /// Every pod's gateway token, and how often it was rotated. One that cannot be opened is left out.
-    pub async fn tokens(&self) -> Result<BTreeMap<PodId, (i32, SecretString)>> {
-        let query = sqlx::query_as("SELECT id, token_version, gateway_token FROM pods");
-        let rows: Vec<(String, i32, String)> = self.query("tokens", query.fetch_all(&self.pool)).await?;
+    pub async fn tokens(&self) -> Result<BTreeMap<PodId, PodToken>> {
+        let query = sqlx::query!("SELECT id, token_version, gateway_token FROM pods");
+        let rows = self.query("tokens", query.fetch_all(&self.pool)).await?;
         let instance_key = self.key();
-        let open = |(key, version, sealed): (String, i32, String)| {
-            let token = instance_key.open_sealed(&sealed, &token_context(&key)).ok()?;
-            Some(pod_id(&key).map(|id| (id, (version, token))))
-        };
-        rows.into_iter().filter_map(open).collect()
+        let open = |row: &str, sealed: &str| instance_key.open_sealed(sealed, &token_context(row)).ok();
+        rows.into_iter()
+            .filter_map(|row| {
+                let token = open(&row.id, &row.gateway_token)?;
+                Some(pod_id(&row.id).map(|id| (id, PodToken { version: row.token_version, token })))
+            })
+            .collect()
     }
 
     /// A pod's gateway token; none for a pod that was never declared.
@@ -176,7 +193,7 @@ impl Store {
                     true => self.sealing_key(&mut connection).await?,
                     false => self.key(),
                 };
-                let query = sqlx::query_scalar("SELECT gateway_token FROM pods WHERE id = $1").bind(&key);
+                let query = sqlx::query_scalar!("SELECT gateway_token FROM pods WHERE id = $1", &key);
                 let sealed: Option<String> = query.fetch_optional(&mut *connection).await?;
                 match sealed.map(|sealed| instance_key.open_sealed(&sealed, &context)) {
                     None => return Ok(None),
@@ -189,9 +206,12 @@ impl Store {
         .await
     }
 
-    /// Changes whenever [`Store::known`] does, and is cheap to ask for.
-    pub async fn identities_stamp(&self) -> Result<(i64, i64)> {
-        let query = sqlx::query_as("SELECT count(*), coalesce(sum(token_version), 0) FROM pods");
+    /// Changes whenever [`Store::identities`] does, and is cheaper to read.
+    pub async fn identities_stamp(&self) -> Result<IdentitiesStamp> {
+        let query = sqlx::query_as!(
+            IdentitiesStamp,
+            "SELECT count(*) AS \"pods!\", coalesce(sum(token_version), 0)::bigint AS \"token_versions!\" FROM pods"
+        );
         self.query("identities_stamp", query.fetch_one(&self.pool)).await
     }
 }
@@ -202,13 +222,13 @@ pub(super) async fn allow_removal(
     pod: &PodId,
     allowed: Option<&Allowance>,
 ) -> Result<()> {
-    sqlx::query(
+    sqlx::query!(
         "UPDATE pods SET removal_allowed_at = $2, removal_revision = $3 WHERE id = $1 AND undeclared_at IS NOT NULL \
          AND (removal_allowed_at, removal_revision) IS DISTINCT FROM ($2, $3)",
+        pod.key(),
+        allowed.map(|allowed| allowed.at),
+        allowed.and_then(|allowed| allowed.revision.as_deref().map(storable))
     )
-    .bind(pod.key())
-    .bind(allowed.map(|allowed| allowed.at))
-    .bind(allowed.and_then(|allowed| allowed.revision.as_deref().map(storable)))
     .execute(connection)
     .await?;
     Ok(())

@@ -25,21 +25,18 @@ pub struct DeclarationLock {
 
 impl Store {
     /// Every pod that ever was declared: its volume, and since when it is not any more.
-    pub async fn records(&self) -> Result<BTreeMap<PodId, PodHistory>> {
-        let query = sqlx::query_as("SELECT id, volume, undeclared_at FROM pods");
-        let rows: Vec<(String, String, Option<OffsetDateTime>)> =
-            self.query("records", query.fetch_all(&self.pool)).await?;
-        let record = |(key, volume, undeclared_since): (String, String, Option<OffsetDateTime>)| {
-            Ok((pod_id(&key)?, PodHistory { volume, undeclared_since }))
-        };
-        rows.into_iter().map(record).collect()
+    pub async fn pod_histories(&self) -> Result<BTreeMap<PodId, PodHistory>> {
+        let query = sqlx::query!("SELECT id, volume, undeclared_at FROM pods");
+        let rows = self.query("pod_histories", query.fetch_all(&self.pool)).await?;
+        let history = |volume, undeclared_since| PodHistory { volume, undeclared_since };
+        rows.into_iter().map(|row| Ok((pod_id(&row.id)?, history(row.volume, row.undeclared_at)))).collect()
     }
 
     /// Waits until no sync is under way, and keeps the next from beginning.
     pub async fn hold_still(&self) -> Result<DeclarationLock> {
         self.run("hold_still", async {
             let mut transaction = self.pool.begin().await?;
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
+            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
             Ok(DeclarationLock { transaction })
         })
         .await
@@ -52,20 +49,18 @@ impl DeclarationLock {
     pub async fn forget(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {
         run("forget_pod", async move {
             let key = pod.key();
-            let gone: Option<i32> =
-                sqlx::query_scalar("SELECT 1 FROM pods WHERE id = $1 AND desired_status = 'deleted' FOR UPDATE")
-                    .bind(&key)
-                    .fetch_optional(&mut *self.transaction)
-                    .await?;
+            let gone = sqlx::query_scalar!(
+                "SELECT id FROM pods WHERE id = $1 AND desired_status = 'deleted' FOR UPDATE",
+                &key
+            )
+            .fetch_optional(&mut *self.transaction)
+            .await?;
             if gone.is_some() {
-                for query in [
-                    "DELETE FROM pod_events WHERE pod_id = $1",
-                    "DELETE FROM pod_phases WHERE pod_id = $1",
-                    "DELETE FROM pod_configs WHERE pod_id = $1",
-                    "DELETE FROM pods WHERE id = $1",
-                ] {
-                    sqlx::query(query).bind(&key).execute(&mut *self.transaction).await?;
-                }
+                let connection = &mut *self.transaction;
+                sqlx::query!("DELETE FROM pod_events WHERE pod_id = $1", key).execute(&mut *connection).await?;
+                sqlx::query!("DELETE FROM pod_phases WHERE pod_id = $1", key).execute(&mut *connection).await?;
+                sqlx::query!("DELETE FROM pod_configs WHERE pod_id = $1", key).execute(&mut *connection).await?;
+                sqlx::query!("DELETE FROM pods WHERE id = $1", key).execute(&mut *connection).await?;
             }
             let event =
                 Event { cause: Some("somebody asked for it".into()), ..Event::of_pod(pod, EventKind::Purged, why) };

@@ -56,46 +56,47 @@ impl Store {
 
     /// What was last decided about each pod.
     pub async fn plans(&self) -> Result<BTreeMap<PodId, PlanLine>> {
-        let query = sqlx::query_as("SELECT pod_id, plan FROM pod_plans");
-        let rows: Vec<(String, Value)> = self.query("plans", query.fetch_all(&self.pool)).await?;
-        let read = |(key, plan): (String, Value)| {
-            let plan = serde_json::from_value(plan);
-            let damaged = |error: serde_json::Error| StoreError::inconsistent("pod_plans", &key, error.to_string());
-            Ok((pod_id(&key)?, plan.map_err(damaged)?))
-        };
-        rows.into_iter().map(read).collect()
+        let query = sqlx::query!("SELECT pod_id, plan FROM pod_plans");
+        let rows = self.query("plans", query.fetch_all(&self.pool)).await?;
+        rows.into_iter()
+            .map(|row| {
+                let damaged =
+                    |error: serde_json::Error| StoreError::inconsistent("pod_plans", &row.pod_id, error.to_string());
+                Ok((pod_id(&row.pod_id)?, serde_json::from_value(row.plan).map_err(damaged)?))
+            })
+            .collect()
     }
 
     /// Keeps what was decided about some pods. Nothing is kept for a pod that was never declared.
     pub async fn keep_plans(&self, plans: &[(PodId, PlanLine)], now: OffsetDateTime) -> Result<()> {
         let keys: Vec<String> = plans.iter().map(|(id, _)| id.key()).collect();
         let plans: Vec<Value> = plans.iter().map(|(_, plan)| json(plan)).collect::<Result<_>>()?;
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "INSERT INTO pod_plans (pod_id, plan, updated_at) SELECT news.id, news.plan, $3 \
              FROM unnest($1::text[], $2::jsonb[]) AS news (id, plan) JOIN pods USING (id) \
              WHERE NOT EXISTS (SELECT FROM pod_plans old WHERE old.pod_id = news.id AND old.plan = news.plan) \
              ON CONFLICT (pod_id) DO UPDATE SET plan = excluded.plan, updated_at = excluded.updated_at",
-        )
-        .bind(keys)
-        .bind(plans)
-        .bind(now);
+            &keys,
+            &plans,
+            now
+        );
         self.query("keep_plans", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Keeps a round, and forgets old ones.
     pub async fn keep_round(&self, round: &Round) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "WITH kept AS (INSERT INTO rounds (began_at, milliseconds, trigger, actions, held, settled) \
                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id) \
              DELETE FROM rounds WHERE id <= (SELECT id FROM kept) - $7",
-        )
-        .bind(round.began_at)
-        .bind(i32::try_from(round.took.as_millis()).unwrap_or(i32::MAX))
-        .bind(&round.trigger)
-        .bind(json(&round.actions)?)
-        .bind(count(round.held))
-        .bind(count(round.settled))
-        .bind(ROUNDS);
+            round.began_at,
+            i32::try_from(round.took.as_millis()).unwrap_or(i32::MAX),
+            &round.trigger,
+            json(&round.actions)?,
+            count(round.held),
+            count(round.settled),
+            ROUNDS
+        );
         self.query("keep_round", query.execute(&self.pool)).await.map(drop)
     }
 }
@@ -105,50 +106,41 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
     let keys: Vec<String> = pods().map(|pod| pod.declared.id.key()).collect();
     let containers: Vec<&str> = pods().map(|pod| pod.container.name.as_str()).collect();
     let shapes: Vec<Value> = pods().map(|pod| json(&ContainerSummary::of(pod))).collect::<Result<_>>()?;
-    sqlx::query(
-        "INSERT INTO pod_desired (pod_id, container, image, memory_mb, milli_cpus, hot, summary) SELECT news.* \
+    sqlx::query!("INSERT INTO pod_desired (pod_id, container, image, memory_mb, milli_cpus, hot, summary) SELECT news.* \
          FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::jsonb[]) \
            AS news (pod_id, container, image, memory_mb, milli_cpus, hot, summary) \
          WHERE NOT EXISTS (SELECT FROM pod_desired old WHERE old.pod_id = news.pod_id AND \
            (old.container, old.image, old.memory_mb, old.milli_cpus, old.hot, old.summary) IS NOT DISTINCT FROM \
            (news.container, news.image, news.memory_mb, news.milli_cpus, news.hot, news.summary)) \
          ON CONFLICT (pod_id) DO UPDATE SET container = excluded.container, image = excluded.image, \
-           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, summary = excluded.summary",
-    )
-    .bind(&keys)
-    .bind(&containers)
-    .bind(pods().map(|pod| storable(&pod.container.blueprint.image)).collect::<Vec<_>>())
-    .bind(pods().map(|pod| whole(pod.container.blueprint.memory >> 20)).collect::<Vec<_>>())
-    .bind(pods().map(|pod| whole(pod.container.blueprint.nano_cpus / 1_000_000)).collect::<Vec<_>>())
-    .bind(pods().map(|pod| pod.hot.as_ref().map(|hot| hot.as_str().to_owned())).collect::<Vec<_>>())
-    .bind(&shapes)
+           memory_mb = excluded.memory_mb, milli_cpus = excluded.milli_cpus, hot = excluded.hot, summary = excluded.summary", &keys, &containers as _, pods().map(|pod| storable(&pod.container.blueprint.image)).collect::<Vec<_>>() as _, pods().map(|pod| whole(pod.container.blueprint.memory >> 20)).collect::<Vec<_>>() as _, pods().map(|pod| whole(pod.container.blueprint.nano_cpus / 1_000_000)).collect::<Vec<_>>() as _, pods().map(|pod| pod.hot.as_ref().map(|hot| hot.as_str().to_owned())).collect::<Vec<_>>() as _, &shapes)
     .execute(&mut *connection)
     .await?;
     // A container that could not be described whole is not described.
     let is_whole: Vec<bool> = pods().map(|pod| pod.missing_secrets.is_empty()).collect();
-    let written = sqlx::query(
+    let written = sqlx::query!(
         "INSERT INTO container_summaries (pod_id, container, summary, desired_at) SELECT pod, container, summary, $5 \
          FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::bool[]) AS news (pod, container, summary, is_whole) \
          WHERE is_whole AND NOT EXISTS (SELECT FROM container_summaries old WHERE old.pod_id = news.pod \
            AND old.container = news.container AND old.summary = news.summary) \
          ON CONFLICT (pod_id, container) DO UPDATE SET summary = excluded.summary, desired_at = excluded.desired_at",
+        &keys,
+        &containers as _,
+        &shapes,
+        &is_whole,
+        now
     )
-    .bind(&keys)
-    .bind(&containers)
-    .bind(&shapes)
-    .bind(is_whole)
-    .bind(now)
     .execute(&mut *connection)
     .await?;
     if written.rows_affected() > 0 {
-        sqlx::query(
+        sqlx::query!(
             "DELETE FROM container_summaries WHERE (pod_id, container) IN (SELECT pod_id, container FROM \
                (SELECT pod_id, container, row_number() OVER (PARTITION BY pod_id ORDER BY desired_at DESC) AS place \
                 FROM container_summaries WHERE pod_id = ANY($1)) AS placed WHERE place > $2) \
              AND container NOT IN (SELECT container FROM pod_phases WHERE container IS NOT NULL)",
+            &keys,
+            SHAPES
         )
-        .bind(&keys)
-        .bind(SHAPES)
         .execute(connection)
         .await?;
     }
@@ -157,18 +149,12 @@ async fn keep_shapes(connection: &mut PgConnection, desired: &Desired, now: Offs
 
 async fn keep_quotas(connection: &mut PgConnection, desired: &Desired) -> Result<()> {
     let quotas = || desired.tenants.values().map(|tenant| tenant.spec.quota.unwrap_or_default());
-    sqlx::query(
-        "UPDATE tenants SET is_declared = said.id IS NOT NULL, quota_pods = said.pods, quota_memory_mb = said.memory, \
+    sqlx::query!("UPDATE tenants SET is_declared = said.id IS NOT NULL, quota_pods = said.pods, quota_memory_mb = said.memory, \
            quota_milli_cpus = said.cpus \
          FROM tenants AS all_of_them LEFT JOIN unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS said (id, pods, memory, cpus) \
            ON said.id = all_of_them.id \
          WHERE tenants.id = all_of_them.id AND (tenants.is_declared, tenants.quota_pods, tenants.quota_memory_mb, \
-           tenants.quota_milli_cpus) IS DISTINCT FROM (said.id IS NOT NULL, said.pods, said.memory, said.cpus)",
-    )
-    .bind(desired.tenants.keys().map(|name| name.as_str()).collect::<Vec<_>>())
-    .bind(quotas().map(|quota| quota.pods.map(|pods| whole(pods.into()))).collect::<Vec<_>>())
-    .bind(quotas().map(|quota| quota.memory.map(|memory| i64::from(whole(memory.0 >> 20)))).collect::<Vec<_>>())
-    .bind(quotas().map(|quota| quota.cpus.map(|cpus| i64::from(whole(cpus.0 / 1_000_000)))).collect::<Vec<_>>())
+           tenants.quota_milli_cpus) IS DISTINCT FROM (said.id IS NOT NULL, said.pods, said.memory, said.cpus)", desired.tenants.keys().map(|name| name.as_str()).collect::<Vec<_>>() as _, quotas().map(|quota| quota.pods.map(|pods| whole(pods.into()))).collect::<Vec<_>>() as _, quotas().map(|quota| quota.memory.map(|memory| i64::from(whole(memory.0 >> 20)))).collect::<Vec<_>>() as _, quotas().map(|quota| quota.cpus.map(|cpus| i64::from(whole(cpus.0 / 1_000_000)))).collect::<Vec<_>>() as _)
     .execute(connection)
     .await?;
     Ok(())

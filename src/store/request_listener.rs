@@ -28,6 +28,6 @@ impl RequestListener {
 
 /// Says the word, when the transaction is in.
 pub(super) async fn tell(connection: &mut PgConnection) -> Result<()> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(connection).await?;
+    sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(connection).await?;
     Ok(())
 }

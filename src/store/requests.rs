@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
@@ -43,7 +43,6 @@ pub struct RequestRow {
     pub done: Option<bool>,
 }
 
-#[derive(FromRow)]
 struct Row {
     id: i64,
     argument: Value,
@@ -56,8 +55,16 @@ struct Row {
     done: Option<bool>,
 }
 
-const COLUMNS: &str =
-    "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done FROM requests";
+/// Requests with the rest of the statement.
+macro_rules! select_requests {
+    ($rest:tt $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done FROM requests " + $rest
+            $(, $argument)*
+        )
+    };
+}
 
 impl Store {
     /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
@@ -66,7 +73,7 @@ impl Store {
         self.run("ask", async {
             let mut transaction = self.pool.begin().await?;
             // What is known of the pod must still be so when the row is in.
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
+            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
             let (known, pause) = match request.what.pod() {
                 None => (PodPresence::Never, None),
                 Some(pod) => {
@@ -77,16 +84,16 @@ impl Store {
             if let Err(refusal) = request.check(known, pause.as_ref(), now) {
                 return Ok(Err(refusal));
             }
-            let id = sqlx::query_scalar(
+            let id = sqlx::query_scalar!(
                 "INSERT INTO requests (kind, pod_id, argument, actor, requested_at, expires_at) \
                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+                request.what.kind(),
+                request.what.pod().map(PodId::key),
+                storable_json(&argument),
+                storable(&request.actor),
+                now,
+                request.what.expires(now)
             )
-            .bind(request.what.kind())
-            .bind(request.what.pod().map(PodId::key))
-            .bind(storable_json(&argument))
-            .bind(storable(&request.actor))
-            .bind(now)
-            .bind(request.what.expires(now))
             .fetch_one(&mut *transaction)
             .await?;
             request_listener::tell(&mut transaction).await?;
@@ -103,25 +110,16 @@ impl Store {
 
     /// One request, however it went.
     pub async fn request(&self, id: i64) -> Result<Option<RequestRow>> {
-        let query = format!("{COLUMNS} WHERE id = $1");
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(id);
-        let row: Option<Row> = self.query("request", query.fetch_optional(&self.pool)).await?;
+        let query = select_requests!("WHERE id = $1", id);
+        let row = self.query("request", query.fetch_optional(&self.pool)).await?;
         row.map(RequestRow::try_from).transpose()
-    }
-
-    /// The newest requests, newest first: all, or those about a pod.
-    pub async fn requests(&self, pod: Option<&PodId>, limit: u32) -> Result<Vec<RequestRow>> {
-        let query = format!("{COLUMNS} WHERE $1 IS NULL OR pod_id = $1 ORDER BY id DESC LIMIT $2");
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(pod.map(PodId::key)).bind(i64::from(limit));
-        let rows: Vec<Row> = self.query("requests", query.fetch_all(&self.pool)).await?;
-        rows.into_iter().map(RequestRow::try_from).collect()
     }
 
     /// Keeps that the reconciler has seen these.
     pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
         let query =
-            sqlx::query("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL").bind(ids);
-        self.query("take_requests", query.bind(now).execute(&self.pool)).await.map(drop)
+            sqlx::query!("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL", ids, now);
+        self.query("take_requests", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Ends requests, and allows the removals that follow from it: all of it, or nothing. Each leaves an event that says
@@ -135,14 +133,8 @@ impl Store {
         self.run("end_requests", async {
             let mut transaction = self.pool.begin().await?;
             for one in ended {
-                let rows = sqlx::query(
-                    "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = coalesce(picked_up_at, $2) \
-                     WHERE id = $1 AND ended_at IS NULL",
-                )
-                .bind(one.id)
-                .bind(now)
-                .bind(storable(&one.outcome))
-                .bind(one.done)
+                let rows = sqlx::query!("UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = coalesce(picked_up_at, $2) \
+                     WHERE id = $1 AND ended_at IS NULL", one.id, now, storable(&one.outcome), one.done)
                 .execute(&mut *transaction)
                 .await?;
                 if rows.rows_affected() > 0 {
@@ -170,17 +162,14 @@ fn event(ended: &EndedRequest) -> Event {
 }
 
 async fn open(connection: &mut PgConnection) -> Result<Vec<OpenRequest>> {
-    let query = format!("{COLUMNS} WHERE ended_at IS NULL ORDER BY id");
-    let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await?;
+    let rows = select_requests!("WHERE ended_at IS NULL ORDER BY id").fetch_all(connection).await?;
     rows.into_iter().map(|row| Ok(RequestRow::try_from(row)?.open)).collect()
 }
 
 async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence> {
     let key = pod.key();
-    let status: Option<String> = sqlx::query_scalar("SELECT desired_status FROM pods WHERE id = $1")
-        .bind(&key)
-        .fetch_optional(connection)
-        .await?;
+    let status =
+        sqlx::query_scalar!("SELECT desired_status FROM pods WHERE id = $1", &key).fetch_optional(connection).await?;
     let status = status.map(|text| DesiredStatus::read(&key, &text)).transpose()?;
     Ok(match status {
         None => PodPresence::Never,

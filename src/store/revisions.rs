@@ -8,7 +8,7 @@ mod files;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use self::files::RevisionFiles;
@@ -90,10 +90,6 @@ pub struct RecordedRevision {
     pub fetched_at: OffsetDateTime,
 }
 
-const COLUMNS: &str = "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, fetched_at, accepted_at, \
-                       applied_at FROM revisions";
-
-#[derive(FromRow)]
 struct Row {
     id: i64,
     hash: String,
@@ -109,11 +105,23 @@ struct Row {
     applied_at: Option<OffsetDateTime>,
 }
 
+/// Revisions with the rest of the statement.
+macro_rules! select_revisions {
+    ($rest:tt $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, fetched_at, accepted_at, applied_at \
+             FROM revisions " + $rest
+            $(, $argument)*
+        )
+    };
+}
+
 impl Store {
     /// Keeps a revision that built whole, with its files and adapters. The newest row, if it says so already, is that
     /// row, and names the newest commit; other adapters make another.
     pub async fn accept(&self, fetched: &Fetched<'_>, now: OffsetDateTime) -> Result<RecordedRevision> {
-        self.judge(fetched, None, now).await
+        self.record_revision(fetched, None, now).await
     }
 
     /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row, and names the
@@ -125,24 +133,24 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<RecordedRevision> {
         let problems = serde_json::to_value(problems).map_err(|error| StoreError::Other(error.to_string()))?;
-        self.judge(fetched, Some(storable_json(&problems)), now).await
+        self.record_revision(fetched, Some(storable_json(&problems)), now).await
     }
 
-    async fn judge(
+    async fn record_revision(
         &self,
         fetched: &Fetched<'_>,
         problems: Option<Value>,
         now: OffsetDateTime,
     ) -> Result<RecordedRevision> {
         let digest = fetched.adapters.digest();
-        self.run("judge", async {
+        self.run("record_revision", async {
             let mut transaction = self.pool.begin().await?;
-            let judged = put(&mut transaction, fetched, &digest, problems, now).await?;
-            if judged.is_new {
-                files::keep(&mut transaction, judged.id, fetched.files, &digest, fetched.adapters).await?;
+            let recorded = put(&mut transaction, fetched, &digest, problems, now).await?;
+            if recorded.is_new {
+                files::keep(&mut transaction, recorded.id, fetched.files, &digest, fetched.adapters).await?;
             }
             transaction.commit().await?;
-            Ok(judged)
+            Ok(recorded)
         })
         .await
     }
@@ -151,8 +159,8 @@ impl Store {
     pub async fn last_accepted(&self) -> Result<Option<Revision>> {
         self.run("last_accepted", async {
             let mut transaction = self.pool.begin().await?;
-            let query = format!("{COLUMNS} WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
-            let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_optional(&mut *transaction).await?;
+            let query = select_revisions!("WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
+            let row = query.fetch_optional(&mut *transaction).await?;
             let Some(row) = row else { return Ok(None) };
             let RevisionFiles { manifests, adapters } =
                 files::of(&mut transaction, row.id, row.adapters.as_deref()).await?;
@@ -168,8 +176,8 @@ impl Store {
     pub async fn files_of(&self, revision: i64) -> Result<Option<RevisionFiles>> {
         self.run("files_of", async {
             let mut transaction = self.pool.begin().await?;
-            let query = sqlx::query_scalar("SELECT adapters FROM revisions WHERE id = $1").bind(revision);
-            let row: Option<Option<String>> = query.fetch_optional(&mut *transaction).await?;
+            let query = sqlx::query_scalar!("SELECT adapters FROM revisions WHERE id = $1", revision);
+            let row = query.fetch_optional(&mut *transaction).await?;
             let Some(adapters) = row else { return Ok(None) };
             let files = files::of(&mut transaction, revision, adapters.as_deref()).await?;
             Ok(Some(files).filter(|files| !files.manifests.is_empty()))
@@ -177,41 +185,59 @@ impl Store {
         .await
     }
 
-    /// The revision judged last, accepted or not.
-    pub async fn newest(&self) -> Result<Option<RevisionRow>> {
-        self.one_revision("", None).await
+    /// The adapters of the revision in force.
+    pub(super) async fn adapters_in_force(&self) -> Result<AdapterFiles> {
+        self.run("adapters_in_force", async {
+            let mut connection = self.pool.acquire().await?;
+            let query =
+                sqlx::query_scalar!("SELECT adapters FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
+            match query.fetch_optional(&mut *connection).await?.flatten() {
+                Some(digest) => files::adapters_of(&mut connection, &digest).await,
+                None => Ok(AdapterFiles::default()),
+            }
+        })
+        .await
     }
 
-    /// The revision in force as it is shown.
+    /// The newest revision, accepted or not.
+    pub async fn newest(&self) -> Result<Option<RevisionRow>> {
+        let query = select_revisions!("ORDER BY id DESC LIMIT 1");
+        self.one_revision(query.fetch_optional(&self.pool)).await
+    }
+
+    /// The revision in force: the newest accepted one.
     pub async fn in_force(&self) -> Result<Option<RevisionRow>> {
-        self.one_revision("WHERE state = 'accepted'", None).await
+        let query = select_revisions!("WHERE state = 'accepted' ORDER BY id DESC LIMIT 1");
+        self.one_revision(query.fetch_optional(&self.pool)).await
+    }
+
+    /// The newest revision after which every pod matched its declaration.
+    pub(super) async fn last_applied(&self) -> Result<Option<RevisionRow>> {
+        let query = select_revisions!("WHERE applied_at IS NOT NULL ORDER BY id DESC LIMIT 1");
+        self.one_revision(query.fetch_optional(&self.pool)).await
     }
 
     /// The accepted revision before another one.
     pub async fn accepted_before(&self, id: i64) -> Result<Option<RevisionRow>> {
-        self.one_revision("WHERE state = 'accepted' AND id < $1", Some(id)).await
+        let query = select_revisions!("WHERE state = 'accepted' AND id < $1 ORDER BY id DESC LIMIT 1", id);
+        self.one_revision(query.fetch_optional(&self.pool)).await
     }
 
-    /// One revision by its id.
+    /// One revision.
     pub async fn revision(&self, id: i64) -> Result<Option<RevisionRow>> {
-        self.one_revision("WHERE id = $1", Some(id)).await
+        let query = select_revisions!("WHERE id = $1", id);
+        self.one_revision(query.fetch_optional(&self.pool)).await
     }
 
-    /// The newest `limit` revisions, accepted or not, oldest first.
-    pub async fn revisions(&self, limit: u32) -> Result<Vec<RevisionRow>> {
-        let query = format!("{COLUMNS} ORDER BY id DESC LIMIT $1");
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(query)).bind(i64::from(limit));
-        let rows: Vec<Row> = self.query("revisions", query.fetch_all(&self.pool)).await?;
-        rows.into_iter().rev().map(RevisionRow::try_from).collect()
+    /// The newest `limit` revisions, or those before the one with the ID `before`; newest first.
+    pub async fn revisions(&self, before: Option<i64>, limit: i64) -> Result<Vec<RevisionRow>> {
+        let query = select_revisions!("WHERE $1::bigint IS NULL OR id < $1 ORDER BY id DESC LIMIT $2", before, limit);
+        let rows = self.query("revisions", query.fetch_all(&self.pool)).await?;
+        rows.into_iter().map(RevisionRow::try_from).collect()
     }
 
-    /// The newest of the revisions that a condition, which is one of our own texts, is true of.
-    async fn one_revision(&self, condition: &str, id: Option<i64>) -> Result<Option<RevisionRow>> {
-        let query = format!("{COLUMNS} {condition} ORDER BY id DESC LIMIT 1");
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(query));
-        let query = if id.is_some() { query.bind(id) } else { query };
-        let row: Option<Row> = self.query("one_revision", query.fetch_optional(&self.pool)).await?;
-        row.map(RevisionRow::try_from).transpose()
+    async fn one_revision(&self, row: impl Future<Output = sqlx::Result<Option<Row>>>) -> Result<Option<RevisionRow>> {
+        self.query("one_revision", row).await?.map(RevisionRow::try_from).transpose()
     }
 }
 
@@ -224,10 +250,7 @@ async fn put(
     problems: Option<Value>,
     now: OffsetDateTime,
 ) -> Result<RecordedRevision> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(lock_key("agentpod revisions"))
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key("agentpod revisions")).execute(&mut *connection).await?;
     let origin = storable(fetched.origin);
     let state = if problems.is_some() { "rejected" } else { "accepted" };
     let problems = problems.unwrap_or_else(|| Value::Array(Vec::new()));
@@ -236,44 +259,18 @@ async fn put(
     let (commit_id, author, summary) =
         commit.map_or((None, None, None), |(id, author, summary)| (Some(id), Some(author), Some(summary)));
     let committed_at = fetched.commit.map(|commit| commit.committed_at);
-    let newest: Option<(i64, OffsetDateTime, bool)> = sqlx::query_as(
-        "SELECT id, fetched_at, (hash, state, adapters) IS NOT DISTINCT FROM ($1, $2, $3) FROM revisions ORDER BY id DESC LIMIT 1",
-    )
-    .bind(fetched.hash)
-    .bind(state)
-    .bind(adapters.as_str())
+    let newest = sqlx::query!("SELECT id, fetched_at, (hash, state, adapters) IS NOT DISTINCT FROM ($1, $2, $3) AS \"is_same!\" FROM revisions ORDER BY id DESC LIMIT 1", fetched.hash, state, adapters.as_str())
     .fetch_optional(&mut *connection)
     .await?;
-    if let Some((id, fetched_at, true)) = newest {
-        sqlx::query(
-            "UPDATE revisions SET origin = $2, problems = $3, commit_id = $4, author = $5, summary = $6, committed_at = $7 \
-             WHERE id = $1 AND (origin, problems, commit_id, author, summary, committed_at) IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)",
-        )
-        .bind(id)
-        .bind(origin)
-        .bind(problems)
-        .bind(commit_id)
-        .bind(author)
-        .bind(summary)
-        .bind(committed_at)
+    if let Some(newest) = newest.filter(|newest| newest.is_same) {
+        sqlx::query!("UPDATE revisions SET origin = $2, problems = $3, commit_id = $4, author = $5, summary = $6, committed_at = $7 \
+             WHERE id = $1 AND (origin, problems, commit_id, author, summary, committed_at) IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)", newest.id, origin, problems, commit_id, author, summary, committed_at)
         .execute(connection)
         .await?;
-        return Ok(RecordedRevision { id, is_new: false, fetched_at });
+        return Ok(RecordedRevision { id: newest.id, is_new: false, fetched_at: newest.fetched_at });
     }
-    let id = sqlx::query_scalar(
-        "INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, commit_id, author, summary, committed_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = 'accepted' THEN $6 END, $7, $8, $9, $10) RETURNING id",
-    )
-    .bind(fetched.hash)
-    .bind(origin)
-    .bind(state)
-    .bind(adapters.as_str())
-    .bind(problems)
-    .bind(now)
-    .bind(commit_id)
-    .bind(author)
-    .bind(summary)
-    .bind(committed_at)
+    let id = sqlx::query_scalar!("INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, commit_id, author, summary, committed_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = 'accepted' THEN $6::timestamptz END, $7, $8, $9, $10) RETURNING id", fetched.hash, origin, state, adapters.as_str(), problems, now, commit_id, author, summary, committed_at)
     .fetch_one(connection)
     .await?;
     Ok(RecordedRevision { id, is_new: true, fetched_at: now })

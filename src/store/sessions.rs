@@ -3,7 +3,6 @@
 
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::FromRow;
 use time::{Duration, OffsetDateTime};
 
 use super::{
@@ -29,7 +28,7 @@ pub struct Lifetime {
 }
 
 /// An API token as it is kept; the token itself is not.
-#[derive(Debug, Clone, PartialEq, FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ApiToken {
     /// What to revoke it by.
     pub id: i64,
@@ -57,28 +56,26 @@ impl Store {
     ) -> Result<bool> {
         self.run("begin_session", async {
             let mut transaction = self.pool.begin().await?;
-            let begun = sqlx::query(
+            let begun = sqlx::query!(
                 "INSERT INTO sessions (id_hash, account, created_at, last_seen, expires_at)
                  SELECT $1, name, $3, $3, $4 FROM accounts WHERE name = $2 AND disabled_at IS NULL FOR SHARE",
+                hash(id),
+                account,
+                now,
+                now + lifetime.whole
             )
-            .bind(hash(id))
-            .bind(account)
-            .bind(now)
-            .bind(now + lifetime.whole)
             .execute(&mut *transaction)
             .await?
             .rows_affected();
-            sqlx::query("DELETE FROM sessions WHERE expires_at <= $1 OR last_seen <= $2")
-                .bind(now)
-                .bind(now - lifetime.idle)
+            sqlx::query!("DELETE FROM sessions WHERE expires_at <= $1 OR last_seen <= $2", now, now - lifetime.idle)
                 .execute(&mut *transaction)
                 .await?;
-            sqlx::query(
+            sqlx::query!(
                 "DELETE FROM sessions WHERE id_hash IN
                    (SELECT id_hash FROM sessions WHERE account = $1 ORDER BY created_at DESC, id_hash OFFSET $2)",
+                account,
+                SESSIONS
             )
-            .bind(account)
-            .bind(SESSIONS)
             .execute(&mut *transaction)
             .await?;
             if begun > 0 {
@@ -94,19 +91,20 @@ impl Store {
     pub async fn session(&self, id: &SecretString, lifetime: Lifetime, now: OffsetDateTime) -> Result<Option<Person>> {
         self.run("session", async {
             let hash = hash(id);
-            let row: Option<TokenRow> = sqlx::query_as(
-                "SELECT name, role, tenant, last_seen AS used FROM sessions JOIN accounts ON name = account
+            let row = sqlx::query_as!(
+                TokenRow,
+                "SELECT name, role, tenant, last_seen AS \"used?\" FROM sessions JOIN accounts ON name = account
                  WHERE id_hash = $1 AND disabled_at IS NULL AND expires_at > $2 AND last_seen > $3",
+                &hash,
+                now,
+                now - lifetime.idle
             )
-            .bind(&hash)
-            .bind(now)
-            .bind(now - lifetime.idle)
             .fetch_optional(&self.pool)
             .await?;
             let Some(row) = row else { return Ok(None) };
             if row.is_to_be_noted(now) {
-                let query = sqlx::query("UPDATE sessions SET last_seen = $2 WHERE id_hash = $1");
-                query.bind(&hash).bind(now).execute(&self.pool).await?;
+                let query = sqlx::query!("UPDATE sessions SET last_seen = $2 WHERE id_hash = $1", hash, now);
+                query.execute(&self.pool).await?;
             }
             row.person().map(Some)
         })
@@ -115,7 +113,7 @@ impl Store {
 
     /// Ends a session; one that is over is ended already.
     pub async fn end_session(&self, id: &SecretString) -> Result<()> {
-        let query = sqlx::query("DELETE FROM sessions WHERE id_hash = $1").bind(hash(id));
+        let query = sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", hash(id));
         self.run("end_session", async {
             query.execute(&self.pool).await?;
             Ok(())
@@ -135,15 +133,15 @@ impl Store {
     ) -> Result<Option<i64>> {
         self.run("add_api_token", async {
             let mut transaction = self.pool.begin().await?;
-            let id: Option<i64> = sqlx::query_scalar(
+            let id = sqlx::query_scalar!(
                 "INSERT INTO api_tokens (hash, account, name, created_at, expires_at)
                  SELECT $1, accounts.name, $3, $4, $5 FROM accounts WHERE accounts.name = $2 FOR SHARE RETURNING id",
+                hash(token),
+                account,
+                name,
+                now,
+                expires_at
             )
-            .bind(hash(token))
-            .bind(account)
-            .bind(name)
-            .bind(now)
-            .bind(expires_at)
             .fetch_optional(&mut *transaction)
             .await?;
             if let Some(id) = id {
@@ -163,18 +161,14 @@ impl Store {
     pub async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
         self.run("api_token", async {
             let hash = hash(token);
-            let row: Option<TokenRow> = sqlx::query_as(
-                "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON accounts.name = account
-                 WHERE hash = $1 AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-            )
-            .bind(&hash)
-            .bind(now)
+            let row = sqlx::query_as!(TokenRow, "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON accounts.name = account
+                 WHERE hash = $1 AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > $2)", &hash, now)
             .fetch_optional(&self.pool)
             .await?;
             let Some(row) = row else { return Ok(None) };
             if row.is_to_be_noted(now) {
-                let query = sqlx::query("UPDATE api_tokens SET last_used = $2 WHERE hash = $1");
-                query.bind(&hash).bind(now).execute(&self.pool).await?;
+                let query = sqlx::query!("UPDATE api_tokens SET last_used = $2 WHERE hash = $1", hash, now);
+                query.execute(&self.pool).await?;
             }
             row.person().map(Some)
         })
@@ -183,18 +177,19 @@ impl Store {
 
     /// Every API token, or those of one account.
     pub async fn api_tokens(&self, account: Option<&str>) -> Result<Vec<ApiToken>> {
-        let query = sqlx::query_as(
-            "SELECT id, account, name, created_at, expires_at, last_used FROM api_tokens WHERE $1 IS NULL OR account = $1 ORDER BY id",
+        let query = sqlx::query_as!(
+            ApiToken,
+            "SELECT id, account, name, created_at, expires_at, last_used FROM api_tokens WHERE $1::text IS NULL OR account = $1 ORDER BY id",
+            account
         );
-        self.query("api_tokens", query.bind(account).fetch_all(&self.pool)).await
+        self.query("api_tokens", query.fetch_all(&self.pool)).await
     }
 
     /// Makes an API token no good; answers whose it was, or `None` if there is none of that number.
     pub async fn revoke_api_token(&self, id: i64, actor: &str, now: OffsetDateTime) -> Result<Option<String>> {
         self.run("revoke_api_token", async {
             let mut transaction = self.pool.begin().await?;
-            let account: Option<String> = sqlx::query_scalar("DELETE FROM api_tokens WHERE id = $1 RETURNING account")
-                .bind(id)
+            let account = sqlx::query_scalar!("DELETE FROM api_tokens WHERE id = $1 RETURNING account", id)
                 .fetch_optional(&mut *transaction)
                 .await?;
             if let Some(account) = &account {
@@ -214,7 +209,6 @@ fn hash(secret: &SecretString) -> Vec<u8> {
     digest(&SHA256, secret.expose_secret().as_bytes()).as_ref().to_vec()
 }
 
-#[derive(FromRow)]
 struct TokenRow {
     name: String,
     role: String,

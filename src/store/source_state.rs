@@ -1,12 +1,11 @@
 //! Whether the source is being read, as of the last time that this changed.
 
-use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::{Store, error::Result, storable};
 
 /// What is known of the source's reading.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceState {
     /// Where manifests come from.
     pub origin: String,
@@ -21,22 +20,22 @@ pub struct SourceState {
 impl Store {
     /// Whether the source is being read; `None` when that never changed.
     pub async fn source_state(&self) -> Result<Option<SourceState>> {
-        let query = sqlx::query_as("SELECT origin, read_at, stale_since, why FROM source_state");
+        let query = sqlx::query_as!(SourceState, "SELECT origin, read_at, stale_since, why FROM source_state");
         self.query("source_state", query.fetch_optional(&self.pool)).await
     }
 
     /// Keeps that the source became stale, or is read again.
     pub async fn set_source_state(&self, state: &SourceState, now: OffsetDateTime) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "INSERT INTO source_state (origin, read_at, stale_since, why, changed_at) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT ((true)) DO UPDATE SET origin = excluded.origin, read_at = excluded.read_at, \
                stale_since = excluded.stale_since, why = excluded.why, changed_at = excluded.changed_at",
-        )
-        .bind(storable(&state.origin))
-        .bind(state.read_at)
-        .bind(state.stale_since)
-        .bind(state.why.as_deref().map(storable))
-        .bind(now);
+            storable(&state.origin),
+            state.read_at,
+            state.stale_since,
+            state.why.as_deref().map(storable),
+            now
+        );
         self.query("set_source_state", query.execute(&self.pool)).await.map(drop)
     }
 }

@@ -1,6 +1,7 @@
 //! What pods use: the latest measure of each, and a day of it at falling resolution. The one thing that is written while
 //! everything is at rest; no other table is touched by it.
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{Store, changes::CHANGED, error::Result, storable};
@@ -19,47 +20,32 @@ pub struct Measured {
     pub storage_mb: Option<i32>,
 }
 
-/// What a pass over all pods does, in order: `$1` pods, `$2` time, `$3` to `$5` what was measured.
-const FORGET_OTHERS: &str = "DELETE FROM pod_usage_now WHERE pod_id <> ALL($1)";
-const NOW: &str = "INSERT INTO pod_usage_now (pod_id, at, memory_mb, cpu_percent, storage_mb) \
-     SELECT pods.id, $2, news.memory, news.cpu, news.storage \
-     FROM unnest($1::text[], $3::int[], $4::real[], $5::int[]) AS news (id, memory, cpu, storage) JOIN pods USING (id) \
-     ON CONFLICT (pod_id) DO UPDATE SET at = excluded.at, memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
-       storage_mb = coalesce(excluded.storage_mb, pod_usage_now.storage_mb)";
-const MINUTE: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
-     SELECT pod_id, 60, date_bin('1 minute', at, 'epoch'), memory_mb, cpu_percent, storage_mb FROM pod_usage_now WHERE at = $1 \
-     ON CONFLICT (pod_id, seconds, at) DO UPDATE SET memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
-       storage_mb = excluded.storage_mb";
-/// Spans of ten minutes, once all their minutes are in; also those that ended while nobody measured. Looked for only until
-/// the last one is there.
-const TEN_MINUTES: &str = "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
-     SELECT pod_id, 600, span, round(avg(memory_mb))::int, avg(cpu_percent)::real, max(storage_mb) FROM \
-       (SELECT *, date_bin('10 minutes', at, 'epoch') AS span FROM pod_usage WHERE seconds = 60 \
-          AND at < date_bin('10 minutes', $1, 'epoch') AND NOT EXISTS (SELECT FROM pod_usage WHERE seconds = 600 \
-            AND at = date_bin('10 minutes', $1, 'epoch') - interval '10 minutes')) AS minutes \
-     GROUP BY pod_id, span ON CONFLICT DO NOTHING";
-const FORGET_OLD: &str = "DELETE FROM pod_usage WHERE seconds = 60 AND at < $1 - interval '2 hours' \
-     OR seconds = 600 AND at < $1 - interval '1 day'";
-
 impl Store {
-    /// Keeps what a pass over all running pods measured. A pod that is not among them does not run.
+    /// Stores what a pass over all running pods measured. A pod that is not in `measured` does not run.
     pub async fn keep_usage(&self, measured: &[Measured], now: OffsetDateTime) -> Result<()> {
         let keys: Vec<String> = measured.iter().map(|one| one.pod.key()).collect();
+        let memory: Vec<i32> = measured.iter().map(|one| one.memory_mb).collect();
+        let cpu: Vec<f32> = measured.iter().map(|one| one.cpu_percent).collect();
+        let storage: Vec<Option<i32>> = measured.iter().map(|one| one.storage_mb).collect();
         self.run("keep_usage", async {
             let mut transaction = self.pool.begin().await?;
-            sqlx::query(FORGET_OTHERS).bind(&keys).execute(&mut *transaction).await?;
-            sqlx::query(NOW)
-                .bind(&keys)
-                .bind(now)
-                .bind(measured.iter().map(|one| one.memory_mb).collect::<Vec<_>>())
-                .bind(measured.iter().map(|one| one.cpu_percent).collect::<Vec<_>>())
-                .bind(measured.iter().map(|one| one.storage_mb).collect::<Vec<_>>())
-                .execute(&mut *transaction)
-                .await?;
-            for query in [MINUTE, TEN_MINUTES, FORGET_OLD] {
-                sqlx::query(query).bind(now).execute(&mut *transaction).await?;
-            }
-            sqlx::query("SELECT pg_notify($1, 'usage')").bind(CHANGED).execute(&mut *transaction).await?;
+            sqlx::query!("DELETE FROM pod_usage_now WHERE pod_id <> ALL($1)", &keys).execute(&mut *transaction).await?;
+            sqlx::query!(
+                "INSERT INTO pod_usage_now (pod_id, at, memory_mb, cpu_percent, storage_mb) \
+                 SELECT pods.id, $2, new.memory, new.cpu, new.storage \
+                 FROM unnest($1::text[], $3::int[], $4::real[], $5::int[]) AS new (id, memory, cpu, storage) JOIN pods USING (id) \
+                 ON CONFLICT (pod_id) DO UPDATE SET at = excluded.at, memory_mb = excluded.memory_mb, \
+                   cpu_percent = excluded.cpu_percent, storage_mb = coalesce(excluded.storage_mb, pod_usage_now.storage_mb)",
+                &keys,
+                now,
+                &memory,
+                &cpu,
+                storage as _
+            )
+            .execute(&mut *transaction)
+            .await?;
+            aggregate(&mut transaction, now).await?;
+            sqlx::query!("SELECT pg_notify($1, 'usage')", CHANGED).execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(())
         })
@@ -68,31 +54,65 @@ impl Store {
 
     /// Stores when pods' health probes last succeeded.
     pub async fn keep_health(&self, successes: &[(PodId, OffsetDateTime)]) -> Result<()> {
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "INSERT INTO pod_health (pod_id, last_health_at) SELECT pods.id, new.at \
              FROM unnest($1::text[], $2::timestamptz[]) AS new (id, at) JOIN pods USING (id) \
              ON CONFLICT (pod_id) DO UPDATE SET last_health_at = greatest(pod_health.last_health_at, excluded.last_health_at)",
-        )
-        .bind(successes.iter().map(|(pod, _)| pod.key()).collect::<Vec<_>>())
-        .bind(successes.iter().map(|(_, at)| *at).collect::<Vec<_>>());
+            successes.iter().map(|(pod, _)| pod.key()).collect::<Vec<_>>() as _,
+            successes.iter().map(|(_, at)| *at).collect::<Vec<_>>() as _
+        );
         self.query("keep_health", query.execute(&self.pool)).await.map(drop)
     }
 
     /// Keeps what the machine has.
     pub async fn keep_host(&self, host: &Capacity, now: OffsetDateTime) -> Result<()> {
         let mebibytes = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);
-        let query = sqlx::query(
+        let query = sqlx::query!(
             "INSERT INTO hosts (node, cpus, memory_mb, disk_mb, disk_free_mb, engine, measured_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (node) DO UPDATE SET cpus = excluded.cpus, memory_mb = excluded.memory_mb, disk_mb = excluded.disk_mb, \
                disk_free_mb = excluded.disk_free_mb, engine = excluded.engine, measured_at = excluded.measured_at",
-        )
-        .bind(storable(&host.node))
-        .bind(i32::try_from(host.cpus).unwrap_or(i32::MAX))
-        .bind(mebibytes(host.memory))
-        .bind(host.disk.map(|(all, _)| mebibytes(all)))
-        .bind(host.disk.map(|(_, free)| mebibytes(free)))
-        .bind(storable(&host.engine))
-        .bind(now);
+            storable(&host.node),
+            i32::try_from(host.cpus).unwrap_or(i32::MAX),
+            mebibytes(host.memory),
+            host.disk.map(|(all, _)| mebibytes(all)),
+            host.disk.map(|(_, free)| mebibytes(free)),
+            storable(&host.engine),
+            now
+        );
         self.query("keep_host", query.execute(&self.pool)).await.map(drop)
     }
+}
+
+/// Adds the measurements of `now` to the last day, at falling resolution, and deletes what is older.
+async fn aggregate(connection: &mut PgConnection, now: OffsetDateTime) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
+         SELECT pod_id, 60, date_bin('1 minute', at, 'epoch'), memory_mb, cpu_percent, storage_mb FROM pod_usage_now WHERE at = $1 \
+         ON CONFLICT (pod_id, seconds, at) DO UPDATE SET memory_mb = excluded.memory_mb, cpu_percent = excluded.cpu_percent, \
+           storage_mb = excluded.storage_mb",
+        now
+    )
+    .execute(&mut *connection)
+    .await?;
+    // Spans of ten minutes, once all their minutes are in, including those that ended while nobody measured. The work is
+    // done once for each span.
+    sqlx::query!(
+        "INSERT INTO pod_usage (pod_id, seconds, at, memory_mb, cpu_percent, storage_mb) \
+         SELECT pod_id, 600, span, round(avg(memory_mb))::int, avg(cpu_percent)::real, max(storage_mb) FROM \
+           (SELECT *, date_bin('10 minutes', at, 'epoch') AS span FROM pod_usage WHERE seconds = 60 \
+              AND at < date_bin('10 minutes', $1, 'epoch') AND NOT EXISTS (SELECT FROM pod_usage WHERE seconds = 600 \
+                AND at = date_bin('10 minutes', $1, 'epoch') - interval '10 minutes')) AS minutes \
+         GROUP BY pod_id, span ON CONFLICT DO NOTHING",
+        now
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM pod_usage WHERE seconds = 60 AND at < $1::timestamptz - interval '2 hours' \
+         OR seconds = 600 AND at < $1::timestamptz - interval '1 day'",
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

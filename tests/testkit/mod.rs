@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod process;
 pub mod reconciler;
 pub mod repository;
+pub mod rows;
 pub mod site;
 pub mod sshd;
 pub mod stand;

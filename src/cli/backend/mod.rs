@@ -84,7 +84,7 @@ impl Backend {
     /// The fleet at a glance.
     pub async fn glance(&self) -> Result<Overview> {
         match self {
-            Self::Local(here) => Ok(here.view().glance().await?),
+            Self::Local(here) => Ok(here.view().overview().await?),
             Self::Remote(client) => client.get("/overview", &[]).await,
         }
     }

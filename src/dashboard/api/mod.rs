@@ -119,7 +119,7 @@ impl Api {
             _ => {}
         }
         let body = match operation.name {
-            Name::Overview => answer::json(&self.store.view(&visitor.person).glance().await?)?,
+            Name::Overview => answer::json(&self.store.view(&visitor.person).overview().await?)?,
             Name::Pods => self.pods(&question).await?,
             Name::Pod => self.pod(&question).await?,
             Name::PodEvents => self.pod_events(&question).await?,

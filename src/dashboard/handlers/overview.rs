@@ -20,7 +20,7 @@ const ROUNDS: usize = 6;
 
 impl Handlers {
     pub(crate) async fn overview(&self, guest: &PageRequest) -> Result<OverviewPage, Refusal> {
-        let glance = self.api.store.view(&guest.visitor.person).glance().await?;
+        let glance = self.api.store.view(&guest.visitor.person).overview().await?;
         let now = guest.now;
         let number =
             |phase: Phase| glance.phases.iter().find(|count| count.phase == phase).map_or(0, |count| count.pods);
@@ -83,7 +83,7 @@ impl Handlers {
             let last = source.read_at.map_or("never".into(), |at| Moment::new(at, guest.now).ago);
             add(Tone::Warn, "The source was not read lately", format!("Last read {last}: {why}"), to_source);
         }
-        if let (Some(since), Some(why)) = (source.untaken_since, &source.untaken_why) {
+        if let (Some(since), Some(why)) = (source.unusable_since, &source.unusable_why) {
             let ago = Moment::new(since, guest.now).ago;
             let text = format!("{why}. So since {ago}; the last good revision stays in force.");
             add(Tone::Warn, "What the source holds cannot be taken", text, to_source);

@@ -19,7 +19,7 @@ const FULL: i64 = 85;
 impl Handlers {
     pub(crate) async fn settings(&self, guest: &PageRequest) -> Result<SettingsPage, Refusal> {
         guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let glance = self.api.store.view(&guest.visitor.person).glance().await?;
+        let glance = self.api.store.view(&guest.visitor.person).overview().await?;
         let settings = &self.api.settings;
         let group = |name: &str, facts| Group { name: name.into(), facts };
         let role = self.api.view.borrow().role;

@@ -78,7 +78,7 @@ pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
     let id = |revision: &Option<RevisionLine>| revision.as_ref().map(|revision| revision.id);
     let look = match (&source.stale_since, &source.fetched) {
         (Some(_), _) => Badge::new("not read", Tone::Warn),
-        _ if source.untaken_since.is_some() => Badge::new("not taken", Tone::Warn),
+        _ if source.unusable_since.is_some() => Badge::new("not taken", Tone::Warn),
         (None, None) => Badge::new("not read yet", Tone::Idle),
         (None, Some(newest)) if newest.state == "rejected" => Badge::new("refused", Tone::Warn),
         _ if id(&source.applied) == id(&source.accepted) => Badge::new("applied", Tone::Good),

@@ -201,7 +201,7 @@ impl Live {
         }
         let view = self.store.view(person);
         let mut picture =
-            json!({"type": "snapshot", "stream": self.stream, "seq": seq, "overview": view.glance().await?});
+            json!({"type": "snapshot", "stream": self.stream, "seq": seq, "overview": view.overview().await?});
         if with_pods {
             let page = view.pods(&PodQuery { limit: 1000, ..PodQuery::default() }).await?;
             picture["pods"] = json!(page.items);

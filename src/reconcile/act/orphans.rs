@@ -49,7 +49,7 @@ pub async fn look(
     site: &Site,
 ) -> Result<(OwnedObjects, Expected), PurgeError> {
     let (declared, doubt) = declared(source).await;
-    let records = store.records().await?;
+    let records = store.pod_histories().await?;
     let seen = OwnedObjects {
         containers: engine.observe().await?,
         volumes: engine.volumes().await?,

@@ -14,7 +14,7 @@ use crate::{
         observe::actual::{Actual, ObservedContainer},
     },
     reconcile::Reconciler,
-    store::StoreError,
+    store::{PodToken, StoreError},
 };
 
 /// Values by what is shown in their place.
@@ -93,7 +93,7 @@ impl Reconciler {
         let tokens = if proven.is_empty() { Ok(BTreeMap::new()) } else { self.store.tokens().await };
         if let Ok(tokens) = &tokens {
             for (container, desired_pod, mut values) in proven {
-                if let Some((version, token)) = tokens.get(&container.pod)
+                if let Some(PodToken { version, token }) = tokens.get(&container.pod)
                     && *version == desired_pod.container.blueprint.token_version
                 {
                     values.add(TOKEN.into(), token.clone());

@@ -18,7 +18,7 @@ use crate::{
         report::{phase::Phase, reason::Reason, status::Status},
     },
     reconcile::report::metrics::Metrics,
-    store::{DesiredStatus, Event, PodRow, Store, StoreError},
+    store::{Event, Store, StoreError},
 };
 
 /// Events kept while the database is away; the oldest go first.
@@ -72,9 +72,8 @@ impl Journal {
     }
 
     /// Takes over what the store had at the start: states, and pods that were being removed when AgentPod stopped.
-    pub fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, rows: &[PodRow]) {
-        let going = rows.iter().filter(|row| row.desired_status == DesiredStatus::Deleted && !row.is_gone());
-        self.statuses.extend(going.map(|row| (row.id.clone(), removed())));
+    pub fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, being_removed: Vec<PodId>) {
+        self.statuses.extend(being_removed.into_iter().map(|id| (id, removed())));
         self.written = states.iter().map(|(id, pod)| (id.clone(), DurableState::of(pod))).collect();
     }
 

@@ -32,60 +32,71 @@ pub(super) async fn keep(
     adapters: &AdapterFiles,
 ) -> Result<()> {
     let (paths, contents) = columns(files);
-    sqlx::query(
+    sqlx::query!(
         "INSERT INTO revision_files (revision, path, content) SELECT $1, * FROM unnest($2::text[], $3::bytea[])",
+        revision,
+        paths as _,
+        contents as _
     )
-    .bind(revision)
-    .bind(paths)
-    .bind(contents)
     .execute(&mut *connection)
     .await?;
     for (folder, files) in [("adapters", &adapters.adapters), ("templates", &adapters.templates)] {
         let (paths, contents) = columns(files);
-        sqlx::query(
+        sqlx::query!(
             "INSERT INTO adapter_files (adapters, folder, path, content) \
              SELECT $1, $2, * FROM unnest($3::text[], $4::bytea[]) ON CONFLICT DO NOTHING",
+            digest.as_str(),
+            folder,
+            paths as _,
+            contents as _
         )
-        .bind(digest.as_str())
-        .bind(folder)
-        .bind(paths)
-        .bind(contents)
         .execute(&mut *connection)
         .await?;
     }
-    let kept = "SELECT * FROM (SELECT id, adapters FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) AS accepted \
-                UNION ALL SELECT * FROM (SELECT id, adapters FROM revisions WHERE state = 'rejected' ORDER BY id DESC LIMIT $2) AS rejected";
-    for query in [
-        format!("DELETE FROM revision_files WHERE revision NOT IN (SELECT id FROM ({kept}) AS kept)"),
-        format!(
-            "DELETE FROM adapter_files WHERE adapters NOT IN (SELECT adapters FROM ({kept}) AS kept WHERE adapters IS NOT NULL)"
-        ),
-    ] {
-        // Made of our own words only.
-        let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(KEPT).bind(KEPT_REJECTED);
-        query.execute(&mut *connection).await?;
-    }
+    forget_old(connection).await
+}
+
+/// Deletes the files of revisions past their number, and adapters that no other one uses.
+async fn forget_old(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM revision_files WHERE revision NOT IN ( \
+           (SELECT id FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) UNION ALL \
+           (SELECT id FROM revisions WHERE state = 'rejected' ORDER BY id DESC LIMIT $2))",
+        KEPT,
+        KEPT_REJECTED
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM adapter_files WHERE adapters NOT IN ( \
+           (SELECT coalesce(adapters, '') FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) UNION ALL \
+           (SELECT coalesce(adapters, '') FROM revisions WHERE state = 'rejected' ORDER BY id DESC LIMIT $2))",
+        KEPT,
+        KEPT_REJECTED
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
-/// The files of a revision; empty when they are not kept any more.
+/// The files of a revision; empty if they were deleted since.
 pub(super) async fn of(connection: &mut PgConnection, revision: i64, adapters: Option<&str>) -> Result<RevisionFiles> {
-    let query = "SELECT path, content FROM revision_files WHERE revision = $1";
-    let manifests: Vec<(String, Vec<u8>)> = sqlx::query_as(query).bind(revision).fetch_all(&mut *connection).await?;
+    let query = sqlx::query!("SELECT path, content FROM revision_files WHERE revision = $1", revision);
+    let manifests = query.fetch_all(&mut *connection).await?;
     let adapters = match adapters {
         Some(digest) => Some(adapters_of(connection, digest).await?),
         None => None,
     };
-    Ok(RevisionFiles { manifests: manifests.into_iter().collect(), adapters })
+    Ok(RevisionFiles { manifests: manifests.into_iter().map(|file| (file.path, file.content)).collect(), adapters })
 }
 
-async fn adapters_of(connection: &mut PgConnection, digest: &str) -> Result<AdapterFiles> {
-    let query = "SELECT folder, path, content FROM adapter_files WHERE adapters = $1";
-    let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(query).bind(digest).fetch_all(&mut *connection).await?;
+/// One set of adapters and templates.
+pub(super) async fn adapters_of(connection: &mut PgConnection, digest: &str) -> Result<AdapterFiles> {
+    let query = sqlx::query!("SELECT folder, path, content FROM adapter_files WHERE adapters = $1", digest);
     let mut files = AdapterFiles::default();
-    for (folder, path, content) in rows {
-        let folder = if folder == "templates" { &mut files.templates } else { &mut files.adapters };
-        folder.insert(path, content);
+    for file in query.fetch_all(connection).await? {
+        let folder = if file.folder == "templates" { &mut files.templates } else { &mut files.adapters };
+        folder.insert(file.path, file.content);
     }
     Ok(files)
 }

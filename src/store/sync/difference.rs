@@ -3,8 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::FromRow;
-
 use crate::{
     core::{
         declare::desired::{Desired, DesiredPod},
@@ -15,7 +13,7 @@ use crate::{
 };
 
 /// A pod's row, as far as it is declared.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub(super) struct StoredPod {
     pub id: String,
     pub adapter_id: String,

@@ -6,12 +6,12 @@ mod difference;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{PgConnection, Row as _};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use self::difference::{Difference, RowChange, StoredPod};
 use super::{
-    Store, StoreError,
+    Store,
     error::Result,
     events::{self, Event},
     key::random_text,
@@ -54,7 +54,7 @@ impl Store {
         self.run("sync", async {
             let mut transaction = self.pool.begin().await?;
             // Two at once would both find the same pod to be new.
-            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_key(SYNC)).execute(&mut *transaction).await?;
+            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
             let outcome = self.sync_in(&mut transaction, desired, now).await?;
             transaction.commit().await?;
             Ok(outcome)
@@ -71,7 +71,7 @@ impl Store {
         sync_tenants(connection, desired, now).await?;
         let stored = stored_pods(connection).await?;
         let reconfigured = reconfigured(connection, desired).await?;
-        let revision: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM revisions WHERE state = 'accepted'")
+        let revision: Option<i64> = sqlx::query_scalar!("SELECT max(id) FROM revisions WHERE state = 'accepted'")
             .fetch_one(&mut *connection)
             .await?;
         let mut outcome = SyncOutcome::default();
@@ -113,24 +113,8 @@ impl Store {
         let key = id.key();
         let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
         let blueprint = &pod.container.blueprint;
-        sqlx::query(
-            "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
-             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
-        )
-        .bind(&key)
-        .bind(id.tenant.as_str())
-        .bind(id.pod.as_str())
-        .bind(pod.declared.adapter.metadata.name.as_str())
-        .bind(pod.declared.subdomain.as_str())
-        .bind(storable(&pod.url))
-        .bind(difference::desired_status(pod).as_str())
-        .bind(token)
-        .bind(blueprint.token_version)
-        .bind(&blueprint.volume)
-        .bind(difference::data_dir(&blueprint.volume, pod))
-        .bind(difference::digest(pod))
-        .bind(now)
-        .bind(revision)
+        sqlx::query!("INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
+             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)", &key, id.tenant.as_str(), id.pod.as_str(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), difference::desired_status(pod).as_str(), token, blueprint.token_version, &blueprint.volume, difference::data_dir(&blueprint.volume, pod), difference::digest(pod), now, revision)
         .execute(&mut *connection)
         .await?;
         put_config(connection, pod, now).await
@@ -138,24 +122,17 @@ impl Store {
 }
 
 async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: OffsetDateTime) -> Result<()> {
-    let stored: Vec<(String, String, Option<String>)> =
-        sqlx::query_as("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
-    let stored: BTreeMap<_, _> = stored.into_iter().map(|(id, name, email)| (id, (name, email))).collect();
+    let rows = sqlx::query!("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
+    let stored: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, (row.name, row.email))).collect();
     for (id, tenant) in &desired.tenants {
         let name = storable(tenant.spec.display_name.as_deref().unwrap_or(id.as_str()));
         let email = tenant.spec.email.as_deref().map(storable);
-        let wish = (name, email);
-        if stored.get(id.as_str()) == Some(&wish) {
+        let new = (name, email);
+        if stored.get(id.as_str()) == Some(&new) {
             continue;
         }
-        sqlx::query(
-            "INSERT INTO tenants (id, name, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) \
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, updated_at = excluded.updated_at",
-        )
-        .bind(id.as_str())
-        .bind(wish.0)
-        .bind(wish.1)
-        .bind(now)
+        sqlx::query!("INSERT INTO tenants (id, name, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, updated_at = excluded.updated_at", id.as_str(), new.0, new.1, now)
         .execute(&mut *connection)
         .await?;
     }
@@ -163,8 +140,11 @@ async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: Off
 }
 
 async fn stored_pods(connection: &mut PgConnection) -> Result<BTreeMap<PodId, StoredPod>> {
-    let query = "SELECT id, adapter_id, subdomain, url, desired_status, volume, data_dir, digest FROM pods";
-    let rows: Vec<StoredPod> = sqlx::query_as(query).fetch_all(connection).await?;
+    let query = sqlx::query_as!(
+        StoredPod,
+        "SELECT id, adapter_id, subdomain, url, desired_status, volume, data_dir, digest FROM pods"
+    );
+    let rows = query.fetch_all(connection).await?;
     rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row))).collect()
 }
 
@@ -172,15 +152,11 @@ async fn stored_pods(connection: &mut PgConnection) -> Result<BTreeMap<PodId, St
 async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Result<Vec<PodId>> {
     let keys: Vec<String> = desired.pods.keys().map(PodId::key).collect();
     let configs: Vec<Value> = desired.pods.values().map(config).collect();
-    let rows = sqlx::query(
-        "SELECT wish.id FROM unnest($1::text[], $2::jsonb[]) AS wish (id, config) LEFT JOIN pod_configs ON pod_id = wish.id \
-         WHERE pod_configs.config IS DISTINCT FROM wish.config",
-    )
-    .bind(keys)
-    .bind(configs)
+    let rows = sqlx::query!("SELECT new.id AS \"id!\" FROM unnest($1::text[], $2::jsonb[]) AS new (id, config) LEFT JOIN pod_configs ON pod_id = new.id \
+         WHERE pod_configs.config IS DISTINCT FROM new.config", &keys, &configs)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| pod_id(&row.try_get::<String, _>(0).map_err(StoreError::from)?)).collect()
+    rows.iter().map(|row| pod_id(&row.id)).collect()
 }
 
 async fn update_pod(
@@ -190,44 +166,30 @@ async fn update_pod(
     now: OffsetDateTime,
 ) -> Result<()> {
     // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
-    sqlx::query(
-        "UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
+    sqlx::query!("UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
          digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at = NULL, removal_revision = NULL, \
-         updated_at = $8, declared_revision = $9 WHERE id = $1",
-    )
-    .bind(pod.declared.id.key())
-    .bind(pod.declared.adapter.metadata.name.as_str())
-    .bind(pod.declared.subdomain.as_str())
-    .bind(storable(&pod.url))
-    .bind(difference::desired_status(pod).as_str())
-    .bind(&pod.container.blueprint.data)
-    .bind(difference::digest(pod))
-    .bind(now)
-    .bind(revision)
+         updated_at = $8, declared_revision = $9 WHERE id = $1", pod.declared.id.key(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), difference::desired_status(pod).as_str(), &pod.container.blueprint.data, difference::digest(pod), now, revision)
     .execute(&mut *connection)
     .await?;
     put_config(connection, pod, now).await
 }
 
 async fn put_config(connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO pod_configs (pod_id, config, updated_at) VALUES ($1, $2, $3) ON CONFLICT (pod_id) DO UPDATE \
-         SET config = excluded.config, updated_at = excluded.updated_at WHERE pod_configs.config IS DISTINCT FROM excluded.config",
-    )
-    .bind(pod.declared.id.key())
-    .bind(config(pod))
-    .bind(now)
+    sqlx::query!("INSERT INTO pod_configs (pod_id, config, updated_at) VALUES ($1, $2, $3) ON CONFLICT (pod_id) DO UPDATE \
+         SET config = excluded.config, updated_at = excluded.updated_at WHERE pod_configs.config IS DISTINCT FROM excluded.config", pod.declared.id.key(), config(pod), now)
     .execute(connection)
     .await?;
     Ok(())
 }
 
 async fn undeclare_pod(connection: &mut PgConnection, id: &PodId, now: OffsetDateTime) -> Result<()> {
-    sqlx::query("UPDATE pods SET desired_status = 'deleted', undeclared_at = $2, updated_at = $2 WHERE id = $1")
-        .bind(id.key())
-        .bind(now)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "UPDATE pods SET desired_status = 'deleted', undeclared_at = $2, updated_at = $2 WHERE id = $1",
+        id.key(),
+        now
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -17,23 +17,21 @@ pub struct Choices {
 impl View<'_> {
     /// What there are pods of, in order; of tenants at most `limit`, and none where there are more.
     pub async fn choices(&self, limit: usize) -> Result<Choices> {
-        let adapters = "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1";
-        let tenants =
-            "SELECT DISTINCT tenant_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1 LIMIT $2";
-        let (adapters, mut tenants): (Vec<String>, Vec<String>) = self
-            .store
-            .run("choices", async {
-                let pool = &self.store.pool;
-                Ok((
-                    sqlx::query_scalar(adapters).bind(self.only()).fetch_all(pool).await?,
-                    sqlx::query_scalar(tenants).bind(self.only()).bind(limit as i64 + 1).fetch_all(pool).await?,
-                ))
-            })
-            .await?;
+        let adapters = sqlx::query_scalar!(
+            "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1",
+            self.only()
+        );
+        let tenants = sqlx::query_scalar!(
+            "SELECT DISTINCT tenant_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1 LIMIT $2",
+            self.only(),
+            limit as i64 + 1
+        );
+        let adapters = self.store.query("view_choices", adapters.fetch_all(&self.store.pool)).await?;
+        let mut tenants = self.store.query("view_choices", tenants.fetch_all(&self.store.pool)).await?;
         if tenants.len() > limit {
             tenants.clear();
         }
-        let pods = self.phases().await?.iter().map(|(count, _)| count.pods).sum();
+        let pods = self.phases().await?.iter().map(|count| count.pods).sum();
         Ok(Choices { adapters, tenants, pods })
     }
 }

@@ -1,49 +1,76 @@
 //! Events in a list, newest first.
 
+use serde_json::Value;
+use time::OffsetDateTime;
+
 use super::{EventLine, EventQuery, Page, View, cursor};
 use crate::{
     core::{event::EventKind, names::PodId},
-    store::{error::Result, events::Row, pods::pod_id},
+    store::{error::Result, pods::pod_id},
 };
 
-const COLUMNS: &str = "e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, e.last_at";
+/// The columns of an event's line.
+struct EventRow {
+    id: i64,
+    pod_id: Option<String>,
+    event_type: String,
+    message: String,
+    cause: Option<String>,
+    revision: Option<i64>,
+    container: Option<String>,
+    details: Option<Value>,
+    count: i32,
+    created_at: OffsetDateTime,
+    last_at: OffsetDateTime,
+}
+
+/// Events with the rest of the statement.
+macro_rules! select_events {
+    ($rest:tt, $($argument:expr),*) => {
+        sqlx::query_as!(
+            EventRow,
+            "SELECT e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, \
+               e.last_at FROM pod_events e " + $rest,
+            $($argument),*
+        )
+    };
+}
 
 impl View<'_> {
-    /// Events, newest first. A tenant's person sees those of its pods.
+    /// Events, newest first. Somebody of one tenant sees those of its pods.
     pub async fn events(&self, query: &EventQuery) -> Result<Page<EventLine>> {
         let limit = cursor::limit(query.limit);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM pod_events e WHERE ($1::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $1)) \
+        let statement = select_events!(
+            "WHERE ($1::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $1)) \
              AND ($2::text IS NULL OR e.pod_id = $2) AND ($3::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $3)) \
-             AND ($4::text IS NULL OR e.event_type = $4) AND ($5::bigint IS NULL OR e.id < $5) ORDER BY e.id DESC LIMIT $6"
+             AND ($4::text IS NULL OR e.event_type = $4) AND ($5::bigint IS NULL OR e.id < $5) ORDER BY e.id DESC LIMIT $6",
+            self.only(),
+            query.pod.as_ref().map(PodId::key),
+            query.tenant.as_ref().map(|tenant| tenant.as_str()),
+            query.kind.map(EventKind::as_str),
+            query.after.as_deref().and_then(cursor::read::<i64>),
+            limit + 1
         );
-        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(self.only())
-            .bind(query.pod.as_ref().map(PodId::key))
-            .bind(query.tenant.as_ref().map(|tenant| tenant.as_str()))
-            .bind(query.kind.map(EventKind::as_str))
-            .bind(query.after.as_deref().and_then(cursor::read::<i64>))
-            .bind(limit + 1);
-        let mut rows: Vec<Row> = self.store.query("events", sql.fetch_all(&self.store.pool)).await?;
+        let mut rows = self.store.query("view_events", statement.fetch_all(&self.store.pool)).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(|last| cursor::written(&last.id));
         Ok(Page { items: rows.into_iter().map(line).collect::<Result<_>>()?, next })
     }
 
-    /// Some events by id; those that are not for this person are left out.
+    /// The events with these IDs; those that this person may not see are left out.
     pub async fn events_of(&self, ids: &[i64]) -> Result<Vec<EventLine>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM pod_events e LEFT JOIN pods p ON p.id = e.pod_id \
-             WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = ANY($2) ORDER BY e.id"
+        let statement = select_events!(
+            "LEFT JOIN pods p ON p.id = e.pod_id WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = ANY($2) ORDER BY e.id",
+            self.only(),
+            ids
         );
-        let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(ids);
-        let rows: Vec<Row> = self.store.query("events_of", sql.fetch_all(&self.store.pool)).await?;
+        let rows = self.store.query("view_events_of", statement.fetch_all(&self.store.pool)).await?;
         rows.into_iter().map(line).collect()
     }
 }
 
-fn line(row: Row) -> Result<EventLine> {
+fn line(row: EventRow) -> Result<EventLine> {
     let kind: EventKind = row.event_type.parse().unwrap_or_default();
     Ok(EventLine {
         id: row.id,

@@ -19,6 +19,8 @@ pub struct PhaseCount {
     pub phase: Phase,
     /// How many.
     pub pods: i64,
+    /// How many of them are ready.
+    pub ready: i64,
 }
 
 /// A pod that is held or failing.
@@ -105,9 +107,9 @@ pub struct SourceLine {
     /// commit.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub untaken_since: Option<OffsetDateTime>,
+    pub unusable_since: Option<OffsetDateTime>,
     /// Why not.
-    pub untaken_why: Option<String>,
+    pub unusable_why: Option<String>,
     /// The revision judged last, accepted or rejected.
     pub fetched: Option<RevisionLine>,
     /// The revision in force.

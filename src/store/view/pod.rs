@@ -58,9 +58,8 @@ impl View<'_> {
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(self.only()).bind(id.key());
         let row: Option<PodDetailRow> = self.store.query("pod", sql.fetch_optional(&self.store.pool)).await?;
         let Some(row) = row else { return Ok(None) };
-        let sql = sqlx::query_as("SELECT * FROM pod_conditions WHERE pod_id = $1");
-        let sql = sql.bind(id.key());
-        let rows: Vec<ConditionRow> = self.store.query("pod", sql.fetch_all(&self.store.pool)).await?;
+        let sql = sqlx::query_as!(ConditionRow, "SELECT * FROM pod_conditions WHERE pod_id = $1", id.key());
+        let rows = self.store.query("pod", sql.fetch_all(&self.store.pool)).await?;
         detail(row, rows.into_iter().filter_map(ConditionRow::read).map(ConditionLine::from).collect()).map(Some)
     }
 }

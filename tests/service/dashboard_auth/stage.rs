@@ -24,6 +24,7 @@ use sqlx::postgres::PgConnectOptions;
 use time::{Duration, OffsetDateTime};
 use warp::{Filter, Reply};
 
+use crate::testkit::rows;
 use crate::testkit::{
     dashboard::{Serve, Server},
     http::{self, Answer},
@@ -143,8 +144,8 @@ impl Stage {
 
     /// The events of a kind: how often, and what they say.
     pub async fn events(&self, kind: &str) -> Vec<(i32, String)> {
-        let rows = self.store.events(None, 1000, None).await.unwrap().into_iter();
-        rows.filter(|row| row.event.kind.as_str() == kind).map(|row| (row.count, row.event.message)).collect()
+        let rows = rows::events(&self.store, None, 1000).await.into_iter();
+        rows.filter(|row| row.kind.as_str() == kind).map(|row| (row.count, row.message)).collect()
     }
 }
 

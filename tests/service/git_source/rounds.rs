@@ -166,9 +166,9 @@ async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_
     eventually("it is told", async || stage.problems().contains("no manifest").then_some(())).await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]));
     // It was fetched, so it will never be stale, and no row of revisions says it: an event does, once, also over a restart.
-    let kept = async |stage: &Stage| stage.store.source_refused().await.unwrap();
+    let kept = async |stage: &Stage| stage.store.source_refusal().await.unwrap();
     let told = eventually("it is kept", async || kept(&stage).await).await;
-    let message = &told.event.message;
+    let message = &told.message;
     assert!(message.contains("no manifest") && !message.contains('\n'), "{message}");
     stage.stop().await;
     stage.start();

@@ -6,6 +6,7 @@ use agentpod::core::{decide::request::RequestSpec, declare::manifest};
 use tempfile::TempDir;
 
 use super::forms::untouched;
+use crate::testkit::rows;
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
     pages::{Stage, TENANTS},
@@ -43,9 +44,9 @@ async fn what_was_checked_is_committed_told_and_read_at_once() {
     let written = fs::read(folder.path().join("alice-new.yaml")).unwrap();
     let (manifests, problems) = manifest::read([("alice-new.yaml", written.as_slice())]);
     assert!(problems.is_empty() && manifests.pods.keys().map(ToString::to_string).eq(["alice/new"]));
-    let events = stage.store.events(None, 100, None).await.unwrap();
-    let edited = events.iter().find(|row| row.event.kind.as_str() == "edited").expect("it is told");
-    assert!(edited.event.message.contains("alice/new: olga added it to the source: alice-new.yaml"), "{edited:?}");
+    let events = rows::events(&stage.store, None, 100).await;
+    let edited = events.iter().find(|row| row.kind.as_str() == "edited").expect("it is told");
+    assert!(edited.message.contains("alice/new: olga added it to the source: alice-new.yaml"), "{edited:?}");
     let asked = stage.store.open_requests().await.unwrap();
     assert!(
         asked.iter().any(|open| open.request.what == RequestSpec::Sync && open.request.actor == "olga"),

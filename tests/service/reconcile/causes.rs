@@ -13,12 +13,12 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
     let mut stage = Stage::new("").await;
     stage.start(TICK);
     let first = stage.runs("").await;
-    let created = stage.event("created").await.event;
+    let created = stage.event("created").await;
     assert!(created.message.starts_with("made and started alice_"), "{created:?}");
     assert_eq!(created.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
     stage.declare("config: {mode: other}");
     let second = stage.runs(&first).await;
-    let replaced = stage.event("replaced").await.event;
+    let replaced = stage.event("replaced").await;
     assert_eq!(replaced.message, format!("stopped {first}, made and started {second}"));
     let cause = replaced.cause.unwrap();
     assert!(cause.starts_with("its declaration changed (") && cause.contains("the clock"), "{cause}");
@@ -31,7 +31,7 @@ async fn a_failure_is_told_with_the_step_that_failed_and_why_it_was_taken() {
     stage.undeclare();
     stage.engine.inject([None, None, None, Some(FaultTiming::Before)]);
     stage.start(TICK);
-    let failed = stage.event("failed").await.event;
+    let failed = stage.event("failed").await;
     assert_eq!(failed.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
     let step = failed.details.as_ref().unwrap()["step"].as_str().unwrap();
     assert!(step.starts_with("create alice_other-"), "{failed:?}");

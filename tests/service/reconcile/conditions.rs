@@ -11,6 +11,7 @@ use agentpod::{
 };
 
 use super::stage::{POD, Stage};
+use crate::testkit::rows;
 use crate::testkit::wait::eventually;
 use agentpod::core::observe::condition::ConditionKind;
 
@@ -35,8 +36,8 @@ async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::ConditionLine
 }
 
 async fn told(stage: &Stage, kind: &str) -> Vec<(String, i32)> {
-    let all = stage.store.events(None, 1000, None).await.unwrap().into_iter();
-    all.filter(|row| row.event.kind.as_str() == kind).map(|row| (row.event.message, row.count)).collect()
+    let all = rows::events(&stage.store, None, 1000).await.into_iter();
+    all.filter(|row| row.kind.as_str() == kind).map(|row| (row.message, row.count)).collect()
 }
 
 async fn more_rounds(stage: &Stage) {
@@ -67,9 +68,7 @@ async fn a_limit_changed_by_hand_is_told_once_and_shown_and_nothing_is_done_abou
         published.iter().any(|one| one.kind == ConditionKind::Hardened && one.message == bad.message),
         "{published:?}"
     );
-    let rows = stage.store.statuses().await.unwrap();
-    let row = rows.iter().find(|row| row.id.to_string() == POD).unwrap();
-    assert_eq!(row.conditions, published);
+    assert_eq!(stage.store.conditions().await.unwrap()[&POD.parse().unwrap()], published);
 
     // A daemon that starts again knows what was told.
     stage.stop().await;

@@ -14,6 +14,7 @@ use proptest::{
 };
 
 use super::stage::Stage;
+use crate::testkit::rows;
 use crate::testkit::wait::eventually;
 
 const TICK: Duration = Duration::from_millis(20);
@@ -136,15 +137,15 @@ fn strike(folder: &Path, fault: &Fault) {
 
 /// What is removed, stopped or forgotten; nothing, it should be.
 async fn harm(stage: &Stage) -> Vec<String> {
-    let rows = stage.store.statuses().await.unwrap();
+    let rows = rows::pods(&stage.store).await;
     let mut harm: Vec<String> = rows
         .iter()
-        .filter(|row| row.desired_status != DesiredStatus::Running || row.undeclared_at.is_some())
-        .map(|row| format!("{} is not declared any more", row.id))
+        .filter(|row| row.line.desired != DesiredStatus::Running || row.undeclared_at.is_some())
+        .map(|row| format!("{} is not declared any more", row.line.id))
         .collect();
-    let events = stage.store.events(None, 10_000, None).await.unwrap();
-    let removals = events.iter().filter(|row| ["undeclared", "removed"].contains(&row.event.kind.as_str()));
-    harm.extend(removals.map(|row| row.event.message.clone()));
+    let events = rows::events(&stage.store, None, 10_000).await;
+    let removals = events.iter().filter(|row| ["undeclared", "removed"].contains(&row.kind.as_str()));
+    harm.extend(removals.map(|row| row.message.clone()));
     let world = stage.engine.world();
     for number in 0..PODS {
         let runs = world.containers.values().any(|one| {

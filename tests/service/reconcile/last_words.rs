@@ -32,7 +32,7 @@ fn words(secret: &str) -> Vec<String> {
 
 async fn says_and_dies(stage: &Stage, container: &str, secret: &str) -> serde_json::Value {
     let words = words(secret);
-    let event = stage.dies(container, &words.iter().map(String::as_str).collect::<Vec<_>>()).await.event;
+    let event = stage.dies(container, &words.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert_eq!(event.container.as_deref(), Some(container));
     let kept = stage.dump().await;
     for part in [secret, &secret[..9], &secret[9..]] {
@@ -64,7 +64,7 @@ async fn the_last_words_of_a_container_are_kept_without_its_secret_also_when_the
     assert_kept(&says_and_dies(&stage, &container, FIRST).await);
     let token = stage.store.token(&POD.parse().unwrap()).await.unwrap().unwrap();
     let token = secrecy::ExposeSecret::expose_secret(&token);
-    let event = stage.dies(&container, &[&format!("my token is {token}")]).await.event;
+    let event = stage.dies(&container, &[&format!("my token is {token}")]).await;
     assert_eq!(event.details.unwrap()["log"][0], "my token is [gateway token]");
     stage.stop().await;
 }
@@ -140,7 +140,7 @@ async fn a_container_that_takes_too_much_memory_is_an_event_that_asks_for_attent
     stage.start(TICK);
     let container = stage.runs("").await;
     stage.says(ContainerChange::OutOfMemory, &container).await;
-    let event = stage.event("out_of_memory").await.event;
+    let event = stage.event("out_of_memory").await;
     assert!(event.kind.severity().is_bad() && event.message.contains(&container), "{event:?}");
     stage.stop().await;
 }
@@ -151,7 +151,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_is_too_short_to_
     fs::write(stage.path("key"), "ab").unwrap();
     stage.start(TICK);
     let container = stage.runs("").await;
-    let event = stage.dies(&container, &["the key is ab"]).await.event;
+    let event = stage.dies(&container, &["the key is ab"]).await;
     assert_left_out(&event.details.unwrap(), "[secret KEY] is too short");
     assert!(!stage.dump().await.contains("the key is"));
     stage.stop().await;

@@ -31,7 +31,7 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     assert_eq!((format!("{:?}", status.phase).as_str(), status.reason.as_str()), ("Held", "TooManyRemovals"));
     assert!(status.message.contains("4 of 6 pods") && status.message.contains(&plan), "{status:?}");
     assert!(!stage.overview().source.applied);
-    let told = stage.event("removals_held").await.event.message;
+    let told = stage.event("removals_held").await.message;
     assert!(told.contains("holds 4 removals") && told.contains(&format!("agentpod approve {plan}")), "{told}");
 
     stage.stop().await;
@@ -45,7 +45,7 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     let right = stage.answered(stage.ask(RequestSpec::Approve { plan }).await).await;
     assert_eq!(right.outcome.as_deref(), Some("these go: alice/a, alice/b, alice/c, alice/d"));
     run_alone(&stage, &ALL[4..]).await;
-    let stopped = stage.event("stopped").await.event.cause.unwrap();
+    let stopped = stage.event("stopped").await.cause.unwrap();
     assert!(stopped.starts_with("it is not declared any more, and alice@host approved its removal"), "{stopped}");
     eventually("nothing is held", async || stage.overview().held_removals.is_none().then_some(())).await;
 

@@ -37,9 +37,9 @@ async fn a_restart_is_done_at_once_and_says_who_asked() {
     assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it was started again")));
     assert!(row.picked_up_at.is_some());
     assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
-    let event = stage.event("restarted").await.event;
+    let event = stage.event("restarted").await;
     assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by somebody's request"));
-    let answer = stage.event("request").await.event;
+    let answer = stage.event("request").await;
     assert_eq!((answer.pod, answer.cause.as_deref()), (Some(pod()), Some("alice@host asked")));
     stage.stop().await;
 }
@@ -52,7 +52,7 @@ async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
     let shown = async || stage.overview().pods.get(POD).filter(|pod| pod.status.reason == Reason::Paused).cloned();
     let shown = eventually("it is shown as paused", shown).await;
     assert!(shown.status.message.starts_with("paused by alice@host until somebody resumes it"), "{shown:?}");
-    let stopped = stage.event("stopped").await.event;
+    let stopped = stage.event("stopped").await;
     assert!(stopped.cause.unwrap().starts_with("alice@host asked to pause it; "));
 
     stage.stop().await;
@@ -75,7 +75,7 @@ async fn a_pause_ends_by_itself_when_its_time_has_come() {
     let row = stage.answered(id).await;
     assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it is over")));
     assert_eq!(stage.runs("").await, container);
-    let started = stage.event("started").await.event;
+    let started = stage.event("started").await;
     assert!(started.cause.unwrap().starts_with("the pause that alice@host asked for is over"));
     stage.stop().await;
 }
@@ -106,6 +106,6 @@ async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
     let outcome = row.outcome.unwrap();
     assert!(outcome.starts_with("the newest revision is refused: all.yaml: "), "{outcome}");
     assert_eq!(row.done, Some(false));
-    assert_eq!(stage.event("request_refused").await.event.cause.as_deref(), Some("alice@host asked"));
+    assert_eq!(stage.event("request_refused").await.cause.as_deref(), Some("alice@host asked"));
     stage.stop().await;
 }

@@ -2,15 +2,14 @@
 
 use std::{fs, time::Duration};
 
-use agentpod::store::PodRow;
-
 use super::stage::Stage;
-use crate::testkit::wait::eventually;
+use crate::testkit::{rows, wait::eventually};
+use agentpod::store::view::PodDetail;
 
 const TICK: Duration = Duration::from_millis(50);
 
-async fn pods(stage: &Stage) -> Vec<PodRow> {
-    stage.store.statuses().await.unwrap()
+async fn pods(stage: &Stage) -> Vec<PodDetail> {
+    rows::pods(&stage.store).await
 }
 
 #[tokio::test]
@@ -24,7 +23,7 @@ async fn a_revision_that_changes_one_pod_is_said_of_that_pod_alone() {
     let applied = async |ids: [i64; 2]| {
         let is_so = async || {
             let rows = pods(&stage).await;
-            (rows.iter().map(|row| row.applied_revision).collect::<Vec<_>>() == ids.map(Some)).then_some(())
+            (rows.iter().map(|row| row.line.applied_revision).collect::<Vec<_>>() == ids.map(Some)).then_some(())
         };
         eventually(&format!("the pods are from {ids:?}"), is_so).await;
     };
@@ -38,7 +37,7 @@ async fn a_revision_that_changes_one_pod_is_said_of_that_pod_alone() {
     let third = async || stage.store.revision(3).await.unwrap().and_then(|row| row.applied_at);
     eventually("it is applied", third).await;
     let rows = pods(&stage).await;
-    let ids: Vec<_> = rows.iter().map(|row| (row.declared_revision, row.applied_revision)).collect();
+    let ids: Vec<_> = rows.iter().map(|row| (row.line.revision, row.line.applied_revision)).collect();
     assert_eq!(ids, [(Some(1), Some(1)), (Some(2), Some(2))]);
     stage.stop().await;
 }

@@ -91,7 +91,7 @@ async fn a_new_token_rolls_its_pod_alone_at_once_and_keeps_its_volume() {
     assert_eq!(asked.unwrap(), Some(2));
     let second = stage.runs(&first).await;
     assert_eq!((volume(&second), stage.other()), (before, other));
-    let cause = stage.event("replaced").await.event.cause.unwrap();
+    let cause = stage.event("replaced").await.cause.unwrap();
     assert!(cause.contains("somebody's request"), "{cause}");
     stage.stop().await;
 }

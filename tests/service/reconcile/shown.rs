@@ -15,7 +15,7 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     stage.start(TICK);
     let container = stage.runs("").await;
-    let glance = async || stage.store.view(&somebody).glance().await.unwrap();
+    let glance = async || stage.store.view(&somebody).overview().await.unwrap();
     let shown = eventually("the round is shown", async || {
         glance().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.pod.to_string() == POD))
     })

@@ -3,14 +3,15 @@
 use std::{fs, time::Duration};
 
 use super::stage::Stage;
+use crate::testkit::rows;
 use crate::testkit::wait::eventually;
 use agentpod::core::event::EventKind;
 
 const TICK: Duration = Duration::from_millis(50);
 
 async fn count(stage: &Stage, kind: EventKind) -> usize {
-    let rows = stage.store.events(None, 1000, None).await.unwrap();
-    rows.iter().filter(|row| row.event.kind == kind).map(|row| row.count as usize).sum()
+    let rows = rows::events(&stage.store, None, 1000).await;
+    rows.iter().filter(|row| row.kind == kind).map(|row| row.count as usize).sum()
 }
 
 async fn until_stale(stage: &Stage, stale: bool) {

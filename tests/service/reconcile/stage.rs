@@ -8,11 +8,12 @@ use agentpod::{
     reconcile::{DaemonStatus, LogReader, Parts, Reconciler},
     secrets::{Identities, Reader},
     source::{Directory, Source, Watch},
-    store::{EventRow, RequestRow, Store},
+    store::{RequestRow, Store, view::EventLine},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 
+use crate::testkit::rows;
 use crate::testkit::{
     manifests::{pod, tenant, together},
     postgres,
@@ -162,7 +163,7 @@ impl Stage {
     }
 
     /// The container writes this and dies; answers the event that tells of it.
-    pub async fn dies(&self, container: &str, words: &[&str]) -> EventRow {
+    pub async fn dies(&self, container: &str, words: &[&str]) -> EventLine {
         let known = self.events().await.iter().map(|row| row.count).sum::<i32>();
         self.engine.world().logs.insert(container.into(), words.iter().map(|line| (*line).to_owned()).collect());
         let event = EngineEvent {
@@ -184,9 +185,9 @@ impl Stage {
         eventually("the reconciler listens", async || self.engine.say(event.clone()).then_some(())).await;
     }
 
-    async fn events(&self) -> Vec<EventRow> {
-        let all = self.store.events(None, 1000, None).await.unwrap();
-        all.into_iter().filter(|row| row.event.kind.as_str() == "exited").collect()
+    async fn events(&self) -> Vec<EventLine> {
+        let all = rows::events(&self.store, None, 1000).await;
+        all.into_iter().filter(|row| row.kind.as_str() == "exited").collect()
     }
 
     /// Waits until the source was read, or tried, once more from beginning to end.
@@ -198,10 +199,9 @@ impl Stage {
     }
 
     /// The first event of a kind.
-    pub async fn event(&self, kind: &str) -> EventRow {
-        let found = async || {
-            self.store.events(None, 1000, None).await.unwrap().into_iter().find(|row| row.event.kind.as_str() == kind)
-        };
+    pub async fn event(&self, kind: &str) -> EventLine {
+        let found =
+            async || rows::events(&self.store, None, 1000).await.into_iter().find(|row| row.kind.as_str() == kind);
         eventually(&format!("there is an event {kind}"), found).await
     }
 

@@ -4,6 +4,7 @@ use agentpod::store::{Fetched, Store};
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::rows;
 
 async fn accept(store: &Store, hash: &str, seconds: i64) -> i64 {
     let (files, adapters) = Default::default();
@@ -13,9 +14,9 @@ async fn accept(store: &Store, hash: &str, seconds: i64) -> i64 {
 
 /// Declared and applied revision of a pod.
 async fn of(store: &Store, id: &str) -> (Option<i64>, Option<i64>) {
-    let rows = store.statuses().await.unwrap();
-    let row = rows.into_iter().find(|row| row.id == pod(id)).unwrap();
-    (row.declared_revision, row.applied_revision)
+    let rows = rows::pods(store).await;
+    let row = rows.into_iter().find(|row| row.line.id == pod(id)).unwrap();
+    (row.line.revision, row.line.applied_revision)
 }
 
 #[tokio::test]

@@ -42,8 +42,7 @@ async fn conditions_are_written_where_they_differ_and_shown_with_since_when() {
     assert_eq!((hardened.is_true, hardened.reason.as_str()), (Some(false), "Deviates"));
     assert_eq!((hardened.message.as_str(), hardened.since), ("it runs as root", Some(at(3))));
     assert_eq!(shown().await[3].since, Some(at(1)));
-    let row = store.statuses().await.unwrap().remove(0);
-    assert_eq!(row.conditions, [worse("it runs as root"), routed]);
+    assert_eq!(store.conditions().await.unwrap()[&id], [worse("it runs as root"), routed]);
 
     store.forget_conditions(std::slice::from_ref(&id)).await.unwrap();
     assert!(store.conditions().await.unwrap().is_empty());

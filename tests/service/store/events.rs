@@ -4,8 +4,14 @@ use agentpod::store::{Event, Fetched};
 use serde_json::json;
 
 use super::{at, fresh};
-use crate::testkit::declared::{alice, pod};
+use crate::testkit::{
+    declared::{alice, pod},
+    rows,
+};
 use agentpod::core::event::EventKind;
+use agentpod::store::view::EventLine;
+use agentpod::store::view::EventQuery;
+use agentpod::store::view::Page;
 
 #[tokio::test]
 async fn an_event_is_kept_with_all_that_belongs_to_it() {
@@ -22,8 +28,10 @@ async fn an_event_is_kept_with_all_that_belongs_to_it() {
         ..Event::of_pod(&pod("alice/assistant"), EventKind::Exited, "its container ended")
     };
     store.record(&event, at(1)).await.unwrap();
-    let row = store.events(None, 1, None).await.unwrap().remove(0);
-    assert_eq!((row.event, row.count, row.created_at, row.last_at), (event, 1, at(1), at(1)));
+    let row = rows::events(&store, None, 1).await.remove(0);
+    assert_eq!((row.pod, row.kind, row.message), (event.pod, event.kind, event.message));
+    assert_eq!((row.cause, row.revision, row.container), (event.cause, event.revision, event.container));
+    assert_eq!((row.details, row.count, row.created_at, row.last_at), (event.details, 1, at(1), at(1)));
 }
 
 #[tokio::test]
@@ -36,15 +44,10 @@ async fn the_same_line_within_ten_minutes_is_counted_and_later_it_is_a_new_line(
     for seconds in [0, 300, 599, 601, 602] {
         store.record(&event(seconds), at(seconds)).await.unwrap();
     }
-    let rows: Vec<_> = store
-        .events(Some(&alice), 10, None)
-        .await
-        .unwrap()
-        .into_iter()
-        .filter(|row| row.event.kind.as_str() == "started")
-        .collect();
+    let rows: Vec<_> =
+        rows::events(&store, Some(&alice), 10).await.into_iter().filter(|row| row.kind.as_str() == "started").collect();
     let seen: Vec<_> =
-        rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.event.details.clone().unwrap())).collect();
+        rows.iter().map(|row| (row.count, row.created_at, row.last_at, row.details.clone().unwrap())).collect();
     assert_eq!(seen, [(3, at(0), at(599), json!(599)), (2, at(601), at(602), json!(602))]);
 }
 
@@ -63,29 +66,31 @@ async fn lines_that_differ_in_pod_or_kind_or_message_are_not_counted_as_one() {
     ] {
         store.record(&event, at(1)).await.unwrap();
     }
-    let rows = store.events(None, 100, None).await.unwrap();
+    let rows = rows::events(&store, None, 100).await;
     assert_eq!(rows.iter().filter(|row| row.created_at == at(1)).count(), 5);
     store.record(&none, at(2)).await.unwrap();
-    assert_eq!(store.events(None, 1, None).await.unwrap()[0].count, 2, "one about no pod is counted too");
+    assert_eq!(rows::events(&store, None, 1).await[0].count, 2, "one about no pod is counted too");
 }
 
 #[tokio::test]
-async fn events_are_read_forwards_from_the_newest_few_or_from_an_id_on() {
+async fn events_are_read_in_pages_from_the_newest_back() {
     let (store, _) = fresh().await;
     store.sync(&alice().pod("bob/x", "subdomain: bob").build(), at(0)).await.unwrap();
     for n in 1..=5 {
         store.record(&Event::of_pod(&pod("alice/assistant"), EventKind::Started, n.to_string()), at(n)).await.unwrap();
         store.record(&Event::of_pod(&pod("bob/x"), EventKind::Started, n.to_string()), at(n)).await.unwrap();
     }
-    let alice = pod("alice/assistant");
-    let read = async |limit, after| store.events(Some(&alice), limit, after).await.unwrap();
-    let texts =
-        |rows: &[agentpod::store::EventRow]| rows.iter().map(|row| row.event.message.clone()).collect::<Vec<_>>();
+    let person = rows::anybody();
+    let read = async |limit, after| {
+        let query = EventQuery { pod: Some(pod("alice/assistant")), limit, after, ..EventQuery::default() };
+        store.view(&person).events(&query).await.unwrap()
+    };
+    let texts = |page: &Page<EventLine>| page.items.iter().map(|row| row.message.clone()).collect::<Vec<_>>();
     let newest = read(3, None).await;
-    assert_eq!(texts(&newest), ["3", "4", "5"]);
-    assert_eq!(texts(&read(10, Some(newest[0].id)).await), ["4", "5"]);
-    assert_eq!(texts(&read(1, Some(newest[0].id)).await), ["4"]);
-    assert!(read(10, Some(newest[2].id)).await.is_empty());
+    assert_eq!(texts(&newest), ["5", "4", "3"]);
+    let rest = read(10, newest.next.clone()).await;
+    assert_eq!((texts(&rest)[..2].to_vec(), rest.next), (vec!["2".to_owned(), "1".to_owned()], None));
+    assert_eq!(texts(&read(1, newest.next).await), ["2"]);
 }
 
 #[tokio::test]
@@ -96,7 +101,7 @@ async fn old_events_are_pruned_by_when_they_happened_last() {
     store.record(&event("again"), at(0)).await.unwrap();
     store.record(&event("again"), at(500)).await.unwrap();
     assert_eq!(store.prune(at(400)).await.unwrap(), 1);
-    assert_eq!(store.events(None, 10, None).await.unwrap()[0].event.message, "again");
+    assert_eq!(rows::events(&store, None, 10).await[0].message, "again");
 }
 
 #[tokio::test]
@@ -107,7 +112,7 @@ async fn an_event_about_a_pod_or_revision_that_nobody_knows_is_kept_and_names_th
         ..Event::of_pod(&pod("carol/lost"), EventKind::Removed, "its container was\0removed")
     };
     store.record(&event, at(0)).await.unwrap();
-    let row = store.events(None, 10, None).await.unwrap().remove(0);
-    assert_eq!((row.event.pod, row.event.revision), (None, None));
-    assert_eq!(row.event.message, "carol/lost: its container was\u{fffd}removed");
+    let row = rows::events(&store, None, 10).await.remove(0);
+    assert_eq!((row.pod, row.revision), (None, None));
+    assert_eq!(row.message, "carol/lost: its container was\u{fffd}removed");
 }

@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 use super::{at, dump};
+use crate::testkit::rows;
 use crate::testkit::{
     declared::{Declared, alice, pod},
     postgres,
@@ -118,7 +119,7 @@ async fn another_instance_key_changes_no_token_and_no_fingerprint_and_the_old_on
         let token = row.split("\"gateway_token\": \"").nth(1).unwrap().split('"').next().unwrap();
         assert!(old.open_sealed(token, &format!("token:{id}")).is_err());
     }
-    let event = again.events(None, 10, None).await.unwrap().pop().unwrap().event;
+    let event = rows::events(&again, None, 10).await.pop().unwrap();
     assert_eq!((event.kind.as_str(), event.pod), ("key_rotated", None));
     assert!(event.message.starts_with("root exchanged the instance key"), "{}", event.message);
 }
@@ -314,7 +315,7 @@ async fn giving_a_lost_key_up_makes_a_new_token_for_every_pod_and_only_when_it_i
     assert!(after.iter().all(|token| token.len() == 64 && !before.0.contains(token)));
     assert_ne!(again.fingerprint(&"sesame".into()), before.1);
     assert_eq!(versions(&again).await, [2, 2]);
-    assert_eq!(again.events(None, 10, None).await.unwrap().pop().unwrap().event.kind.as_str(), "key_reset");
+    assert_eq!(rows::events(&again, None, 10).await.pop().unwrap().kind.as_str(), "key_reset");
 }
 
 #[tokio::test]
@@ -341,7 +342,7 @@ async fn a_new_token_is_one_pods_alone_and_tells_whoever_looks() {
     assert!(after[0] != before[0] && after[0].len() == 64 && after[1] == before[1]);
     assert_eq!(versions(&store).await, [2, 1]);
     assert_ne!(store.identities_stamp().await.unwrap(), stamp);
-    let event = store.events(Some(&pod("alice/assistant")), 10, None).await.unwrap().pop().unwrap().event;
+    let event = rows::events(&store, Some(&pod("alice/assistant")), 10).await.pop().unwrap();
     assert_eq!(
         (event.kind.as_str(), event.message.as_str()),
         ("token_rotated", "root exchanged its gateway token (version 2)")

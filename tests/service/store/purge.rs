@@ -27,6 +27,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{at, dump, fresh};
+use crate::testkit::rows;
 use crate::testkit::{
     declared::{Declared, alice, pod},
     site::site,
@@ -102,11 +103,11 @@ async fn a_purged_pod_leaves_one_line_of_history_and_nothing_of_its_neighbour_is
     assert_eq!(stage.left(), only_bob());
     assert_eq!(stage.rows_of("bob_x").await, bob);
     assert_eq!(stage.rows_of("alice_assistant\"").await, Vec::<String>::new());
-    let events = stage.store.events(None, 100, None).await.unwrap();
+    let events = rows::events(&stage.store, None, 100).await;
     let of_alice: Vec<&str> =
-        events.iter().map(|row| row.event.message.as_str()).filter(|text| text.contains("alice")).collect();
+        events.iter().map(|row| row.message.as_str()).filter(|text| text.contains("alice")).collect();
     assert_eq!(of_alice, ["alice/assistant: its data was deleted: test_alice_assistant, alice_assistant-01234567"]);
-    assert!(events.iter().any(|row| row.event.kind == EventKind::Purged), "{events:?}");
+    assert!(events.iter().any(|row| row.kind == EventKind::Purged), "{events:?}");
     assert_eq!(stage.offer("alice/assistant").await, Err(PurgeRefusal::Nothing));
 }
 
@@ -181,7 +182,7 @@ async fn nothing_can_be_declared_while_a_purge_looks() {
         }));
         // It waits for the same lock as this purge holds: given time, it still has not come through.
         waits_for_a_lock(&stage.options).await;
-        assert_eq!(store.records().await.unwrap()[&pod("alice/assistant")].undeclared_since, Some(at(60)));
+        assert_eq!(store.pod_histories().await.unwrap()[&pod("alice/assistant")].undeclared_since, Some(at(60)));
         Ok(false)
     })
     .await;

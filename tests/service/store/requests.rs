@@ -7,12 +7,16 @@ use agentpod::{
         plan::Allowance,
         request::{Request, RequestRefusal, RequestSpec},
     },
-    store::{Event, Store},
+    store::Store,
 };
 use time::Duration;
 
 use super::{at, dump, fresh};
-use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::{
+    declared::{Declared, alice, pod},
+    rows,
+};
+use agentpod::store::view::EventLine;
 
 fn by_alice(what: RequestSpec) -> Request {
     Request { what, actor: "alice@host".into() }
@@ -50,8 +54,9 @@ async fn a_request_is_a_row_with_who_asked_and_when_it_is_too_late_for_it() {
     assert_eq!((open[3].request.clone(), open[3].requested_at), (pause("alice/assistant", 2), at(0)));
     let hours = open.iter().map(|open| open.expires_at.map(|expires| (expires - at(0)).whole_hours()));
     assert_eq!(hours.collect::<Vec<_>>(), [Some(1), Some(1), Some(24), Some(2)]);
-    assert_eq!(store.requests(Some(&pod("alice/assistant")), 10).await.unwrap().len(), 2);
-    assert_eq!(store.requests(None, 1).await.unwrap()[0].open.id, ids[3]);
+    for (id, one) in ids.iter().zip(&open) {
+        assert_eq!(store.request(*id).await.unwrap().unwrap().open, *one);
+    }
 }
 
 #[tokio::test]
@@ -102,8 +107,7 @@ async fn a_request_ends_once_and_says_so_in_the_history() {
     assert_eq!((row.picked_up_at, row.ended_at, row.done), (Some(at(1)), Some(at(2)), Some(true)));
     assert_eq!(row.outcome.as_deref(), Some("it was started again"));
     assert!(store.open_requests().await.unwrap().is_empty());
-    let Event { kind, message, cause, .. } =
-        store.events(Some(&pod("alice/assistant")), 1, None).await.unwrap().remove(0).event;
+    let EventLine { kind, message, cause, .. } = rows::events(&store, Some(&pod("alice/assistant")), 1).await.remove(0);
     assert_eq!((kind.as_str(), message.as_str()), ("request", "restart alice/assistant: it was started again"));
     assert_eq!(cause.as_deref(), Some("alice@host asked"));
 }

@@ -163,13 +163,13 @@ async fn a_commit_may_say_anything() {
 }
 
 #[tokio::test]
-async fn revisions_are_listed_oldest_first_and_found_one_by_one() {
+async fn revisions_are_listed_newest_first_and_found_one_by_one() {
     let (store, _) = fresh().await;
     let first = accept(&store, "h1", "dir:/m", &files("one"), &adapters("1"), at(1)).await.unwrap().id;
     let bad = reject(&store, "bad", "dir:/m", &[problem()], at(2)).await.unwrap().id;
     let second = accept(&store, "h2", "dir:/m", &files("two"), &adapters("1"), at(3)).await.unwrap().id;
-    let ids = async |limit| store.revisions(limit).await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>();
-    assert_eq!((ids(10).await, ids(2).await), (vec![first, bad, second], vec![bad, second]));
+    let ids = async |limit| store.revisions(None, limit).await.unwrap().iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!((ids(10).await, ids(2).await), (vec![second, bad, first], vec![second, bad]));
     assert_eq!(store.revision(bad).await.unwrap().unwrap().problems, [problem()]);
     assert_eq!(store.accepted_before(second).await.unwrap().unwrap().id, first, "the rejected one was never in force");
     assert!(store.accepted_before(first).await.unwrap().is_none() && store.revision(999).await.unwrap().is_none());
@@ -228,7 +228,8 @@ async fn fifty_accepted_revisions_keep_their_files_however_many_are_rejected_in_
     .await
     .unwrap();
     assert_eq!((with_files, all), (70, 114), "and the newest twenty rejected ones keep theirs");
-    let (oldest, newest_bad) = (store.revisions(1000).await.unwrap()[0].id, store.revisions(2).await.unwrap()[0].id);
+    let all = store.revisions(None, 1000).await.unwrap();
+    let (oldest, newest_bad) = (all.last().unwrap().id, all[1].id);
     assert!(store.files_of(oldest).await.unwrap().is_none() && store.files_of(newest_bad).await.unwrap().is_some());
     let last = store.last_accepted().await.unwrap().unwrap();
     assert_eq!((last.hash.as_str(), last.files), ("h53", files("x")));

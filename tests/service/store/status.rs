@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::rows;
 use agentpod::core::report::reason::Reason;
 
 fn status(phase: Phase, ready: bool) -> Status {
@@ -25,8 +26,9 @@ fn status(phase: Phase, ready: bool) -> Status {
 async fn a_pod_that_was_not_looked_at_yet_is_pending_since_it_was_declared() {
     let (store, _) = fresh().await;
     store.sync(&alice().build(), at(5)).await.unwrap();
-    let row = store.statuses().await.unwrap().remove(0);
-    assert_eq!((row.phase, row.ready, row.since, row.container), (Phase::Pending, false, at(5), None));
+    let row = rows::pods(&store).await.remove(0);
+    assert_eq!((row.line.phase, row.line.ready, row.line.container), (Phase::Pending, false, None));
+    assert_eq!(row.line.phase_since, at(5));
 }
 
 #[tokio::test]
@@ -55,13 +57,13 @@ async fn since_is_when_ready_last_changed_and_phase_since_when_the_phase_did() {
     {
         store.write_status(&id, &status(phase, ready), at(now)).await.unwrap();
     }
-    let row = store.statuses().await.unwrap().remove(0);
+    let row = rows::pods(&store).await.remove(0);
     assert_eq!(
-        (row.phase, row.ready, row.since, row.phase_since, row.updated_at),
-        (Phase::RolledBack, true, at(20), at(30), at(30))
+        (row.line.phase, row.line.ready, row.conditions[0].since, row.line.phase_since),
+        (Phase::RolledBack, true, Some(at(20)), at(30))
     );
     assert_eq!(
-        (row.reason.as_str(), row.message.as_str(), row.container.as_deref()),
+        (row.line.reason.as_str(), row.line.message.as_str(), row.line.container.as_deref()),
         ("StepFailed", "because", Some("alice_assistant-00112233"))
     );
 }
@@ -87,7 +89,7 @@ async fn every_phase_reads_back_and_stands_in_the_pods_row_too() {
     ];
     for phase in phases {
         store.write_status(&id, &status(phase, false), at(1)).await.unwrap();
-        assert_eq!(store.statuses().await.unwrap()[0].phase, phase);
+        assert_eq!(rows::pods(&store).await[0].line.phase, phase);
         let (actual, container): (String, Option<String>) =
             sqlx::query_as("SELECT actual_status, container_id FROM pods").fetch_one(&mut connection).await.unwrap();
         assert_eq!((actual, container.as_deref()), (format!("{phase:?}").to_lowercase(), Some("c0ffee")));
@@ -104,7 +106,7 @@ async fn restarts_are_written_only_when_they_differ() {
     let before = dump(&options).await;
     assert!(!store.set_restarts(&id, 3, at(3)).await.unwrap());
     assert_eq!(dump(&options).await, before);
-    assert_eq!(store.statuses().await.unwrap()[0].restarts, 3);
+    assert_eq!(rows::pods(&store).await[0].line.restarts, 3);
 }
 
 #[tokio::test]
@@ -114,15 +116,15 @@ async fn a_removed_pod_is_gone_once_no_container_stands_for_it() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     store.write_status(&id, &status(Phase::Running, true), at(1)).await.unwrap();
     store.sync(&Declared::tenants().build(), at(2)).await.unwrap();
-    let row = store.statuses().await.unwrap().remove(0);
-    assert_eq!((row.desired_status, row.undeclared_at, row.is_gone()), (DesiredStatus::Deleted, Some(at(2)), false));
+    let row = rows::pods(&store).await.remove(0);
+    assert_eq!((row.line.desired, row.undeclared_at), (DesiredStatus::Deleted, Some(at(2))));
     store.write_status(&id, &Status { container: None, ..status(Phase::Deleting, false) }, at(3)).await.unwrap();
-    assert!(store.statuses().await.unwrap()[0].is_gone());
+    assert!(rows::pods(&store).await.is_empty());
 }
 
 #[tokio::test]
 async fn a_pod_that_was_never_declared_has_no_status() {
     let (store, _) = fresh().await;
     assert!(!store.write_status(&pod("alice/unheard-of"), &status(Phase::Deleting, false), at(0)).await.unwrap());
-    assert!(store.statuses().await.unwrap().is_empty());
+    assert!(rows::pods(&store).await.is_empty());
 }

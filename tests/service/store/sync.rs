@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::rows;
 
 #[tokio::test]
 async fn a_declared_pod_becomes_rows_and_a_line_of_history() {
@@ -11,20 +12,17 @@ async fn a_declared_pod_becomes_rows_and_a_line_of_history() {
     let outcome = store.sync(&alice().build(), at(0)).await.unwrap();
     assert_eq!(outcome.created, [pod("alice/assistant")]);
     assert!(outcome.changed.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty());
-    let rows = store.statuses().await.unwrap();
+    let rows = rows::pods(&store).await;
     assert_eq!(rows.len(), 1);
-    assert_eq!((rows[0].subdomain.as_str(), rows[0].url.as_str()), ("alice", "https://alice.example.com"));
+    assert_eq!((rows[0].subdomain.as_str(), rows[0].line.url.as_str()), ("alice", "https://alice.example.com"));
     assert_eq!(
         rows[0].digest.as_deref(),
         Some(alice().build().pods[&pod("alice/assistant")].container.digest.as_str())
     );
-    let events = store.events(None, 10, None).await.unwrap();
+    let events = rows::events(&store, None, 10).await;
     assert_eq!(events.len(), 1);
-    assert_eq!(
-        (events[0].event.kind.as_str(), events[0].event.message.as_str()),
-        ("declared", "declared in pods.yaml")
-    );
-    assert!(events[0].event.cause.is_some());
+    assert_eq!((events[0].kind.as_str(), events[0].message.as_str()), ("declared", "declared in pods.yaml"));
+    assert!(events[0].cause.is_some());
 }
 
 #[tokio::test]
@@ -65,7 +63,7 @@ async fn only_the_pod_that_was_declared_otherwise_is_written() {
         .unwrap();
     assert_eq!(outcome.changed, [pod("alice/assistant")]);
     assert_eq!(of_bob(dump(&options).await), before);
-    let message = store.events(Some(&pod("alice/assistant")), 1, None).await.unwrap().remove(0).event.message;
+    let message = rows::events(&store, Some(&pod("alice/assistant")), 1).await.remove(0).message;
     assert!(
         message.starts_with(
             "state running → stopped, subdomain alice → al, url https://alice.example.com → https://al.example.com"
@@ -85,7 +83,7 @@ async fn changed_settings_are_kept_even_when_the_container_stays_the_same() {
         .unwrap();
     assert_eq!(outcome.changed, [pod("alice/assistant")]);
     assert!(dump(&options).await.iter().any(|row| row.starts_with("pod_configs") && row.contains("Moin")));
-    assert_eq!(store.events(None, 1, None).await.unwrap()[0].event.message, "settings");
+    assert_eq!(rows::events(&store, None, 1).await[0].message, "settings");
 }
 
 #[tokio::test]
@@ -99,7 +97,7 @@ async fn two_pods_swap_their_subdomains_in_one_sync() {
         .sync(&Declared::tenants().pod("alice/a", "subdomain: two").pod("bob/b", "subdomain: one").build(), at(1))
         .await
         .unwrap();
-    let rows = store.statuses().await.unwrap();
+    let rows = rows::pods(&store).await;
     assert_eq!(rows.iter().map(|row| row.subdomain.as_str()).collect::<Vec<_>>(), ["two", "one"]);
 }
 
@@ -142,8 +140,7 @@ async fn a_pod_that_comes_back_has_the_token_and_the_volume_it_had() {
     assert_eq!(store.pod_states().await.unwrap()[&id].undeclared_since, None);
     assert_eq!(store.identities().await.unwrap(), identities);
     assert_eq!(store.token(&id).await.unwrap().unwrap().expose_secret(), token.expose_secret());
-    let kinds: Vec<&str> =
-        store.events(Some(&id), 10, None).await.unwrap().into_iter().map(|row| row.event.kind.as_str()).collect();
+    let kinds: Vec<&str> = rows::events(&store, Some(&id), 10).await.into_iter().map(|row| row.kind.as_str()).collect();
     assert_eq!(kinds, ["declared", "undeclared", "returned"]);
 }
 

@@ -76,13 +76,13 @@ async fn the_machine_shows_what_it_has_and_what_pods_take_of_it() {
     store.sync(&desired, at(0)).await.unwrap();
     store.keep_wishes(&desired, at(0)).await.unwrap();
     let person = somebody();
-    assert!(store.view(&person).glance().await.unwrap().host.is_none(), "nothing is made up before it was looked at");
+    assert!(store.view(&person).overview().await.unwrap().host.is_none(), "nothing is made up before it was looked at");
     let host =
         Capacity { node: "n".into(), cpus: 2, memory: 4 << 30, engine: "20.10".into(), disk: Some((9 << 30, 1 << 30)) };
     store.keep_host(&host, at(1)).await.unwrap();
     store.keep_host(&Capacity { disk: None, ..host }, at(2)).await.unwrap();
     store.keep_usage(&[measured("alice/assistant", 30, 5.0)], at(60)).await.unwrap();
-    let shown = store.view(&person).glance().await.unwrap().host.unwrap();
+    let shown = store.view(&person).overview().await.unwrap().host.unwrap();
     assert_eq!((shown.cpus, shown.memory_mb, shown.disk_mb), (2, 4096, None));
     assert_eq!((shown.pods_memory_mb, shown.pods_memory_limit_mb, shown.pods_cpu_percent), (30, 64, 5.0));
 }

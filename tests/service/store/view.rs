@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
+use crate::testkit::rows;
 use agentpod::core::event::EventKind;
 use agentpod::core::observe::condition::ConditionKind;
 use agentpod::core::report::reason::Reason;
@@ -161,7 +162,7 @@ async fn a_tenants_person_sees_that_tenant_only_in_every_answer() {
     assert!(view.pod(&other).await.unwrap().is_none());
     assert!(view.usage(&other).await.unwrap().is_none());
     assert!(view.lines(std::slice::from_ref(&other)).await.unwrap().is_empty());
-    let all = store.events(None, 100, None).await.unwrap();
+    let all = rows::events(&store, None, 100).await;
     let all: Vec<i64> = all.iter().map(|event| event.id).collect();
     assert_eq!((all.len(), view.events_of(&all).await.unwrap().len()), (3, 2));
     for query in [
@@ -175,7 +176,7 @@ async fn a_tenants_person_sees_that_tenant_only_in_every_answer() {
     let tenants = view.tenants().await.unwrap();
     assert_eq!(tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["alice"]);
     assert!(view.tenant(&"bob".parse().unwrap()).await.unwrap().is_none());
-    let glance = view.glance().await.unwrap();
+    let glance = view.overview().await.unwrap();
     assert_eq!((glance.pods, glance.troubled_count), (2, 0));
     assert!(glance.source.is_none() && glance.rounds.is_empty() && glance.host.is_none());
     assert!(view.source().await.unwrap().is_none() && view.adapters().await.unwrap().is_none());
@@ -271,7 +272,7 @@ async fn what_was_decided_is_shown_and_written_once() {
     }
     let rows = dump(&options).await.iter().filter(|row| row.starts_with("rounds ")).count();
     assert_eq!(rows, 200, "the newest are kept");
-    let glance = store.view(&everybody()).glance().await.unwrap();
+    let glance = store.view(&everybody()).overview().await.unwrap();
     assert_eq!((glance.rounds.len(), glance.rounds[0].began_at, glance.rounds[0].milliseconds), (10, at(204), 7));
     assert_eq!(glance.rounds[0].actions[0].pod, id);
 }
@@ -391,7 +392,7 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     .await
     .unwrap();
     let (person, tenant) = (everybody(), of("bob"));
-    let glance = p99("glance", async || store.view(&person).glance().await.unwrap()).await;
+    let glance = p99("glance", async || store.view(&person).overview().await.unwrap()).await;
     let list = PodQuery { sort: PodColumn::Memory, descending: true, ..PodQuery::default() };
     let listed = p99("a page of a hundred", async || store.view(&person).pods(&list).await.unwrap()).await;
     let whole = PodQuery { limit: 1000, ..PodQuery::default() };
@@ -399,7 +400,7 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     let text = PodQuery { text: Some("p99".into()), ..PodQuery::default() };
     let found = p99("by text", async || store.view(&person).pods(&text).await.unwrap()).await;
     let one = p99("one pod", async || store.view(&person).pod(&pod("bob/p999")).await.unwrap().unwrap()).await;
-    let own = p99("a tenant's glance", async || store.view(&tenant).glance().await.unwrap()).await;
+    let own = p99("a tenant's glance", async || store.view(&tenant).overview().await.unwrap()).await;
     // The machine may be busy with other tests; whoever makes this slow makes it ten times as slow.
     for (what, took) in
         [("glance", glance), ("list", listed), ("all", all), ("text", found), ("one", one), ("own", own)]

@@ -10,6 +10,7 @@ use agentpod::{
 use time::OffsetDateTime;
 
 use super::{super::settings, Stage, pod};
+use crate::testkit::rows;
 use crate::testkit::{
     repository::git,
     site::{shipped_folders, site},
@@ -31,8 +32,8 @@ async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
     assert_eq!((id.to_string().as_str(), added.file.as_str()), ("carol/pod", "carol-pod.yaml"));
     stage.runs("carol", "").await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]), "others are left alone");
-    let events = stage.store.events(None, 100, None).await.unwrap();
-    let told = events.iter().find(|row| row.event.kind.as_str() == "edited").unwrap().event.message.clone();
+    let events = rows::events(&stage.store, None, 100).await;
+    let told = events.iter().find(|row| row.kind.as_str() == "edited").unwrap().message.clone();
     assert!(told.contains("carol/pod: olga added it to the source") && told.contains(&added.place()), "{told}");
     // Two at once that do not go together: one of them is refused, and what is there stays good.
     let twin = |name: &str| {

@@ -8,6 +8,7 @@ use proptest::{
 };
 
 use super::{Manner, Stage, pod};
+use crate::testkit::rows;
 use crate::testkit::wait::eventually;
 
 /// Sequences of faults that are tried.
@@ -110,8 +111,8 @@ fn no_fault_of_a_remote_ever_removes_or_replaces_a_pod() {
     });
     outcome.unwrap();
     assert!(git.health().last_error.is_none() && mends.get() >= CASES as usize);
-    let events = runtime.block_on(stage.store.events(None, 10_000, None)).unwrap();
-    let harm = events.iter().filter(|row| ["undeclared", "removed", "replaced"].contains(&row.event.kind.as_str()));
+    let events = runtime.block_on(rows::events(&stage.store, None, 10_000));
+    let harm = events.iter().filter(|row| ["undeclared", "removed", "replaced"].contains(&row.kind.as_str()));
     assert_eq!(harm.count(), 0);
     runtime.block_on(stage.stop());
 }
