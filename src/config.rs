@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use ipnet::Ipv4Net;
 use time::Duration;
 
 pub use self::{
@@ -207,9 +208,8 @@ impl SettingsArgs {
                 bail!("{flag} {word:?}: only letters, digits, hyphens, dots and _ are allowed");
             }
         }
-        let (base, bits) = parse_subnet(&self.network_subnet)?;
-        let second = Ipv4Addr::from(u32::from(base) + 2);
-        let middle = Ipv4Addr::from(u32::from(base) + (1 << (31 - bits)));
+        let subnet = parse_subnet(&self.network_subnet)?;
+        let second = Ipv4Addr::from(u32::from(subnet.addr()) + 2);
         let proxy_address = self.proxy_address.unwrap_or(second.into());
         let scheme = match self.public_scheme {
             SchemeArg::Http => Scheme::Http,
@@ -252,7 +252,7 @@ impl SettingsArgs {
             network: NetworkSpec {
                 name: self.network,
                 subnet: self.network_subnet,
-                pool: format!("{middle}/{}", bits + 1),
+                pool: upper_half(subnet)?.to_string(),
                 labels: network_labels,
             },
             listen: self.listen,
@@ -276,17 +276,19 @@ fn check_domain(domain: &str) -> Result<()> {
     Ok(())
 }
 
-fn parse_subnet(text: &str) -> Result<(Ipv4Addr, u32)> {
-    let parsed =
-        text.split_once('/').and_then(|(base, bits)| Some((base.parse::<Ipv4Addr>().ok()?, bits.parse::<u32>().ok()?)));
-    match parsed {
-        Some((base, bits)) if (8..=28).contains(&bits) && u32::from(base).trailing_zeros() >= 32 - bits => {
-            Ok((base, bits))
-        }
+fn parse_subnet(text: &str) -> Result<Ipv4Net> {
+    match text.parse::<Ipv4Net>() {
+        Ok(subnet) if (8..=28).contains(&subnet.prefix_len()) && subnet.addr() == subnet.network() => Ok(subnet),
         _ => bail!(
             "--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (between /8 and /28, its host bits zero)"
         ),
     }
+}
+
+/// The half of a subnet whose addresses the engine assigns by itself.
+fn upper_half(subnet: Ipv4Net) -> Result<Ipv4Net> {
+    let mut halves = subnet.subnets(subnet.prefix_len() + 1)?;
+    halves.nth(1).context("the subnet has no two halves")
 }
 
 fn default_state_dir() -> Result<PathBuf> {
@@ -308,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_subnet_is_split_between_proxy_and_pods() {
-        assert_eq!(parse_subnet("10.213.0.0/20").unwrap(), ("10.213.0.0".parse().unwrap(), 20));
+        let subnet = parse_subnet("10.213.0.0/20").unwrap();
+        assert_eq!(upper_half(subnet).unwrap().to_string(), "10.213.8.0/21");
         for bad in ["10.213.0.1/20", "10.213.0.0/30", "10.213.0.0", "x/20", "10.0.0.0/7"] {
             assert!(parse_subnet(bad).is_err(), "{bad}");
         }

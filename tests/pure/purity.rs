@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 16] = [
     "std",
     "serde",
     "serde_json",
@@ -23,6 +23,8 @@ const CRATES: [&str; 14] = [
     "ring",
     "base64",
     "form_urlencoded",
+    "strsim",
+    "ipnet",
 ];
 /// The parts of those that reach outside: files, environment, network, clock, randomness, threads.
 const OUTSIDE: [&str; 11] = [

@@ -28,7 +28,7 @@ use crate::{
     core::access::{
         Person, Role,
         origin::{OriginHeaders, is_local},
-        range::seen_through,
+        range::client_address,
         throttle::Throttle,
     },
     passwords::Passwords,
@@ -136,7 +136,7 @@ impl Auth {
         if all.is_empty() {
             peer.to_canonical()
         } else {
-            seen_through(peer, &all.join(","), &self.access.trusted_proxies)
+            client_address(peer, &all.join(","), &self.access.trusted_proxies)
         }
     }
 
