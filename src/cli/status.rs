@@ -12,9 +12,9 @@ use super::{
     output::{self, clock, plain},
     revisions::{short, short_commit},
 };
-use crate::store::{
-    DesiredStatus,
-    view::{ActingLine, Overview, PodLine, SourceLine},
+use crate::{
+    core::declare::desired_status::DesiredStatus,
+    store::view::{ActingLine, Overview, PodLine, SourceLine},
 };
 
 /// `agentpod status`: exit code 1 when a pod that should be ready is not.

@@ -49,6 +49,13 @@ pub struct RefusedRevision {
     pub problems: Vec<Problem>,
 }
 
+impl RefusedRevision {
+    /// The first problem, with its place, for a line in the log.
+    pub(super) fn first(&self) -> String {
+        self.problems.first().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
 /// The inputs of a round.
 pub struct Inputs {
     source: Source,

@@ -1,7 +1,7 @@
 //! The messages that reach the reconciler's task: what woke it, and what the tasks it started report back. They carry what
 //! happened, for events and status; the planner never sees them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use tokio::sync::oneshot;
 
@@ -21,12 +21,12 @@ pub(crate) type Revealed = Result<(String, Redactor), NoLog>;
 /// Why there is no log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoLog {
-    /// Nothing stands for the pod.
+    /// The pod has no container.
     #[error("it has no container")]
     NoContainer,
-    /// Nobody can tell whether something does.
+    /// Whether it has one is not known.
     #[error("the container engine does not answer")]
-    Unseen,
+    EngineAway,
     /// What must be left out is not known.
     #[error("{0}")]
     Unsafe(String),
@@ -46,12 +46,12 @@ pub(crate) enum Report {
     Fetched,
     /// The engine says something happened to a container of ours.
     Engine(EngineEvent),
-    /// The engine's events broke off or began again: something may have been missed.
-    LookAgain,
+    /// The engine's event stream was interrupted or has begun again: events may have been missed.
+    EngineReconnected,
     /// The source was fetched for these requests.
     Synced(BTreeSet<i64>),
-    /// Another process said that somebody asked for something.
-    Asked,
+    /// Another process stored a request.
+    Requested,
     /// A pod's step is about to be tried.
     Step(PodId, Step),
     /// A pod's image is being pulled.
@@ -66,23 +66,53 @@ pub(crate) enum Report {
     },
     /// A container's probe was answered.
     Probed { pod: PodId, container: String, answer: Result<(), String> },
-    /// What is to be told of a pod is complete: its container's last log lines were read.
-    Noted(PodId, PodEvent),
+    /// An event of a pod is complete: its container's last log lines were read.
+    Event(PodId, PodEvent),
     /// Somebody wants to read a pod's log.
     Reveal(PodId, oneshot::Sender<Revealed>),
 }
 
 impl Report {
-    /// What it is, in words for the record.
-    pub fn what(&self) -> &'static str {
+    /// What kind of trigger it is.
+    pub fn trigger(&self) -> Trigger {
         match self {
-            Self::FilesChanged => "a saved file",
-            Self::Fetched => "a fetch",
-            Self::Asked | Self::Synced(_) => "somebody's request",
-            Self::Engine(_) | Self::LookAgain => "the engine's events",
-            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => "steps that ended",
-            Self::Probed { .. } => "a probe",
-            Self::Noted(..) | Self::Reveal(..) => "a log that was read",
+            Self::FilesChanged => Trigger::File,
+            Self::Fetched => Trigger::Fetch,
+            Self::Requested | Self::Synced(_) => Trigger::Request,
+            Self::Engine(_) | Self::EngineReconnected => Trigger::Engine,
+            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => Trigger::Steps,
+            Self::Probed { .. } => Trigger::Probe,
+            Self::Event(..) | Self::Reveal(..) => Trigger::Log,
         }
+    }
+}
+
+/// What caused a round. For events and logs; no decision depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trigger {
+    Start,
+    Clock,
+    File,
+    Fetch,
+    Request,
+    Engine,
+    Steps,
+    Probe,
+    Log,
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "the start",
+            Self::Clock => "the clock",
+            Self::File => "a saved file",
+            Self::Fetch => "a fetch",
+            Self::Request => "a request",
+            Self::Engine => "the engine's events",
+            Self::Steps => "steps that ended",
+            Self::Probe => "a probe",
+            Self::Log => "a log that was read",
+        })
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! | where | what it does |
 //! | --- | --- |
-//! | `reconciler` | the state that lives between rounds |
+//! | `reconciler` | its parts, put together |
+//! | `source_tracker` | the source: the revision in force, the one that was refused |
+//! | `ledger` | what each pod is at |
 //! | `run` | the loop: waits until something wakes it, then makes a round |
 //! | `round` | one round, from reading the source to publishing the status |
 //! | `inputs` | reads manifests and adapters, and builds the desired state |
@@ -20,6 +22,7 @@ pub mod act;
 mod daemon_status;
 mod edits;
 mod inputs;
+mod ledger;
 mod message;
 mod observe;
 mod reconciler;
@@ -27,7 +30,9 @@ mod report;
 mod requests;
 mod round;
 mod run;
+mod source_tracker;
 
+pub use crate::core::decide::ending::Ending;
 pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
 pub use edits::{Edits, NotTaken};
 pub use inputs::{Inputs, RefusedRevision, SourceReading};
@@ -38,4 +43,4 @@ pub use reconciler::{Parts, Reconciler};
 pub use report::journal::EVENTS_KEPT;
 pub use report::logs::{CleanLine, LogReader};
 pub use report::metrics::Metrics;
-pub use run::{Ending, Mode};
+pub use run::Mode;

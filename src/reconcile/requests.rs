@@ -1,12 +1,12 @@
 //! What people asked for, on its way through a round: read before the source is, decided by the planner, and ended before
-//! the first step is taken. Whoever dies in between finds the row still open, or the deed done.
+//! the first step. A crash in between leaves the row open, or the work done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 use tracing::info;
 
-use super::{Reconciler, RefusedRevision};
+use super::Reconciler;
 use crate::{
     core::{
         decide::{
@@ -17,37 +17,75 @@ use crate::{
     },
     reconcile::message::Report,
     source::{Git, Source},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
-impl Reconciler {
-    /// Reads what is open. A wish for a look at the source is one for this round, or for a fetch beside the rounds.
-    pub(super) async fn take_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        if self.unsure {
-            for (id, stored) in self.store.pod_states().await? {
-                self.states.entry(id).or_default().removal_allowed = stored.removal_allowed;
-            }
-            self.unsure = false;
+/// The open requests.
+#[derive(Default)]
+pub(crate) struct Requests {
+    /// In the order in which they were made.
+    open: Vec<OpenRequest>,
+    /// Those that wait for a fetch of the source.
+    fetching: BTreeSet<i64>,
+}
+
+impl Requests {
+    /// Reads what is open; gives the syncs that were not open before.
+    async fn read(&mut self, store: &Store, now: OffsetDateTime) -> Result<BTreeSet<i64>, StoreError> {
+        let requests = store.open_requests().await?;
+        let is_new = |open: &&OpenRequest| !self.open.iter().any(|known| known.id == open.id);
+        let new: Vec<i64> = requests.iter().filter(is_new).map(|open| open.id).collect();
+        if !new.is_empty() {
+            store.take_requests(&new, now).await?;
         }
-        let requests = self.store.open_requests().await?;
-        let is_new = |open: &&OpenRequest| !self.requests.iter().any(|identities| identities.id == open.id);
-        let news: Vec<i64> = requests.iter().filter(is_new).map(|open| open.id).collect();
-        if !news.is_empty() {
-            self.store.take_requests(&news, now).await?;
-        }
-        let is_sync = |open: &&OpenRequest| open.request.what == RequestSpec::Sync;
-        let syncs: BTreeSet<i64> = requests.iter().filter(is_new).filter(is_sync).map(|open| open.id).collect();
-        if let (Source::Git(git), false) = (self.inputs.source(), syncs.is_empty()) {
-            self.fetch_for(git.clone(), syncs);
-        }
-        self.source_due |= requests.iter().filter(is_sync).any(|open| !self.fetching.contains(&open.id));
-        self.requests = requests;
+        let syncs = requests.iter().filter(is_new).filter(|open| is_sync(open)).map(|open| open.id).collect();
+        self.open = requests;
+        Ok(syncs)
+    }
+
+    /// Reads what is open without entering that it was seen, for a preview.
+    pub async fn peek(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.open = store.open_requests().await?;
         Ok(())
     }
 
-    /// What is far away is fetched beside the rounds; who asked is answered in the round after it.
+    /// What is open.
+    pub fn open(&self) -> &[OpenRequest] {
+        &self.open
+    }
+
+    /// The syncs that are answered by the next read of the source.
+    fn due_syncs(&self) -> impl Iterator<Item = &OpenRequest> {
+        self.open.iter().filter(|open| is_sync(open) && !self.fetching.contains(&open.id))
+    }
+
+    /// Enters that the source was fetched for some requests.
+    pub fn fetched(&mut self, requests: &BTreeSet<i64>) {
+        self.fetching.retain(|request| !requests.contains(request));
+    }
+}
+
+fn is_sync(open: &OpenRequest) -> bool {
+    open.request.what == RequestSpec::Sync
+}
+
+impl Reconciler {
+    /// Reads what is open. A sync is answered by this round, or after a fetch beside the rounds.
+    pub(super) async fn read_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+        self.ledger.settle_allowances(&self.store).await?;
+        let syncs = self.requests.read(&self.store, now).await?;
+        if let (Source::Git(git), false) = (self.source.source(), syncs.is_empty()) {
+            self.fetch_for(git.clone(), syncs);
+        }
+        if self.requests.due_syncs().next().is_some() {
+            self.source.set_due();
+        }
+        Ok(())
+    }
+
+    /// Fetches a remote source beside the rounds; the requests are answered by the round after it.
     fn fetch_for(&mut self, git: Git, syncs: BTreeSet<i64>) {
-        self.fetching.extend(&syncs);
+        self.requests.fetching.extend(&syncs);
         let reports = self.reports.clone();
         tokio::spawn(async move {
             git.fetch().await;
@@ -55,30 +93,17 @@ impl Reconciler {
         });
     }
 
-    /// The source was read: whoever asked for that is told what came of it.
+    /// The source was read: answers the requests for that.
     pub(super) async fn answer_syncs(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let answer = |open: &OpenRequest| match (&self.refused, self.inputs.revision()) {
-            (Some(RefusedRevision { problems, .. }), _) => {
-                let first = problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
-                open.refused(format!("the newest revision is refused{}", first.unwrap_or_default()))
-            }
-            (None, revision) => {
-                let revision = revision.and_then(|hash| hash.get(..12)).unwrap_or("-");
-                open.done(format!("it was read; revision {revision} is in force"))
-            }
-        };
-        let is_due = |open: &&OpenRequest| open.request.what == RequestSpec::Sync && !self.fetching.contains(&open.id);
-        let ended: Vec<EndedRequest> = self.requests.iter().filter(is_due).map(answer).collect();
+        let ended: Vec<EndedRequest> = self.requests.due_syncs().map(|open| self.source.answer(open)).collect();
         self.end_requests(&ended, &BTreeMap::new(), now).await
     }
 
-    /// Writes down what the plan says is over, and the removals it lets go: both, or neither.
+    /// Stores which requests the plan ends, and the removals it allows: both, or neither.
     pub(super) async fn settle_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         let (ended, allowed) = (self.plan.ended.clone(), self.plan.allowed.clone());
         self.end_requests(&ended, &allowed, now).await?;
-        for (id, allowance) in allowed {
-            self.states.entry(id).or_default().removal_allowed = Some(allowance);
-        }
+        self.ledger.allow(allowed);
         Ok(())
     }
 
@@ -91,21 +116,15 @@ impl Reconciler {
         if ended.is_empty() {
             return Ok(());
         }
-        // An answer that is lost on the way leaves open whether it is written.
-        self.unsure = true;
+        // If the answer is lost on the way, it is not known whether this is stored.
+        self.ledger.set_unsure(true);
         self.store.end_requests(ended, allowed, now).await?;
-        self.unsure = false;
+        self.ledger.set_unsure(false);
         for one in ended {
-            info!(
-                request = one.id,
-                done = one.done,
-                "{} asked: {}: {}",
-                one.request.actor,
-                one.request.what,
-                one.outcome
-            );
+            let (actor, what) = (&one.request.actor, &one.request.what);
+            info!(request = one.id, done = one.done, "{actor} asked: {what}: {}", one.outcome);
         }
-        self.requests.retain(|open| !ended.iter().any(|one| one.id == open.id));
+        self.requests.open.retain(|open| !ended.iter().any(|one| one.id == open.id));
         Ok(())
     }
 }

@@ -9,18 +9,20 @@ use tracing::{error, info, warn};
 
 use super::{
     Reconciler,
+    message::{Report, Trigger},
     observe::{git_poll, triggers},
-    reconciler::WorkInProgress,
-    report::event_text,
 };
 use crate::{
     core::{
-        decide::plan::{ActionFailure, Decision, Hold},
+        decide::{
+            due::next_due,
+            ending::{Ending, Progress},
+            plan::{Action, ActionFailure},
+        },
+        declare::desired::DesiredPod,
         names::PodId,
         observe::actual::Actual,
-        report::{phase::Phase, reason::Reason},
     },
-    reconcile::message::Report,
     source::{Source, Watch},
     store::StoreError,
 };
@@ -29,6 +31,8 @@ use crate::{
 const SEE_THROUGH: Duration = Duration::from_secs(30);
 /// How soon a round is tried again while the database or the engine is away.
 const AWAY: Duration = Duration::from_secs(2);
+/// The shortest wait for something that is due by the clock.
+const SOONEST: Duration = Duration::from_millis(50);
 
 /// How long to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,28 +43,17 @@ pub enum Mode {
     Once(Duration),
 }
 
-/// How it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// It was stopped.
-    Stopped,
-    /// Everything is as declared.
-    Applied,
-    /// It cannot be applied; why, by pod or for all.
-    Failed(Vec<String>),
-}
-
 impl Reconciler {
     /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
     /// one that has to be fetched, fetches it from time to time.
     pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
         let reports = self.reports.clone();
-        match self.inputs.source() {
+        match self.source.source() {
             Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
             Source::Git(git) => {
                 // Before the first round, which would fetch by itself.
                 git.is_polled_from_now_on();
-                tokio::spawn(git_poll::fetches(git.clone(), woken, reports, stop))
+                tokio::spawn(git_poll::poll(git.clone(), woken, reports, stop))
             }
         };
     }
@@ -76,15 +69,15 @@ impl Reconciler {
             tokio::spawn(triggers::file_changes(watch, self.reports.clone(), stop.clone()));
         }
         loop {
-            let (reads, began) = (self.source_due, crate::clock::runtime_instant());
+            let (reads, began) = (self.source.is_due(), crate::clock::runtime_instant());
             let outcome = self.round().await;
             self.metrics.round(began.elapsed(), outcome.is_ok());
             match outcome {
                 Ok(()) => {
                     if reads {
-                        self.source_read = crate::clock::runtime_instant();
+                        self.source.was_read();
                     }
-                    self.woken.clear();
+                    self.triggers.clear();
                     if self.database.take().is_some() {
                         info!("the database answers again");
                         self.publish();
@@ -93,7 +86,7 @@ impl Reconciler {
                 Err(error) => self.database_away(error).await,
             }
             if let Mode::Once(limit) = mode
-                && let Some(ending) = self.ending(started.elapsed() >= limit)
+                && let Some(ending) = self.progress().ending(started.elapsed() >= limit)
             {
                 return ending;
             }
@@ -107,7 +100,7 @@ impl Reconciler {
     /// Waits for steps that are under way: stopped between an old container and its new one, a pod would stay down.
     async fn see_through(&mut self) {
         let deadline = crate::clock::runtime_instant() + SEE_THROUGH;
-        while self.states.values().any(|pod| pod.busy) {
+        while self.ledger.busy().next().is_some() {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
                 Ok(Some(report)) => {
                     self.take(report);
@@ -115,7 +108,7 @@ impl Reconciler {
                 _ => break,
             }
         }
-        if let Err(error) = self.journal.flush(&self.states).await {
+        if let Err(error) = self.journal.flush(self.ledger.states()).await {
             warn!(code = error.code(), "what was done last could not be written down: {error}");
         }
     }
@@ -138,10 +131,10 @@ impl Reconciler {
 
     /// Waits until a round is due. `false` means stop.
     async fn wait(&mut self, stop: &CancellationToken) -> bool {
-        // Whatever else wakes us, and however often: the source is looked at in time.
-        let look = self.source_read + self.tick;
+        // However often something else causes a round, the source is read in time.
+        let source_due = self.source.due_at(self.settings.tick);
         let due = crate::clock::runtime_instant() + self.until_due();
-        let due = if self.source_due { due } else { due.min(look) };
+        let due = if self.source.is_due() { due } else { due.min(source_due) };
         loop {
             tokio::select! {
                 biased;
@@ -157,28 +150,30 @@ impl Reconciler {
                     }
                 }
                 () = sleep_until(due) => {
-                    self.woken.insert("the clock");
+                    self.triggers.insert(Trigger::Clock);
                     break;
                 }
             }
         }
-        self.source_due |= crate::clock::runtime_instant() >= look;
+        if crate::clock::runtime_instant() >= source_due {
+            self.source.set_due();
+        }
         true
     }
 
     /// Takes a report in, and remembers what it was if a round is due for it.
     fn take_in(&mut self, report: Report) -> bool {
-        let what = report.what();
+        let trigger = report.trigger();
         let round_due = self.take(report);
         if round_due {
-            self.woken.insert(what);
+            self.triggers.insert(trigger);
         }
         round_due
     }
 
-    /// What woke us for this round, for the record.
+    /// What caused this round, for people.
     pub(super) fn trigger(&self) -> String {
-        self.woken.iter().copied().collect::<Vec<_>>().join(", ")
+        self.triggers.iter().map(Trigger::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// How long until something is due by the clock alone.
@@ -187,149 +182,91 @@ impl Reconciler {
             return AWAY;
         }
         let now = crate::clock::now();
-        let retries = self.plan.pods.values().filter_map(|decision| match decision {
-            Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
-            Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
-            Decision::Hold(Hold::Paused(pause)) => pause.until,
-            _ => None,
-        });
-        let starts = self.states.iter().filter_map(|(id, pod)| {
-            let health = pod.health.as_ref().filter(|health| !health.ready)?;
-            let probe = &self.desired.as_ref()?.pods.get(id)?.declared.adapter.spec.health;
-            Some(health.since + probe.startup.duration()).filter(|at| *at > now)
-        });
-        let going_back =
-            self.states.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
-        let next = retries
-            .chain(starts)
-            .chain(going_back)
-            .min()
-            .map(|at| (at - now).max(time::Duration::milliseconds(50)).unsigned_abs());
-        next.map_or(self.tick, |next| next.min(self.tick))
+        let next = next_due(&self.plan, self.ledger.states(), self.desired.as_deref(), now);
+        let wait = next.map(|at| Duration::try_from(at - now).unwrap_or_default().max(SOONEST));
+        wait.map_or(self.settings.tick, |wait| wait.min(self.settings.tick))
     }
 
     /// Takes a report in. Answers whether a round is due for it.
     fn take(&mut self, report: Report) -> bool {
         match report {
             Report::FilesChanged | Report::Fetched => {
-                self.source_due = true;
+                self.source.set_due();
                 true
             }
             Report::Synced(requests) => {
-                self.fetching.retain(|request| !requests.contains(request));
-                self.source_due = true;
+                self.requests.fetched(&requests);
+                self.source.set_due();
                 true
             }
-            Report::LookAgain | Report::Asked => true,
+            Report::EngineReconnected | Report::Requested => true,
             Report::Engine(event) => {
-                self.note_engine(event);
+                self.tell_engine_event(event);
                 true
             }
             Report::Step(pod, step) => {
-                self.touch(&step, crate::clock::now());
-                self.doing.insert(pod, WorkInProgress { step, pull: None });
+                self.work.begin_step(pod, step, crate::clock::now());
                 self.publish();
                 false
             }
             Report::Pulling(pod, progress) => {
-                let has_begun = self.doing.get_mut(&pod).is_some_and(|doing| doing.pull.replace(progress).is_none());
+                let is_first = self.work.pulling(&pod, progress);
                 self.publish();
-                has_begun
+                is_first
             }
             Report::Finished { pod, action, cause, desired_pod, outcome } => {
-                self.doing.remove(&pod);
-                let now = crate::clock::now();
-                // The engine may quote what it was given.
-                let clean = |failure: ActionFailure| ActionFailure {
-                    why: self.known_values(&pod).redactor().clean(&failure.why),
-                    ..failure
-                };
-                let outcome = outcome.map_err(clean);
-                if outcome.is_err() {
-                    self.untouch(&action);
-                }
-                self.metrics.action(&action, &outcome);
-                self.note_outcome(&pod, &action, &cause, &outcome);
-                self.states.entry(pod).or_default().finish(
-                    &action,
-                    desired_pod.as_deref(),
-                    outcome,
-                    now,
-                    super::act::dispatch::chance(now),
-                );
+                self.finished(&pod, &action, &cause, desired_pod.as_deref(), outcome);
                 true
             }
             Report::Probed { pod, container, answer } => self.probed(&pod, &container, answer),
-            Report::Noted(pod, note) => {
-                self.note(&pod, note);
+            Report::Event(pod, event) => {
+                self.tell(&pod, event);
                 true
             }
             Report::Reveal(pod, answer) => {
-                // Who asked may have gone meanwhile.
+                // Whoever asked may be gone by now.
                 let _ = answer.send(self.reveal(&pod));
                 false
             }
         }
     }
 
-    fn probed(&mut self, pod: &PodId, container: &str, answer: Result<(), String>) -> bool {
-        let Some(desired_pod) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return false };
-        let Some(states) = self.states.get_mut(pod) else { return false };
-        let Some(before) = states.health.take() else { return false };
-        if before.container != container {
-            states.health = Some(before);
-            return false;
-        }
-        let after = before.clone().after(answer, &desired_pod.declared.adapter.spec.health, crate::clock::now());
-        if after.ready && !before.ready {
-            self.became_ready.insert(pod.clone(), event_text::ready(&before, &after));
-        }
-        let alerts = after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure);
-        states.health = Some(after);
-        alerts
+    fn finished(
+        &mut self,
+        pod: &PodId,
+        action: &Action,
+        cause: &str,
+        desired: Option<&DesiredPod>,
+        outcome: Result<(), ActionFailure>,
+    ) {
+        // The engine may quote what it was given.
+        let outcome = outcome.map_err(|failure| {
+            let values = self.secrets.of_pod(pod, self.desired_pod(pod));
+            ActionFailure { why: values.redactor().clean(&failure.why), ..failure }
+        });
+        self.work.finish(pod, action, outcome.is_err());
+        self.metrics.action(action, &outcome);
+        self.tell_outcome(pod, action, cause, &outcome);
+        self.ledger.finish(pod, action, desired, outcome, crate::clock::now());
     }
 
-    /// Whether a one-shot run is decided, and how.
-    fn ending(&self, out_of_time: bool) -> Option<Ending> {
-        if let Some(refused) = &self.refused {
-            return Some(Ending::Failed(refused.problems.iter().map(ToString::to_string).collect()));
-        }
-        let mut waiting = Vec::new();
-        let mut failed = Vec::new();
-        // Said once for all of them.
-        failed.extend(self.plan.held_removals.as_ref().map(|held| format!("{held}")));
-        for (id, status) in &self.statuses {
-            if matches!(self.plan.pods.get(id), Some(Decision::Hold(Hold::TooManyRemovals(_)))) {
-                continue;
-            }
-            let sentence = format!("{id}: {}", status.message);
-            let settled = matches!(self.plan.pods.get(id), Some(Decision::Settled));
-            match status.phase {
-                Phase::Running | Phase::Stopped if settled => {}
-                Phase::Stopped if status.reason == Reason::Paused => {}
-                Phase::Deleting
-                    if !matches!(self.plan.pods.get(id), Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => {}
-                // Said once, below, for all of them.
-                Phase::Unknown if matches!(self.actual, Actual::Unknown(_)) => {}
-                // One end is no verdict: it comes up again, or it is found to be a loop.
-                Phase::Unhealthy if status.reason == Reason::Restarting => waiting.push(sentence),
-                Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held => failed.push(sentence),
-                _ => waiting.push(sentence),
-            }
-        }
-        let away = self.database.iter().cloned().chain(match &self.actual {
-            Actual::Unknown(why) => Some(why.clone()),
-            Actual::Observed(_) => None,
-        });
-        waiting.extend(away);
-        let undecided = !waiting.is_empty() || self.desired.is_none() || self.sync_due;
-        match (undecided, failed.is_empty(), out_of_time) {
-            (false, true, _) => Some(Ending::Applied),
-            (false, false, _) => Some(Ending::Failed(failed)),
-            (true, _, true) => Some(Ending::Failed(
-                failed.into_iter().chain(waiting.into_iter().map(|w| format!("out of time: {w}"))).collect(),
-            )),
-            (true, _, false) => None,
+    fn probed(&mut self, pod: &PodId, container: &str, answer: Result<(), String>) -> bool {
+        let Some(desired) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return false };
+        let probe = &desired.declared.adapter.spec.health;
+        let Some(change) = self.ledger.probed(pod, container, answer, probe, crate::clock::now()) else { return false };
+        self.published.statuses.probed(pod, &change);
+        change.is_news()
+    }
+
+    /// What a one-shot run has reached.
+    fn progress(&self) -> Progress<'_> {
+        Progress {
+            refused: self.source.problems(),
+            database: self.database.as_deref(),
+            is_stored: self.is_stored && self.desired.is_some(),
+            actual: &self.actual,
+            plan: &self.plan,
+            statuses: self.published.statuses.all(),
         }
     }
 }

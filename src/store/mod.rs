@@ -48,7 +48,7 @@ pub use error::{Result, StoreError};
 pub use events::{Event, SourceRefusal};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
 pub use lock::{Lead, Leader};
-pub use pods::{DesiredStatus, IdentitiesStamp, PodToken};
+pub use pods::{IdentitiesStamp, PodToken};
 pub use purge::DeclarationLock;
 pub use read_model::Round;
 pub use request_listener::RequestListener;

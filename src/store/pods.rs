@@ -17,45 +17,14 @@ use crate::core::{
         plan::{Allowance, PodState, Rejected, Uploaded},
         retry::Retry,
     },
-    declare::{desired::PodIdentity, manifest::RunState},
+    declare::{desired::PodIdentity, desired_status::DesiredStatus},
     digest::Digest,
     names::PodId,
 };
 
-/// What a pod should be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DesiredStatus {
-    /// Its container runs.
-    Running,
-    /// Its container is stopped.
-    Stopped,
-    /// It is not declared any more.
-    Deleted,
-}
-
-impl DesiredStatus {
-    /// As it stands in the row.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Deleted => "deleted",
-        }
-    }
-
-    pub(super) fn of(state: RunState) -> Self {
-        match state {
-            RunState::Running => Self::Running,
-            RunState::Stopped => Self::Stopped,
-        }
-    }
-
-    pub(super) fn read(row: &str, text: &str) -> Result<Self> {
-        let all = [Self::Running, Self::Stopped, Self::Deleted];
-        let found = all.into_iter().find(|status| status.as_str() == text);
-        found.ok_or_else(|| StoreError::inconsistent("pods", row, format!("desired_status is {text:?}")))
-    }
+/// A row's `desired_status`.
+pub(super) fn desired_status(row: &str, text: &str) -> Result<DesiredStatus> {
+    text.parse().map_err(|_| StoreError::inconsistent("pods", row, format!("desired_status is {text:?}")))
 }
 
 /// The pod that a row of `pods` is about.

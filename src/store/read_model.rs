@@ -43,8 +43,8 @@ pub struct Round {
 
 impl Store {
     /// Keeps what declared pods should be, and what tenants may have. A pod's row must be there.
-    pub async fn keep_wishes(&self, desired: &Desired, now: OffsetDateTime) -> Result<()> {
-        self.run("keep_wishes", async {
+    pub async fn keep_desired(&self, desired: &Desired, now: OffsetDateTime) -> Result<()> {
+        self.run("keep_desired", async {
             let mut transaction = self.pool.begin().await?;
             keep_shapes(&mut transaction, desired, now).await?;
             keep_quotas(&mut transaction, desired).await?;

@@ -12,7 +12,7 @@ use super::{
     error::Result,
     events::{self, Event},
     lock::lock_key,
-    pods::{DesiredStatus, allow_removal},
+    pods::{allow_removal, desired_status},
     request_listener, storable, storable_json,
     sync::SYNC,
 };
@@ -21,6 +21,7 @@ use crate::core::{
         plan::Allowance,
         request::{EndedRequest, OpenRequest, PodPresence, Request, RequestRefusal, RequestSpec, pause_of},
     },
+    declare::desired_status::DesiredStatus,
     event::EventKind,
     names::PodId,
 };
@@ -170,7 +171,7 @@ async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence
     let key = pod.key();
     let status =
         sqlx::query_scalar!("SELECT desired_status FROM pods WHERE id = $1", &key).fetch_optional(connection).await?;
-    let status = status.map(|text| DesiredStatus::read(&key, &text)).transpose()?;
+    let status = status.map(|text| desired_status(&key, &text)).transpose()?;
     Ok(match status {
         None => PodPresence::Never,
         Some(DesiredStatus::Deleted) => PodPresence::Undeclared,

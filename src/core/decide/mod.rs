@@ -6,10 +6,20 @@
 //! | `request` | what a person may ask for, and when it is done |
 //! | `retry` | when to try again |
 //! | `purge` | whether a removed pod's data may be deleted |
+//! | `probes` | which containers have to be probed |
+//! | `applied` | whether the world matches what is declared |
+//! | `ending` | whether a one-shot run is over, and how it ended |
+//! | `due` | when the next round is due by the clock alone |
+//! | `difference` | what the store has to write when declarations change |
 //! | `orphans` | which containers, volumes and networks nobody declares any more |
 
+pub mod applied;
+pub mod difference;
+pub mod due;
+pub mod ending;
 pub mod orphans;
 pub mod plan;
+pub mod probes;
 pub mod purge;
 pub mod request;
 pub mod retry;

@@ -8,6 +8,7 @@
 //! | `adapter`, `template` | an adapter's folder → how to run one kind of agent |
 //! | `resolve` | all of these together → pods with defaults filled in, or every problem |
 //! | `desired` | resolved pods → the containers and files that should exist |
+//! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
 //! | `edit` | a new pod → the text of the file that declares it |
 //!
@@ -16,6 +17,7 @@
 pub mod adapter;
 pub mod commit;
 pub mod desired;
+pub mod desired_status;
 pub mod document;
 pub mod edit;
 pub mod manifest;

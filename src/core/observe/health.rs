@@ -42,6 +42,14 @@ impl Health {
         }
     }
 
+    /// What is known of a container that runs since `since`, if the engine says so: the same as before for the same run of
+    /// the same container, else nothing yet.
+    pub fn of_run(before: Option<Self>, container: &str, since: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
+        let is_same =
+            |health: &Self| health.container == container && since.is_none_or(|since| since <= health.started);
+        before.filter(is_same).unwrap_or_else(|| Self::new(container, since.unwrap_or(now), now))
+    }
+
     /// The same after one more answer.
     #[must_use]
     pub fn after(mut self, answer: Result<(), String>, probe: &Probe, now: OffsetDateTime) -> Self {

@@ -28,6 +28,15 @@ pub struct Status {
     pub container_id: Option<String>,
 }
 
+impl Status {
+    /// The same while an image is being pulled for it.
+    #[must_use]
+    pub fn pulling(mut self) -> Self {
+        (self.phase, self.reason) = (Phase::Pulling, Reason::Pulling);
+        self
+    }
+}
+
 /// The container that stands for a pod: the one that runs, else the newest.
 pub fn standing(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
     observed.iter().max_by_key(|container| (container.is_live(), container.created_at))

@@ -4,17 +4,14 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    core::{names::PodId, problem::Problem, report::phase::Phase},
+    core::{declare::desired_status::DesiredStatus, names::PodId, problem::Problem, report::phase::Phase},
     dashboard::pages::{
         events::EventLine,
         pods::PodRow,
         problems::ProblemLine,
         words::{Badge, Moment, PodName, RevisionMark, mebibytes, percent},
     },
-    store::{
-        DesiredStatus,
-        view::{self, RevisionLine},
-    },
+    store::view::{self, RevisionLine},
 };
 
 pub(crate) fn name(id: &PodId) -> PodName {

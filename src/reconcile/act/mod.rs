@@ -7,3 +7,4 @@ pub mod execute;
 pub mod orphans;
 pub(super) mod redact;
 pub(super) mod secrets_in_use;
+pub(super) mod work;

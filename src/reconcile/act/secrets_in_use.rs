@@ -1,21 +1,30 @@
-//! Which secret values which container holds: remembered from the moment they are handed to it until it is gone, in
-//! memory only. A container that was there before us is known to hold the present values when its digest says so; what
-//! any other one holds is not known, and nothing it writes may be kept.
+//! Which secret values which container holds: remembered from the moment they are given to it until it is gone, in memory
+//! only. A container that was there before this process is known to hold the present values if its digest says so; what
+//! any other one holds is not known, and nothing it writes may be stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::redact::Redactor;
 use crate::{
     core::{
-        declare::desired::{DesiredPod, SecretTexts},
+        declare::{
+            adapter::Adapters,
+            desired::{self, Desired, DesiredPod, SecretTexts},
+        },
         names::PodId,
         observe::actual::{Actual, ObservedContainer},
+        secret::{Fingerprints, SecretRef},
+        site::Site,
     },
-    reconcile::Reconciler,
-    store::{PodToken, StoreError},
+    engine::Materials,
+    secrets::{self, Reader},
+    store::{PodToken, Store, StoreError},
 };
+
+/// What stands in place of a gateway token.
+const TOKEN: &str = "[gateway token]";
 
 /// Values by what is shown in their place.
 #[derive(Default, Clone)]
@@ -23,17 +32,21 @@ pub(crate) struct Values(Vec<(String, SecretString)>);
 
 impl Values {
     /// The values a container is given.
-    pub fn of(texts: &SecretTexts) -> Self {
+    fn of(texts: &SecretTexts) -> Self {
         let mut values = Self::default();
         for (name, value) in &texts.secrets {
-            values.add(format!("[secret {name}]"), value.as_str().into());
+            values.add_secret(name, value.as_str().into());
         }
         values.add(TOKEN.into(), texts.token.as_str().into());
         values
     }
 
+    fn add_secret(&mut self, name: &str, value: SecretString) {
+        self.add(format!("[secret {name}]"), value);
+    }
+
     fn add(&mut self, name: String, value: SecretString) {
-        if !self.0.iter().any(|(_, identities)| identities.expose_secret() == value.expose_secret()) {
+        if !self.0.iter().any(|(_, known)| known.expose_secret() == value.expose_secret()) {
             self.0.push((name, value));
         }
     }
@@ -42,100 +55,167 @@ impl Values {
         more.0.into_iter().for_each(|(name, value)| self.add(name, value));
     }
 
-    /// What finds them.
+    /// What finds them in a text.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(self.0.iter().map(|(name, value)| (name.as_str(), value)))
     }
 }
 
-const TOKEN: &str = "[gateway token]";
-
-/// By container.
-#[derive(Default)]
-pub(crate) struct SecretsInUse(BTreeMap<String, (PodId, Values)>);
-
-impl SecretsInUse {
-    /// Remembers what a container is being given, beside what it was given before.
-    pub fn give(&mut self, container: &str, pod: &PodId, values: Values) {
-        self.0.entry(container.into()).or_insert_with(|| (pod.clone(), Values::default())).1.extend(values);
-    }
-
-    /// Everything a pod's containers hold, or just one container's, if that is known.
-    pub fn of(&self, container: &str) -> Option<&Values> {
-        self.0.get(container).map(|(_, values)| values)
-    }
-
-    fn of_pod(&self, pod: &PodId) -> impl Iterator<Item = &Values> {
-        self.0.values().filter(move |(owner, _)| owner == pod).map(|(_, values)| values)
-    }
+/// The secrets' present values, and which container holds which.
+pub(crate) struct SecretsInUse {
+    reader: Reader,
+    current: BTreeMap<SecretRef, secrets::Value>,
+    by_container: BTreeMap<String, HeldValues>,
 }
 
-impl Reconciler {
-    /// Forgets what containers held that are gone, and finds out what those hold that were there before us.
-    pub(crate) async fn learn_values(&mut self) -> Result<(), StoreError> {
-        let Actual::Observed(seen) = &self.actual else { return Ok(()) };
-        let busy = |pod: &PodId| self.states.get(pod).is_some_and(|pod| pod.busy);
-        let is_there = |container: &String, pod: &PodId| {
-            seen.get(pod).is_some_and(|seen| seen.iter().any(|observed| observed.name == *container))
+struct HeldValues {
+    pod: PodId,
+    values: Values,
+}
+
+/// Why what a container is made from cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MaterialsError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The pod's own fault; the others go on.
+    #[error("{0}")]
+    Pod(String),
+}
+
+/// The values a container holds are not known, so nothing it writes may be shown.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the secrets it was started with are no longer known")]
+pub(crate) struct ValuesUnknown;
+
+impl SecretsInUse {
+    pub fn new(reader: Reader) -> Self {
+        Self { reader, current: BTreeMap::new(), by_container: BTreeMap::new() }
+    }
+
+    /// Reads the present values; gives their fingerprints.
+    pub fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
+        self.current = self.reader.read(references);
+        let fingerprint = |value: &secrets::Value| match value {
+            Ok(value) => Ok(store.fingerprint(value)),
+            Err(why) => Err(why.clone()),
         };
-        let mut secrets_in_use = std::mem::take(&mut self.secrets_in_use);
-        secrets_in_use.0.retain(|container, (pod, _)| is_there(container, pod) || busy(pod));
-        let news = seen.values().flatten().filter(|container| secrets_in_use.of(&container.name).is_none());
-        let proven: Vec<(&ObservedContainer, &DesiredPod, Values)> = news
+        self.current.iter().map(|(reference, value)| (reference.clone(), fingerprint(value))).collect()
+    }
+
+    /// Enters what a container is being given, in addition to what it was given before.
+    pub fn give(&mut self, container: &str, pod: &PodId, values: Values) {
+        let new = || HeldValues { pod: pod.clone(), values: Values::default() };
+        self.by_container.entry(container.into()).or_insert_with(new).values.extend(values);
+    }
+
+    /// Forgets what containers held that are gone, and finds out what those hold that were there before this process.
+    pub async fn learn(
+        &mut self,
+        actual: &Actual,
+        desired: Option<&Desired>,
+        is_busy: impl Fn(&PodId) -> bool,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        let Actual::Observed(observed) = actual else { return Ok(()) };
+        let is_there = |container: &String, pod: &PodId| {
+            observed.get(pod).is_some_and(|containers| containers.iter().any(|one| one.name == *container))
+        };
+        self.by_container.retain(|container, held| is_there(container, &held.pod) || is_busy(&held.pod));
+        let new = observed.values().flatten().filter(|container| !self.by_container.contains_key(&container.name));
+        let proven: Vec<(&ObservedContainer, &DesiredPod, Values)> = new
             .filter_map(|container| {
-                let desired_pod = self.desired.as_ref()?.pods.get(&container.pod)?;
-                let values = (desired_pod.container.digest == container.digest)
-                    .then(|| self.proven_values(desired_pod))
-                    .flatten()?;
-                Some((container, desired_pod, values))
+                let pod = desired?.pods.get(&container.pod)?;
+                let is_same = pod.container.digest == container.digest;
+                Some((container, pod, is_same.then(|| self.proven_values(pod, store)).flatten()?))
             })
             .collect();
-        let tokens = if proven.is_empty() { Ok(BTreeMap::new()) } else { self.store.tokens().await };
-        if let Ok(tokens) = &tokens {
-            for (container, desired_pod, mut values) in proven {
-                if let Some(PodToken { version, token }) = tokens.get(&container.pod)
-                    && *version == desired_pod.container.blueprint.token_version
-                {
-                    values.add(TOKEN.into(), token.clone());
-                    secrets_in_use.give(&container.name, &container.pod, values);
-                }
+        if proven.is_empty() {
+            return Ok(());
+        }
+        let tokens = store.tokens().await?;
+        for (container, pod, mut values) in proven {
+            if let Some(PodToken { version, token }) = tokens.get(&container.pod)
+                && *version == pod.container.blueprint.token_version
+            {
+                values.add(TOKEN.into(), token.clone());
+                self.give(&container.name, &container.pod, values);
             }
         }
-        self.secrets_in_use = secrets_in_use;
-        tokens.map(drop)
+        Ok(())
     }
 
     /// The present values of a pod's secrets, if they are the very ones its digest was made with.
-    fn proven_values(&self, desired_pod: &DesiredPod) -> Option<Values> {
+    fn proven_values(&self, pod: &DesiredPod, store: &Store) -> Option<Values> {
         let mut values = Values::default();
-        for (name, reference) in &desired_pod.declared.secrets {
-            let value = self.secrets.get(reference)?.as_ref().ok()?;
-            let fingerprint = desired_pod.container.blueprint.secrets.get(name)?;
-            (self.store.fingerprint(value) == *fingerprint).then_some(())?;
-            values.add(format!("[secret {name}]"), value.clone());
+        for (name, reference) in &pod.declared.secrets {
+            let value = self.current.get(reference)?.as_ref().ok()?;
+            let fingerprint = pod.container.blueprint.secrets.get(name)?;
+            (store.fingerprint(value) == *fingerprint).then_some(())?;
+            values.add_secret(name, value.clone());
         }
         Some(values)
     }
 
-    /// Everything that may stand in what a container writes: what it holds, and what is declared for its pod now; or
-    /// why that is not known.
-    pub(crate) fn values_in(&self, pod: &PodId, container: &str) -> Result<Values, &'static str> {
-        let held = self.secrets_in_use.of(container);
-        let mut values = held.cloned().ok_or("the secrets it was started with are not known any more")?;
-        values.extend(self.known_values(pod));
+    /// Everything that may stand in what a container writes: what it holds, and what is declared for its pod now.
+    pub fn in_container(
+        &self,
+        pod: &PodId,
+        desired: Option<&DesiredPod>,
+        container: &str,
+    ) -> Result<Values, ValuesUnknown> {
+        let mut values = self.by_container.get(container).ok_or(ValuesUnknown)?.values.clone();
+        values.extend(self.of_pod(pod, desired));
         Ok(values)
     }
 
-    /// Every value of a pod that is known: those its containers hold, and those declared for it now.
-    pub(crate) fn known_values(&self, pod: &PodId) -> Values {
+    /// Every known value of a pod: those its containers hold, and those declared for it now.
+    pub fn of_pod(&self, pod: &PodId, desired: Option<&DesiredPod>) -> Values {
         let mut values = Values::default();
-        self.secrets_in_use.of_pod(pod).for_each(|held| values.extend(held.clone()));
-        let desired_pod = self.desired.as_ref().and_then(|desired| desired.pods.get(pod));
-        for (name, reference) in desired_pod.iter().flat_map(|desired_pod| &desired_pod.declared.secrets) {
-            if let Some(Ok(value)) = self.secrets.get(reference) {
-                values.add(format!("[secret {name}]"), value.clone());
+        for held in self.by_container.values().filter(|held| held.pod == *pod) {
+            values.extend(held.values.clone());
+        }
+        for (name, reference) in desired.iter().flat_map(|pod| &pod.declared.secrets) {
+            if let Some(Ok(value)) = self.current.get(reference) {
+                values.add_secret(name, value.clone());
             }
         }
         values
+    }
+
+    /// Renders a pod once more, now with the real values.
+    pub async fn materials(
+        &self,
+        pod: &DesiredPod,
+        store: &Store,
+        adapters: Option<&Adapters>,
+        site: &Site,
+    ) -> Result<(Materials, Values), MaterialsError> {
+        let refuse = |why: String| Err(MaterialsError::Pod(why));
+        let declared = &pod.declared;
+        let Some(token) = store.token(&declared.id).await? else {
+            return refuse("it has no gateway token yet".into());
+        };
+        let mut secrets = BTreeMap::new();
+        for (name, reference) in &declared.secrets {
+            match self.current.get(reference) {
+                Some(Ok(value)) => secrets.insert(name.clone(), value.expose_secret().to_owned()),
+                Some(Err(why)) => return refuse(format!("secret {name}: {why}")),
+                None => return refuse(format!("secret {name} was not read")),
+            };
+        }
+        let texts = SecretTexts { secrets, token: token.expose_secret().to_owned() };
+        let Some(adapters) = adapters else { return refuse("no adapters are in force".into()) };
+        match desired::render(adapters, site, declared, &texts) {
+            Ok(rendered) => {
+                let materials = Materials { environment: rendered.environment, files: rendered.files };
+                Ok((materials, Values::of(&texts)))
+            }
+            // The problems may quote real values, so only the file is named.
+            Err(problems) => {
+                let file = problems.first().map_or("a template", |problem| problem.file.as_str());
+                refuse(format!("{file} cannot be rendered with its real values"))
+            }
+        }
     }
 }

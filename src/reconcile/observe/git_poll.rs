@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    reconcile::{act::dispatch::chance, message::Report},
+    reconcile::{ledger::jitter, message::Report},
     source::{Git, git::FIRST},
 };
 
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 const MOST_PATIENT: u32 = 4;
 
 /// Fetches until stopped.
-pub(crate) async fn fetches(
+pub(crate) async fn poll(
     git: Git,
     woken: Arc<Notify>,
     reports: mpsc::UnboundedSender<Report>,
@@ -48,7 +48,7 @@ pub(crate) async fn fetches(
                 return;
             }
             failures = if git.health().last_error.is_some() { failures + 1 } else { 0 };
-            let pause = pause(git.interval(), failures, chance(crate::clock::now()));
+            let pause = pause(git.interval(), failures, jitter(crate::clock::now()));
             tokio::select! {
                 () = sleep(pause) => {}
                 () = woken.notified() => quiet(&woken).await,

@@ -1,7 +1,7 @@
 //! Asks agents whether they are ready, as their adapters declare it: one task for each live container. Answers go to
 //! the reconciler, which judges them; nothing is decided in here.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -11,10 +11,12 @@ use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
 
 use crate::{
     core::{
+        decide::probes::ProbeTarget,
         declare::adapter::{Probe, ProbeKind},
         names::PodId,
+        site::Site,
     },
-    engine::Engine,
+    engine::{self, Engine},
     reconcile::message::Report,
 };
 
@@ -23,13 +25,15 @@ const MAX_ANSWER: usize = 64 << 10;
 /// How soon a container that is not ready is asked again.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 
-/// A container that is being asked again and again; dropping it ends that.
+/// The probes under way, one for each pod that has one.
+#[derive(Debug, Default)]
+pub(crate) struct Probers(BTreeMap<PodId, Prober>);
+
+/// A container that is probed again and again; dropping it ends that.
 #[derive(Debug)]
-pub(crate) struct Prober {
-    /// The container's name.
-    pub container: String,
-    /// Where it is asked.
-    pub address: SocketAddr,
+struct Prober {
+    container: String,
+    address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -39,33 +43,58 @@ impl Drop for Prober {
     }
 }
 
-impl Prober {
-    /// Begins asking.
-    pub fn start(
-        pod: PodId,
-        container: String,
-        address: SocketAddr,
-        host: String,
-        probe: Probe,
-        engine: Arc<dyn Engine>,
-        reports: mpsc::UnboundedSender<Report>,
-    ) -> Self {
-        let name = container.clone();
-        let task = tokio::spawn(async move {
-            loop {
-                let answer = ask(engine.as_ref(), &name, address, &host, &probe).await;
-                let wait = if answer.is_ok() {
-                    probe.interval.duration()
-                } else {
-                    IMPATIENCE.max(probe.interval.duration().min(Duration::from_secs(2)) / 2)
-                };
-                if reports.send(Report::Probed { pod: pod.clone(), container: name.clone(), answer }).is_err() {
-                    return;
-                }
-                tokio::time::sleep(wait).await;
+impl Probers {
+    /// Probes these containers, and no others any more. A container that is probed already goes on being probed.
+    pub fn probe<'a>(
+        &mut self,
+        targets: impl Iterator<Item = ProbeTarget<'a>>,
+        site: &Site,
+        engine: &Arc<dyn Engine>,
+        reports: &mpsc::UnboundedSender<Report>,
+    ) {
+        let mut before = std::mem::take(&mut self.0);
+        for target in targets {
+            let declared = &target.desired.declared;
+            let network = &target.desired.container.blueprint.network;
+            let Some(ip) = engine::address(target.container, network) else { continue };
+            let address = SocketAddr::new(ip, declared.adapter.spec.port);
+            let is_same = |prober: &Prober| prober.container == target.container.name && prober.address == address;
+            let prober = before.remove(target.pod).filter(is_same).unwrap_or_else(|| {
+                let (container, host) = (target.container.name.clone(), site.host(&declared.subdomain));
+                let probe = declared.adapter.spec.health.clone();
+                let task = Probing { pod: target.pod.clone(), container: container.clone(), address, host, probe };
+                let task = tokio::spawn(task.run(engine.clone(), reports.clone()));
+                Prober { container, address, task }
+            });
+            self.0.insert(target.pod.clone(), prober);
+        }
+    }
+}
+
+/// One container's probe.
+struct Probing {
+    pod: PodId,
+    container: String,
+    address: SocketAddr,
+    host: String,
+    probe: Probe,
+}
+
+impl Probing {
+    async fn run(self, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) {
+        let Self { pod, container, address, host, probe } = self;
+        loop {
+            let answer = ask(engine.as_ref(), &container, address, &host, &probe).await;
+            let wait = if answer.is_ok() {
+                probe.interval.duration()
+            } else {
+                IMPATIENCE.max(probe.interval.duration().min(Duration::from_secs(2)) / 2)
+            };
+            if reports.send(Report::Probed { pod: pod.clone(), container: container.clone(), answer }).is_err() {
+                return;
             }
-        });
-        Self { container, address, task }
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

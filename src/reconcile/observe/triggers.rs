@@ -34,7 +34,7 @@ pub(crate) async fn engine_events(
             let mut events = engine.watch().await?;
             listening = true;
             // Subscribed first, looked afterwards: nothing falls in between.
-            let _ = reports.send(Report::LookAgain);
+            let _ = reports.send(Report::EngineReconnected);
             while let Some(event) = events.next().await {
                 let _ = reports.send(Report::Engine(event?));
             }
@@ -49,7 +49,7 @@ pub(crate) async fn engine_events(
         }
         if listening {
             // Most likely the engine went away: better seen now than at the next tick.
-            let _ = reports.send(Report::LookAgain);
+            let _ = reports.send(Report::EngineReconnected);
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -61,10 +61,10 @@ pub(crate) async fn engine_events(
 /// Sends a word whenever another process says that somebody asked for something.
 pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     let listen = async || -> Result<(), StoreError> {
-        let mut ear = store.listen().await?;
+        let mut listener = store.listen().await?;
         loop {
-            ear.heard().await?;
-            let _ = reports.send(Report::Asked);
+            listener.heard().await?;
+            let _ = reports.send(Report::Requested);
         }
     };
     let hear = async {

@@ -3,72 +3,63 @@
 //! noticed like a folder that is gone.
 
 use time::{Duration, OffsetDateTime};
-use tracing::{info, warn};
 
-use crate::{
-    core::{event::EventKind, observe::stale},
-    reconcile::Reconciler,
-    source::SourceHealth,
-    store::{Event, SourceState, StoreError},
-};
+use crate::{core::observe::stale, source::SourceHealth, store::SourceState};
 
 /// Whether the source is stale, and what was known of its reading when that last changed.
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
-    /// Since when it is stale.
-    pub stale_since: Option<OffsetDateTime>,
+    stale_since: Option<OffsetDateTime>,
     /// When it was last read well, as of then.
-    pub read_at: Option<OffsetDateTime>,
+    read_at: Option<OffsetDateTime>,
     /// In place of the source's own interval.
-    pub interval: Option<Duration>,
+    interval: Option<Duration>,
 }
 
 impl Watchdog {
-    /// Takes over what the store had at the start: what was stale is so until it is read.
-    pub fn loaded(&mut self, kept: &SourceState) {
-        (self.stale_since, self.read_at) = (kept.stale_since, kept.read_at);
+    /// Takes over what is stored: what was stale stays so until it is read.
+    pub fn load(&mut self, stored: &SourceState) {
+        (self.stale_since, self.read_at) = (stored.stale_since, stored.read_at);
     }
 
-    /// When the source was last read well, by us or by an AgentPod before us.
+    /// Overrides the source's own interval.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.interval = Some(interval);
+    }
+
+    /// Since when the source is stale, as of the last change.
+    pub fn stale_since(&self) -> Option<OffsetDateTime> {
+        self.stale_since
+    }
+
+    /// When the source was last read well, by this process or one before it.
     pub fn read_at(&self, health: &SourceHealth) -> Option<OffsetDateTime> {
         health.last_read.or(self.read_at)
     }
 
+    /// What has to be stored, if the source became stale or is read again.
+    pub fn change(
+        &self,
+        origin: &str,
+        health: &SourceHealth,
+        began: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Option<SourceState> {
+        let stale_since = self.evaluate(health, began, now);
+        (stale_since.is_some() != self.stale_since.is_some()).then(|| SourceState {
+            origin: origin.to_owned(),
+            read_at: self.read_at(health),
+            stale_since,
+            why: health.last_error.clone(),
+        })
+    }
+
     /// Since when the source is stale, now.
-    fn judge(&self, health: &SourceHealth, began: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    fn evaluate(&self, health: &SourceHealth, began: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let was_read_since = health.last_read.is_some() && health.last_read != self.read_at;
         let still = self.stale_since.filter(|_| !was_read_since);
         let interval = self.interval.or_else(|| Duration::try_from(health.interval).ok()).unwrap_or(Duration::MAX);
         still.or_else(|| stale::stale_since(health.last_read.unwrap_or(began), interval, now))
-    }
-}
-
-impl Reconciler {
-    /// Tells, and keeps, that the source became stale or is read again. Writes only then.
-    pub(crate) async fn watch_source(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        let health = self.inputs.health();
-        let stale_since = self.watchdog.judge(&health, self.began, now);
-        if stale_since.is_some() == self.watchdog.stale_since.is_some() {
-            return Ok(());
-        }
-        let (origin, read_at, why) = (self.inputs.origin(), self.watchdog.read_at(&health), health.last_error);
-        let state = SourceState { origin: origin.clone(), read_at, stale_since, why: why.clone() };
-        self.store.set_source_state(&state, now).await?;
-        (self.watchdog.stale_since, self.watchdog.read_at) = (stale_since, read_at);
-        let (kind, message) = if stale_since.is_some() {
-            let since = match read_at {
-                Some(at) => format!("for {} s", (now - at).whole_seconds()),
-                None => "since AgentPod was started".into(),
-            };
-            let message = format!("{origin} was not read {since}; what was accepted last stays in force");
-            warn!(why, "{message}");
-            (EventKind::SourceStale, message)
-        } else {
-            info!("{origin} is read again");
-            (EventKind::SourceFresh, format!("{origin} is read again"))
-        };
-        self.journal.event(Event { cause: why, revision: self.revision_row, ..Event::of_none(kind, message) });
-        Ok(())
     }
 }
 
@@ -88,19 +79,19 @@ mod tests {
     #[test]
     fn a_reader_that_says_nothing_at_all_is_noticed_by_the_time_alone() {
         let watchdog = Watchdog::default();
-        assert_eq!(watchdog.judge(&health(None), at(0), at(89)), None);
-        assert_eq!(watchdog.judge(&health(None), at(0), at(90)), Some(at(90)));
-        assert_eq!(watchdog.judge(&health(Some(1000)), at(0), at(1089)), None);
-        assert_eq!(watchdog.judge(&health(Some(1000)), at(0), at(5000)), Some(at(1090)));
+        assert_eq!(watchdog.evaluate(&health(None), at(0), at(89)), None);
+        assert_eq!(watchdog.evaluate(&health(None), at(0), at(90)), Some(at(90)));
+        assert_eq!(watchdog.evaluate(&health(Some(1000)), at(0), at(1089)), None);
+        assert_eq!(watchdog.evaluate(&health(Some(1000)), at(0), at(5000)), Some(at(1090)));
     }
 
     #[test]
     fn what_was_stale_before_a_restart_is_so_until_it_is_read() {
         let kept = SourceState { origin: "here".into(), read_at: None, stale_since: Some(at(50)), why: None };
         let mut watchdog = Watchdog::default();
-        watchdog.loaded(&kept);
-        let judge = |last_read| watchdog.judge(&health(last_read), at(1000), at(1001));
-        assert_eq!(judge(None), Some(at(50)), "this process has not waited that long, and it was told before");
-        assert_eq!(judge(Some(1001)), None);
+        watchdog.load(&kept);
+        let evaluate = |last_read| watchdog.evaluate(&health(last_read), at(1000), at(1001));
+        assert_eq!(evaluate(None), Some(at(50)), "this process has not waited that long, and it was told before");
+        assert_eq!(evaluate(Some(1001)), None);
     }
 }

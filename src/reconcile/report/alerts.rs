@@ -1,62 +1,38 @@
-//! What is told once although no row of its own says it: that the source cannot be taken as it is, and that removals are
-//! held. Both last; they are told when they begin or are another, and not again.
+//! Alerts: conditions that last and are told once, when they begin or change.
 
-use tracing::warn;
-
-use crate::{
-    core::{event::EventKind, observe::actual::Actual, problem::Problem},
-    reconcile::{Reconciler, RefusedRevision},
-    store::Event,
-};
-
-/// What was told last.
+/// One condition that lasts, as it was told last.
 #[derive(Debug, Default)]
-pub(crate) struct Alerts {
-    /// Why the source cannot be taken.
-    pub refused: Option<String>,
-    /// The plan whose removals are held.
-    pub held: Option<String>,
+pub(crate) struct Alert(Option<String>);
+
+impl Alert {
+    /// An alert that was told before, if there is a message.
+    pub fn of(message: Option<String>) -> Self {
+        Self(message)
+    }
+
+    /// The condition holds; answers whether that has to be told, because it is new or another one.
+    pub fn begin(&mut self, message: &str) -> bool {
+        let is_new = self.0.as_deref() != Some(message);
+        self.0 = Some(message.to_owned());
+        is_new
+    }
+
+    /// The condition does not hold; answers whether it was told before.
+    pub fn end(&mut self) -> bool {
+        self.0.take().is_some()
+    }
 }
 
-impl Reconciler {
-    /// Tells that what the source holds cannot be taken. What can be read and does not build has a row of its own.
-    pub(crate) fn tell_refused(&mut self, refused: &RefusedRevision) {
-        let more = match refused.problems.len() {
-            0 | 1 => String::new(),
-            all => format!(" (and {} more)", all - 1),
-        };
-        let Some(Problem { file, what, hint, .. }) = refused.problems.first() else { return };
-        let hint = hint.as_deref().unwrap_or("what was accepted last stays in force");
-        let message = format!("{file}: {what}{more}; {hint}");
-        if self.alerts.refused.as_ref() != Some(&message) {
-            let event = Event::of_none(EventKind::SourceRefused, &message);
-            self.journal.event(Event { revision: self.revision_row, ..event });
-            self.alerts.refused = Some(message);
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Tells that it can be taken again, as a revision in force or one that is refused.
-    pub(crate) fn tell_taken(&mut self) {
-        if self.alerts.refused.take().is_some() {
-            let message = format!("{} can be read again", self.inputs.origin());
-            self.journal.event(Event::of_none(EventKind::SourceAccepted, message));
-        }
-    }
-
-    /// Tells that removals are held, and by which words they are let go.
-    pub(crate) fn tell_held(&mut self) {
-        if !matches!(self.actual, Actual::Observed(_)) {
-            return;
-        }
-        let held = self.plan.held_removals.as_ref();
-        if held.map(|held| &held.why.plan) == self.alerts.held.as_ref() {
-            return;
-        }
-        self.alerts.held = held.map(|held| held.why.plan.clone());
-        if let Some(held) = held {
-            warn!("{held}");
-            let event = Event::of_none(EventKind::RemovalsHeld, held.to_string());
-            self.journal.event(Event { revision: self.revision_row, ..event });
-        }
+    #[test]
+    fn an_alert_is_told_when_it_begins_or_changes_and_not_again() {
+        let mut alert = Alert::default();
+        assert!(!alert.end());
+        assert!(alert.begin("one") && !alert.begin("one") && alert.begin("two"));
+        assert!(alert.end() && !alert.end());
+        assert!(!Alert::of(Some("old".into())).begin("old"), "what was told before a restart is not told again");
     }
 }

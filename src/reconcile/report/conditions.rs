@@ -1,12 +1,14 @@
-//! Each round's conditions of every pod: judged by the core, written down where they differ, and told in the history when a
-//! container is not as closed as it should be. That leads to no step: a replacement would interrupt the tenant.
+//! Each round's conditions of every pod: evaluated by the core, stored where they differ, and told when a container is not
+//! as hardened as it should be. That leads to no step: a replacement would interrupt the tenant.
 
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use super::{alerts::Alert, pod_event::PodEvent};
 use crate::{
     core::{
+        declare::desired::Desired,
         event::EventKind,
         names::PodId,
         observe::{
@@ -17,93 +19,95 @@ use crate::{
         },
         report::status,
     },
-    reconcile::{Reconciler, report::pod_event::PodEvent},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
-/// What is known of every pod, and what of it was written and told.
+/// Every pod's conditions, and what of them was stored and told.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    pub now: BTreeMap<PodId, Vec<Condition>>,
-    /// `None` until the store was asked.
-    written: Option<BTreeMap<PodId, Vec<Condition>>>,
-    /// What was last told of pods that deviate.
-    alerts: BTreeMap<PodId, String>,
+    now: BTreeMap<PodId, Vec<Condition>>,
+    /// `None` until the store was read.
+    stored: Option<BTreeMap<PodId, Vec<Condition>>>,
+    deviations: BTreeMap<PodId, Alert>,
 }
 
-impl Reconciler {
-    /// Judges every pod that has a status.
-    pub(crate) fn judge_conditions(&mut self) {
-        let one = |id: &PodId| {
-            let seen = match &self.actual {
-                Actual::Observed(seen) => seen.get(id).map_or(&[][..], Vec::as_slice),
+impl Conditions {
+    /// A pod's conditions.
+    pub fn of(&self, pod: &PodId) -> Vec<Condition> {
+        self.now.get(pod).cloned().unwrap_or_default()
+    }
+
+    /// Evaluates the conditions of these pods.
+    pub fn evaluate<'a>(&mut self, pods: impl Iterator<Item = &'a PodId>, desired: Option<&Desired>, actual: &Actual) {
+        let evaluate = |id: &PodId| {
+            let observed = match actual {
+                Actual::Observed(observed) => observed.get(id).map_or(&[][..], Vec::as_slice),
                 Actual::Unknown(why) => {
-                    let unknown = |kind| Condition::unknown(kind, format!("the engine could not be asked: {why}"));
+                    let unknown =
+                        |kind| Condition::unknown(kind, format!("the container engine does not answer: {why}"));
                     return vec![unknown(ConditionKind::Hardened), unknown(ConditionKind::Routed)];
                 }
             };
-            let desired_pod = self
-                .desired
-                .as_ref()
-                .and_then(|desired| desired.pods.get(id))
-                .map(|desired_pod| &desired_pod.container);
-            let container = status::standing(seen);
-            vec![hardened(desired_pod, container), routed(desired_pod, container)]
+            let spec = desired.and_then(|desired| desired.pods.get(id)).map(|pod| &pod.container);
+            let container = status::standing(observed);
+            vec![hardened(spec, container), routed(spec, container)]
         };
-        self.conditions.now = self.statuses.keys().map(|id| (id.clone(), one(id))).collect();
+        self.now = pods.map(|id| (id.clone(), evaluate(id))).collect();
     }
 
-    /// Writes down what is otherwise than before, and tells of deviations. `whole`: every pod there is was looked at.
-    pub(crate) async fn keep_conditions(&mut self, whole: bool, now: OffsetDateTime) -> Result<(), StoreError> {
-        if self.conditions.written.is_none() {
-            let written = self.store.conditions().await?;
-            let deviates =
-                |all: &Vec<Condition>| all.iter().find(|one| is_deviation(one)).map(|one| one.message.clone());
-            self.conditions.alerts =
-                written.iter().filter_map(|(id, all)| Some((id.clone(), deviates(all)?))).collect();
-            self.conditions.written = Some(written);
+    /// Reads what is stored, the first time: what deviated before a restart was told then.
+    pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+        if self.stored.is_some() {
+            return Ok(());
         }
-        self.tell_deviations();
-        let Conditions { now: current, written, .. } = &mut self.conditions;
-        let written = written.get_or_insert_default();
-        let news: Vec<(&PodId, &Condition)> = current
+        let stored = store.conditions().await?;
+        let deviation = |all: &Vec<Condition>| all.iter().find(|one| is_deviation(one)).map(|one| one.message.clone());
+        self.deviations =
+            stored.iter().filter_map(|(id, all)| Some((id.clone(), Alert::of(Some(deviation(all)?))))).collect();
+        self.stored = Some(stored);
+        Ok(())
+    }
+
+    /// Stores what differs. `is_complete`: every pod was observed, so one without conditions is gone.
+    pub async fn store(&mut self, is_complete: bool, store: &Store, now: OffsetDateTime) -> Result<(), StoreError> {
+        let current = &self.now;
+        let stored = self.stored.get_or_insert_default();
+        let new: Vec<(&PodId, &Condition)> = current
             .iter()
             .flat_map(|(id, all)| all.iter().map(move |one| (id, one)))
-            .filter(|(id, one)| !written.get(*id).is_some_and(|before| before.contains(one)))
+            .filter(|(id, one)| !stored.get(*id).is_some_and(|before| before.contains(one)))
             .collect();
-        if !news.is_empty() {
-            self.store.keep_conditions(&news, now).await?;
+        if !new.is_empty() {
+            store.keep_conditions(&new, now).await?;
         }
-        let gone: Vec<PodId> = written.keys().filter(|id| whole && !current.contains_key(*id)).cloned().collect();
+        let gone: Vec<PodId> = stored.keys().filter(|id| is_complete && !current.contains_key(*id)).cloned().collect();
         if !gone.is_empty() {
-            self.store.forget_conditions(&gone).await?;
+            store.forget_conditions(&gone).await?;
         }
-        if !(news.is_empty() && gone.is_empty()) {
-            written.retain(|id, _| !gone.contains(id));
-            written.extend(current.clone());
+        if !(new.is_empty() && gone.is_empty()) {
+            stored.retain(|id, _| !gone.contains(id));
+            stored.extend(current.clone());
         }
         Ok(())
     }
 
-    /// Tells a deviation once, until it is another one or gone. Not knowing tells nothing.
-    fn tell_deviations(&mut self) {
-        let mut notes = Vec::new();
-        let Conditions { now, alerts, .. } = &mut self.conditions;
-        alerts.retain(|id, _| now.contains_key(id));
+    /// The events that tell of deviations: each once, until it is another one or gone. Not knowing tells nothing.
+    pub fn deviations(&mut self) -> Vec<(PodId, PodEvent)> {
+        let mut events = Vec::new();
+        let Self { now, deviations, .. } = self;
+        deviations.retain(|id, _| now.contains_key(id));
         for (id, all) in now {
             let Some(hardened) = all.iter().find(|one| one.kind == ConditionKind::Hardened) else { continue };
+            let alert = deviations.entry(id.clone()).or_default();
             if is_deviation(hardened) {
-                if alerts.get(id) != Some(&hardened.message) {
-                    alerts.insert(id.clone(), hardened.message.clone());
-                    notes.push((id.clone(), PodEvent::new(EventKind::Deviates, hardened.message.clone())));
+                if alert.begin(&hardened.message) {
+                    events.push((id.clone(), PodEvent::new(EventKind::Deviates, hardened.message.clone())));
                 }
-            } else if hardened.is_true == Some(true) && alerts.remove(id).is_some() {
-                notes.push((id.clone(), PodEvent::new(EventKind::Hardened, format!("again: {}", hardened.message))));
+            } else if hardened.is_true == Some(true) && alert.end() {
+                events.push((id.clone(), PodEvent::new(EventKind::Hardened, format!("again: {}", hardened.message))));
             }
         }
-        for (id, note) in notes {
-            self.note(&id, note);
-        }
+        events
     }
 }
 

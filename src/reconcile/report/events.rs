@@ -14,9 +14,18 @@ use crate::{
         decide::plan::{Action, ActionFailure},
         event::EventKind,
         names::PodId,
+        observe::actual::Actual,
     },
     engine::{ContainerChange, Engine, EngineEvent, LogQuery},
-    reconcile::{Reconciler, act::redact::Redactor, message::Report, report::pod_event::PodEvent},
+    reconcile::{
+        Reconciler,
+        act::{
+            redact::Redactor,
+            secrets_in_use::{Values, ValuesUnknown},
+        },
+        message::Report,
+        report::pod_event::PodEvent,
+    },
     store::Event,
 };
 
@@ -32,90 +41,112 @@ const LOG: &str = "log";
 const LEFT_OUT: &str = "logLeftOut";
 
 impl Reconciler {
-    /// Tells something of a pod: in the log now, in the history with the next write.
-    pub(crate) fn note(&mut self, pod: &PodId, note: PodEvent) {
-        let (kind, message, cause) = (note.kind, &note.message, note.cause.as_deref());
+    /// Tells an event of a pod: in the log now, in the history with the next write.
+    pub(crate) fn tell(&mut self, pod: &PodId, event: PodEvent) {
+        let (kind, message, cause) = (event.kind, &event.message, event.cause.as_deref());
         if kind.severity().is_bad() {
             warn!(%pod, %kind, cause, "{pod}: {message}");
         } else {
             info!(%pod, %kind, cause, "{pod}: {message}");
         }
-        let standing = || self.statuses.get(pod).and_then(|status| status.container.clone());
         self.journal.event(Event {
             pod: Some(pod.clone()),
             kind,
-            container: note.container.or_else(standing),
-            message: note.message,
-            revision: self.revision_row,
-            cause: note.cause,
-            details: (!note.details.is_empty()).then_some(Value::Object(note.details)),
+            container: event.container.or_else(|| self.published.statuses.container(pod)),
+            message: event.message,
+            revision: self.source.row(),
+            cause: event.cause,
+            details: (!event.details.is_empty()).then_some(Value::Object(event.details)),
         });
     }
 
     /// The same with the container's last log lines, which are read in a task of their own.
-    pub(crate) fn note_with_logs(&mut self, pod: &PodId, mut note: PodEvent) {
-        let standing = || self.statuses.get(pod).and_then(|status| status.container.clone());
-        let Some(container) = note.container.take().or_else(standing) else { return self.note(pod, note) };
-        note.container = Some(container.clone());
+    pub(crate) fn tell_with_logs(&mut self, pod: &PodId, mut event: PodEvent) {
+        let Some(container) = event.container.take().or_else(|| self.published.statuses.container(pod)) else {
+            return self.tell(pod, event);
+        };
+        event.container = Some(container.clone());
         let values = match self.values_in(pod, &container) {
             Ok(values) => values,
-            Err(why) => return self.note(pod, note.with(LEFT_OUT, why)),
+            Err(why) => return self.tell(pod, event.with(LEFT_OUT, why.to_string())),
         };
         let (engine, reports, pod) = (self.engine.clone(), self.reports.clone(), pod.clone());
         tokio::spawn(async move {
             let redactor = values.redactor();
-            let note = match redactor.too_short() {
-                Some(name) => note.with(LEFT_OUT, format!("{name} is too short to be found in them")),
-                None => match tokio::time::timeout(READING, last_words(engine.as_ref(), &container, &redactor)).await {
-                    Ok(Some(lines)) if lines.is_empty() => note,
-                    Ok(Some(lines)) => note.with(LOG, lines),
-                    Ok(None) | Err(_) => note.with(LEFT_OUT, "the engine did not give them"),
+            let event = match redactor.too_short() {
+                Some(name) => event.with(LEFT_OUT, format!("{name} is too short to be found in them")),
+                None => match tokio::time::timeout(READING, last_lines(engine.as_ref(), &container, &redactor)).await {
+                    Ok(Some(lines)) if lines.is_empty() => event,
+                    Ok(Some(lines)) => event.with(LOG, lines),
+                    Ok(None) | Err(_) => event.with(LEFT_OUT, "the engine did not give them"),
                 },
             };
-            let _ = reports.send(Report::Noted(pod, note));
+            let _ = reports.send(Report::Event(pod, event));
         });
     }
 
     /// Tells how a pod's action ended. One with a verdict was told when it began.
-    pub(crate) fn note_outcome(
+    pub(crate) fn tell_outcome(
         &mut self,
         pod: &PodId,
         action: &Action,
         cause: &str,
         outcome: &Result<(), ActionFailure>,
     ) {
-        let note = match outcome {
+        let event = match outcome {
             Ok(()) if action.verdict.is_some() => return,
             Ok(()) => PodEvent::new(event_text::kind(action), event_text::done(action)),
             Err(failure) => {
-                let note = PodEvent::new(EventKind::Failed, failure.why.clone());
-                failure.step.iter().fold(note, |note, step| note.with("step", step.to_string()))
+                let event = PodEvent::new(EventKind::Failed, failure.why.clone());
+                failure.step.iter().fold(event, |event, step| event.with("step", step.to_string()))
             }
         };
-        self.note(pod, note.because(cause).about(event_text::container(action)));
+        self.tell(pod, event.because(cause).about(event_text::container(action)));
     }
 
     /// Tells what the engine says of a pod's container, unless it is our own doing.
-    pub(crate) fn note_engine(&mut self, event: EngineEvent) {
+    pub(crate) fn tell_engine_event(&mut self, event: EngineEvent) {
         let Some(pod) = event.pod else { return };
-        let (ours, container) = (self.touched.contains_key(&event.container), event.container);
-        let note = |kind, message| PodEvent::new(kind, message).about(Some(&container));
+        let (is_ours, container) = (self.work.is_ours(&event.container), event.container);
+        let about = |kind, message| PodEvent::new(kind, message).about(Some(&container));
         match event.change {
-            ContainerChange::Exited { code: Some(code) } if !ours => {
-                self.note_with_logs(&pod, note(EventKind::Exited, format!("{container} ended with exit code {code}")));
+            ContainerChange::Exited { code: Some(code) } if !is_ours => {
+                let message = format!("{container} ended with exit code {code}");
+                self.tell_with_logs(&pod, about(EventKind::Exited, message));
             }
             ContainerChange::OutOfMemory => {
-                self.note(&pod, note(EventKind::OutOfMemory, format!("{container} took more memory than it may")));
+                self.tell(&pod, about(EventKind::OutOfMemory, format!("{container} took more memory than it may")));
             }
-            ContainerChange::Removed if !ours => {
-                self.note(&pod, note(EventKind::Vanished, format!("{container} was removed by somebody else")));
+            ContainerChange::Removed if !is_ours => {
+                self.tell(&pod, about(EventKind::Vanished, format!("{container} was removed by somebody else")));
             }
             _ => {}
         }
     }
+
+    /// Tells, once, that removals are held, and how to approve them.
+    pub(crate) fn tell_held_removals(&mut self) {
+        if !matches!(self.actual, Actual::Observed(_)) {
+            return;
+        }
+        let Some(held) = &self.plan.held_removals else {
+            self.published.held.end();
+            return;
+        };
+        if self.published.held.begin(&held.why.plan) {
+            warn!("{held}");
+            let event = Event::of_none(EventKind::RemovalsHeld, held.to_string());
+            self.journal.event(Event { revision: self.source.row(), ..event });
+        }
+    }
+
+    /// Everything that may stand in what a pod's container writes.
+    pub(crate) fn values_in(&self, pod: &PodId, container: &str) -> Result<Values, ValuesUnknown> {
+        self.secrets.in_container(pod, self.desired_pod(pod), container)
+    }
 }
 
-async fn last_words(engine: &dyn Engine, container: &str, redactor: &Redactor) -> Option<Vec<String>> {
+async fn last_lines(engine: &dyn Engine, container: &str, redactor: &Redactor) -> Option<Vec<String>> {
     let query = LogQuery { tail: LOG_LINES, follow: false, timestamps: false };
     let lines = engine.logs(container, query).await.ok()?;
     let lines = lines.filter_map(async |line| line.ok()).map(|line| shorten(redactor.clean(&line.text)));

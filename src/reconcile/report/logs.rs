@@ -80,10 +80,10 @@ impl Reconciler {
 
     /// Which container stands for a pod, and what must not be shown of what it wrote.
     pub(crate) fn reveal(&self, pod: &PodId) -> Revealed {
-        let status = self.statuses.get(pod).ok_or(NoLog::NoContainer)?;
-        let none = if status.phase == Phase::Unknown { NoLog::Unseen } else { NoLog::NoContainer };
+        let status = self.published.statuses.of(pod).ok_or(NoLog::NoContainer)?;
+        let none = if status.phase == Phase::Unknown { NoLog::EngineAway } else { NoLog::NoContainer };
         let container = status.container.clone().ok_or(none)?;
-        let values = self.values_in(pod, &container).map_err(|why| NoLog::Unsafe(why.into()))?;
+        let values = self.values_in(pod, &container).map_err(|why| NoLog::Unsafe(why.to_string()))?;
         let redactor = values.redactor();
         match redactor.too_short() {
             Some(name) => Err(NoLog::Unsafe(format!("{name} is too short to be found in it"))),

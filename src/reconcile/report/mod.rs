@@ -11,4 +11,5 @@ pub(super) mod logs;
 pub(super) mod metrics;
 pub(super) mod plan_log;
 pub(super) mod pod_event;
+pub(super) mod published;
 pub(super) mod statuses;

@@ -1,5 +1,5 @@
-//! What a round leaves for pages and API: what it decided about each pod, and that it was made, if it did something.
-//! A round that finds everything as before leaves nothing.
+//! What pages and API show of decisions: the last one about each pod, and the rounds that did something. A round that
+//! finds everything as before stores nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,48 +7,57 @@ use time::OffsetDateTime;
 
 use crate::{
     core::{
-        decide::plan::Decision,
+        decide::plan::{Decision, Plan},
         names::PodId,
         report::view::{ActionLine, PlanLine},
     },
-    reconcile::Reconciler,
-    store::{Round, StoreError},
+    store::{Round, Store, StoreError},
 };
 
-impl Reconciler {
-    /// Writes down what was decided otherwise than before.
-    pub(crate) async fn show_plans(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        if self.plan_log.is_none() {
-            self.plan_log = Some(self.store.plans().await?);
+/// The stored decision about each pod.
+#[derive(Default)]
+pub(crate) struct PlanLog {
+    /// `None` until the store was read.
+    stored: Option<BTreeMap<PodId, PlanLine>>,
+}
+
+impl PlanLog {
+    /// Stores the decisions that differ from the stored ones.
+    pub async fn store(&mut self, plan: &Plan, store: &Store, now: OffsetDateTime) -> Result<(), StoreError> {
+        if self.stored.is_none() {
+            self.stored = Some(store.plans().await?);
         }
-        let plan_log = self.plan_log.get_or_insert_default();
-        let lines = self.plan.pods.iter().filter_map(|(id, decision)| Some((id.clone(), PlanLine::of(decision)?)));
-        let news: Vec<(PodId, PlanLine)> = lines.filter(|(id, line)| plan_log.get(id) != Some(line)).collect();
-        if !news.is_empty() {
-            self.store.keep_plans(&news, now).await?;
-            plan_log.extend(news);
+        let stored = self.stored.get_or_insert_default();
+        let lines = plan.pods.iter().filter_map(|(id, decision)| Some((id.clone(), PlanLine::of(decision)?)));
+        let new: Vec<(PodId, PlanLine)> = lines.filter(|(id, line)| stored.get(id) != Some(line)).collect();
+        if !new.is_empty() {
+            store.keep_plans(&new, now).await?;
+            stored.extend(new);
         }
         Ok(())
     }
 
-    /// Writes down that a round was made, if it did something.
-    pub(crate) async fn show_round(&self, began_at: OffsetDateTime, took: Duration) -> Result<(), StoreError> {
-        let actions: Vec<ActionLine> = self.plan.actions().map(|(id, action)| ActionLine::of(id, action)).collect();
+    /// Stores a round, if it did something.
+    pub async fn store_round(
+        plan: &Plan,
+        trigger: String,
+        began_at: OffsetDateTime,
+        took: Duration,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        let actions: Vec<ActionLine> = plan.actions().map(|(id, action)| ActionLine::of(id, action)).collect();
         if actions.is_empty() {
             return Ok(());
         }
-        let count = |wanted: fn(&Decision) -> bool| self.plan.pods.values().filter(|one| wanted(one)).count();
+        let count = |is_counted: fn(&Decision) -> bool| plan.pods.values().filter(|one| is_counted(one)).count();
         let round = Round {
             began_at,
             took,
-            trigger: self.trigger(),
+            trigger,
             actions,
             held: count(|decision| matches!(decision, Decision::Hold(_))),
             settled: count(|decision| matches!(decision, Decision::Settled)),
         };
-        self.store.keep_round(&round).await
+        store.keep_round(&round).await
     }
 }
-
-/// What was last written down about each pod; `None` until the store was asked.
-pub(crate) type PlanLog = Option<BTreeMap<PodId, PlanLine>>;

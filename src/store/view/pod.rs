@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     core::{
+        declare::desired_status::DesiredStatus,
         names::PodId,
         observe::condition::{self, ConditionKind},
         report::{
@@ -19,7 +20,7 @@ use crate::{
             view::{conceal, side_by_side},
         },
     },
-    store::{DesiredStatus, conditions::ConditionRow, error::Result},
+    store::{conditions::ConditionRow, error::Result},
 };
 
 #[derive(FromRow)]

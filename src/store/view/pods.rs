@@ -10,7 +10,12 @@ use super::{
 };
 use crate::{
     core::{names::PodId, report::phase::Phase},
-    store::{DesiredStatus, StoreError, error::Result, pods::pod_id, status::read_phase},
+    store::{
+        StoreError,
+        error::Result,
+        pods::{desired_status, pod_id},
+        status::read_phase,
+    },
 };
 
 /// A pod's line, of pods that are not gone one tenant if `$1` names it.
@@ -159,7 +164,7 @@ impl TryFrom<PodLineRow> for PodLine {
         Ok(Self {
             tenant: id.tenant.clone(),
             name: id.pod.to_string(),
-            desired: DesiredStatus::read(&row.id, &row.desired_status)?,
+            desired: desired_status(&row.id, &row.desired_status)?,
             phase: read_phase(&row.id, row.phase.as_deref())?,
             id,
             adapter: row.adapter_id,

@@ -9,14 +9,12 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 pub use crate::core::report::view::{ActionLine, ContainerSummary, FileSummary, PlanLine, SummaryLine};
-use crate::{
-    core::{
-        event::{EventKind, Severity},
-        names::{AdapterName, PodId, TenantName},
-        observe::condition::ConditionKind,
-        report::{phase::Phase, reason::Reason},
-    },
-    store::DesiredStatus,
+use crate::core::{
+    declare::desired_status::DesiredStatus,
+    event::{EventKind, Severity},
+    names::{AdapterName, PodId, TenantName},
+    observe::condition::ConditionKind,
+    report::{phase::Phase, reason::Reason},
 };
 
 /// How a time stands in JSON.

@@ -180,12 +180,12 @@ fn every_situation_settles_and_the_wish_is_satisfied_and_then_nothing_is_written
         harness.settle();
         check(&situation, &harness);
         let writes = harness.engine.world().writes.len();
-        let remembered = harness.remembered.clone();
+        let states = harness.states.clone();
         for _ in 0..3 {
             assert_eq!(harness.round(usize::MAX), 0, "{situation:?} is not quiet");
         }
         assert_eq!(harness.engine.world().writes.len(), writes, "{situation:?} writes on");
-        assert_eq!(harness.remembered, remembered, "{situation:?} remembers on");
+        assert_eq!(harness.states, states, "{situation:?} remembers on");
     }
 }
 

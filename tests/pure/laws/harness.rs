@@ -6,7 +6,7 @@ use agentpod::{
     core::{
         decide::{
             plan::{ActionFailure, Decision, FleetState, Plan, PodState, RemovalLimit, plan},
-            request::{EndedRequest, OpenRequest, Request, RequestSpec, pause_of},
+            request::{EndedRequest, OpenRequest, Request, RequestSpec},
         },
         declare::desired::{Desired, Rendered},
         digest::Digest,
@@ -30,7 +30,7 @@ pub const NO_LIMIT: RemovalLimit = RemovalLimit { count: usize::MAX, percent: 10
 pub struct Harness {
     pub engine: MemoryEngine,
     pub desired: Desired,
-    pub remembered: BTreeMap<PodId, PodState>,
+    pub states: BTreeMap<PodId, PodState>,
     pub now: OffsetDateTime,
     /// The revision that `desired` stands for.
     pub revision: String,
@@ -50,7 +50,7 @@ impl Harness {
         Self {
             engine: MemoryEngine::default(),
             desired,
-            remembered: BTreeMap::new(),
+            states: BTreeMap::new(),
             now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
             revision: "r1".into(),
             limit: NO_LIMIT,
@@ -62,7 +62,7 @@ impl Harness {
     }
 
     pub fn pod(&mut self, id: &PodId) -> &mut PodState {
-        self.remembered.entry(id.clone()).or_default()
+        self.states.entry(id.clone()).or_default()
     }
 
     /// One round; gives the number of steps that were planned. At most `steps` of them are tried, then "we" die.
@@ -73,24 +73,15 @@ impl Harness {
             Err(error) => return self.blind_round(error.to_string()),
         };
         self.probe(&seen);
-        let ids: BTreeSet<PodId> = self.desired.pods.keys().chain(seen.keys()).cloned().collect();
-        for id in &ids {
-            let wish = self.desired.pods.get(id).cloned();
-            let now = self.now;
-            let identities = self.pod(id);
-            identities.tidy(wish.as_ref(), now);
-            if let Some(wish) = wish {
-                identities.undeclared_since = None;
-                identities.subdomain = Some(wish.declared.subdomain.clone());
-            } else {
-                identities.undeclared_since.get_or_insert(now);
-            }
+        // What the store tells the reconciler after a sync.
+        for (id, pod) in &self.desired.pods {
+            self.states.entry(id.clone()).or_default().subdomain = Some(pod.declared.subdomain.clone());
         }
-        for (id, identities) in &mut self.remembered {
-            identities.keep_allowance(self.desired.pods.contains_key(id), &self.revision);
-            identities.pause = pause_of(&self.requests, id, self.now);
-        }
-        let made = plan(&self.desired, &Actual::Observed(seen), &self.pod_states());
+        let mut fleet = self.fleet();
+        let actual = Actual::Observed(seen);
+        fleet.refresh(&self.desired, &actual, |_| true);
+        let made = plan(&self.desired, &actual, &fleet);
+        self.states = fleet.pods;
         self.plans.push(made.clone());
         // One transaction, before the first step.
         for (id, allowance) in &made.allowed {
@@ -106,17 +97,17 @@ impl Harness {
             if left == 0 {
                 continue;
             }
-            let wish = self.desired.pods.get(id).cloned();
+            let desired = self.desired.pods.get(id).cloned();
             let now = self.now;
-            self.pod(id).begin(action, wish.as_ref(), now, 0.5);
+            self.pod(id).begin(action, desired.as_ref(), now, 0.5);
             let mut tried = action.clone();
             tried.steps.truncate(left);
             let died = tried.steps.len() < action.steps.len();
             left -= tried.steps.len();
-            let order = Job {
+            let job = Job {
                 pod: id.clone(),
                 action: tried.clone(),
-                container: wish.as_ref().map(|wish| wish.container.clone()),
+                container: desired.as_ref().map(|desired| desired.container.clone()),
                 materials: self.materials(id),
                 network: NetworkSpec {
                     name: "agentpod-net".into(),
@@ -126,32 +117,32 @@ impl Harness {
                 },
                 volume_labels: BTreeMap::new(),
             };
-            let outcome = block_on(execute(&self.engine, &order, &NoProgress)).map_err(ActionFailure::from);
+            let outcome = block_on(execute(&self.engine, &job, &NoProgress)).map_err(ActionFailure::from);
             if died {
-                // Killed in mid-action: what was begun is remembered, how it went is not.
+                // Killed in mid-action: what was begun is states, how it went is not.
                 self.pod(id).busy = false;
             } else {
-                self.pod(id).finish(&tried, wish.as_ref(), outcome, now, 0.5);
+                self.pod(id).finish(&tried, desired.as_ref(), outcome, now, 0.5);
             }
         }
         planned
     }
 
     fn blind_round(&mut self, why: String) -> usize {
-        let made = plan(&self.desired, &Actual::Unknown(why), &self.pod_states());
+        let made = plan(&self.desired, &Actual::Unknown(why), &self.fleet());
         assert!(made.is_quiet(), "a blind round acts:\n{made}");
         self.plans.push(made);
         0
     }
 
-    fn pod_states(&self) -> FleetState {
+    fn fleet(&self) -> FleetState {
         FleetState {
             now: self.now,
             removal_grace: Duration::minutes(10),
             removals: self.limit,
             revision: self.revision.clone(),
             requests: self.requests.clone(),
-            pods: self.remembered.clone(),
+            pods: self.states.clone(),
         }
     }
 
@@ -166,9 +157,9 @@ impl Harness {
 
     /// What a fresh AgentPod would not know: everything that is only in memory.
     pub fn restart(&mut self) {
-        for identities in self.remembered.values_mut() {
-            (identities.busy, identities.health, identities.looping, identities.going_back) = (false, None, None, None);
-            identities.restart = None;
+        for state in self.states.values_mut() {
+            (state.busy, state.health, state.looping, state.going_back) = (false, None, None, None);
+            state.restart = None;
         }
     }
 
@@ -206,8 +197,8 @@ impl Harness {
             for container in containers {
                 if let ContainerState::Running { since } = container.state {
                     let ready = !self.never_ready.contains(&container.digest);
-                    let identities = self.pod(id).health.clone().filter(|health| health.container == container.name);
-                    let first_seen = identities.map_or(self.now, |health| health.started);
+                    let state = self.pod(id).health.clone().filter(|health| health.container == container.name);
+                    let first_seen = state.map_or(self.now, |health| health.started);
                     let health = Health {
                         ready,
                         ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
@@ -219,9 +210,9 @@ impl Harness {
     }
 
     fn materials(&self, id: &PodId) -> Materials {
-        let Some(wish) = self.desired.pods.get(id) else { return Materials::default() };
+        let Some(desired) = self.desired.pods.get(id) else { return Materials::default() };
         // Only the paths matter to the memory engine; the greeting tells hot files apart.
-        let text = wish.hot.as_ref().map(ToString::to_string).unwrap_or_default();
+        let text = desired.hot.as_ref().map(ToString::to_string).unwrap_or_default();
         let file = agentpod::core::declare::desired::RenderedFile {
             path: "/config/echo.json".into(),
             mode: 0o444,
@@ -262,16 +253,16 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
         let mine: Vec<_> = world.containers.iter().filter(|(_, container)| container.pod == *id).collect();
         let live = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
         let running: Vec<_> = mine.iter().filter(|(_, container)| live(&container.state)).collect();
-        let identities = harness.remembered.get(id).cloned().unwrap_or_default();
+        let state = harness.states.get(id).cloned().unwrap_or_default();
         let wrong = match harness.desired.pods.get(id) {
             None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
-            Some(wish) if !wish.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
-            Some(wish) => {
-                let wished = |container: &MemoryContainer| container.digest == wish.container.digest;
-                let blind = !wish.missing_secrets.is_empty();
-                let stands = |container: &MemoryContainer| wished(container) || blind || identities.rejected.is_some();
+            Some(desired) if !desired.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
+            Some(desired) => {
+                let wished = |container: &MemoryContainer| container.digest == desired.container.digest;
+                let blind = !desired.missing_secrets.is_empty();
+                let stands = |container: &MemoryContainer| wished(container) || blind || state.rejected.is_some();
                 let paused = mine.iter().any(|(_, c)| stands(c) && c.state == ContainerState::Paused);
-                let hopeless = harness.never_ready.contains(&wish.container.digest);
+                let hopeless = harness.never_ready.contains(&desired.container.digest);
                 match running.as_slice() {
                     _ if paused => None,
                     [(name, container)] if !container.networks.contains(NETWORK) => {
@@ -284,15 +275,15 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
                         if mine.len() != 1 && !hopeless {
                             Some("containers from before are left".to_owned())
                         } else {
-                            let hot = wish.hot.as_ref().map(ToString::to_string);
+                            let hot = desired.hot.as_ref().map(ToString::to_string);
                             let there = container.files.get("/config/echo.json").cloned();
                             (hot != there).then(|| format!("its hot file is {there:?}, not {hot:?}"))
                         }
                     }
-                    [(name, _)] if identities.rejected.is_some() => {
+                    [(name, _)] if state.rejected.is_some() => {
                         (mine.len() != 1).then(|| format!("rolled back to {name}, but more is left"))
                     }
-                    [(name, _)] => Some(format!("{name} runs, not {}", wish.container.name)),
+                    [(name, _)] => Some(format!("{name} runs, not {}", desired.container.name)),
                     _ => Some("more than one container runs".to_owned()),
                 }
             }

@@ -33,7 +33,7 @@ fn status(harness: &Harness) -> Status {
     let seen = by_pod(block_on(harness.engine.observe()).unwrap());
     let containers = seen.get(&id()).cloned().unwrap_or_default();
     let decision = harness.plans.last().unwrap().pods[&id()].clone();
-    status::status(harness.desired.pods.get(&id()), &containers, &decision, &harness.remembered[&id()], harness.now)
+    status::status(harness.desired.pods.get(&id()), &containers, &decision, &harness.states[&id()], harness.now)
 }
 
 fn runs(harness: &Harness) -> Vec<String> {
@@ -157,7 +157,7 @@ fn a_name_that_is_taken_at_the_moment_of_creation_is_looked_at_again_at_once_and
     harness.round(usize::MAX);
     assert_eq!(runs(&harness), [""; 0]);
     harness.round(usize::MAX);
-    let retry = harness.remembered[&id()].retry.clone().unwrap();
+    let retry = harness.states[&id()].retry.clone().unwrap();
     assert_eq!((retry.failures, retry.at - harness.now), (2, Duration::seconds(20)), "tried at once, and then in time");
     harness.round(usize::MAX);
     assert!(harness.plans.last().unwrap().is_quiet());

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use agentpod::{core::observe::actual::ContainerState, store::DesiredStatus};
+use agentpod::core::{declare::desired_status::DesiredStatus, observe::actual::ContainerState};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},

@@ -103,7 +103,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_rotated_whil
     stage.engine.inject([Some(FaultTiming::Before)]);
     stage.start(TICK);
     stage.event("failed").await;
-    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "not known any more");
+    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "no longer known");
     stage.stop().await;
 }
 
@@ -116,7 +116,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_lost_while_n
     fs::remove_file(stage.path("key")).unwrap();
     stage.start(TICK);
     stage.phase("Held").await;
-    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "not known any more");
+    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "no longer known");
     stage.stop().await;
 }
 
@@ -130,7 +130,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_that_was_undeclared_while_nob
     stage.engine.inject([Some(FaultTiming::Before)]);
     stage.start(TICK);
     stage.event("failed").await;
-    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "not known any more");
+    assert_left_out(&says_and_dies(&stage, &container, FIRST).await, "no longer known");
     stage.stop().await;
 }
 

@@ -39,7 +39,7 @@ async fn a_log_is_shown_without_secrets_and_only_while_they_are_known() {
     stage.start(TICK);
     stage.phase("Held").await;
     match read(&stage).await {
-        Err(NoLog::Unsafe(why)) => assert!(why.contains("not known")),
+        Err(NoLog::Unsafe(why)) => assert!(why.contains("no longer known")),
         other => panic!("{other:?}"),
     }
     stage.stop().await;
@@ -52,6 +52,6 @@ async fn while_the_engine_is_away_a_log_cannot_be_shown_and_nobody_says_there_is
     stage.runs("").await;
     stage.engine.world().unreachable = true;
     stage.phase("Unknown").await;
-    assert_eq!(read(&stage).await, Err(NoLog::Unseen));
+    assert_eq!(read(&stage).await, Err(NoLog::EngineAway));
     stage.stop().await;
 }

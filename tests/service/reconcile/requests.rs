@@ -38,7 +38,7 @@ async fn a_restart_is_done_at_once_and_says_who_asked() {
     assert!(row.picked_up_at.is_some());
     assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
     let event = stage.event("restarted").await;
-    assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by somebody's request"));
+    assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by a request"));
     let answer = stage.event("request").await;
     assert_eq!((answer.pod, answer.cause.as_deref()), (Some(pod()), Some("alice@host asked")));
     stage.stop().await;

@@ -1,8 +1,8 @@
 //! What each pod is doing, written only when it changes.
 
 use agentpod::{
+    core::declare::desired_status::DesiredStatus,
     core::report::{phase::Phase, status::Status},
-    store::DesiredStatus,
 };
 use sqlx::{Connection, PgConnection};
 

@@ -74,7 +74,7 @@ async fn the_machine_shows_what_it_has_and_what_pods_take_of_it() {
     let (store, _) = fresh().await;
     let desired = alice().build();
     store.sync(&desired, at(0)).await.unwrap();
-    store.keep_wishes(&desired, at(0)).await.unwrap();
+    store.keep_desired(&desired, at(0)).await.unwrap();
     let person = somebody();
     assert!(store.view(&person).overview().await.unwrap().host.is_none(), "nothing is made up before it was looked at");
     let host =

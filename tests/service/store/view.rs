@@ -46,7 +46,7 @@ fn two_tenants() -> Declared {
 async fn declare(store: &Store, declared: &Declared, now: OffsetDateTime) {
     let desired = declared.build();
     store.sync(&desired, now).await.unwrap();
-    store.keep_wishes(&desired, now).await.unwrap();
+    store.keep_desired(&desired, now).await.unwrap();
 }
 
 async fn is(store: &Store, id: &str, phase: Phase, container: Option<&str>, now: OffsetDateTime) {
@@ -215,7 +215,7 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     assert_eq!((memory.desired.as_deref(), memory.actual.as_deref()), (Some("1Gi"), Some("512Mi")));
 
     let before = dump(&options).await;
-    store.keep_wishes(&more.build(), at(3)).await.unwrap();
+    store.keep_desired(&more.build(), at(3)).await.unwrap();
     assert_eq!(dump(&options).await, before, "the same wish once more writes nothing");
 
     is(&store, "alice/assistant", Phase::Running, Some("made-by-another"), at(4)).await;
@@ -284,7 +284,7 @@ async fn a_tenant_shows_what_its_pods_take_of_its_quota() {
     let tenant = desired.tenants.get_mut(&"alice".parse().unwrap()).unwrap();
     tenant.spec.quota = Some(serde_json::from_str(r#"{"pods": 3, "memory": "4Gi"}"#).unwrap());
     store.sync(&desired, at(0)).await.unwrap();
-    store.keep_wishes(&desired, at(0)).await.unwrap();
+    store.keep_desired(&desired, at(0)).await.unwrap();
     let person = everybody();
     let shown = store.view(&person).tenant(&"alice".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((shown.pods.taken, shown.pods.most), (2, Some(3)));
@@ -296,7 +296,7 @@ async fn a_tenant_shows_what_its_pods_take_of_its_quota() {
     desired.pods.remove(&pod("bob/helper"));
     is(&store, "bob/helper", Phase::Running, Some("bob_helper-1"), at(1)).await;
     store.sync(&desired, at(2)).await.unwrap();
-    store.keep_wishes(&desired, at(2)).await.unwrap();
+    store.keep_desired(&desired, at(2)).await.unwrap();
     let names = async || {
         store.view(&person).tenants().await.unwrap().into_iter().map(|one| one.name.to_string()).collect::<Vec<_>>()
     };

@@ -3,10 +3,17 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Action, Cause, FileSet, PodState, Restart, Step, Uploaded, Verdict};
+use std::collections::BTreeSet;
+
+use super::{Action, Cause, FileSet, FleetState, PodState, Restart, Step, Uploaded, Verdict};
 use crate::core::{
-    decide::retry::{Retry, RetryTarget},
-    declare::desired::DesiredPod,
+    decide::{
+        request::pause_of,
+        retry::{Retry, RetryTarget},
+    },
+    declare::desired::{Desired, DesiredPod},
+    names::PodId,
+    observe::actual::Actual,
 };
 
 /// How an action failed.
@@ -29,9 +36,35 @@ impl From<String> for ActionFailure {
 /// How long a pod that crashed must be ready before its crashes are forgotten.
 pub const STABLE: Duration = Duration::minutes(10);
 
+impl FleetState {
+    /// Brings every pod's state up to date with what is declared and observed: what does not matter any more is
+    /// forgotten, pauses and the beginning of removals are entered. `was_declared`: the pods that ever were.
+    pub fn refresh(&mut self, desired: &Desired, actual: &Actual, was_declared: impl Fn(&PodId) -> bool) {
+        let observed = match actual {
+            Actual::Observed(observed) => observed.keys().cloned().collect(),
+            Actual::Unknown(_) => BTreeSet::new(),
+        };
+        for id in observed.into_iter().chain(desired.pods.keys().cloned()) {
+            let declared = desired.pods.get(&id);
+            let is_known = was_declared(&id);
+            let pod = self.pods.entry(id).or_default();
+            pod.tidy(declared, self.now);
+            if declared.is_some() {
+                pod.undeclared_since = None;
+            } else if is_known {
+                pod.undeclared_since.get_or_insert(self.now);
+            }
+        }
+        for (id, pod) in &mut self.pods {
+            pod.keep_allowance(desired.pods.contains_key(id), &self.revision);
+            pod.pause = pause_of(&self.requests, id, self.now);
+        }
+    }
+}
+
 impl PodState {
     /// Forgets what does not matter any more: a rejection of another declaration, crashes long past.
-    pub fn tidy(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
+    fn tidy(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
         // Without its secrets the desired digest is unknown, so nothing is forgotten because of it.
         if let Some(desired) = desired.filter(|desired| desired.missing_secrets.is_empty())
             && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != desired.container.digest)
@@ -51,7 +84,7 @@ impl PodState {
 
     /// Forgets that it may be removed, once it is declared again; and which revision that counted for, once another one is
     /// in force.
-    pub fn keep_allowance(&mut self, is_declared: bool, revision: &str) {
+    fn keep_allowance(&mut self, is_declared: bool, revision: &str) {
         if is_declared {
             self.removal_allowed = None;
         }

@@ -1,26 +1,28 @@
 //! The sync: what is declared becomes rows, in one transaction, and only where something differs. What is not declared
 //! any more is marked, never deleted: its token, its volume's name and its history wait for it.
 
-mod difference;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use self::difference::{Difference, RowChange, StoredPod};
 use super::{
     Store,
     error::Result,
     events::{self, Event},
     key::random_text,
     lock::lock_key,
-    pods::{pod_id, token_context},
+    pods::{desired_status, pod_id, token_context},
     storable, storable_json,
 };
 use crate::core::{
-    declare::desired::{Desired, DesiredPod},
+    decide::difference::{self, Difference, RowChange, StoredPod},
+    declare::{
+        desired::{Desired, DesiredPod},
+        desired_status::DesiredStatus,
+    },
+    digest::Digest,
     event::EventKind,
     names::PodId,
 };
@@ -114,7 +116,7 @@ impl Store {
         let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
         let blueprint = &pod.container.blueprint;
         sqlx::query!("INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
-             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)", &key, id.tenant.as_str(), id.pod.as_str(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), difference::desired_status(pod).as_str(), token, blueprint.token_version, &blueprint.volume, difference::data_dir(&blueprint.volume, pod), difference::digest(pod), now, revision)
+             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)", &key, id.tenant.as_str(), id.pod.as_str(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), DesiredStatus::from(pod.declared.state).as_str(), token, blueprint.token_version, &blueprint.volume, difference::data_dir(&blueprint.volume, pod), difference::known_digest(pod).map(Digest::as_str), now, revision)
         .execute(&mut *connection)
         .await?;
         put_config(connection, pod, now).await
@@ -140,16 +142,27 @@ async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: Off
 }
 
 async fn stored_pods(connection: &mut PgConnection) -> Result<BTreeMap<PodId, StoredPod>> {
-    let query = sqlx::query_as!(
-        StoredPod,
-        "SELECT id, adapter_id, subdomain, url, desired_status, volume, data_dir, digest FROM pods"
-    );
+    let query =
+        sqlx::query!("SELECT id, adapter_id, subdomain, url, desired_status, volume, data_dir, digest FROM pods");
     let rows = query.fetch_all(connection).await?;
-    rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row))).collect()
+    rows.into_iter()
+        .map(|row| {
+            let stored = StoredPod {
+                adapter: row.adapter_id,
+                subdomain: row.subdomain,
+                url: row.url,
+                desired_status: desired_status(&row.id, &row.desired_status)?,
+                volume: row.volume,
+                data_dir: row.data_dir,
+                digest: row.digest.map(Digest::from_label),
+            };
+            Ok((pod_id(&row.id)?, stored))
+        })
+        .collect()
 }
 
 /// The pods whose settings differ from the stored ones. The database compares: its JSON numbers are not ours.
-async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Result<Vec<PodId>> {
+async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Result<BTreeSet<PodId>> {
     let keys: Vec<String> = desired.pods.keys().map(PodId::key).collect();
     let configs: Vec<Value> = desired.pods.values().map(config).collect();
     let rows = sqlx::query!("SELECT new.id AS \"id!\" FROM unnest($1::text[], $2::jsonb[]) AS new (id, config) LEFT JOIN pod_configs ON pod_id = new.id \
@@ -168,7 +181,7 @@ async fn update_pod(
     // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
     sqlx::query!("UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
          digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at = NULL, removal_revision = NULL, \
-         updated_at = $8, declared_revision = $9 WHERE id = $1", pod.declared.id.key(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), difference::desired_status(pod).as_str(), &pod.container.blueprint.data, difference::digest(pod), now, revision)
+         updated_at = $8, declared_revision = $9 WHERE id = $1", pod.declared.id.key(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), DesiredStatus::from(pod.declared.state).as_str(), &pod.container.blueprint.data, difference::known_digest(pod).map(Digest::as_str), now, revision)
     .execute(&mut *connection)
     .await?;
     put_config(connection, pod, now).await

@@ -1,0 +1,48 @@
+//! When the next round is due by the clock alone: a retry, the end of a grace or a pause, the end of a start budget.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::plan::{Decision, Hold, Plan, PodState};
+use crate::core::{declare::desired::Desired, names::PodId};
+
+/// The next time at which a decision may change although nothing happens; `None` if there is none.
+pub fn next_due(
+    plan: &Plan,
+    states: &BTreeMap<PodId, PodState>,
+    desired: Option<&Desired>,
+    now: OffsetDateTime,
+) -> Option<OffsetDateTime> {
+    let holds = plan.pods.values().filter_map(|decision| match decision {
+        Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
+        Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
+        Decision::Hold(Hold::Paused(pause)) => pause.until,
+        _ => None,
+    });
+    let starts = states.iter().filter_map(|(id, pod)| {
+        let health = pod.health.as_ref().filter(|health| !health.ready)?;
+        let probe = &desired?.pods.get(id)?.declared.adapter.spec.health;
+        Some(health.since + probe.startup.duration()).filter(|at| *at > now)
+    });
+    let going_back = states.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
+    holds.chain(starts).chain(going_back).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_earliest_of_all_waits_is_due_and_without_one_nothing_is() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let id = |text: &str| text.parse::<PodId>().unwrap();
+        let grace = |minutes| Decision::Hold(Hold::RemovalGrace(now + Duration::minutes(minutes)));
+        let mut plan = Plan::default();
+        assert_eq!(next_due(&plan, &BTreeMap::new(), None, now), None);
+        plan.pods = [(id("a/one"), grace(3)), (id("a/two"), grace(2)), (id("a/three"), Decision::Settled)].into();
+        assert_eq!(next_due(&plan, &BTreeMap::new(), None, now), Some(now + Duration::minutes(2)));
+    }
+}

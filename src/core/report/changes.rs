@@ -1,0 +1,30 @@
+//! What changed between two rounds' statuses, as far as people are told: that a pod became ready, or unhealthy.
+
+use std::collections::BTreeMap;
+
+use super::{phase::Phase, status::Status};
+use crate::core::names::PodId;
+
+/// A change of a pod's status that is worth an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusChange {
+    /// It was not ready and is now.
+    Ready,
+    /// Its phase became [`Phase::Unhealthy`].
+    Unhealthy,
+}
+
+/// The changes since the round before, in order of the pods.
+pub fn changes(before: &BTreeMap<PodId, Status>, now: &BTreeMap<PodId, Status>) -> Vec<(PodId, StatusChange)> {
+    let mut found = Vec::new();
+    for (id, status) in now {
+        let was = before.get(id);
+        if status.ready && !was.is_some_and(|was| was.ready) {
+            found.push((id.clone(), StatusChange::Ready));
+        }
+        if status.phase == Phase::Unhealthy && was.is_none_or(|was| was.phase != Phase::Unhealthy) {
+            found.push((id.clone(), StatusChange::Unhealthy));
+        }
+    }
+    found
+}

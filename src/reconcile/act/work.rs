@@ -1,0 +1,97 @@
+//! Work under way: which step each pod is at, and which containers our own steps stopped or removed, so that what the
+//! engine says about those is not taken for news.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use time::{Duration, OffsetDateTime};
+use tokio::sync::Semaphore;
+
+use crate::{
+    core::{
+        decide::plan::{Action, Step},
+        names::PodId,
+    },
+    engine::PullProgress,
+};
+
+/// Actions carried out at the same time; more only add latency on one engine.
+const CONCURRENT_ACTIONS: usize = 8;
+/// How long the engine's events about a container that we stopped or removed are taken for our own doing. A stop may take
+/// minutes.
+const OURS: Duration = Duration::minutes(7);
+
+/// What is being done for a pod right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WorkInProgress {
+    pub step: Step,
+    /// How far its pull has come, during one.
+    pub pull: Option<PullProgress>,
+}
+
+/// Work under way.
+pub(crate) struct Work {
+    doing: BTreeMap<PodId, WorkInProgress>,
+    /// Containers that our own steps stopped or removed, and when.
+    ours: BTreeMap<String, OffsetDateTime>,
+    slots: Arc<Semaphore>,
+}
+
+impl Work {
+    pub fn new() -> Self {
+        Self { doing: BTreeMap::new(), ours: BTreeMap::new(), slots: Arc::new(Semaphore::new(CONCURRENT_ACTIONS)) }
+    }
+
+    /// Limits how many actions are carried out at a time.
+    pub fn slots(&self) -> Arc<Semaphore> {
+        self.slots.clone()
+    }
+
+    /// What is being done for a pod.
+    pub fn of(&self, pod: &PodId) -> Option<&WorkInProgress> {
+        self.doing.get(pod)
+    }
+
+    /// Whether an image is being pulled for a pod.
+    pub fn is_pulling(&self, pod: &PodId) -> bool {
+        self.of(pod).is_some_and(|work| work.pull.is_some())
+    }
+
+    /// Whether our own steps stopped or removed a container.
+    pub fn is_ours(&self, container: &str) -> bool {
+        self.ours.contains_key(container)
+    }
+
+    /// Enters that a step is about to be tried.
+    pub fn begin_step(&mut self, pod: PodId, step: Step, now: OffsetDateTime) {
+        match &step {
+            Step::Stop(container) | Step::Remove(container) => {
+                self.ours.insert(container.clone(), now);
+            }
+            Step::Start(container) => {
+                self.ours.remove(container);
+            }
+            _ => {}
+        }
+        self.doing.insert(pod, WorkInProgress { step, pull: None });
+    }
+
+    /// Enters how far a pull has come; answers whether it is the first that is heard of it.
+    pub fn pulling(&mut self, pod: &PodId, progress: PullProgress) -> bool {
+        self.doing.get_mut(pod).is_some_and(|work| work.pull.replace(progress).is_none())
+    }
+
+    /// Enters that an action ended. What it failed to stop or remove is not our own doing.
+    pub fn finish(&mut self, pod: &PodId, action: &Action, failed: bool) {
+        self.doing.remove(pod);
+        for step in action.steps.iter().filter(|_| failed) {
+            if let Step::Stop(container) | Step::Remove(container) = step {
+                self.ours.remove(container);
+            }
+        }
+    }
+
+    /// Forgets containers that were stopped or removed long ago.
+    pub fn forget_old(&mut self, now: OffsetDateTime) {
+        self.ours.retain(|_, at| now - *at < OURS);
+    }
+}

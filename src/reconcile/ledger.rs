@@ -1,0 +1,252 @@
+//! The ledger: what each pod is at, from round to round. Rounds decide with it, and steps and probes are entered into it;
+//! the journal writes the part that must outlive the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::{Duration, OffsetDateTime};
+
+use crate::{
+    core::{
+        decide::{
+            plan::{self, Action, ActionFailure, Allowance, FleetState, Plan, PodState, RemovalLimit},
+            probes::ProbeTarget,
+            request::OpenRequest,
+        },
+        declare::{
+            adapter::Probe,
+            desired::{Desired, DesiredPod, PodIdentity},
+        },
+        names::PodId,
+        observe::{actual::Actual, crash::CrashWatch, health::Health},
+        report::status::standing,
+    },
+    store::{IdentitiesStamp, Store, StoreError, SyncOutcome},
+};
+
+/// What each pod is at.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    states: BTreeMap<PodId, PodState>,
+    /// Volumes and token versions of every pod that ever was declared.
+    identities: BTreeMap<PodId, PodIdentity>,
+    stamp: Option<IdentitiesStamp>,
+    /// It is not known whether the store has the allowances that were written last.
+    is_unsure: bool,
+    crashes: BTreeMap<PodId, CrashWatch>,
+    /// Pods whose row says which revision they are from.
+    applied: BTreeSet<PodId>,
+}
+
+/// What a plan depends on besides the pods.
+pub(crate) struct PlanInputs<'a> {
+    pub now: OffsetDateTime,
+    pub removal_grace: Duration,
+    pub removals: RemovalLimit,
+    /// The revision in force.
+    pub revision: &'a str,
+    /// What people asked for.
+    pub requests: &'a [OpenRequest],
+}
+
+/// What a probe's answer changed.
+pub(crate) struct HealthChange {
+    pub before: Health,
+    pub after: Health,
+}
+
+impl HealthChange {
+    /// Whether the pod's status may be another one now.
+    pub fn is_news(&self) -> bool {
+        let Self { before, after } = self;
+        after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure)
+    }
+}
+
+impl Ledger {
+    /// Reads the stored states, at the start.
+    pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.states = store.pod_states().await?;
+        Ok(())
+    }
+
+    /// Reads volumes and token versions again if any changed: somebody may have rotated a token.
+    pub async fn refresh_identities(&mut self, store: &Store) -> Result<(), StoreError> {
+        let stamp = store.identities_stamp().await?;
+        if self.stamp != Some(stamp) {
+            self.identities = store.identities().await?;
+            self.stamp = Some(stamp);
+        }
+        Ok(())
+    }
+
+    /// Enters what a sync of the declarations changed.
+    pub async fn synced(&mut self, outcome: &SyncOutcome, store: &Store) -> Result<(), StoreError> {
+        for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
+            self.applied.remove(id);
+        }
+        if outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty() {
+            return Ok(());
+        }
+        self.identities = store.identities().await?;
+        for (id, stored) in store.pod_states().await? {
+            let pod = self.state(&id);
+            pod.undeclared_since = stored.undeclared_since;
+            (pod.removal_allowed, pod.subdomain) = (stored.removal_allowed, stored.subdomain);
+        }
+        Ok(())
+    }
+
+    /// Volumes and token versions.
+    pub fn identities(&self) -> &BTreeMap<PodId, PodIdentity> {
+        &self.identities
+    }
+
+    /// Every pod's state.
+    pub fn states(&self) -> &BTreeMap<PodId, PodState> {
+        &self.states
+    }
+
+    /// The pods that steps are under way for.
+    pub fn busy(&self) -> impl Iterator<Item = &PodId> {
+        self.states.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id)
+    }
+
+    /// Whether steps are under way for a pod.
+    pub fn is_busy(&self, id: &PodId) -> bool {
+        self.states.get(id).is_some_and(|pod| pod.busy)
+    }
+
+    /// When a pod's health probe last succeeded.
+    pub fn last_success(&self, id: &PodId) -> Option<OffsetDateTime> {
+        self.states.get(id)?.health.as_ref()?.last_success
+    }
+
+    fn state(&mut self, id: &PodId) -> &mut PodState {
+        self.states.entry(id.clone()).or_default()
+    }
+
+    /// Counts the restarts of each pod's container.
+    pub fn watch_crashes(&mut self, actual: &Actual, now: OffsetDateTime) {
+        let Actual::Observed(observed) = actual else { return };
+        for (id, containers) in observed {
+            let Some(container) = standing(containers) else { continue };
+            let new = || CrashWatch::new(&container.name, container.restarts, now);
+            let crash = self.crashes.entry(id.clone()).or_insert_with(new);
+            if crash.container() == container.name {
+                crash.saw(container.restarts, now);
+            } else {
+                *crash = new();
+            }
+            let looping = crash.is_looping().then(|| container.name.clone());
+            self.state(id).looping = looping;
+        }
+    }
+
+    /// Brings every pod's state up to date, and decides.
+    pub fn plan(&mut self, desired: &Desired, actual: &Actual, inputs: &PlanInputs<'_>) -> Plan {
+        let mut fleet = FleetState {
+            now: inputs.now,
+            removal_grace: inputs.removal_grace,
+            removals: inputs.removals,
+            revision: inputs.revision.to_owned(),
+            requests: inputs.requests.to_vec(),
+            pods: std::mem::take(&mut self.states),
+        };
+        fleet.refresh(desired, actual, |id| self.identities.contains_key(id));
+        let plan = plan::plan(desired, actual, &fleet);
+        self.states = fleet.pods;
+        plan
+    }
+
+    /// The state of a pod whose status is worked out.
+    pub fn of(&mut self, id: &PodId) -> &PodState {
+        self.state(id)
+    }
+
+    /// Enters which run of which container is probed.
+    pub fn probing(&mut self, target: &ProbeTarget<'_>, now: OffsetDateTime) {
+        let pod = self.state(target.pod);
+        pod.health = Some(Health::of_run(pod.health.take(), &target.container.name, target.since, now));
+    }
+
+    /// Enters a probe's answer; `None` if it is about another container than the one that is probed now.
+    pub fn probed(
+        &mut self,
+        id: &PodId,
+        container: &str,
+        answer: Result<(), String>,
+        probe: &Probe,
+        now: OffsetDateTime,
+    ) -> Option<HealthChange> {
+        let pod = self.states.get_mut(id)?;
+        let before = pod.health.clone().filter(|health| health.container == container)?;
+        let after = before.clone().after(answer, probe, now);
+        pod.health = Some(after.clone());
+        Some(HealthChange { before, after })
+    }
+
+    /// Enters that an action begins.
+    pub fn begin(&mut self, id: &PodId, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime) {
+        self.state(id).begin(action, desired, now, jitter(now));
+    }
+
+    /// Enters that an action was not begun after all: the next round decides again.
+    pub fn not_begun(&mut self, id: &PodId) {
+        self.state(id).busy = false;
+    }
+
+    /// Enters how an action ended.
+    pub fn finish(
+        &mut self,
+        id: &PodId,
+        action: &Action,
+        desired: Option<&DesiredPod>,
+        outcome: Result<(), ActionFailure>,
+        now: OffsetDateTime,
+    ) {
+        self.state(id).finish(action, desired, outcome, now, jitter(now));
+    }
+
+    /// Enters removals that are allowed from now on.
+    pub fn allow(&mut self, allowed: BTreeMap<PodId, Allowance>) {
+        for (id, allowance) in allowed {
+            self.state(&id).removal_allowed = Some(allowance);
+        }
+    }
+
+    /// Enters whether the store is known to have the allowances. If it is not, they are read again before they are used.
+    pub fn set_unsure(&mut self, is_unsure: bool) {
+        self.is_unsure = is_unsure;
+    }
+
+    /// Reads the allowances again, if it is not known what the store has.
+    pub async fn settle_allowances(&mut self, store: &Store) -> Result<(), StoreError> {
+        if self.is_unsure {
+            for (id, stored) in store.pod_states().await? {
+                self.state(&id).removal_allowed = stored.removal_allowed;
+            }
+            self.is_unsure = false;
+        }
+        Ok(())
+    }
+
+    /// Stores which revision pods are from, for those that match their declaration and whose row does not say it yet.
+    pub async fn mark_applied(
+        &mut self,
+        applied: BTreeSet<PodId>,
+        store: &Store,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let new: Vec<PodId> = applied.difference(&self.applied).cloned().collect();
+        if !new.is_empty() {
+            store.mark_pods_applied(&new, now).await?;
+            self.applied.extend(new);
+        }
+        Ok(())
+    }
+}
+
+/// A number between 0 and 1 that differs from pod to pod and from time to time.
+pub(crate) fn jitter(now: OffsetDateTime) -> f64 {
+    f64::from(now.nanosecond() / 1000 % 1000) / 1000.0
+}

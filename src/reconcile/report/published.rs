@@ -1,0 +1,37 @@
+//! What others see of the reconciler: each pod's status, conditions and last decision. Stored for pages and API, and
+//! published as a [`DaemonStatus`] for whoever is in the same process.
+
+use tokio::sync::watch;
+
+use super::{conditions::Conditions, plan_log::PlanLog, statuses::Statuses};
+use crate::reconcile::DaemonStatus;
+
+/// The published read model.
+pub(crate) struct Published {
+    pub statuses: Statuses,
+    pub conditions: Conditions,
+    pub plan_log: PlanLog,
+    /// Why removals are held, as it was told last.
+    pub held: super::alerts::Alert,
+    sender: watch::Sender<DaemonStatus>,
+}
+
+impl Published {
+    /// Nothing is published yet; the receiver sees what will be.
+    pub fn new() -> (Self, watch::Receiver<DaemonStatus>) {
+        let (sender, receiver) = watch::channel(DaemonStatus::default());
+        let published = Self {
+            statuses: Statuses::default(),
+            conditions: Conditions::default(),
+            plan_log: PlanLog::default(),
+            held: super::alerts::Alert::default(),
+            sender,
+        };
+        (published, receiver)
+    }
+
+    /// Publishes a status.
+    pub fn publish(&self, status: DaemonStatus) {
+        self.sender.send_replace(status);
+    }
+}
