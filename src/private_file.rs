@@ -1,8 +1,7 @@
-//! Files with keys in them: made whole or not at all, for their owner alone, and read only if nobody else could have
-//! read them. Knows nothing of what stands in them, and never shows it.
+//! Files with keys in them: created atomically and for their owner alone, and read only if nobody else could have read
+//! them. No message quotes their content.
 
 use std::{
-    fmt,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -13,68 +12,56 @@ use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fs::{Mode, OFlags};
 use secrecy::zeroize::Zeroizing;
 
-/// Why a file cannot be used; a sentence about it, to stand after its name.
-#[derive(Debug)]
+/// Why a file cannot be used. The message follows the file's name.
+#[derive(Debug, thiserror::Error)]
 pub enum UnusableFile {
-    /// There is none.
+    /// It does not exist.
+    #[error("there is no such file")]
     Missing,
-    /// Others could have read it.
+    /// Its permissions let others read it.
+    #[error("its permissions are {mode:04o}, so others may have read it; if they have not, run chmod 0600 {}", path.display())]
     Exposed {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The permission bits.
         mode: u32,
     },
-    /// Anything else.
+    /// The system refused to read it.
+    #[error("it cannot be read: {0}")]
     Other(io::Error),
 }
 
-impl fmt::Display for UnusableFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("there is no such file"),
-            Self::Exposed { path, mode } => write!(
-                f,
-                "its permissions are {mode:04o}, so others may have read it; if that cannot be, chmod 0600 {}",
-                path.display()
-            ),
-            Self::Other(error) => write!(f, "it cannot be read: {error}"),
-        }
-    }
-}
-
-/// The text of a file, at most so many bytes of it. Never waits: a pipe or a device is not read.
-pub fn read(path: &Path, most: usize) -> Result<Zeroizing<String>, UnusableFile> {
+/// The text of a file, up to `max_bytes`. It never blocks: pipes and devices are refused.
+pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, UnusableFile> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(rustix::io::Errno::NOENT) => return Err(UnusableFile::Missing),
         Err(error) => return Err(UnusableFile::Other(error.into())),
     };
-    let what = file.metadata().map_err(UnusableFile::Other)?;
-    if !what.is_file() {
-        return Err(UnusableFile::Other(io::Error::other("it is not a plain file")));
+    let metadata = file.metadata().map_err(UnusableFile::Other)?;
+    if !metadata.is_file() {
+        return Err(UnusableFile::Other(io::Error::other("it is not a regular file")));
     }
-    let mode = what.mode() & 0o7777;
+    let mode = metadata.mode() & 0o7777;
     if mode & !0o600 != 0 {
         return Err(UnusableFile::Exposed { path: path.into(), mode });
     }
-    // Room for all of it from the start: a text that grows leaves copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(most + 1));
-    file.take(most as u64).read_to_string(&mut text).map_err(UnusableFile::Other)?;
+    // Full capacity from the start: a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(max_bytes + 1));
+    file.take(max_bytes as u64).read_to_string(&mut text).map_err(UnusableFile::Other)?;
     Ok(text)
 }
 
-/// Makes a file, and the folders above it. One that is there already stays as it is: that is `AlreadyExists`.
+/// Creates a file, and the folders above it. An existing file stays unchanged: the error is `AlreadyExists`.
 pub fn create(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut suffix = [0; 8];
-    SystemRandom::new().fill(&mut suffix).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+    SystemRandom::new().fill(&mut suffix).map_err(|_| io::Error::other("the system has no random bytes"))?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{:016x}", u64::from_ne_bytes(suffix)));
-    // Written beside its place and then linked there: the link fails if there is one, and a crash in between leaves no
-    // half-written file.
+    // Written to a draft and then linked: the link fails if the file exists, and a crash leaves no half-written file.
     let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -86,8 +73,8 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Puts a file in another's place. Done already by somebody else is done.
-pub fn take_place(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames a file over another. If it was renamed already, that is no error.
+pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         outcome => outcome?,

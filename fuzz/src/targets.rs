@@ -49,7 +49,7 @@ pub fn manifest(bytes: &[u8]) -> bool {
 /// `$SIGNATURE` what the body signs to, so that what is behind the signature is reached, too. Answers whether it wakes.
 pub fn webhook(bytes: &[u8]) -> bool {
     static KEYS: OnceLock<WebhookKeys> = OnceLock::new();
-    let keys = KEYS.get_or_init(|| WebhookKeys::read(SECRET).expect("it is long enough"));
+    let keys = KEYS.get_or_init(|| WebhookKeys::parse(SECRET).expect("it is long enough"));
     let (head, body) = match bytes.windows(2).position(|two| two == b"\n\n") {
         Some(end) => (&bytes[..end], &bytes[end + 2..]),
         None => (bytes, &[][..]),
@@ -75,7 +75,7 @@ pub fn webhook(bytes: &[u8]) -> bool {
         let has_no_mark =
             delivery.headers.contains_key("x-gitlab-token") && !delivery.headers.contains_key("x-gitlab-event-uuid");
         assert!(has_no_mark || !matches!(again, DeliveryOutcome::Accepted { .. }), "the same delivery wakes twice");
-        let stranger = WebhookKeys::read("another secret, which nobody uses").expect("it is long enough");
+        let stranger = WebhookKeys::parse("another secret, which nobody uses").expect("it is long enough");
         let answer = webhook::decide(&delivery, &stranger, Some("main"), &mut RecentDeliveries::default(), now);
         assert!(matches!(answer, DeliveryOutcome::Refused(_)), "whoever knows no secret is believed");
     }

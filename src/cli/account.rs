@@ -1,5 +1,5 @@
-//! `agentpod account`: who may look and ask on the dashboard and the API. A password comes from the terminal, a file or
-//! standard input, never as an argument: that would stand in the list of processes and in the shell's history.
+//! `agentpod account`: the accounts of the dashboard and the API. A password comes from the terminal, a file or standard
+//! input, never as an argument: arguments show up in the list of processes and in the shell's history.
 
 use std::{
     io::{IsTerminal, Read, stdin},
@@ -17,7 +17,7 @@ use super::{Output, ask, connect::Database, output};
 use crate::{
     config::Settings,
     core::{
-        access::{Person, Role, check_account_name},
+        access::{Person, Role, validate_account_name},
         names::TenantName,
         quantity::Span,
     },
@@ -26,79 +26,79 @@ use crate::{
     store::{Account, ApiToken, Store},
 };
 
-/// What can be done with accounts.
+/// The subcommands of `agentpod account`.
 #[derive(Debug, Subcommand)]
 pub enum AccountCommand {
-    /// Make an account; the first one closes a dashboard that was open on loopback
+    /// Add an account; after the first one, everybody has to sign in
     Add {
-        /// What its owner types to sign in
+        /// The name to sign in with
         name: String,
-        /// What it may do
+        /// What the account may do
         #[arg(long)]
         role: RoleArg,
-        /// The one tenant it may see [default: all]
+        /// The only tenant the account may see [default: all tenants]
         #[arg(long)]
         tenant: Option<TenantName>,
         #[command(flatten)]
         password: PasswordFrom,
-        /// Give it no password: it gets in by API token, or by a proxy that knows the name
+        /// Set no password: the account signs in by API token or through a trusted proxy
         #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
         no_password: bool,
     },
-    /// Show every account and its API tokens
+    /// List the accounts and their API tokens
     List {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
     /// Remove an account with its sessions and API tokens
     Remove {
-        /// Which
+        /// The account's name
         name: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// Give an account another password; its sessions end
+    /// Set a new password; the account's sessions end
     Password {
-        /// Which
+        /// The account's name
         name: String,
         #[command(flatten)]
         password: PasswordFrom,
     },
-    /// Let nobody in by an account until it is enabled again; its sessions end at once
+    /// Disable an account until it is enabled again; its sessions end at once
     Disable {
-        /// Which
+        /// The account's name
         name: String,
     },
-    /// Let people in by a disabled account again
+    /// Enable a disabled account
     Enable {
-        /// Which
+        /// The account's name
         name: String,
     },
-    /// Make an API token, and print it this once
+    /// Create an API token; it is printed only once
     Token {
-        /// Whose
+        /// The account's name
         name: String,
-        /// From when on it is no good, or `never`
+        /// How long the token is valid, or `never` to let it never expire
         #[arg(long, default_value = "90d", value_name = "TIME")]
         expires: Expiry,
-        /// What it is for, for the list
+        /// What the token is for, as the list shows it
         #[arg(long = "for", default_value = "", value_name = "TEXT")]
         purpose: String,
     },
-    /// Make an API token no good
+    /// Revoke an API token
     RevokeToken {
-        /// Its number, as the list shows it
+        /// The token's number, as the list shows it
         id: i64,
     },
 }
 
-/// What an account may do, as typed.
+/// A role, as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum RoleArg {
-    /// Look.
+    /// May view everything it can see.
     Viewer,
-    /// Look, and ask for restarts, pauses, syncs and approvals.
+    /// May also request restarts, pauses, syncs and approvals.
     Operator,
 }
 
@@ -113,54 +113,65 @@ pub struct PasswordFrom {
     password_file: Option<PathBuf>,
 }
 
-/// How long an API token is good.
+/// How long an API token is valid; `None` means for ever.
 #[derive(Debug, Clone, Copy)]
 pub struct Expiry(Option<Span>);
 
-impl std::str::FromStr for Expiry {
-    type Err = String;
+/// A text is not a lifetime of an API token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExpiryError {
+    /// It is zero.
+    #[error("the token would expire at once")]
+    Zero,
+    /// It is neither a length of time nor `never`.
+    #[error("expected a length of time like 90d or 12h, or never")]
+    NotATime,
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for Expiry {
+    type Err = ExpiryError;
+
+    fn from_str(text: &str) -> Result<Self, ExpiryError> {
         if text == "never" {
             return Ok(Self(None));
         }
-        // Days are for people who think in them; a manifest's spans have none.
+        // `Span` has no days, since manifests do not need them.
         let days = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()?.checked_mul(86_400_000));
         match days.map(Span).map_or_else(|| text.parse::<Span>(), Ok) {
             Ok(span) if span.0 > 0 => Ok(Self(Some(span))),
-            Ok(_) => Err("it would be no good from the start".into()),
-            Err(_) => Err("a length of time like 90d or 12h, or never".into()),
+            Ok(_) => Err(ExpiryError::Zero),
+            Err(_) => Err(ExpiryError::NotATime),
         }
     }
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, what: AccountCommand) -> Result<ExitCode> {
-    // Asked for before the database is opened: a private one would otherwise be kept waiting for a person.
-    let password = match &what {
+pub async fn run(settings: Settings, command: AccountCommand) -> Result<ExitCode> {
+    // Read before the database is opened, so that a private one does not run while a person types.
+    let password = match &command {
         AccountCommand::Add { name, no_password, password, .. } => {
-            check_account_name(name).map_err(anyhow::Error::msg)?;
+            validate_account_name(name)?;
             if *no_password { None } else { Some(password.read()?) }
         }
         AccountCommand::Password { password, .. } => Some(password.read()?),
         _ => None,
     };
     let hash = match password {
-        Some(password) => Some(Passwords::default().hash(password).await.map_err(|busy| anyhow::anyhow!("{busy}"))?),
+        Some(password) => Some(Passwords::default().hash(password).await.map_err(anyhow::Error::from)?),
         None => None,
     };
     let database = Database::open(&settings).await?;
-    let outcome = carry_out(&database.store, what, hash).await;
+    let outcome = execute(&database.store, command, hash).await;
     database.close().await?;
     outcome
 }
 
-async fn carry_out(store: &Store, what: AccountCommand, hash: Option<String>) -> Result<ExitCode> {
+async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -> Result<ExitCode> {
     let (actor, now) = (ask::actor(), crate::clock::now());
     let unknown =
-        |name: &str| anyhow::anyhow!("there is no account {name}; agentpod account list shows those there are");
+        |name: &str| anyhow::anyhow!("there is no account {name}; list the accounts with agentpod account list");
     let found = |is_there: bool, name: &str| if is_there { Ok(()) } else { Err(unknown(name)) };
-    match what {
+    match command {
         AccountCommand::Add { name, role, tenant, .. } => {
             let role = match role {
                 RoleArg::Viewer => Role::Viewer,
@@ -170,13 +181,14 @@ async fn carry_out(store: &Store, what: AccountCommand, hash: Option<String>) ->
             let person = Person { name, role, tenant };
             if !store.add_account(&person, hash.as_deref(), &actor, now).await? {
                 bail!(
-                    "there is an account {} already; agentpod account password gives it another password",
+                    "the account {} exists already; set another password with agentpod account password {}",
+                    person.name,
                     person.name
                 );
             }
-            output::print(&format!("account {} was added", person.name))?;
+            output::print(&format!("account {} added", person.name))?;
             if is_first {
-                eprintln!("from now on everybody has to sign in, also on this machine");
+                eprintln!("from now on everybody has to sign in, on this machine too");
             }
         }
         AccountCommand::List { output } => {
@@ -185,49 +197,51 @@ async fn carry_out(store: &Store, what: AccountCommand, hash: Option<String>) ->
         }
         AccountCommand::Remove { name, yes } => {
             found(store.account(&name).await?.is_some(), &name)?;
-            if !ask::confirm(&format!("remove account {name} with its sessions and API tokens"), yes)? {
+            if !ask::confirm(&format!("remove the account {name} with its sessions and API tokens"), yes)? {
                 return Ok(ExitCode::FAILURE);
             }
             found(store.remove_account(&name, &actor, now).await?, &name)?;
-            output::print(&format!("account {name} was removed"))?;
+            output::print(&format!("account {name} removed"))?;
             if !store.has_accounts().await? {
-                eprintln!("it was the last one: on loopback nobody has to sign in any more, and elsewhere nobody can");
+                eprintln!(
+                    "this was the last account: nobody has to sign in on loopback any more, and nobody can elsewhere"
+                );
             }
         }
         AccountCommand::Password { name, .. } => {
             let hash = hash.context("a password is needed")?;
             found(store.set_password(&name, &hash, &actor, now).await?, &name)?;
-            output::print(&format!("account {name} has a new password, and its sessions have ended"))?;
+            output::print(&format!("password of account {name} changed; its sessions have ended"))?;
         }
         AccountCommand::Disable { name } => {
             found(store.account(&name).await?.is_some(), &name)?;
             store.disable_account(&name, &actor, now).await?;
-            output::print(&format!("account {name} is disabled, and its sessions have ended"))?;
+            output::print(&format!("account {name} disabled; its sessions have ended"))?;
         }
         AccountCommand::Enable { name } => {
             found(store.account(&name).await?.is_some(), &name)?;
             store.enable_account(&name, &actor, now).await?;
-            output::print(&format!("account {name} is enabled"))?;
+            output::print(&format!("account {name} enabled"))?;
         }
         AccountCommand::Token { name, expires, purpose } => {
             if purpose.chars().count() > 100 || purpose.chars().any(char::is_control) {
-                bail!("--for: at most 100 characters in one line");
+                bail!("--for is too long: give at most 100 characters, on one line");
             }
             let secret = passwords::new_secret().context("the system gave no random bytes")?;
             let token = SecretString::from(format!("agentpod_{}", secret.expose_secret()));
             let expires_at = match expires.0 {
-                Some(span) => Some(until(span, now).context("--expires is too far away; say never")?),
+                Some(span) => Some(until(span, now).context("--expires is too far in the future; use never")?),
                 None => None,
             };
             let id = store.add_api_token(&token, &name, &purpose, expires_at, &actor, now).await?;
             let id = id.ok_or_else(|| unknown(&name))?;
-            let end = expires_at.map_or("it never expires".into(), |end| format!("it is good until {}", date(end)));
-            eprintln!("API token number {id} of {name}; {end}, and it is not shown again:");
+            let end = expires_at.map_or("it never expires".into(), |end| format!("it expires on {}", date(end)));
+            eprintln!("API token {id} of {name}; {end} and is not shown again:");
             output::print(token.expose_secret())?;
         }
         AccountCommand::RevokeToken { id } => match store.revoke_api_token(id, &actor, now).await? {
-            Some(account) => output::print(&format!("API token number {id} of {account} is no good any more"))?,
-            None => bail!("there is no API token number {id}; agentpod account list shows those there are"),
+            Some(account) => output::print(&format!("API token {id} of {account} revoked"))?,
+            None => bail!("there is no API token {id}; list the tokens with agentpod account list"),
         },
     }
     Ok(ExitCode::SUCCESS)
@@ -240,53 +254,53 @@ fn until(span: Span, now: OffsetDateTime) -> Option<OffsetDateTime> {
 impl PasswordFrom {
     fn read(&self) -> Result<SecretString> {
         let password: SecretString = if let Some(file) = &self.password_file {
-            let text = private_file::read(file, passwords::MOST + 3);
-            one_line(&text.map_err(|why| anyhow::anyhow!("the password file {}: {why}", file.display()))?)
+            let text = private_file::read(file, passwords::MAX_BYTES + 3);
+            one_line(&text.map_err(|error| anyhow::anyhow!("the password file {}: {error}", file.display()))?)
         } else if self.password_stdin {
-            let mut text = Zeroizing::new(String::with_capacity(passwords::MOST + 4));
+            let mut text = Zeroizing::new(String::with_capacity(passwords::MAX_BYTES + 4));
             stdin()
-                .take(passwords::MOST as u64 + 3)
+                .take(passwords::MAX_BYTES as u64 + 3)
                 .read_to_string(&mut text)
                 .context("standard input cannot be read")?;
             one_line(&text)
         } else if stdin().is_terminal() {
             let password = Zeroizing::new(rpassword::prompt_password("password (not shown): ")?);
-            let again = Zeroizing::new(rpassword::prompt_password("the same again: ")?);
+            let again = Zeroizing::new(rpassword::prompt_password("repeat the password: ")?);
             if password != again {
-                bail!("these were two different passwords; nothing was changed");
+                bail!("the passwords differ; nothing was changed");
             }
             password.as_str().into()
         } else {
-            bail!("nobody is there to type a password; give --password-stdin or --password-file");
+            bail!("there is no terminal to type a password on; use --password-stdin or --password-file");
         };
-        passwords::check(&password).map_err(anyhow::Error::msg)?;
+        passwords::validate(&password)?;
         Ok(password)
     }
 }
 
-/// A text without the one line end that editors and `echo` put behind it.
+/// A text without the final line end that editors and `echo` add.
 fn one_line(text: &str) -> SecretString {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text).into()
 }
 
-fn list(accounts: &[Account], tokens: &[ApiToken], how: Output, now: OffsetDateTime) -> Result<()> {
-    if how != Output::Text {
+fn list(accounts: &[Account], tokens: &[ApiToken], format: Output, now: OffsetDateTime) -> Result<()> {
+    if format != Output::Text {
         let time = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
         let of = |name: &str| {
             let own = tokens.iter().filter(|token| token.account == name);
-            let shown = own.map(|token| {
+            let tokens = own.map(|token| {
                 json!({"id": token.id, "for": token.name, "createdAt": time(token.created_at),
                        "expiresAt": token.expires_at.map(time), "lastUsed": token.last_used.map(time)})
             });
-            shown.collect::<Vec<_>>()
+            tokens.collect::<Vec<_>>()
         };
-        let shown = accounts.iter().map(|account| {
+        let entries = accounts.iter().map(|account| {
             let Person { name, role, tenant } = &account.person;
             json!({"name": name, "role": role, "tenant": tenant, "password": account.has_password,
                    "createdAt": time(account.created_at), "disabledAt": account.disabled_at.map(time), "tokens": of(name)})
         });
-        return output::data(how, &shown.collect::<Vec<_>>());
+        return output::data(format, &entries.collect::<Vec<_>>());
     }
     let rows = accounts.iter().map(|account| {
         let Person { name, role, tenant } = &account.person;
@@ -299,8 +313,8 @@ fn list(accounts: &[Account], tokens: &[ApiToken], how: Output, now: OffsetDateT
         };
         vec![name.clone(), role.into(), tenant, state.into(), output::age(account.created_at, now)]
     });
-    let nothing = "no accounts: nobody has to sign in, and AgentPod listens on loopback only";
-    output::table(&["ACCOUNT", "ROLE", "TENANT", "SIGN-IN", "AGE"], rows.collect(), nothing)?;
+    let empty = "no accounts: nobody has to sign in, and AgentPod serves loopback only";
+    output::table(&["ACCOUNT", "ROLE", "TENANT", "SIGN-IN", "AGE"], rows.collect(), empty)?;
     if tokens.is_empty() {
         return Ok(());
     }

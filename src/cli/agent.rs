@@ -1,4 +1,4 @@
-//! Commands that speak with a running agent's container: its log, and its login link.
+//! `agentpod logs` and `agentpod open`: a container's log, and a login link from a running agent.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -29,30 +29,30 @@ use crate::{
     engine::{Engine, LogQuery, docker::Docker},
 };
 
-/// How long an agent may take to answer with a link; measured 3 to 8 s for the slowest on two busy cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an agent may take to create a link; the slowest took 3 to 8 s on two busy cores.
+const LINK_TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn container(engine: &Docker, id: &PodId) -> Result<ObservedContainer> {
     let mine: Vec<ObservedContainer> =
         engine.observe().await?.into_iter().filter(|container| container.pod == *id).collect();
-    status::standing(&mine).cloned().with_context(|| format!("{id} has no container; look with agentpod status"))
+    status::standing(&mine).cloned().with_context(|| format!("{id} has no container; see agentpod status"))
 }
 
-/// Which lines of a log, and how.
+/// The options of `agentpod logs`.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions {
-    /// Go on as lines come.
+    /// Whether to keep printing new lines.
     pub follow: bool,
-    /// How many of the last lines.
+    /// How many of the last lines to start with.
     pub tail: usize,
-    /// Begin each line with its time.
+    /// Whether each line begins with its time.
     pub timestamps: bool,
 }
 
-/// `agentpod logs`. From this machine's engine as the agent wrote it, from a server without the secrets it holds.
-pub async fn logs(place: Target, id: &PodId, wanted: LogOptions) -> Result<ExitCode> {
-    let LogOptions { follow, tail, timestamps } = wanted;
-    let lines: BoxStream<'static, Result<String>> = match place {
+/// `agentpod logs`: unchanged from this machine's engine, or redacted from a server.
+pub async fn logs(target: Target, id: &PodId, options: LogOptions) -> Result<ExitCode> {
+    let LogOptions { follow, tail, timestamps } = options;
+    let lines: BoxStream<'static, Result<String>> = match target {
         Target::Local(settings) => {
             let engine = connect::engine(&settings)?;
             let container = container(&engine, id).await?;
@@ -67,15 +67,15 @@ pub async fn logs(place: Target, id: &PodId, wanted: LogOptions) -> Result<ExitC
                 .boxed()
         }
     };
-    show(lines).await
+    print_lines(lines).await
 }
 
-/// Prints lines until there are no more, nobody reads them, or somebody has had enough.
-async fn show(mut lines: BoxStream<'static, Result<String>>) -> Result<ExitCode> {
+/// Prints lines until they end, the reader closes the pipe, or Ctrl-C.
+async fn print_lines(mut lines: BoxStream<'static, Result<String>>) -> Result<ExitCode> {
     loop {
         tokio::select! {
             line = lines.next() => match line {
-                Some(line) => if !output::say(&line?)? {
+                Some(line) => if !output::print_while_open(&line?)? {
                     return Ok(ExitCode::SUCCESS);
                 },
                 None => return Ok(ExitCode::SUCCESS),
@@ -102,37 +102,37 @@ pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let engine = connect::engine(&settings)?;
     let container = container(&engine, id).await?;
     if !container.is_live() {
-        bail!("{id} does not run; look with agentpod status");
+        bail!("{id} is not running; see agentpod status");
     }
-    let answer = engine.exec(&container.name, &login.exec, PATIENCE).await?;
+    let answer = engine.exec(&container.name, &login.exec, LINK_TIMEOUT).await?;
     if answer.code != 0 {
         bail!(
-            "{id} gives no link: {} ended with exit code {}: {}",
+            "{id} created no login link: {} exited with code {}: {}",
             login.exec.join(" "),
             answer.code,
             answer.stderr.trim()
         );
     }
-    let ticket = ticket(login, &answer.stdout).with_context(|| format!("{id} gives no link"))?;
+    let ticket = ticket(login, &answer.stdout).with_context(|| format!("{id} created no login link"))?;
     let link = adapters
         .templates
         .render_text(&login.link, &json!({"pod": values, "ticket": ticket}))
         .map_err(anyhow::Error::msg)?;
     output::print(&link)?;
     if let Some(span) = login.valid_for {
-        eprintln!("valid once, for {span}");
+        eprintln!("the link works once, for {span}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the ticket out of the agent's answer. The answer itself never becomes part of a message: it is a key.
+/// Extracts the ticket from the agent's answer. No error quotes the answer: it is a credential.
 fn ticket(login: &Login, answer: &str) -> Result<String> {
-    let start = answer.find('{').context("its answer holds no JSON")?;
+    let start = answer.find('{').context("its answer has no JSON in it")?;
     let answer: Value = serde_json::Deserializer::from_str(&answer[start..])
         .into_iter()
         .next()
         .and_then(Result::ok)
-        .context("its answer is not JSON")?;
+        .context("its answer is not valid JSON")?;
     let text = answer
         .pointer(&login.pointer)
         .and_then(Value::as_str)
@@ -145,7 +145,7 @@ fn ticket(login: &Login, answer: &str) -> Result<String> {
         .with_context(|| format!("its answer has no {parameter}"))
 }
 
-/// Undoes the `%41` of URLs.
+/// Decodes percent-encoding.
 fn unescape(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ticket_is_found_in_query_or_fragment_also_after_other_output() {
+    fn the_ticket_is_found_in_query_or_fragment_even_after_other_output() {
         let answer = "starting…\n{\"url\": \"http://x/#a=1&bootstrapToken=q%2Bz&b=2\"}\n";
         assert_eq!(ticket(&login(Some("bootstrapToken")), answer).unwrap(), "q+z");
         assert_eq!(ticket(&login(None), "{\"url\": \"t\"}").unwrap(), "t");

@@ -1,4 +1,4 @@
-//! `agentpod apply`: rounds until everything is as declared and ready, with a line for each pod while it works.
+//! `agentpod apply`: runs rounds until everything is as declared and ready, with a progress line for each pod.
 
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
@@ -19,37 +19,37 @@ use crate::{
     shutdown,
 };
 
-/// Applies once.
+/// Runs `agentpod apply`.
 pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let database = Database::open(&settings).await?;
     let Some(lead) = database.store.try_lead().await? else {
         database.close().await?;
-        bail!("an AgentPod daemon is running on this database and applies by itself; look with agentpod status");
+        bail!("an AgentPod daemon runs on this database and applies changes by itself; see agentpod status");
     };
     let approval = match approve {
-        Some(plan) => Some(ask_to_approve(&database, plan).await?),
+        Some(plan) => Some(request_approval(&database, plan).await?),
         None => None,
     };
     let (reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
-    let shown = tokio::spawn(show(view));
+    let progress = tokio::spawn(show_progress(view));
     let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
-    shown.await?;
+    progress.await?;
     let rows = backend::pods_in(&database.store).await;
     drop(lead);
     let refused = match approval {
         Some(id) => database.store.request(id).await?.and_then(|row| row.outcome.filter(|_| row.done == Some(false))),
         None => None,
     };
-    if let Some(why) = &refused {
-        output::print(&format!("not approved: {why}"))?;
+    if let Some(reason) = &refused {
+        output::print(&format!("not approved: {reason}"))?;
     }
     let code = match ending {
         Ending::Applied => {
             status::print_pods(&rows?)?;
             if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Ending::Stopped => bail!("stopped before everything was as declared; run it again to go on"),
+        Ending::Stopped => bail!("stopped before everything was as declared; run agentpod apply again to continue"),
         Ending::Failed(why) => {
             for sentence in why {
                 output::print(&sentence)?;
@@ -61,27 +61,27 @@ pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>)
     Ok(code)
 }
 
-/// Asks for an approval that the rounds to come will see to.
-async fn ask_to_approve(database: &Database, plan: String) -> Result<i64> {
+/// Stores an approval, which the following rounds carry out.
+async fn request_approval(database: &Database, plan: String) -> Result<i64> {
     let request = Request { what: RequestSpec::Approve { plan }, actor: ask::actor_at_host() };
     database.store.ask(&request, crate::clock::now()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
 }
 
-/// Draws a line for each pod until the reconciler ends.
-pub async fn show(mut view: watch::Receiver<DaemonStatus>) {
+/// Draws a progress line for each pod until the reconciler ends.
+async fn show_progress(mut view: watch::Receiver<DaemonStatus>) {
     let lines = MultiProgress::new();
     let style = ProgressStyle::with_template("{spinner} {prefix:<28} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();
     while view.changed().await.is_ok() {
-        let overview = view.borrow_and_update().clone();
-        for (id, pod) in &overview.pods {
+        let status = view.borrow_and_update().clone();
+        for (id, pod) in &status.pods {
             let bar = bars.entry(id.clone()).or_insert_with(|| {
                 let bar = lines.add(ProgressBar::new_spinner().with_style(style.clone()).with_prefix(id.clone()));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bar
             });
-            bar.set_message(sentence(pod));
+            bar.set_message(progress(pod));
         }
     }
     for bar in bars.values() {
@@ -89,7 +89,7 @@ pub async fn show(mut view: watch::Receiver<DaemonStatus>) {
     }
 }
 
-fn sentence(pod: &PodView) -> String {
+fn progress(pod: &PodView) -> String {
     match (&pod.doing, &pod.pull) {
         (Some(doing), Some(PullProgress { received, total })) if *total > 0 => {
             format!("{doing} ({} of {} MiB)", received >> 20, total >> 20)

@@ -1,10 +1,10 @@
-//! Asking a person for a yes, and who it is that asks us. May not take silence for a yes.
+//! Confirmation by a person, and the name of the user who runs a command. Silence is never a yes.
 
 use std::io::{Write, stderr, stdin};
 
 use anyhow::{Result, bail};
 
-/// Whether a person says yes to a question. With nobody there to ask, `--yes` must have said so.
+/// Asks a question and returns whether the answer is yes. Without a terminal, `--yes` is needed.
 pub fn confirm(question: &str, yes: bool) -> Result<bool> {
     if yes {
         return Ok(true);
@@ -16,27 +16,27 @@ pub fn confirm(question: &str, yes: bool) -> Result<bool> {
     stdin().read_line(&mut answer)?;
     if answer.is_empty() {
         writeln!(err)?;
-        bail!("nobody is there to agree, so nothing was changed; scripts that mean it say --yes");
+        bail!("there is no terminal to confirm on, so nothing was changed; use --yes in scripts");
     }
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Who is asking, and from where: `alice@host`, where alice is who it was before `sudo`.
+/// The user and the host, like `alice@host`; under `sudo`, the user who ran it.
 pub fn actor_at_host() -> String {
     let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(actor);
     format!("{name}@{}", rustix::system::uname().nodename().to_string_lossy())
 }
 
-/// Who is asking, for the record: the user's name, and who they were before `sudo`.
+/// The user's name for events; under `sudo`, with the user who ran it.
 pub fn actor() -> String {
     let uid = rustix::process::getuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let of = |line: &str| {
+    let name_in = |line: &str| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     };
-    let name = users.lines().find_map(of).unwrap_or_else(|| format!("uid {uid}"));
+    let name = users.lines().find_map(name_in).unwrap_or_else(|| format!("uid {uid}"));
     match std::env::var("SUDO_USER") {
         Ok(before) if before != name => format!("{name} (sudo by {before})"),
         _ => name,

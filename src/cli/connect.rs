@@ -1,4 +1,4 @@
-//! Opens what commands work with: the database (private or given), the engine, the source. Whoever opens closes.
+//! Opens what commands work with: the database (private or given), the engine, the source. The caller closes it.
 
 use std::{path::Path, str::FromStr, sync::Arc};
 
@@ -10,23 +10,23 @@ use crate::{
     engine::docker::Docker,
     postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
-    secrets::{Identities, Reader},
+    secrets::{Identities, SecretReader},
     source::{AdapterFolders, Directory, Git, Source},
     store::Store,
 };
 
 /// An open database, and the private server behind it if there is one.
 pub struct Database {
-    /// The database.
+    /// The open database.
     pub store: Arc<Store>,
-    /// The private server.
+    /// The private server, unless `DATABASE_URL` names another.
     pub embedded: Option<Arc<EmbeddedPostgres>>,
 }
 
 impl Database {
     /// Opens the database that the settings and the state directory name.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        let (options, embedded) = server(settings).await?;
+        let (options, embedded) = database_server(settings).await?;
         let store = Store::open_with_key_file(options, &settings.key_file, &settings.site.instance).await?;
         Ok(Self { store: Arc::new(store), embedded })
     }
@@ -42,11 +42,11 @@ impl Database {
     }
 }
 
-/// How to reach the database that the settings and the state directory name, and the private server if it is one.
-pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
+/// How to connect to the database that the settings name, and the private server if they name none.
+pub async fn database_server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
     let state = &settings.state_dir;
-    std::fs::create_dir_all(state).map_err(|error| unusable(state, "made", &error))?;
-    same_as_before(state, settings.database_url.as_deref())?;
+    std::fs::create_dir_all(state).map_err(|error| unusable(state, "created", &error))?;
+    check_database_unchanged(state, settings.database_url.as_deref())?;
     match &settings.database_url {
         Some(url) => {
             // The parser's own message would repeat the address, and with it the password.
@@ -62,25 +62,25 @@ pub async fn server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc
     }
 }
 
-/// An empty database would look like "nothing was ever declared": never switch silently.
-fn same_as_before(state: &Path, url: Option<&str>) -> Result<()> {
-    let note = state.join("database");
-    let wanted = match url.map(PgConnectOptions::from_str) {
+/// Refuses to switch databases silently: an empty one looks as if nothing was ever declared.
+fn check_database_unchanged(state: &Path, url: Option<&str>) -> Result<()> {
+    let marker = state.join("database");
+    let current = match url.map(PgConnectOptions::from_str) {
         None => "private".to_owned(),
         Some(Ok(options)) => {
             format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
         }
         Some(Err(_)) => return Ok(()),
     };
-    match std::fs::read_to_string(&note) {
-        Ok(before) if before.trim() == wanted => Ok(()),
+    match std::fs::read_to_string(&marker) {
+        Ok(before) if before.trim() == current => Ok(()),
         Ok(before) => bail!(
-            "{} was used with the database {:?} before, and now with {wanted:?}. If that is meant, remove {}",
+            "{} was used with the database {:?} before, but the settings name {current:?}; if this is intended, remove {}",
             state.display(),
             before.trim(),
-            note.display()
+            marker.display()
         ),
-        Err(_) => std::fs::write(&note, wanted + "\n").map_err(|error| unusable(state, "written to", &error)),
+        Err(_) => std::fs::write(&marker, current + "\n").map_err(|error| unusable(state, "written to", &error)),
     }
 }
 
@@ -88,17 +88,17 @@ fn unusable(state: &Path, how: &str, error: &std::io::Error) -> anyhow::Error {
     anyhow::anyhow!("the state directory {} cannot be {how}: {error}; choose another with --state-dir", state.display())
 }
 
-/// The engine the settings name. Nothing is asked yet.
+/// The engine that the settings name. This does not connect yet.
 pub fn engine(settings: &Settings) -> Result<Arc<Docker>> {
     Ok(Arc::new(Docker::connect(settings.site.instance.clone(), settings.docker_host.as_deref())?))
 }
 
-/// Where adapters and templates are.
+/// The folders of adapters and templates.
 pub fn folders(settings: &Settings) -> AdapterFolders {
     AdapterFolders { adapters: settings.adapters.clone(), templates: settings.templates.clone() }
 }
 
-/// Where manifests come from. Nothing is read yet.
+/// Where manifests come from. This reads nothing yet.
 pub fn source(settings: &Settings) -> Source {
     match &settings.git {
         Some(git) => Source::Git(Git::new(git.clone())),
@@ -106,13 +106,13 @@ pub fn source(settings: &Settings) -> Source {
     }
 }
 
-/// What the dashboard adds to the source, if it may.
+/// What adds pods from the dashboard to the source, if the settings allow it.
 pub fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
     let edits = || Edits::new(source(settings), folders(settings), settings.site.clone(), store.clone());
     settings.edits.then(|| Arc::new(edits()))
 }
 
-/// Everything a reconciler is made of.
+/// What a reconciler needs.
 pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
     Ok(Parts {
         engine: engine(settings)?,
@@ -124,6 +124,6 @@ pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         network: settings.network.clone(),
         removal_grace: settings.removal_grace,
         removals: settings.removals,
-        secrets: Reader::new(Identities::new(settings.age_identities.clone())),
+        secrets: SecretReader::new(Identities::new(settings.age_identities.clone())),
     })
 }

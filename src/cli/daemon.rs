@@ -1,9 +1,9 @@
-//! `agentpod run`: the daemon. One of them leads and makes rounds; another on the same database stands by, serves its
-//! page and takes over.
+//! `agentpod run`: the daemon. One daemon per database leads and runs rounds; others stand by, serve the dashboard and
+//! take over when it ends.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,20 +26,20 @@ use crate::{
     store::{Event, Lead, Store},
 };
 
-/// How often a daemon that stands by asks whether it may lead.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// How often a standby tries to take the lead.
+const LEAD_RETRY: Duration = Duration::from_secs(3);
 
-/// Runs until a signal comes.
+/// Runs until a signal arrives.
 pub async fn run(settings: Settings) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
-    let woken = Arc::new(Notify::new());
-    let hooks = hooks(&settings, woken.clone())?;
+    let wake = Arc::new(Notify::new());
+    let hooks = hooks(&settings, wake.clone())?;
     let database = Database::open(&settings).await?;
-    let (overview, view) = watch::channel(standing_by());
+    let (status, view) = watch::channel(standby_status());
     let clock: Clock = Arc::new(crate::clock::now);
     let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock.clone()).await?;
     if auth.is_open().await {
-        info!("nobody has to sign in: there are no accounts, and {} is this machine's own", settings.listen);
+        info!("nobody has to sign in: there are no accounts, and {} is a loopback address", settings.listen);
     }
     let (logs, logs_now) = watch::channel(None);
     let api = Arc::new(Api {
@@ -54,7 +54,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);
-    let outcome = Box::pin(lead_and_reconcile(&settings, &database, &overview, &logs, &woken, &stop)).await;
+    let outcome = Box::pin(lead_and_reconcile(&settings, &database, &status, &logs, &wake, &stop)).await;
     stop.cancel();
     served.await?;
     live.ended().await;
@@ -62,75 +62,75 @@ pub async fn run(settings: Settings) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-/// The webhook, if it has secrets: in the file that the settings name, or in our environment.
-fn hooks(settings: &Settings, woken: Arc<Notify>) -> Result<Option<Arc<Hooks>>> {
+/// The webhook, if its secrets are given, by file or by environment variable.
+fn hooks(settings: &Settings, wake: Arc<Notify>) -> Result<Option<Arc<Hooks>>> {
     const VARIABLE: &str = "AGENTPOD_HOOK_SECRET";
     let is_set = std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty());
     let (env, file) = match &settings.hook_secret_file {
         Some(_) if is_set => {
-            bail!("both --hook-secret-file and {VARIABLE} are given; give one, it may hold several secrets")
+            bail!("both --hook-secret-file and {VARIABLE} are set; set only one, it may hold several secrets")
         }
         Some(path) => (None, Some(path.display().to_string())),
         None if is_set => (Some(VARIABLE.to_owned()), None),
         None => return Ok(None),
     };
-    let place = SecretRef { env, file, age: None };
-    let keys = secrets::resolve(&place).and_then(|text| WebhookKeys::read(text.expose_secret()));
-    let keys = keys.map_err(|why| anyhow::anyhow!("the webhook's secret in {place}: {why}"))?;
-    if let Some(concern) = secrets::concern(&place) {
-        warn!("{concern}");
+    let reference = SecretRef { env, file, age: None };
+    let context = || format!("the webhook's secret in {reference} cannot be used");
+    let text = secrets::resolve(&reference).with_context(context)?;
+    let keys = WebhookKeys::parse(text.expose_secret()).with_context(context)?;
+    if let Some(warning) = secrets::exposure_warning(&reference) {
+        warn!("{warning}");
     }
-    info!("deliveries of a forge's webhook are taken at http://{}/hooks/git", settings.listen);
-    // Pushes to other branches are no news; without a named one nobody knows here which the remote's own is.
+    info!("the webhook for pushes is at http://{}/hooks/git", settings.listen);
+    // Pushes to other branches are ignored. If no branch is named, the remote's default is not known here.
     let followed = settings.git.as_ref().and_then(|git| git.reference.name()).map(str::to_owned);
-    Ok(Some(Arc::new(Hooks::new(keys, followed, Arc::new(move || woken.notify_one())))))
+    Ok(Some(Arc::new(Hooks::new(keys, followed, Arc::new(move || wake.notify_one())))))
 }
 
 async fn lead_and_reconcile(
     settings: &Settings,
     database: &Database,
-    overview: &watch::Sender<DaemonStatus>,
+    status: &watch::Sender<DaemonStatus>,
     logs: &watch::Sender<Option<LogReader>>,
-    woken: &Arc<Notify>,
+    wake: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
-    while let Some(lead) = wait_to_lead(&database.store, overview, stop).await? {
-        // Ends when we are stopped, or when another AgentPod leads.
+    while let Some(lead) = wait_to_lead(&database.store, status, stop).await? {
+        // Cancelled when this daemon stops or loses the lead.
         let leading = stop.child_token();
-        let kept = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
+        let lead_task = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
         let version = env!("CARGO_PKG_VERSION");
-        tell(&database.store, EventKind::DaemonStarted, format!("AgentPod {version} makes everything as declared"))
-            .await;
-        let outcome = Box::pin(reconcile(settings, database, overview, logs, woken, &leading)).await;
+        record(&database.store, EventKind::DaemonStarted, format!("AgentPod {version} started")).await;
+        let outcome = Box::pin(reconcile(settings, database, status, logs, wake, &leading)).await;
         if stop.is_cancelled() {
-            tell(&database.store, EventKind::DaemonStopped, "AgentPod stopped; agents go on running".into()).await;
+            record(&database.store, EventKind::DaemonStopped, "AgentPod stopped; agents keep running".into()).await;
         }
         leading.cancel();
-        kept.await?;
-        overview.send_replace(standing_by());
+        lead_task.await?;
+        status.send_replace(standby_status());
         outcome?;
     }
     Ok(())
 }
 
-/// What is known while another AgentPod leads, or may.
-fn standing_by() -> DaemonStatus {
+/// The status of a daemon that does not lead.
+fn standby_status() -> DaemonStatus {
     DaemonStatus { role_since: Some(crate::clock::now()), ..DaemonStatus::default() }
 }
 
-/// Keeps that the daemon came or went: so that everybody can tell how far the rows can be believed without it.
-async fn tell(store: &Store, kind: EventKind, message: String) {
+/// Records that the daemon started or stopped, which tells how old the rows are when none runs.
+async fn record(store: &Store, kind: EventKind, message: String) {
     if let Err(error) = store.record(&Event::of_none(kind, message), crate::clock::now()).await {
-        warn!(code = error.code(), "the event {kind} could not be written down: {error}");
+        warn!(code = error.code(), "the event {kind} could not be recorded: {error}");
     }
 }
 
 async fn reconcile(
     settings: &Settings,
     database: &Database,
-    overview: &watch::Sender<DaemonStatus>,
+    status: &watch::Sender<DaemonStatus>,
     logs: &watch::Sender<Option<LogReader>>,
-    woken: &Arc<Notify>,
+    wake: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
     let parts = connect::parts(settings, database)?;
@@ -139,67 +139,67 @@ async fn reconcile(
         Err(error) => warn!(code = error.code(), "{error}"),
     }
     if let Err(error) = parts.engine.ensure_network(&parts.network).await {
-        warn!(code = error.code(), "the network {} is not there yet: {error}", parts.network.name);
+        warn!(code = error.code(), "the network {} could not be created: {error}", parts.network.name);
     }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
     let engine = parts.engine.clone();
     let (reconciler, view) = Reconciler::new(parts);
     let meter = UsageMeter::new(engine, database.store.clone(), view.clone());
-    let measured = tokio::spawn(meter.run(stop.clone()));
-    reconciler.wake_on(woken.clone(), stop.clone());
+    let metering = tokio::spawn(meter.run(stop.clone()));
+    reconciler.wake_on(wake.clone(), stop.clone());
     logs.send_replace(Some(reconciler.logs()));
-    let passed_on = tokio::spawn(pass_on(view, overview.clone()));
+    let forwarded = tokio::spawn(forward(view, status.clone()));
     let ending = reconciler.run(Mode::Daemon, Some(Watch::start(watched)), stop.clone()).await;
     logs.send_replace(None);
     debug_assert_eq!(ending, Ending::Stopped);
-    passed_on.await?;
-    measured.await?;
+    forwarded.await?;
+    metering.await?;
     Ok(())
 }
 
-/// How often the lead is looked after.
-const LOOK_AFTER_LEAD: Duration = Duration::from_secs(2);
+/// How often the leader checks that it still leads.
+const LEAD_CHECK: Duration = Duration::from_secs(2);
 
 async fn wait_to_lead(
     store: &Arc<Store>,
-    overview: &watch::Sender<DaemonStatus>,
+    status: &watch::Sender<DaemonStatus>,
     stop: &CancellationToken,
 ) -> Result<Option<Lead>> {
-    let mut told = false;
+    let mut announced = false;
     while !stop.is_cancelled() {
-        let asked = store.try_lead().await;
-        let database = asked.as_ref().err().map(ToString::to_string);
+        let attempt = store.try_lead().await;
+        let database = attempt.as_ref().err().map(ToString::to_string);
         let mut before = None;
-        overview.send_modify(|overview| before = std::mem::replace(&mut overview.database, database));
-        match asked {
+        status.send_modify(|status| before = std::mem::replace(&mut status.database, database));
+        match attempt {
             Ok(Some(lead)) => return Ok(Some(lead)),
             Err(error) if error.is_about_the_key() => return Err(error.into()),
-            Ok(None) if !told => {
+            Ok(None) if !announced => {
                 info!("another AgentPod leads on this database; standing by");
-                told = true;
+                announced = true;
             }
             Ok(None) if before.is_some() => info!("the database answers again; standing by"),
             Err(error) if before.is_none() => {
-                warn!(code = error.code(), "{error}; asked again until it answers");
+                warn!(code = error.code(), "{error}; trying again");
             }
             Ok(None) | Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = tokio::time::sleep(ASK_AGAIN) => {}
+            () = tokio::time::sleep(LEAD_RETRY) => {}
         }
     }
     Ok(None)
 }
 
-/// Holds the lead until told to stop. An outage of the database takes it; when the database is back it is asked for
-/// again, and if another AgentPod was faster, we stop.
+/// Keeps the lead until it is cancelled. An outage of the database loses the lead; it is taken again when the database
+/// is back, unless another AgentPod was faster.
 async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken) {
     loop {
         tokio::select! {
             () = leading.cancelled() => return,
-            () = tokio::time::sleep(LOOK_AFTER_LEAD) => {}
+            () = tokio::time::sleep(LEAD_CHECK) => {}
         }
         if lead.is_held().await {
             continue;
@@ -210,15 +210,15 @@ async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken
                 warn!("another AgentPod leads on this database now; standing by");
                 return leading.cancel();
             }
-            // Exchanged while the database was away from us, and where we cannot read it.
+            // The key was rotated meanwhile, and this daemon cannot read the new one.
             Err(error) if error.is_about_the_key() => return leading.cancel(),
-            // Nobody can take the lead while the database is away; the rounds say so.
+            // Nobody can take the lead while the database is down; the rounds log the outage.
             Err(_) => {}
         }
     }
 }
 
-async fn pass_on(mut from: watch::Receiver<DaemonStatus>, to: watch::Sender<DaemonStatus>) {
+async fn forward(mut from: watch::Receiver<DaemonStatus>, to: watch::Sender<DaemonStatus>) {
     while from.changed().await.is_ok() {
         to.send_replace(from.borrow_and_update().clone());
     }

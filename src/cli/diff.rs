@@ -1,5 +1,5 @@
-//! `agentpod diff`: what changed between the revision in force and another one, file by file, and which pods that is
-//! about. Reads the database only: what both revisions were made of is kept there.
+//! `agentpod diff`: compares the revision in force with another one, file by file, and lists the pods that differ. It
+//! reads only the database, which keeps the files of both.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use similar::TextDiff;
 use super::{
     Output,
     connect::Database,
-    output::{self, plain},
+    output::{self, sanitize},
     revisions::{self, RevisionEntry},
 };
 use crate::{
@@ -33,15 +33,24 @@ use crate::{
     store::{RevisionFiles, RevisionRow, Store, view::RevisionLine},
 };
 
-/// How many unchanged lines are shown around a changed one.
-const AROUND: usize = 3;
-/// How long one file may take; after that its difference may be larger than it has to be.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How many unchanged lines surround a changed one.
+const CONTEXT_LINES: usize = 3;
+/// How long one file may take; after that its diff may be longer than necessary.
+const DIFF_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A revision with what it was made of.
+/// A revision with its files.
 struct Side {
     row: RevisionRow,
     files: RevisionFiles,
+}
+
+/// Why the pods of two revisions cannot be compared.
+#[derive(Debug, thiserror::Error)]
+enum NotComparable {
+    #[error("revision {0} was stored without its adapters")]
+    NoAdapters(i64),
+    #[error("revision {0} has problems; see agentpod revisions {0}")]
+    Invalid(i64),
 }
 
 /// One file that differs.
@@ -50,26 +59,26 @@ struct FileDifference {
     path: String,
     /// `added`, `removed` or `changed`.
     change: &'static str,
-    /// The unified diff; empty for what is no text.
+    /// The unified diff; empty for files that are not text.
     diff: String,
 }
 
-/// `agentpod diff [REV]`.
-pub async fn run(settings: Settings, wanted: Option<String>, how: Output) -> Result<ExitCode> {
+/// Runs `agentpod diff [REV]`.
+pub async fn run(settings: Settings, revision: Option<String>, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
-    let sides = sides(&database.store, wanted.as_deref()).await;
+    let sides = sides(&database.store, revision.as_deref()).await;
     database.close().await?;
     let (before, after, in_force) = sides?;
-    let files = differences(&named(&before.files), &named(&after.files));
+    let files = differences(&by_path(&before.files), &by_path(&after.files));
     let pods = pods(&before, &after, &settings.site);
-    match how {
+    match format {
         Output::Json | Output::Yaml => {
             let (from, to) = (RevisionLine::from(&before.row), RevisionLine::from(&after.row));
-            let shown = json!({
+            let diff = json!({
                 "from": RevisionEntry::of(&from, Some(in_force)), "to": RevisionEntry::of(&to, Some(in_force)),
-                "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err(),
+                "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err().map(ToString::to_string),
             });
-            output::data(how, &shown)?;
+            output::data(format, &diff)?;
         }
         Output::Text => {
             let title = |side: &Side| {
@@ -78,30 +87,28 @@ pub async fn run(settings: Settings, wanted: Option<String>, how: Output) -> Res
             };
             output::print(&format!("from revision {} to {}\n", title(&before), title(&after)))?;
             for file in &files {
-                output::print(&coloured(file))?;
+                output::print(&colored(file))?;
             }
             if files.is_empty() {
-                output::print("no file differs\n")?;
+                output::print("no files differ\n")?;
             }
-            output::print(&about_pods(&pods))?;
+            output::print(&pods_text(&pods))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The older and the newer of the revision in force and the wanted one; without a wish, the accepted one before it.
-async fn sides(store: &Store, wanted: Option<&str>) -> Result<(Side, Side, i64)> {
+/// The older and the newer one of the revision in force and the named one, by default the previous accepted one; and the
+/// ID of the one in force.
+async fn sides(store: &Store, name: Option<&str>) -> Result<(Side, Side, i64)> {
     let Some(in_force) = store.in_force().await? else {
-        bail!("no revision is in force yet, so there is nothing to compare with; see agentpod revisions");
+        bail!("no revision is in force yet, so there is nothing to compare; see agentpod revisions");
     };
-    let other = match wanted {
-        Some(wanted) => find(store, wanted).await?,
+    let other = match name {
+        Some(name) => find(store, name).await?,
         None => match store.accepted_before(in_force.id).await? {
             Some(row) => row,
-            None => bail!(
-                "revision {} is the only one that was accepted; name another: see agentpod revisions",
-                in_force.id
-            ),
+            None => bail!("revision {} is the only accepted one; name another, see agentpod revisions", in_force.id),
         },
     };
     let id = in_force.id;
@@ -109,17 +116,17 @@ async fn sides(store: &Store, wanted: Option<&str>) -> Result<(Side, Side, i64)>
     Ok((side(store, before).await?, side(store, after).await?, id))
 }
 
-async fn find(store: &Store, wanted: &str) -> Result<RevisionRow> {
-    let by_number = match wanted.parse() {
+async fn find(store: &Store, name: &str) -> Result<RevisionRow> {
+    let by_number = match name.parse() {
         Ok(id) => store.revision(id).await?,
         Err(_) => None,
     };
     match by_number {
         Some(row) => Ok(row),
         None => {
-            let rows = store.revisions(None, revisions::SEARCHED as i64).await?;
-            let found = rows.into_iter().find(|row| revisions::is_meant(&RevisionLine::from(row), wanted));
-            found.with_context(|| revisions::unknown(wanted))
+            let rows = store.revisions(None, revisions::SEARCH_LIMIT as i64).await?;
+            let found = rows.into_iter().find(|row| revisions::matches(&RevisionLine::from(row), name));
+            found.with_context(|| revisions::not_found(name))
         }
     }
 }
@@ -127,12 +134,12 @@ async fn find(store: &Store, wanted: &str) -> Result<RevisionRow> {
 async fn side(store: &Store, row: RevisionRow) -> Result<Side> {
     match store.files_of(row.id).await? {
         Some(files) => Ok(Side { row, files }),
-        None => bail!("the files of revision {} are not kept any more", row.id),
+        None => bail!("the files of revision {} are no longer kept", row.id),
     }
 }
 
-/// All files of a revision under names that tell manifests from adapters and templates.
-fn named(files: &RevisionFiles) -> BTreeMap<String, &[u8]> {
+/// All files of a revision by path; those of adapters and templates below their folder's name.
+fn by_path(files: &RevisionFiles) -> BTreeMap<String, &[u8]> {
     let manifests = files.manifests.iter().map(|(path, bytes)| (path.clone(), bytes.as_slice()));
     let adapters = files.adapters.iter().flat_map(|files| {
         let folders = [("adapters", &files.adapters), ("templates", &files.templates)];
@@ -165,54 +172,54 @@ fn differences(before: &BTreeMap<String, &[u8]>, after: &BTreeMap<String, &[u8]>
 
 fn unified(path: &str, (was, old): (bool, &str), (is, new): (bool, &str)) -> String {
     let name = |exists: bool, side: &str| if exists { format!("{side}/{path}") } else { "/dev/null".into() };
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
-    diff.unified_diff().context_radius(AROUND).header(&name(was, "a"), &name(is, "b")).to_string()
+    let diff = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_lines(old, new);
+    diff.unified_diff().context_radius(CONTEXT_LINES).header(&name(was, "a"), &name(is, "b")).to_string()
 }
 
-/// A file's difference for a terminal: colours are taken out again where the output is none.
-fn coloured(file: &FileDifference) -> String {
+/// A file's diff in color; the output strips colors where there is no terminal.
+fn colored(file: &FileDifference) -> String {
     let (bold, red, green, cyan, end) = ("\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m");
     if file.diff.is_empty() {
-        return format!("{bold}{} is {}{end}\n", plain(&file.path), file.change);
+        return format!("{bold}{} is {}{end}\n", sanitize(&file.path), file.change);
     }
     let line = |line: &str| {
-        let text = plain(line);
-        let colour = match line.chars().next() {
+        let text = sanitize(line);
+        let color = match line.chars().next() {
             _ if line.starts_with("--- ") || line.starts_with("+++ ") => bold,
             Some('-') => red,
             Some('+') => green,
             Some('@') => cyan,
             _ => return text,
         };
-        format!("{colour}{text}{end}")
+        format!("{color}{text}{end}")
     };
     file.diff.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// Which pods are others after than before, or why that cannot be said.
-fn pods(before: &Side, after: &Side, site: &Site) -> Result<BTreeMap<PodId, PodChange>, String> {
+/// Which pods differ, or why this is unknown.
+fn pods(before: &Side, after: &Side, site: &Site) -> Result<BTreeMap<PodId, PodChange>, NotComparable> {
     Ok(comparison::changes(&build(before, site)?, &build(after, site)?))
 }
 
-fn build(side: &Side, site: &Site) -> Result<Desired, String> {
+fn build(side: &Side, site: &Site) -> Result<Desired, NotComparable> {
     let id = side.row.id;
     let Some(adapters) = &side.files.adapters else {
-        return Err(format!("revision {id} is from before its adapters were kept"));
+        return Err(NotComparable::NoAdapters(id));
     };
-    let does_not = || format!("revision {id} does not build: see agentpod revisions {id}");
+    let invalid = || NotComparable::Invalid(id);
     let (adapters, problems) = adapter::read(adapters);
     let texts = side.files.manifests.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
     let (manifests, found) = manifest::read(texts);
     if !(problems.is_empty() && found.is_empty()) {
-        return Err(does_not());
+        return Err(invalid());
     }
-    desired::build(&manifests, &adapters, site, &BTreeMap::new(), &BTreeMap::new()).map_err(|_| does_not())
+    desired::build(&manifests, &adapters, site, &BTreeMap::new(), &BTreeMap::new()).map_err(|_| invalid())
 }
 
-fn about_pods(pods: &Result<BTreeMap<PodId, PodChange>, String>) -> String {
+fn pods_text(pods: &Result<BTreeMap<PodId, PodChange>, NotComparable>) -> String {
     match pods {
-        Err(why) => format!("which pods that is about cannot be said: {why}"),
-        Ok(pods) if pods.is_empty() => "no pod is another one by it".into(),
+        Err(error) => format!("the pods cannot be compared: {error}"),
+        Ok(pods) if pods.is_empty() => "no pods differ".into(),
         Ok(pods) => pods.iter().map(|(id, change)| format!("{id} {change}")).collect::<Vec<_>>().join("\n"),
     }
 }
@@ -226,16 +233,16 @@ mod tests {
     }
 
     #[test]
-    fn files_are_compared_one_by_one_and_what_is_no_text_is_only_named() {
+    fn files_are_compared_one_by_one_and_files_that_are_not_text_are_only_named() {
         let before =
             files(&[("a.yaml", b"one\ntwo\nthree\n"), ("b.yaml", b"x\n"), ("same.yaml", b"s\n"), ("z.bin", b"\xff")]);
         let after =
             files(&[("a.yaml", b"one\n2\nthree"), ("c.yaml", b"y\n"), ("same.yaml", b"s\n"), ("z.bin", b"\xfe")]);
         let found = differences(&before, &after);
-        let told: Vec<_> = found.iter().map(|file| (file.path.as_str(), file.change, file.diff.as_str())).collect();
+        let summary: Vec<_> = found.iter().map(|file| (file.path.as_str(), file.change, file.diff.as_str())).collect();
         let first = "--- a/a.yaml\n+++ b/a.yaml\n@@ -1,3 +1,3 @@\n one\n-two\n-three\n+2\n+three\n\\ No newline at end of file\n";
         assert_eq!(
-            told,
+            summary,
             [
                 ("a.yaml", "changed", first),
                 ("b.yaml", "removed", "--- a/b.yaml\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"),
@@ -247,9 +254,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_says_cannot_move_the_terminals_cursor() {
+    fn a_files_content_cannot_move_the_terminals_cursor() {
         let (before, after) = (files(&[]), files(&[("a.yaml", b"\x1b[2Jgone\ttab\n")]));
-        let shown = coloured(&differences(&before, &after)[0]);
+        let shown = colored(&differences(&before, &after)[0]);
         assert!(shown.contains("\x1b[32m+\u{fffd}[2Jgone\ttab\x1b[0m"), "{shown:?}");
     }
 }

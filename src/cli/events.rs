@@ -1,5 +1,5 @@
-//! `agentpod events`: what happened, newest last; with `--watch` also what happens from now on, each thing once, however
-//! often the connection to whoever tells it is lost.
+//! `agentpod events`: the latest events, newest last; with `--watch` new ones too, each printed once, however often the
+//! connection is lost.
 
 use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 
@@ -10,59 +10,59 @@ use time::OffsetDateTime;
 use super::{
     Output,
     backend::{Backend, BackendError, Target, Update},
-    output::{self, clock, harmless, plain},
+    output::{self, sanitize, sanitize_lines, timestamp},
 };
 use crate::{core::names::PodId, store::view::EventLine};
 
-/// Between two tries to hear again.
-const AGAIN: Duration = Duration::from_secs(2);
-/// So many events may be missed at a time without a gap in what is shown.
+/// How long to wait before connecting again.
+const RECONNECT_DELAY: Duration = Duration::from_secs(2);
+/// How many missed events are read after a reconnect.
 const CATCH_UP: usize = 1000;
-/// So many are known by number, so that none is shown twice.
-const KNOWN: usize = 4 * CATCH_UP;
+/// How many printed events are remembered, so that none is printed twice.
+const REMEMBERED: usize = 4 * CATCH_UP;
 
-/// `agentpod events`.
-pub async fn run(place: Target, pod: Option<PodId>, limit: u32, watch: bool, how: Output) -> Result<ExitCode> {
-    let desk = Backend::open(place).await?;
+/// Runs `agentpod events`.
+pub async fn run(target: Target, pod: Option<PodId>, limit: u32, watch: bool, format: Output) -> Result<ExitCode> {
+    let backend = Backend::open(target).await?;
     let outcome = match watch {
-        false => list(&desk, pod.as_ref(), limit, how).await,
+        false => list(&backend, pod.as_ref(), limit, format).await,
         true => tokio::select! {
-            outcome = follow(&desk, pod.as_ref(), limit, how) => outcome,
+            outcome = follow(&backend, pod.as_ref(), limit, format) => outcome,
             _ = tokio::signal::ctrl_c() => Ok(()),
         },
     };
-    desk.close().await?;
+    backend.close().await?;
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(desk: &Backend, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
-    let events = desk.events(pod, limit as usize).await?;
-    match how {
-        Output::Json | Output::Yaml => output::data(how, &events),
-        Output::Text if events.is_empty() => output::print("nothing happened yet"),
+async fn list(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
+    let events = backend.events(pod, limit as usize).await?;
+    match format {
+        Output::Json | Output::Yaml => output::data(format, &events),
+        Output::Text if events.is_empty() => output::print("no events yet"),
         Output::Text => events.iter().try_for_each(|event| output::print(&text(event))),
     }
 }
 
-/// What was shown already.
+/// Which events were printed already.
 #[derive(Default)]
 struct PrintedEvents {
-    /// How often each had happened then.
+    /// The count each event had when it was printed, by ID.
     counts: BTreeMap<i64, i32>,
-    /// When the newest of them did.
+    /// The time of the newest one.
     newest: Option<OffsetDateTime>,
-    /// Whether anything was heard at all.
+    /// Whether the first events were read.
     began: bool,
 }
 
 impl PrintedEvents {
-    /// Whether this was not shown yet; it is from then on.
-    fn take(&mut self, event: &EventLine) -> bool {
+    /// Whether an event was not printed yet; marks it as printed.
+    fn mark(&mut self, event: &EventLine) -> bool {
         if self.counts.get(&event.id).is_some_and(|count| *count >= event.count) {
             return false;
         }
         self.counts.insert(event.id, event.count);
-        while self.counts.len() > KNOWN {
+        while self.counts.len() > REMEMBERED {
             self.counts.pop_first();
         }
         self.newest = self.newest.max(Some(event.last_at));
@@ -70,47 +70,53 @@ impl PrintedEvents {
     }
 }
 
-/// Shows events until nobody reads any more.
-async fn follow(desk: &Backend, pod: Option<&PodId>, limit: u32, how: Output) -> Result<()> {
-    let mut shown = PrintedEvents::default();
+/// Prints events until the reader closes the pipe.
+async fn follow(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
+    let mut printed = PrintedEvents::default();
     loop {
-        match hear(desk, pod, limit as usize, &mut shown, how).await {
+        match print_until_disconnected(backend, pod, limit as usize, &mut printed, format).await {
             Ok(()) => return Ok(()),
-            // What fails at the start, or will not pass, is for whoever asked.
-            Err(error) if !shown.began || !may_pass(&error) => return Err(error),
-            Err(error) => eprintln!("{error:#}; trying again"),
+            // A failure at the start, or one that lasts, ends the command.
+            Err(error) if !printed.began || !is_temporary(&error) => return Err(error),
+            Err(error) => eprintln!("{error:#}; reconnecting"),
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
-async fn hear(desk: &Backend, pod: Option<&PodId>, limit: usize, shown: &mut PrintedEvents, how: Output) -> Result<()> {
-    let mut watch = desk.watch().await?;
+async fn print_until_disconnected(
+    backend: &Backend,
+    pod: Option<&PodId>,
+    limit: usize,
+    printed: &mut PrintedEvents,
+    format: Output,
+) -> Result<()> {
+    let mut updates = backend.watch().await?;
     loop {
-        let events = match watch.next().await? {
+        let events = match updates.next().await? {
             Update::Events(events) => events,
             Update::Gap => {
-                let since = shown.newest;
-                let events = desk.events(pod, if shown.began { CATCH_UP } else { limit }).await?;
-                shown.began = true;
+                let since = printed.newest;
+                let events = backend.events(pod, if printed.began { CATCH_UP } else { limit }).await?;
+                printed.began = true;
                 events.into_iter().filter(|event| since.is_none_or(|since| event.last_at >= since)).collect()
             }
         };
         for event in events.iter().filter(|event| pod.is_none_or(|pod| event.pod.as_ref() == Some(pod))) {
-            if shown.take(event) && !output::say(&one(event, how)?)? {
+            if printed.mark(event) && !output::print_while_open(&format_event(event, format)?)? {
                 return Ok(());
             }
         }
     }
 }
 
-fn may_pass(error: &Error) -> bool {
-    error.downcast_ref::<BackendError>().is_none_or(BackendError::may_pass)
+fn is_temporary(error: &Error) -> bool {
+    error.downcast_ref::<BackendError>().is_none_or(BackendError::is_temporary)
 }
 
-/// One event of a stream: a line of JSON, a document of YAML, or its text.
-fn one(event: &EventLine, how: Output) -> Result<String> {
-    Ok(match how {
+/// One event of a stream: a line of JSON, a YAML document, or text.
+fn format_event(event: &EventLine, format: Output) -> Result<String> {
+    Ok(match format {
         Output::Text => text(event),
         Output::Json => serde_json::to_string(event)?,
         Output::Yaml => {
@@ -119,21 +125,21 @@ fn one(event: &EventLine, how: Output) -> Result<String> {
     })
 }
 
-/// A line, why under it, and the container's last words under that.
+/// One line, with the cause and the container's last log lines indented below.
 pub fn text(event: &EventLine) -> String {
     let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-    let at = clock(event.last_at);
+    let at = timestamp(event.last_at);
     let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
-    let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, harmless(&event.message));
+    let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, sanitize_lines(&event.message));
     if let Some(cause) = &event.cause {
-        text += &format!("\n    why: {}", harmless(cause));
+        text += &format!("\n    why: {}", sanitize_lines(cause));
     }
     let detail = |key: &str| event.details.as_ref().and_then(|details| details.get(key));
     for line in detail("log").and_then(Value::as_array).into_iter().flatten() {
-        text += &format!("\n    | {}", plain(line.as_str().unwrap_or_default()));
+        text += &format!("\n    | {}", sanitize(line.as_str().unwrap_or_default()));
     }
     if let Some(why) = detail("logLeftOut").and_then(Value::as_str) {
-        text += &format!("\n    | (log lines left out: {})", plain(why));
+        text += &format!("\n    | (log lines left out: {})", sanitize(why));
     }
     text
 }

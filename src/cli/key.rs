@@ -1,5 +1,4 @@
-//! `agentpod key`: the instance key, exchanged for another or given up when it is lost. Never by the way: each of these
-//! says what it means and asks.
+//! `agentpod key`: rotates the instance key, or resets a lost one. Both say what follows and ask for confirmation.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -13,29 +12,29 @@ use super::{
 };
 use crate::{config::Settings, store::Store};
 
-/// What can be done with the instance key.
+/// The subcommands of `agentpod key`.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Seal every token under a new key; tokens and containers stay as they are
+    /// Replace the key; tokens and containers stay as they are
     Rotate {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// When the key is lost: go on without it
+    /// Give up a lost key
     Reset {
-        /// Make a new token for every pod, which replaces all their containers; volumes stay
+        /// Create a new token for every pod, which replaces all containers; volumes stay
         #[arg(long, required = true)]
         tokens: bool,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, what: KeyCommand) -> Result<ExitCode> {
-    match what {
+pub async fn run(settings: Settings, command: KeyCommand) -> Result<ExitCode> {
+    match command {
         KeyCommand::Rotate { yes } => {
             let database = Database::open(&settings).await?;
             let outcome = rotate(&settings, &database, yes).await;
@@ -48,31 +47,31 @@ pub async fn run(settings: Settings, what: KeyCommand) -> Result<ExitCode> {
 
 async fn rotate(settings: &Settings, database: &Database, yes: bool) -> Result<ExitCode> {
     let file = settings.key_file.display();
-    let question = format!("put a new instance key in place of the one in {file}");
+    let question = format!("replace the instance key in {file}");
     if !ask::confirm(&question, yes)? {
         return Ok(ExitCode::FAILURE);
     }
     let Some(mut lead) = database.store.try_lead().await? else {
         bail!(
-            "an AgentPod daemon runs on this database and would go on with the old key; stop it, exchange the key, start it"
+            "an AgentPod daemon runs on this database and would continue with the old key; stop it, rotate the key, start it again"
         );
     };
     let sealed = database.store.exchange_key(&mut lead, &ask::actor(), crate::clock::now()).await?;
     lead.release().await?;
     output::print(&format!(
-        "{file} holds a new key, and {} were sealed with it. Keep a copy of it in a safe place. The old key, {file}.old, opens \
-         backups of the database from before; remove it when there are none",
+        "{file} holds a new key, and {} were sealed with it. Keep a copy in a safe place. The old key, {file}.old, opens \
+         older backups of the database; remove it when you keep none",
         output::count(sealed, "token")
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn reset(settings: Settings, yes: bool) -> Result<ExitCode> {
-    let question = "give up the lost instance key, make a new token for every pod, and have every container replaced";
+    let question = "give up the lost instance key, create a new token for every pod, and replace every container";
     if !ask::confirm(question, yes)? {
         return Ok(ExitCode::FAILURE);
     }
-    let (options, embedded) = connect::server(&settings).await?;
+    let (options, embedded) = connect::database_server(&settings).await?;
     let (file, instance) = (&settings.key_file, &settings.site.instance);
     let pods = Store::reset_key(options, file, instance, &ask::actor(), crate::clock::now()).await;
     if let Some(embedded) = embedded.and_then(Arc::into_inner) {
@@ -80,7 +79,7 @@ async fn reset(settings: Settings, yes: bool) -> Result<ExitCode> {
     }
     let pods = pods.context("nothing was changed")?;
     output::print(&format!(
-        "{} {} a new token, sealed with the key in {}; their containers are replaced when AgentPod runs again",
+        "{} {} a new token, sealed with the key in {}; AgentPod replaces their containers when it runs again",
         output::count(pods.len(), "pod"),
         if pods.len() == 1 { "has" } else { "have" },
         file.display()

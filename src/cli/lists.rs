@@ -1,4 +1,4 @@
-//! `agentpod tenants` and `agentpod adapters`: who there is and what they take, and which kinds of agents there are.
+//! `agentpod tenants` and `agentpod adapters`: the tenants with what their pods use, and the kinds of agents.
 
 use std::process::ExitCode;
 
@@ -7,28 +7,28 @@ use anyhow::Result;
 use super::{
     Output,
     backend::{Backend, Target},
-    output::{self, plain},
+    output::{self, sanitize},
 };
 use crate::store::view::{AdapterLine, QuotaLine, TenantLine};
 
 /// `agentpod tenants`.
-pub async fn tenants(place: Target, how: Output) -> Result<ExitCode> {
-    let desk = Backend::open(place).await?;
-    let tenants = desk.tenants().await;
-    desk.close().await?;
+pub async fn tenants(target: Target, format: Output) -> Result<ExitCode> {
+    let backend = Backend::open(target).await?;
+    let tenants = backend.tenants().await;
+    backend.close().await?;
     let tenants = tenants?;
-    if how != Output::Text {
-        output::data(how, &tenants)?;
+    if format != Output::Text {
+        output::data(format, &tenants)?;
         return Ok(ExitCode::SUCCESS);
     }
     let line = |tenant: &TenantLine| {
         vec![
             tenant.name.to_string(),
-            plain(&tenant.display_name),
-            of(tenant.pods, |pods| pods.to_string()),
+            sanitize(&tenant.display_name),
+            quota(tenant.pods, |pods| pods.to_string()),
             tenant.ready.to_string(),
-            of(tenant.memory_mb, |memory| format!("{memory} MiB")),
-            of(tenant.milli_cpus, |milli| (milli as f64 / 1000.0).to_string()),
+            quota(tenant.memory_mb, |memory| format!("{memory} MiB")),
+            quota(tenant.milli_cpus, |milli| (milli as f64 / 1000.0).to_string()),
             format!("{} MiB, {:.0} %", tenant.memory_used_mb, tenant.cpu_percent),
         ]
     };
@@ -38,31 +38,31 @@ pub async fn tenants(place: Target, how: Output) -> Result<ExitCode> {
 }
 
 /// `2 of 3`, or `2` where there is no limit.
-fn of(quota: QuotaLine, written: impl Fn(i64) -> String) -> String {
+fn quota(quota: QuotaLine, format: impl Fn(i64) -> String) -> String {
     match quota.most {
-        Some(most) => format!("{} of {}", written(quota.taken), written(most)),
-        None => written(quota.taken),
+        Some(most) => format!("{} of {}", format(quota.taken), format(most)),
+        None => format(quota.taken),
     }
 }
 
 /// `agentpod adapters`.
-pub async fn adapters(place: Target, how: Output) -> Result<ExitCode> {
-    let desk = Backend::open(place).await?;
-    let adapters = desk.adapters().await;
-    desk.close().await?;
+pub async fn adapters(target: Target, format: Output) -> Result<ExitCode> {
+    let backend = Backend::open(target).await?;
+    let adapters = backend.adapters().await;
+    backend.close().await?;
     let adapters = adapters?;
-    if how != Output::Text {
-        output::data(how, &adapters)?;
+    if format != Output::Text {
+        output::data(format, &adapters)?;
         return Ok(ExitCode::SUCCESS);
     }
     let line = |adapter: &AdapterLine| {
         vec![
             adapter.name.to_string(),
-            plain(&adapter.title),
-            plain(&adapter.image),
+            sanitize(&adapter.title),
+            sanitize(&adapter.image),
             adapter.port.to_string(),
             adapter.pods.len().to_string(),
-            plain(&adapter.description),
+            sanitize(&adapter.description),
         ]
     };
     let head = ["ADAPTER", "AGENT", "IMAGE", "PORT", "PODS", ""];

@@ -1,6 +1,6 @@
-//! The command line: what can be typed, and which function answers. Everything a person reads here is a sentence; what
-//! a script reads is `-o json` or `-o yaml`. Exit codes: 0 well, 1 an error or a problem, 2 changes pending (`plan`),
-//! something left over (`orphans`) or wrong usage.
+//! The command line: arguments, and the function that runs each command. Text output is for people; scripts use
+//! `-o json` or `-o yaml`. Exit codes: 0 success, 1 an error or a problem, 2 changes pending (`plan`), orphans found
+//! (`orphans`) or wrong usage.
 
 mod account;
 mod agent;
@@ -36,7 +36,7 @@ use crate::{
     telemetry::{self, LogFormat},
 };
 
-/// Hosts one isolated AI agent per tenant, as declared in files
+/// Host one isolated AI agent per tenant, as declared in files
 #[derive(Debug, Parser)]
 #[command(name = "agentpod", version, propagate_version = true, max_term_width = 110)]
 pub struct Cli {
@@ -46,159 +46,159 @@ pub struct Cli {
     settings: SettingsArgs,
     #[command(flatten)]
     server: ServerArgs,
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, env = "AGENTPOD_LOG_FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
 }
 
-/// How an answer looks.
+/// The format of a command's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For reading.
+    /// For people.
     Text,
     /// For scripts.
     Json,
-    /// The same as YAML.
+    /// For scripts, as YAML.
     Yaml,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Keep everything as declared, until stopped
+    /// Run the daemon: keep everything as declared, until stopped
     Run,
-    /// Show what would be done, and do nothing (exit code 2: there is something to do)
+    /// Show what apply would do, without doing it (exit code 2: there are changes)
     Plan {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Make everything as declared, wait until it is ready, and end
+    /// Make everything as declared, wait until it is ready, and exit
     Apply {
         /// How long to wait
         #[arg(long, default_value = "10m", value_name = "TIME")]
         timeout: Span,
-        /// Let the removals go on that the plan of this hash holds
+        /// Approve the removals held by the plan with this hash
         #[arg(long, value_name = "HASH")]
         approve: Option<String>,
     },
-    /// Check manifests and say everything that is wrong with them
+    /// Check the manifests and list every problem
     Validate {
-        /// The folder with the manifests, in place of --source
+        /// The folder with the manifests, instead of --source
         directory: Option<PathBuf>,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Check adapters and templates, by rendering their samples
+    /// Check adapters and templates by rendering their samples
     Check,
     /// Print the JSON Schema of manifests, for editors
     Schema,
-    /// Show every pod and whether it is ready
+    /// List the pods and whether each is ready
     Status {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show everything about one pod: conditions, plan, what it should be against what it is, usage, events
+    /// Show one pod in detail: conditions, plan, desired against actual state, usage, events
     Describe {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show the tenants, and what their pods take
+    /// List the tenants and what their pods use
     Tenants {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show the adapters in force, and how many pods are on each
+    /// List the adapters in force and how many pods use each
     Adapters {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show what a pod's templates render to, secrets left out
+    /// Render a pod's environment and files, without secrets
     Render {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
     },
-    /// Show what happened, newest last
+    /// List events, newest last
     Events {
-        /// Only this pod, as TENANT/POD
+        /// Only events of this pod, as TENANT/POD
         pod: Option<PodId>,
-        /// How many
+        /// Show at most this many events
         #[arg(short = 'n', long, default_value_t = 50)]
         limit: u32,
-        /// Go on as they come
+        /// Keep printing new events
         #[arg(short, long)]
         watch: bool,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show what the source said over time and what became of it, newest last; with REV, one with its problems
+    /// List the source's revisions, newest last; with REV, show that one with its problems
     Revisions {
-        /// Only this one: its number, or the beginning of its hash or commit
+        /// A revision: its number, or the first characters of its hash or commit
         #[arg(value_name = "REV")]
         revision: Option<String>,
-        /// How many
+        /// Show at most this many revisions
         #[arg(short = 'n', long, default_value_t = 20)]
         limit: u32,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show what changed between the revision in force and REV, older to newer, and which pods that is about
+    /// Compare the revision in force with REV, older to newer, and list the pods that differ
     Diff {
-        /// Which: its number, or the beginning of its hash or commit; left out, the accepted one before
+        /// The other revision: its number, or the first characters of its hash or commit [default: the previous accepted one]
         #[arg(value_name = "REV")]
         revision: Option<String>,
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Show a pod's log as the agent wrote it, secrets it printed included; over --server these are left out
+    /// Show a pod's log as the agent wrote it; over --server, secrets in it are redacted
     Logs {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
-        /// Go on as lines come
+        /// Keep printing new lines
         #[arg(short, long)]
         follow: bool,
-        /// How many of the last lines
+        /// Start with this many of the last lines
         #[arg(short = 'n', long, default_value_t = 100)]
         tail: usize,
         /// Begin each line with its time
         #[arg(short, long)]
         timestamps: bool,
     },
-    /// Show containers, volumes and networks of ours that nothing declares (exit code 2: there are some)
+    /// List AgentPod's containers, volumes and networks that nothing declares (exit code 2: there are some)
     Orphans {
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Delete a removed pod's data for good: its volume, what is left of its containers, its token and history
+    /// Delete a removed pod's data for good: its volume, remaining containers, token and history
     Purge {
-        /// Which pod, as TENANT/POD; not one that is declared
+        /// The pod, as TENANT/POD; it must not be declared any more
         pod: PodId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
     #[command(flatten)]
     Requests(requests::Requests),
-    /// Ask a running pod for a login link
+    /// Print a login link for a running pod
     Open {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
     },
-    /// Show or exchange a pod's gateway token
+    /// Show or rotate a pod's gateway token
     #[command(subcommand)]
     Token(token::TokenCommand),
-    /// Exchange the instance key, or go on without a lost one
+    /// Rotate the instance key, or reset a lost one
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Say who may look and ask on the dashboard and the API
+    /// Manage accounts of the dashboard and the API
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// Make encrypted secrets that are safe to commit
+    /// Encrypt secrets so that they are safe to commit
     #[command(subcommand)]
     Secret(secret::SecretCommand),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
-        /// Which shell
+        /// The shell
         shell: clap_complete::Shell,
     },
 }
@@ -206,21 +206,21 @@ enum Command {
 /// Runs the command.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { command, settings, server, log_format } = cli;
-    let usual = match command {
+    let default_level = match command {
         Command::Run => "agentpod=info,warn",
-        // What these find goes into their answer.
+        // These print what they find.
         Command::Plan { .. } | Command::Apply { .. } => "agentpod=error,warn",
         _ => "warn",
     };
-    telemetry::start(log_format, usual);
-    let server = if command.asks() || command.works_here() { server.settle()? } else { None };
-    if server.is_some() && command.works_here() {
+    telemetry::start(log_format, default_level);
+    let server = if command.supports_server() || command.is_local_only() { server.settle()? } else { None };
+    if server.is_some() && command.is_local_only() {
         bail!(
-            "this command works with the database and engine of the machine it is typed on, and not over --server; leave \
-             --server out, and AGENTPOD_SERVER unset"
+            "this command uses the database and engine of this machine and does not work over --server; omit --server and \
+             unset AGENTPOD_SERVER"
         );
     }
-    let place = |settings: SettingsArgs| {
+    let target = |settings: SettingsArgs| {
         Ok::<_, anyhow::Error>(match server {
             Some(server) => Target::Remote(server),
             None => Target::Local(Box::new(settings.settle()?)),
@@ -235,34 +235,36 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
         Command::Check => offline::check(settings.settle()?).await,
         Command::Schema => offline::schema(),
-        Command::Status { output } => status::run(place(settings)?, output).await,
-        Command::Describe { pod, output } => describe::run(place(settings)?, &pod, output).await,
-        Command::Tenants { output } => lists::tenants(place(settings)?, output).await,
-        Command::Adapters { output } => lists::adapters(place(settings)?, output).await,
+        Command::Status { output } => status::run(target(settings)?, output).await,
+        Command::Describe { pod, output } => describe::run(target(settings)?, &pod, output).await,
+        Command::Tenants { output } => lists::tenants(target(settings)?, output).await,
+        Command::Adapters { output } => lists::adapters(target(settings)?, output).await,
         Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
-        Command::Events { pod, limit, watch, output } => events::run(place(settings)?, pod, limit, watch, output).await,
+        Command::Events { pod, limit, watch, output } => {
+            events::run(target(settings)?, pod, limit, watch, output).await
+        }
         Command::Revisions { revision, limit, output } => {
-            revisions::run(place(settings)?, revision, limit, output).await
+            revisions::run(target(settings)?, revision, limit, output).await
         }
         Command::Diff { revision, output } => diff::run(settings.settle()?, revision, output).await,
         Command::Logs { pod, follow, tail, timestamps } => {
-            agent::logs(place(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
+            agent::logs(target(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
         }
         Command::Orphans { output } => orphans::orphans(settings.settle()?, output).await,
         Command::Purge { pod, yes } => orphans::purge(settings.settle()?, pod, yes).await,
-        Command::Requests(asked) => requests::run(place(settings)?, asked).await,
+        Command::Requests(command) => requests::run(target(settings)?, command).await,
         Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
-        Command::Token(what) => token::run(settings.settle()?, what).await,
-        Command::Key(what) => key::run(settings.settle()?, what).await,
-        Command::Account(what) => account::run(settings.settle()?, what).await,
-        Command::Secret(what) => secret::run(settings.settle()?, what),
+        Command::Token(command) => token::run(settings.settle()?, command).await,
+        Command::Key(command) => key::run(settings.settle()?, command).await,
+        Command::Account(command) => account::run(settings.settle()?, command).await,
+        Command::Secret(command) => secret::run(settings.settle()?, command),
         Command::Completions { shell } => offline::completions(shell),
     }
 }
 
 impl Command {
-    /// Whether it asks a database or a server alike.
-    fn asks(&self) -> bool {
+    /// Whether it reads from a database or, with `--server`, from an API.
+    fn supports_server(&self) -> bool {
         matches!(
             self,
             Self::Status { .. }
@@ -276,8 +278,8 @@ impl Command {
         )
     }
 
-    /// Whether it needs the database or the engine of this machine. Somebody who named a server means that one.
-    fn works_here(&self) -> bool {
+    /// Whether it needs the database or the engine of this machine, and so refuses `--server`.
+    fn is_local_only(&self) -> bool {
         matches!(
             self,
             Self::Run

@@ -1,4 +1,4 @@
-//! Commands that need neither database nor engine: checking, rendering, printing schemas and completions.
+//! Commands that need neither database nor engine: `validate`, `check`, `schema`, `render` and `completions`.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// `agentpod validate`.
-pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Output) -> Result<ExitCode> {
+pub async fn validate(settings: Settings, directory: Option<PathBuf>, format: Output) -> Result<ExitCode> {
     let source = match directory {
         Some(directory) => Source::Directory(Directory::new(directory)),
         None => connect::source(&settings),
@@ -33,8 +33,10 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Outpu
         Ok(fresh) => (Vec::new(), fresh.reading.snapshot.files.len()),
         Err(refused) => (refused.problems, 0),
     };
-    match how {
-        Output::Json | Output::Yaml => output::data(how, &json!({"valid": problems.is_empty(), "problems": problems}))?,
+    match format {
+        Output::Json | Output::Yaml => {
+            output::data(format, &json!({"valid": problems.is_empty(), "problems": problems}))?
+        }
         Output::Text if problems.is_empty() => {
             output::print(&format!("{}, no problems", output::count(files, "file")))?;
         }
@@ -43,7 +45,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, how: Outpu
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints problems one after another, with a count at the end.
+/// Prints every problem, then their count.
 pub fn print_problems(problems: &[Problem]) -> Result<()> {
     for problem in problems {
         output::print(&format!("{problem}\n"))?;
@@ -58,8 +60,8 @@ pub async fn check(settings: Settings) -> Result<ExitCode> {
     let mut rendered = 0;
     for (name, adapter) in &adapters.all {
         let samples = adapter.samples.iter().map(|(file, config)| (file.clone(), config.clone()));
-        let plain = std::iter::once((format!("adapters/{name}/adapter.yaml"), serde_json::Map::new()));
-        for (file, config) in plain.chain(samples) {
+        let defaults = std::iter::once((format!("adapters/{name}/adapter.yaml"), serde_json::Map::new()));
+        for (file, config) in defaults.chain(samples) {
             let found = check_sample(&settings, &adapters, name.as_str(), &file, config);
             rendered += usize::from(found.is_empty());
             problems.extend(found);
@@ -76,7 +78,7 @@ pub async fn check(settings: Settings) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Renders one sample as the config of a made-up pod.
+/// Renders one sample as the config of a generated pod.
 fn check_sample(
     settings: &Settings,
     adapters: &adapter::Adapters,
@@ -94,7 +96,7 @@ fn check_sample(
     {
         problems = found;
     }
-    // The places are those of the made-up pod: only the file and the sentence help.
+    // Positions refer to the generated manifest, so only the file and the message are of use.
     problems.into_iter().map(|problem| Problem { at: None, excerpt: None, ..problem }).collect()
 }
 

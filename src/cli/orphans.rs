@@ -1,5 +1,5 @@
-//! `agentpod orphans` and `agentpod purge`: what nothing declares any more, and deleting a removed pod's data. Nothing is
-//! deleted before a person has read what it is and typed the pod's name.
+//! `agentpod orphans` and `agentpod purge`: lists what nothing declares any more, and deletes a removed pod's data once a
+//! person has read what that is and typed the pod's name.
 
 use std::{io::Write, net::SocketAddr, process::ExitCode, time::Duration};
 
@@ -23,17 +23,17 @@ use crate::{
     reconcile::{self, Parts, act},
 };
 
-/// How long the AgentPod that leads may take to say whether it is at work.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// How long the leader may take to answer.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `agentpod orphans`: exit code 2 when there are any.
-pub async fn orphans(settings: Settings, how: Output) -> Result<ExitCode> {
+pub async fn orphans(settings: Settings, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
-    let found = look(&settings, &database).await;
+    let found = find(&settings, &database).await;
     database.close().await?;
     let found = found?;
-    match how {
-        Output::Json | Output::Yaml => output::data(how, &found)?,
+    match format {
+        Output::Json | Output::Yaml => output::data(format, &found)?,
         Output::Text => {
             let now = crate::clock::now();
             let line = |orphan: &Orphan| {
@@ -49,59 +49,60 @@ pub async fn orphans(settings: Settings, how: Output) -> Result<ExitCode> {
                 ]
             };
             let head = ["KIND", "NAME", "POD", "AGE", "WHY", "WHAT TO DO"];
-            output::table(&head, found.iter().map(line).collect(), "nothing is left over")?;
+            output::table(&head, found.iter().map(line).collect(), "there are no orphans")?;
         }
     }
     Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-async fn look(settings: &Settings, database: &Database) -> Result<Vec<Orphan>> {
+async fn find(settings: &Settings, database: &Database) -> Result<Vec<Orphan>> {
     let Parts { engine, store, source, site, .. } = connect::parts(settings, database)?;
-    let (seen, wanted) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
-    if let Some(doubt) = &wanted.doubt {
-        if wanted.records.is_empty() {
-            bail!("what is declared cannot be seen, so everything would look left over: {doubt}");
+    let (observed, declared) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
+    if let Some(doubt) = &declared.doubt {
+        if declared.records.is_empty() {
+            bail!("what is declared is unknown, so everything would look like an orphan: {doubt}");
         }
-        eprintln!("warning: more may be declared than is known here: {doubt}");
+        eprintln!("warning: more may be declared than is known: {doubt}");
     }
-    Ok(orphans::orphans(&seen, &wanted))
+    Ok(orphans::orphans(&observed, &declared))
 }
 
 /// `agentpod purge`.
 pub async fn purge(settings: Settings, pod: PodId, yes: bool) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
-    let outcome = agree_and_purge(&settings, &database, &pod, yes).await;
+    let outcome = confirm_and_purge(&settings, &database, &pod, yes).await;
     database.close().await?;
     outcome?;
-    output::print(&format!("{pod} is purged; declared again, it is a new pod with a new token"))?;
+    output::print(&format!("{pod} purged; if it is declared again, it is a new pod with a new token"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn agree_and_purge(settings: &Settings, database: &Database, pod: &PodId, yes: bool) -> Result<()> {
+async fn confirm_and_purge(settings: &Settings, database: &Database, pod: &PodId, yes: bool) -> Result<()> {
     let Parts { engine, store, source, site, .. } = connect::parts(settings, database)?;
-    let (seen, wanted) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
-    let offered = purge::purge(pod, &wanted, &seen, false).map_err(|refusal| anyhow::anyhow!(refusal.sentence(pod)))?;
-    output::print(&offered.to_string())?;
+    let (observed, declared) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
+    let offer =
+        purge::purge(pod, &declared, &observed, false).map_err(|refusal| anyhow::anyhow!(refusal.sentence(pod)))?;
+    output::print(&offer.to_string())?;
     if !yes {
-        agree(&offered).await?;
+        confirm(&offer).await?;
     }
-    // With the lead, nobody is at work; without it, who has it says whether they are.
+    // With the lead, no daemon is at work; without it, the leader knows whether it is.
     let lead = store.try_lead().await?;
     let busy = async || match &lead {
         Some(_) => Ok(false),
-        None => ask_the_leader(settings.listen, &site.instance, pod).await,
+        None => is_busy_at_leader(settings.listen, &site.instance, pod).await.map_err(|error| error.to_string()),
     };
-    act::orphans::purge(engine.as_ref(), &store, &source, &site, &offered, busy).await?;
+    act::orphans::purge(engine.as_ref(), &store, &source, &site, &offer, busy).await?;
     if let Some(lead) = lead {
         lead.release().await?;
     }
     Ok(())
 }
 
-/// Has the pod's name typed. Nothing else is a yes.
-async fn agree(offered: &Purge) -> Result<()> {
-    let pod = offered.pod.to_string();
-    eprint!("Type {pod} to go on: ");
+/// Asks for the pod's name. Nothing else counts as a yes.
+async fn confirm(offer: &Purge) -> Result<()> {
+    let pod = offer.pod.to_string();
+    eprint!("Type {pod} to confirm: ");
     std::io::stderr().flush()?;
     let typed = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
@@ -110,30 +111,37 @@ async fn agree(offered: &Purge) -> Result<()> {
     let typed = typed.await??;
     if typed.is_empty() {
         eprintln!();
-        bail!("nobody is there to agree, so nothing was deleted; scripts that mean it say --yes");
+        bail!("there is no terminal to confirm on, so nothing was deleted; use --yes in scripts");
     }
     if typed.trim() != pod {
-        bail!("that is not {pod}; nothing was deleted");
+        bail!("the name does not match {pod}; nothing was deleted");
     }
     Ok(())
 }
 
-/// Whether the AgentPod that leads has steps under way for a pod.
-async fn ask_the_leader(listen: SocketAddr, instance: &InstanceName, pod: &PodId) -> Result<bool, String> {
-    let silent = |why: &str| {
-        format!(
-            "an AgentPod leads on this database, and whether it is at work on {pod} cannot be seen at {listen} ({why}); \
-             give its address as --listen, or stop it first"
-        )
-    };
+/// The leader did not say whether it has steps under way for a pod.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "an AgentPod leads on this database, and {listen} does not say whether it works on {pod} ({cause}); give the leader's \
+     address as --listen, or stop it first"
+)]
+struct LeaderUnknown {
+    pod: PodId,
+    listen: SocketAddr,
+    cause: String,
+}
+
+/// Whether the leader has steps under way for a pod.
+async fn is_busy_at_leader(listen: SocketAddr, instance: &InstanceName, pod: &PodId) -> Result<bool, LeaderUnknown> {
+    let unknown = |cause: &str| LeaderUnknown { pod: pod.clone(), listen, cause: cause.to_owned() };
     let host = listen.to_string();
-    let asked = tokio::time::timeout(ANSWER_TIME, reconcile::get(listen, &host, "/api/v1/busy")).await;
-    let answer = asked.map_err(|_| silent("no answer"))?.map_err(|why| silent(&why))?;
-    let answer: Value = serde_json::from_str(&answer).map_err(|_| silent("it is something else"))?;
+    let answer = tokio::time::timeout(LEADER_TIMEOUT, reconcile::get(listen, &host, "/api/v1/busy")).await;
+    let answer = answer.map_err(|_| unknown("no answer"))?.map_err(|cause| unknown(&cause))?;
+    let answer: Value = serde_json::from_str(&answer).map_err(|_| unknown("the answer is not an AgentPod's"))?;
     if answer["instance"] != instance.as_str() {
-        return Err(silent("that is not the one that leads"));
+        return Err(unknown("another AgentPod answered"));
     }
-    let busy = answer["busy"].as_array().ok_or_else(|| silent("it is something else"))?;
+    let busy = answer["busy"].as_array().ok_or_else(|| unknown("the answer is not an AgentPod's"))?;
     Ok(busy.iter().any(|id| *id == *pod.to_string()))
 }
 
@@ -146,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    async fn ask(answer: &'static str) -> Result<bool, String> {
+    async fn ask(answer: &'static str) -> Result<bool, LeaderUnknown> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -155,21 +163,21 @@ mod tests {
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
             stream.write_all((head + answer).as_bytes()).await.unwrap();
         });
-        ask_the_leader(listen, &"mine".parse().unwrap(), &"t/a".parse().unwrap()).await
+        is_busy_at_leader(listen, &"mine".parse().unwrap(), &"t/a".parse().unwrap()).await
     }
 
     #[tokio::test]
-    async fn only_the_leaders_own_word_counts() {
-        assert_eq!(ask(r#"{"instance":"mine","busy":["t/b","t/a"]}"#).await, Ok(true));
-        assert_eq!(ask(r#"{"instance":"mine","busy":["t/ab"]}"#).await, Ok(false));
+    async fn only_the_leaders_own_answer_counts() {
+        assert!(ask(r#"{"instance":"mine","busy":["t/b","t/a"]}"#).await.unwrap());
+        assert!(!ask(r#"{"instance":"mine","busy":["t/ab"]}"#).await.unwrap());
         for answer in
             [r#"{"instance":"","busy":[]}"#, r#"{"instance":"other","busy":[]}"#, r#"{"instance":"mine"}"#, "hello"]
         {
-            let why = ask(answer).await.unwrap_err();
-            assert!(why.contains("--listen"), "{answer}: {why}");
+            let error = ask(answer).await.unwrap_err().to_string();
+            assert!(error.contains("--listen"), "{answer}: {error}");
         }
         let (instance, pod) = ("mine".parse().unwrap(), "t/a".parse().unwrap());
-        let nobody = ask_the_leader(([127, 0, 0, 1], 1).into(), &instance, &pod).await;
-        assert!(nobody.unwrap_err().contains("127.0.0.1:1"));
+        let nobody = is_busy_at_leader(([127, 0, 0, 1], 1).into(), &instance, &pod).await;
+        assert!(nobody.unwrap_err().to_string().contains("127.0.0.1:1"));
     }
 }

@@ -1,4 +1,4 @@
-//! Writing to the terminal: a closed pipe ends quietly, tables for people, JSON and YAML for scripts.
+//! Writes to standard output: tables for people, JSON and YAML for scripts. A closed pipe is no error.
 
 use std::io::{ErrorKind, Write};
 
@@ -9,13 +9,13 @@ use serde::Serialize;
 use super::Output;
 use crate::core::declare::document;
 
-/// Prints a text and a line end; a reader that went away is no error.
+/// Prints a text and a line end.
 pub fn print(text: &str) -> Result<()> {
-    say(text).map(drop)
+    print_while_open(text).map(drop)
 }
 
-/// The same, and whether anybody still reads: what would go on and on ends then.
-pub fn say(text: &str) -> Result<bool> {
+/// Prints a text and a line end, and returns whether the pipe is still open. Endless output stops when it is not.
+pub fn print_while_open(text: &str) -> Result<bool> {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -23,9 +23,9 @@ pub fn say(text: &str) -> Result<bool> {
     }
 }
 
-/// Prints a value as a script wants it.
-pub fn data(how: Output, value: &impl Serialize) -> Result<()> {
-    match how {
+/// Prints a value as JSON or YAML.
+pub fn data(format: Output, value: &impl Serialize) -> Result<()> {
+    match format {
         Output::Yaml => print(document::write(&serde_json::to_value(value)?).trim_end()),
         Output::Json | Output::Text => json(value),
     }
@@ -36,10 +36,10 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints a table; says `nothing` when it has no rows.
-pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()> {
+/// Prints a table, or `empty` if it has no rows.
+pub fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Result<()> {
     if rows.is_empty() {
-        return print(nothing);
+        return print(empty);
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(head.to_vec());
@@ -56,27 +56,27 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, nothing: &str) -> Result<()>
     )
 }
 
-/// A text that others wrote, on one line and without characters that would move a terminal's cursor.
-pub fn plain(text: &str) -> String {
+/// Replaces control characters in a foreign text of one line, which could move the terminal's cursor.
+pub fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// The same for a text of several lines.
-pub fn harmless(text: &str) -> String {
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+/// Like [`sanitize`], for a text of several lines.
+pub fn sanitize_lines(text: &str) -> String {
+    text.lines().map(sanitize).collect::<Vec<_>>().join("\n")
 }
 
 /// A time in UTC, to the second.
-pub fn clock(at: time::OffsetDateTime) -> String {
+pub fn timestamp(at: time::OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
-/// `1 file`, `4 files`.
+/// Like `1 file`, `4 files`.
 pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `3m`, `2h`, `5d`: how long something has been so.
+/// A duration to its largest unit, like `3m`, `2h` or `5d`.
 pub fn age(from: time::OffsetDateTime, now: time::OffsetDateTime) -> String {
     match (now - from).whole_seconds().max(0) {
         s if s < 120 => format!("{s}s"),

@@ -1,4 +1,4 @@
-//! `agentpod plan`: a round that stops before anything is done or written.
+//! `agentpod plan`: a round that stops before it changes or writes anything.
 
 use std::{collections::BTreeSet, process::ExitCode};
 
@@ -17,7 +17,7 @@ use crate::{
     reconcile::Reconciler,
 };
 
-/// The plan as text. What holds every pod alike is said once.
+/// The plan as text. If one reason holds every pod, it is printed once.
 fn text(plan: &Plan) -> String {
     let unknown = plan.pods.values().map(|decision| match decision {
         Decision::Hold(Hold::Unknown(why)) => Some(why),
@@ -30,21 +30,21 @@ fn text(plan: &Plan) -> String {
     }
 }
 
-/// Shows what would be done.
-pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
+/// Runs `agentpod plan`.
+pub async fn run(settings: Settings, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let (mut reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
     let outcome = reconciler.preview().await;
     drop((reconciler, view));
     database.close().await?;
     let (plan, _) = match outcome? {
-        Ok(made) => made,
+        Ok(preview) => preview,
         Err(refused) => {
             print_problems(&refused.problems)?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    match how {
+    match format {
         Output::Text => output::print(&text(&plan))?,
         Output::Json | Output::Yaml => {
             let pods = plan.pods.iter().map(|(id, decision)| match decision {
@@ -60,10 +60,10 @@ pub async fn run(settings: Settings, how: Output) -> Result<ExitCode> {
                     "limit": held.why.limit, "approve": format!("agentpod approve {}", held.why.plan)})
             });
             let pods: Vec<_> = pods.collect();
-            output::data(how, &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
+            output::data(format, &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
         }
     }
-    // What cannot be seen is no "nothing to do".
+    // An unknown state is not the same as no changes.
     if plan.pods.values().any(|decision| matches!(decision, Decision::Hold(Hold::Unknown(_)))) {
         return Ok(ExitCode::FAILURE);
     }

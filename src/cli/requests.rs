@@ -1,5 +1,5 @@
-//! `agentpod restart`, `pause`, `resume`, `sync` and `approve`: each is a row that the daemon sees to, with the name of who
-//! asked. Nothing is done to any container from here.
+//! `agentpod restart`, `pause`, `resume`, `sync` and `approve`: each stores a request, with the name of who made it. The
+//! daemon carries it out; this command touches no container.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{
     backend::{Backend, Target},
     connect::{self, Database},
-    output::{self, plain},
+    output::{self, sanitize},
 };
 use crate::{
     config::Settings,
@@ -24,142 +24,142 @@ use crate::{
     reconcile::Reconciler,
 };
 
-/// How long the daemon may take to say what came of an approval or a sync.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long to wait for the outcome of an approval or a sync.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// How long `--wait` waits.
-const LONGEST: Duration = Duration::from_secs(600);
-/// How often the row is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
+const WAIT_LIMIT: Duration = Duration::from_secs(600);
+/// How often the request is read meanwhile.
+const POLL: Duration = Duration::from_millis(100);
 
-/// What can be asked for.
+/// The commands that make a request.
 #[derive(Debug, Subcommand)]
 pub enum Requests {
     /// Stop a pod's container and start it again
     Restart {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
-        how: RequestOptions,
+        options: RequestOptions,
     },
     /// Stop a pod's container and keep it stopped, whatever its manifest says
     Pause {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
-        /// For how long; then it is started again
+        /// How long to pause; then the pod is started again
         #[arg(long = "for", value_name = "TIME", required_unless_present = "until_resumed")]
         span: Option<Span>,
-        /// Until somebody says agentpod resume
+        /// Pause until agentpod resume
         #[arg(long, conflicts_with = "span")]
         until_resumed: bool,
         #[command(flatten)]
-        how: RequestOptions,
+        options: RequestOptions,
     },
     /// End a pod's pause
     Resume {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
-        how: RequestOptions,
+        options: RequestOptions,
     },
     /// Read the source now
     Sync {
         #[command(flatten)]
-        how: RequestOptions,
+        options: RequestOptions,
     },
-    /// Let the removals go on that a plan holds: exactly these, once
+    /// Approve the removals that a plan holds: exactly these, once
     Approve {
         /// The plan's hash, as agentpod plan shows it
         plan: String,
         #[command(flatten)]
-        how: RequestOptions,
+        options: RequestOptions,
     },
 }
 
-/// How it is asked.
+/// The options of every request.
 #[derive(Debug, Args)]
 pub struct RequestOptions {
-    /// Who asks, for the record; over --server it is the token's account [default: the user at this machine]
+    /// The name that events show; over --server always the token's account [default: USER@HOST]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Wait until it is done
+    /// Wait until the request is done
     #[arg(long)]
     wait: bool,
 }
 
 /// Runs the command.
-pub async fn run(place: Target, asked: Requests) -> Result<ExitCode> {
-    let desk = Backend::open(place).await?;
-    let outcome = put(&desk, asked).await;
-    desk.close().await?;
+pub async fn run(target: Target, command: Requests) -> Result<ExitCode> {
+    let backend = Backend::open(target).await?;
+    let outcome = submit(&backend, command).await;
+    backend.close().await?;
     outcome
 }
 
-async fn put(desk: &Backend, asked: Requests) -> Result<ExitCode> {
+async fn submit(backend: &Backend, command: Requests) -> Result<ExitCode> {
     let now = crate::clock::now();
-    let (what, how) = match asked {
-        Requests::Restart { pod, how } => (RequestSpec::Restart { pod }, how),
-        Requests::Pause { pod, span, how, .. } => {
+    let (what, options) = match command {
+        Requests::Restart { pod, options } => (RequestSpec::Restart { pod }, options),
+        Requests::Pause { pod, span, options, .. } => {
             let until = span.map(|span| now.checked_add(time::Duration::milliseconds(span.0 as i64)));
             let Some(until) = until.map_or(Some(None), |until| until.map(Some)) else {
-                bail!("a pause cannot last that long; without an end it is --until-resumed")
+                bail!("the pause is too long; use --until-resumed for one without an end")
             };
-            (RequestSpec::Pause { pod, until }, how)
+            (RequestSpec::Pause { pod, until }, options)
         }
-        Requests::Resume { pod, how } => (RequestSpec::Resume { pod }, how),
-        Requests::Sync { how } => (RequestSpec::Sync, how),
-        Requests::Approve { plan, how } => (RequestSpec::Approve { plan }, how),
+        Requests::Resume { pod, options } => (RequestSpec::Resume { pod }, options),
+        Requests::Sync { options } => (RequestSpec::Sync, options),
+        Requests::Approve { plan, options } => (RequestSpec::Approve { plan }, options),
     };
-    let led = desk.glance().await?.acting.is_some();
-    if let (Backend::Local(here), RequestSpec::Approve { plan }, false) = (desk, &what, led) {
-        is_held(&here.settings, &here.database, plan).await?;
+    let has_leader = backend.overview().await?.acting.is_some();
+    if let (Backend::Local(local), RequestSpec::Approve { plan }, false) = (backend, &what, has_leader) {
+        check_plan_is_held(&local.settings, &local.database, plan).await?;
     }
-    let line = desk.ask(what.clone(), how.name, now).await?;
-    let said = plain(&line.what);
+    let line = backend.submit(what.clone(), options.name, now).await?;
+    let description = sanitize(&line.what);
     let answers = matches!(what, RequestSpec::Sync | RequestSpec::Approve { .. });
-    if !led {
-        output::print(&format!("noted: {said}; {}", later(&what, now)))?;
+    if !has_leader {
+        output::print(&format!("stored: {description}; {}", without_daemon(&what, now)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !(how.wait || answers) {
-        output::print(&format!("asked: {said}; the daemon does it now, as {}", plain(&line.actor)))?;
+    if !(options.wait || answers) {
+        output::print(&format!("requested: {description}; the daemon carries it out for {}", sanitize(&line.actor)))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let line = wait(desk, line, &what, if how.wait { LONGEST } else { ANSWER }).await?;
-    let outcome = line.outcome.unwrap_or_else(|| "it is stopped".into());
-    output::print(&format!("{said}: {}", plain(&outcome)))?;
+    let line = wait(backend, line, &what, if options.wait { WAIT_LIMIT } else { ANSWER_LIMIT }).await?;
+    let outcome = line.outcome.unwrap_or_else(|| "the pod is stopped".into());
+    output::print(&format!("{description}: {}", sanitize(&outcome)))?;
     Ok(if line.done == Some(false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What becomes of a request while no daemon runs.
-fn later(what: &RequestSpec, now: OffsetDateTime) -> String {
+/// What happens to a request while no daemon runs.
+fn without_daemon(what: &RequestSpec, now: OffsetDateTime) -> String {
     let expires = what.expires(now);
     match (what, expires) {
         (RequestSpec::Approve { plan }, _) => {
             format!(
-                "no daemon is running: it counts when one runs within a day, or now with agentpod apply --approve {plan}"
+                "no daemon is running: it takes effect when one runs within a day, or now with agentpod apply --approve {plan}"
             )
         }
         (RequestSpec::Pause { .. } | RequestSpec::Resume { .. }, _) | (_, None) => {
-            "no daemon is running: it is done when AgentPod runs again".into()
+            "no daemon is running: it takes effect when AgentPod runs again".into()
         }
         (_, Some(at)) => {
-            format!("no daemon is running: it is done when AgentPod runs again before {}, or not at all", moment(at))
+            format!("no daemon is running: it takes effect if AgentPod runs again before {}", moment(at))
         }
     }
 }
 
-/// Fails when no plan of this hash is held, which nobody else could say while no daemon runs.
-async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result<()> {
+/// Fails if no plan with this hash holds removals. Only for when no daemon runs, which would find out.
+async fn check_plan_is_held(settings: &Settings, database: &Database, hash: &str) -> Result<()> {
     let (mut reconciler, view) = Reconciler::new(connect::parts(settings, database)?);
     let preview = reconciler.preview().await?;
     drop((reconciler, view));
     let Ok((plan, _)) = preview else {
-        bail!("the source has problems, so there is no plan to approve; agentpod validate shows them")
+        bail!("the source has problems, so there is no plan to approve; see agentpod validate")
     };
     match plan.held_removals {
         Some(held) if held.why.plan == hash => Ok(()),
         Some(held) => bail!(
-            "{hash} is not what is held now: that is plan {}, {}; look at it with agentpod plan",
+            "{hash} is not the plan that is held now: that is {}, with {}; see agentpod plan",
             held.why.plan,
             output::count(held.why.held, "pod")
         ),
@@ -167,28 +167,28 @@ async fn is_held(settings: &Settings, database: &Database, hash: &str) -> Result
     }
 }
 
-/// Waits until a request is over; a pause, until it has begun.
-async fn wait(desk: &Backend, mut line: RequestLine, what: &RequestSpec, limit: Duration) -> Result<RequestLine> {
-    let begun = crate::clock::instant();
-    // Over a network, whoever answers is not asked ten times a second.
-    let look = if matches!(desk, Backend::Remote(_)) { LOOK * 5 } else { LOOK };
+/// Waits until a request is done; for a pause, until it has begun.
+async fn wait(backend: &Backend, mut line: RequestLine, what: &RequestSpec, limit: Duration) -> Result<RequestLine> {
+    let started = crate::clock::instant();
+    // Over a network, a server is not asked ten times a second.
+    let poll = if matches!(backend, Backend::Remote(_)) { POLL * 5 } else { POLL };
     loop {
-        if line.ended_at.is_some() || is_paused(desk, what).await? {
+        if line.ended_at.is_some() || is_paused(backend, what).await? {
             return Ok(line);
         }
-        if begun.elapsed() > limit {
+        if started.elapsed() > limit {
             bail!(
-                "{} was asked for, and is not done after {} s; agentpod status and agentpod events say why",
-                plain(&line.what),
-                limit.as_secs()
+                "not done after {} s: {}; see agentpod status and agentpod events",
+                limit.as_secs(),
+                sanitize(&line.what)
             );
         }
-        tokio::time::sleep(look).await;
-        line = desk.request(line.id).await?;
+        tokio::time::sleep(poll).await;
+        line = backend.request(line.id).await?;
     }
 }
 
-async fn is_paused(desk: &Backend, what: &RequestSpec) -> Result<bool> {
+async fn is_paused(backend: &Backend, what: &RequestSpec) -> Result<bool> {
     let RequestSpec::Pause { pod, .. } = what else { return Ok(false) };
-    Ok(desk.pod(pod).await?.line.reason == Reason::Paused)
+    Ok(backend.pod(pod).await?.line.reason == Reason::Paused)
 }

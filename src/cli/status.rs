@@ -1,4 +1,4 @@
-//! `agentpod status`: what every pod is doing, who keeps that up to date, and what became of the source.
+//! `agentpod status`: the pods' phases, the daemon that keeps them up to date, and the state of the source.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     Output,
     backend::{Backend, Target},
-    output::{self, clock, plain},
+    output::{self, sanitize, timestamp},
     revisions::{short, short_commit},
 };
 use crate::{
@@ -17,42 +17,42 @@ use crate::{
     store::view::{ActingLine, Overview, PodLine, SourceLine},
 };
 
-/// `agentpod status`: exit code 1 when a pod that should be ready is not.
-pub async fn run(place: Target, how: Output) -> Result<ExitCode> {
-    let desk = Backend::open(place).await?;
-    let read = read(&desk).await;
-    desk.close().await?;
-    let (glance, pods) = read?;
+/// Runs `agentpod status`. The exit code is 1 if a pod that should run is not ready.
+pub async fn run(target: Target, format: Output) -> Result<ExitCode> {
+    let backend = Backend::open(target).await?;
+    let read = read(&backend).await;
+    backend.close().await?;
+    let (overview, pods) = read?;
     let now = crate::clock::now();
-    match how {
-        Output::Json | Output::Yaml => output::data(how, &data(&glance, &pods, now))?,
+    match format {
+        Output::Json | Output::Yaml => output::data(format, &data(&overview, &pods, now))?,
         Output::Text => {
-            let source = match &glance.source {
+            let source = match &overview.source {
                 Some(line) => source(line, now),
-                None => "shown to those who see every tenant".into(),
+                None => "hidden: only accounts that see all tenants may read it".into(),
             };
-            output::print(&format!("daemon: {}\nsource: {source}\n", daemon(&glance, now)))?;
+            output::print(&format!("daemon: {}\nsource: {source}\n", daemon(&overview, now)))?;
             print_pods(&pods)?;
         }
     }
-    let missing = pods.iter().any(|pod| pod.desired == DesiredStatus::Running && !pod.ready);
-    Ok(if missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let is_failing = pods.iter().any(|pod| pod.desired == DesiredStatus::Running && !pod.ready);
+    Ok(if is_failing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn read(desk: &Backend) -> Result<(Overview, Vec<PodLine>)> {
-    Ok((desk.glance().await?, desk.pods().await?))
+async fn read(backend: &Backend) -> Result<(Overview, Vec<PodLine>)> {
+    Ok((backend.overview().await?, backend.pods().await?))
 }
 
-/// Who keeps what is shown up to date; if nobody does, how old it is.
-fn daemon(glance: &Overview, now: OffsetDateTime) -> String {
-    let ago = |at| format!("{} ({} ago)", clock(at), output::age(at, now));
-    match (glance.acting, glance.written_at) {
+/// Whether a daemon keeps the rows up to date; if none does, how old they are.
+fn daemon(overview: &Overview, now: OffsetDateTime) -> String {
+    let ago = |at| format!("{} ({} ago)", timestamp(at), output::age(at, now));
+    match (overview.acting, overview.written_at) {
         (Some(ActingLine { since: Some(since) }), _) => format!("running since {}", ago(since)),
         (Some(ActingLine { since: None }), _) => "running".into(),
-        (None, None) => "none is running, and none ever was on this database".into(),
-        (None, Some(at)) if glance.ended_well => format!("none is running; this is as of {}", ago(at)),
+        (None, None) => "not running, and never ran on this database".into(),
+        (None, Some(at)) if overview.ended_well => format!("not running; this is as of {}", ago(at)),
         (None, Some(at)) => {
-            format!("none is running, and the last one ended without a word; the last change was seen {}", ago(at))
+            format!("not running, and the last one ended abruptly; the last change was recorded {}", ago(at))
         }
     }
 }
@@ -67,49 +67,53 @@ fn source(line: &SourceLine, now: OffsetDateTime) -> String {
             let commit = commit.map(|commit| format!(" (commit {})", short_commit(commit)));
             format!(
                 "{}, revision {}{} in force for {}, {applied}",
-                plain(&revision.origin),
+                sanitize(&revision.origin),
                 short(revision),
                 commit.unwrap_or_default(),
                 output::age(since, now)
             )
         }
     };
-    if let Some(refused) = line.fetched.as_ref().filter(|newest| newest.accepted_at.is_none()) {
-        let problems = output::count(refused.problems.len(), "problem");
+    if let Some(rejected) = line.fetched.as_ref().filter(|newest| newest.accepted_at.is_none()) {
+        let problems = output::count(rejected.problems.len(), "problem");
         text += &format!(
-            "; the newest, {}, is refused with {problems}: see agentpod revisions {}",
-            short(refused),
-            refused.id
+            "; the newest, {}, was rejected with {problems}, see agentpod revisions {}",
+            short(rejected),
+            rejected.id
         );
     }
     if line.stale_since.is_some() {
         let since = match line.read_at {
-            Some(at) => format!("since {} ({} ago)", clock(at), output::age(at, now)),
+            Some(at) => format!("since {} ({} ago)", timestamp(at), output::age(at, now)),
             None => "yet".into(),
         };
         let origin = line.stale_origin.as_deref().unwrap_or("the source");
-        let why = line.stale_why.as_ref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
-        text += &format!("\n        stale: {} was not read {since}{why}", plain(origin));
+        let why = line.stale_why.as_ref().map(|why| format!(": {}", sanitize(why))).unwrap_or_default();
+        text += &format!("\n        stale: {} has not been read {since}{why}", sanitize(origin));
     }
     if let (Some(since), Some(why)) = (line.unusable_since, &line.unusable_why) {
-        text +=
-            &format!("\n        not taken since {} ({} ago): {}", clock(since), output::age(since, now), plain(why));
+        text += &format!(
+            "\n        not usable since {} ({} ago): {}",
+            timestamp(since),
+            output::age(since, now),
+            sanitize(why)
+        );
     }
     text
 }
 
-/// All of it for scripts.
-fn data(glance: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
+/// The answer in JSON and YAML.
+fn data(overview: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
     let at = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
-    let as_of = if glance.acting.is_some() { Some(now) } else { glance.written_at };
-    let source = glance.source.as_ref();
+    let as_of = if overview.acting.is_some() { Some(now) } else { overview.written_at };
+    let source = overview.source.as_ref();
     let refused = source.and_then(|line| line.fetched.as_ref()).filter(|newest| newest.accepted_at.is_none());
     let stale = source.filter(|line| line.stale_since.is_some()).map(|line| {
         json!({"origin": line.stale_origin, "read_at": line.read_at.map(at), "stale_since": line.stale_since.map(at),
             "why": line.stale_why})
     });
     let unusable = source.and_then(|line| Some(json!({"since": at(line.unusable_since?), "why": line.unusable_why})));
-    json!({"as_of": as_of.map(at), "daemon": glance.acting, "source": source.and_then(|line| line.accepted.as_ref()),
+    json!({"as_of": as_of.map(at), "daemon": overview.acting, "source": source.and_then(|line| line.accepted.as_ref()),
         "refused": refused, "stale": stale, "unusable": unusable, "pods": pods})
 }
 
@@ -125,12 +129,12 @@ pub fn print_pods(pods: &[PodLine]) -> Result<()> {
             output::age(pod.phase_since, now),
             pod.url.clone(),
             match &pod.deviation {
-                _ if !pod.ready => plain(&pod.message),
-                Some(deviation) => format!("deviates: {}", plain(deviation)),
+                _ if !pod.ready => sanitize(&pod.message),
+                Some(deviation) => format!("deviates: {}", sanitize(deviation)),
                 None => String::new(),
             },
         ]
     };
     let rows = pods.iter().map(line).collect();
-    output::table(&["POD", "ADAPTER", "PHASE", "READY", "SINCE", "URL", ""], rows, "nothing is declared yet")
+    output::table(&["POD", "ADAPTER", "PHASE", "READY", "SINCE", "URL", ""], rows, "no pods are declared yet")
 }

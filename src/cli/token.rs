@@ -1,4 +1,4 @@
-//! `agentpod token`: a pod's gateway token, shown or exchanged only when somebody asks for exactly that.
+//! `agentpod token`: shows or rotates a pod's gateway token. No other command prints one.
 
 use std::{
     io::{IsTerminal, stdout},
@@ -12,39 +12,40 @@ use secrecy::ExposeSecret;
 use super::{ask, connect::Database, output};
 use crate::{config::Settings, core::names::PodId};
 
-/// What can be done with gateway tokens.
+/// The subcommands of `agentpod token`.
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Print a pod's token, and nothing else, on standard output
+    /// Print a pod's token, and nothing else, to standard output
     Show {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
     },
     /// Give a pod a new token; its container is replaced, its data stays
     Rotate {
-        /// Which pod, as TENANT/POD
+        /// The pod, as TENANT/POD
         pod: PodId,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, what: TokenCommand) -> Result<ExitCode> {
+pub async fn run(settings: Settings, command: TokenCommand) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
-    let outcome = carry_out(&database, what).await;
+    let outcome = execute(&database, command).await;
     database.close().await?;
     outcome
 }
 
-async fn carry_out(database: &Database, what: TokenCommand) -> Result<ExitCode> {
-    let unknown = |pod: &PodId| format!("there is no pod {pod}, and there never was; look with agentpod status");
-    match what {
+async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode> {
+    let unknown =
+        |pod: &PodId| format!("there is no pod {pod}, and there never was; list the pods with agentpod status");
+    match command {
         TokenCommand::Show { pod } => {
             let token = database.store.token(&pod).await?.with_context(|| unknown(&pod))?;
             if stdout().is_terminal() {
-                eprintln!("whoever has this token can use {pod}:");
+                eprintln!("anyone who has this token can use {pod}:");
             }
             output::print(token.expose_secret())?;
         }
@@ -56,9 +57,9 @@ async fn carry_out(database: &Database, what: TokenCommand) -> Result<ExitCode> 
             let version = version.with_context(|| unknown(&pod))?;
             let when = match database.store.leader().await? {
                 Some(_) => "the daemon replaces its container now",
-                None => "its container is replaced when AgentPod runs again",
+                None => "AgentPod replaces its container when it runs again",
             };
-            output::print(&format!("{pod} has a new token (version {version}); {when}"))?;
+            output::print(&format!("token of {pod} rotated (version {version}); {when}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,5 @@
-//! Secrets as the core sees them: where each comes from and a keyed fingerprint of its value, never the value itself.
-//! It knows the outside of an age file, so that one that cannot be right is found without any key; it opens none.
+//! Secrets as the core sees them: where each value comes from and a keyed fingerprint of it, never the value itself. The
+//! core checks the header of an age file, so that mistakes show up without a key; it decrypts nothing.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,31 +7,31 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a secret's value stands. Exactly one of the fields is given.
+/// Where a secret's value comes from. Exactly one field is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 #[schemars(
-    description = "Where the value stands: {env: NAME} in AgentPod's own environment, {file: /absolute/path}, or {age: …}, the value itself, encrypted."
+    description = "Where the value comes from: {env: NAME} from AgentPod's own environment, {file: /absolute/path}, or {age: …}, the encrypted value itself."
 )]
 pub struct SecretRef {
-    /// The name of a variable in AgentPod's own environment: letters, digits and _, not beginning with a digit.
+    /// The name of a variable in AgentPod's own environment: letters, digits and _, not starting with a digit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "env_name")]
     pub env: Option<String>,
-    /// The absolute path of a file that AgentPod can read; one line end at its end is not part of the value.
+    /// The absolute path of a file that AgentPod can read; a final line end is not part of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "absolute_path")]
     pub file: Option<String>,
-    /// The value itself, encrypted to an age recipient of AgentPod's: what `agentpod secret encrypt` prints, or the
-    /// same in base64 on one line. One line end at its end is not part of the value.
+    /// The value encrypted to one of AgentPod's age recipients: the output of `agentpod secret encrypt`, or the same in
+    /// base64 on one line. A final line end is not part of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<String>,
 }
 
 fn env_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({"type": "string", "pattern": ENV_PATTERN,
-        "description": "The name of an environment variable: letters, digits and _, not beginning with a digit."})
+        "description": "The name of an environment variable: letters, digits and _, not starting with a digit."})
 }
 
 fn absolute_path(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
@@ -52,37 +52,38 @@ impl fmt::Display for SecretRef {
     }
 }
 
-/// How an armored age file begins and ends.
+/// The first and last line of an armored age file.
 const ARMOR: (&str, &str) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
-/// How every age file begins, in the clear.
+/// The first line of every age file, unencrypted.
 const AGE_V1: &[u8] = b"age-encryption.org/v1\n";
-const MAKE_ANEW: &str = "make it anew: agentpod secret encrypt";
+const ENCRYPT_AGAIN: &str = "encrypt the value again: agentpod secret encrypt";
 
-/// Why a text is no age file that could be opened; never repeats any of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a text is not an age file that could be decrypted. It never quotes the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it {what}; {hint}")]
 pub struct NotAge {
-    /// What is wrong.
+    /// What is wrong, as a predicate: `is damaged`.
     pub what: &'static str,
     /// What to do.
     pub hint: &'static str,
 }
 
-/// The bytes of an age file written as text: armored, or in base64 alone. Line lengths and indentation do not matter,
-/// for YAML changes both.
+/// The bytes of an age file that is written as text, armored or in plain base64. Line lengths and indentation do not
+/// matter, since YAML changes both.
 pub fn age_file(text: &str) -> Result<Vec<u8>, NotAge> {
     let text = text.trim();
     let body = match text.strip_prefix(ARMOR.0) {
         Some(rest) => rest.strip_suffix(ARMOR.1).ok_or(NotAge {
             what: "is cut off: its last line, -----END AGE ENCRYPTED FILE-----, is missing",
-            hint: "copy all of it, every line as it is, below age: |",
+            hint: "copy the whole file below age: |, with every line unchanged",
         })?,
         None => text,
     };
     let body: String = body.split_ascii_whitespace().collect();
-    let damaged = NotAge { what: "is damaged", hint: MAKE_ANEW };
+    let damaged = NotAge { what: "is damaged", hint: ENCRYPT_AGAIN };
     let no_age = NotAge {
-        what: "is no age file",
-        hint: "what stands here is the value encrypted with age, never the value itself: agentpod secret encrypt makes it",
+        what: "is not an age file",
+        hint: "give the value encrypted with age, never the value itself: agentpod secret encrypt",
     };
     let is_armored = body.len() < text.len() && text.starts_with(ARMOR.0);
     let bytes = BASE64_STANDARD.decode(body).map_err(|_| if is_armored { damaged } else { no_age })?;
@@ -99,21 +100,79 @@ pub fn age_file(text: &str) -> Result<Vec<u8>, NotAge> {
         [] => Err(damaged),
         kinds if kinds.contains(&&b"X25519"[..]) => Ok(bytes),
         kinds if kinds.contains(&&b"scrypt"[..]) => Err(NotAge {
-            what: "is encrypted with a passphrase, which nobody is there to type",
+            what: "is encrypted with a passphrase, which a daemon cannot type",
             hint: "encrypt it to a recipient: agentpod secret encrypt --recipient age1…",
         }),
         _ => Err(NotAge {
-            what: "is encrypted to kinds of keys that AgentPod does not read",
-            hint: "encrypt it to a recipient that begins with age1: agentpod secret encrypt --recipient age1…",
+            what: "is encrypted to kinds of keys that AgentPod does not support",
+            hint: "encrypt it to a recipient that starts with age1: agentpod secret encrypt --recipient age1…",
         }),
     }
 }
 
-/// A keyed hash of a secret's value: equal values give equal fingerprints, nothing leads back to the value.
+/// Why a secret has no value. No message quotes any of the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable is not set.
+    #[error("it is not set in AgentPod's environment")]
+    NotSet,
+    /// The reference does not name exactly one source.
+    #[error("the reference must have exactly one of env, file and age")]
+    BadReference,
+    /// The value is longer than the given number of KiB.
+    #[error("it is longer than {0} KiB, the most a secret may have")]
+    TooLong(u64),
+    /// The value has no bytes.
+    #[error("it is empty")]
+    Empty,
+    /// The value cannot be an environment variable.
+    #[error("it contains a NUL byte, which an environment variable cannot hold")]
+    NulByte,
+    /// The value is not text.
+    #[error("it is not UTF-8 text")]
+    NotUtf8,
+    /// The path depends on the working directory.
+    #[error("the path is not absolute; start it with /")]
+    RelativePath,
+    /// The path is a folder, a pipe or a device.
+    #[error("it is not a regular file; name the file that holds the value")]
+    NotAFile,
+    /// The path does not exist.
+    #[error("there is no such file; create it, or correct the path")]
+    Missing,
+    /// The file's permissions exclude AgentPod.
+    #[error("AgentPod may not read it; let its user (uid {uid}) read the file and enter the folders above it")]
+    NotPermitted {
+        /// AgentPod's effective user.
+        uid: u32,
+    },
+    /// The system refused to read the file, for the given reason.
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+    /// The text is not an age file.
+    #[error(transparent)]
+    NotAge(#[from] NotAge),
+    /// The age file was changed or cut off.
+    #[error("it is damaged; encrypt the value again: agentpod secret encrypt")]
+    Damaged,
+    /// No identity can be used, for the given reason.
+    #[error("there is no age identity to decrypt it with: {0}")]
+    NoIdentity(String),
+    /// None of the identities decrypts it.
+    #[error("it is encrypted to another recipient; encrypt it to {recipients}{unusable}")]
+    OtherRecipient {
+        /// The recipients of the identities that can be used.
+        recipients: String,
+        /// The identities that cannot be used, in parentheses, or nothing.
+        unusable: String,
+    },
+}
+
+/// A keyed hash of a secret's value: equal values have equal fingerprints, and nothing leads back to the value.
 pub type Fingerprint = String;
 
-/// What is known of every secret that some pod refers to: its fingerprint, or why it could not be read.
-pub type Fingerprints = BTreeMap<SecretRef, Result<Fingerprint, String>>;
+/// The fingerprint of every secret that a pod refers to, or why it has no value.
+pub type Fingerprints = BTreeMap<SecretRef, Result<Fingerprint, SecretError>>;
 
 #[cfg(test)]
 mod tests {
@@ -138,13 +197,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_by_anybody_is_told_apart_without_repeating_it() {
+    fn what_nobody_could_decrypt_is_recognized_without_quoting_it() {
         let cut = format!("{}\n{}", ARMOR.0, file("X25519"));
         let armored = |body: &str| format!("{}\n{body}\n{}", ARMOR.0, ARMOR.1);
         for (text, what) in [
-            ("sk-s3cret", "is no age file"),
-            ("", "is no age file"),
-            ("czNjcmV0", "is no age file"),
+            ("sk-s3cret", "is not an age file"),
+            ("", "is not an age file"),
+            ("czNjcmV0", "is not an age file"),
             (&cut, "is cut off"),
             (&armored("czNjcmV0"), "is damaged"),
             (&armored("not base64!"), "is damaged"),
@@ -152,8 +211,8 @@ mod tests {
             (&file("scrypt"), "with a passphrase"),
             (&file("ssh-ed25519"), "kinds of keys"),
         ] {
-            let NotAge { what: told, hint } = age_file(text).unwrap_err();
-            assert!(told.contains(what) && !hint.contains("s3cret"), "{text}: {told}");
+            let NotAge { what: found, hint } = age_file(text).unwrap_err();
+            assert!(found.contains(what) && !hint.contains("s3cret"), "{text}: {found}");
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     },
     engine::{Engine, NetworkSpec},
     postgres::EmbeddedPostgres,
-    secrets::Reader,
+    secrets::SecretReader,
     source::{AdapterFolders, Source},
     store::Store,
 };
@@ -55,7 +55,7 @@ pub struct Parts {
     /// How many pods may be removed at once.
     pub removals: RemovalLimit,
     /// What reads the secrets' values.
-    pub secrets: Reader,
+    pub secrets: SecretReader,
 }
 
 /// The reconciler. Each part has its own state and methods; rounds only bring them together.

@@ -1,8 +1,8 @@
-//! Secrets encrypted with age: identities from files, values opened and made. Nothing of an identity or a value gets
-//! into a sentence; recipients do, for they are public.
+//! Secrets encrypted with age: identities from files, decryption and encryption. No message quotes an identity or a
+//! value; recipients are public.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,151 +14,187 @@ use age::{
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 use super::MAX_BYTES;
-use crate::{core::digest::Digest, private_file};
+use crate::{
+    core::{digest::Digest, secret::SecretError},
+    private_file::{self, UnusableFile},
+};
 
-/// The most bytes a file with identities may have.
-const MAX_FILE: usize = 64 << 10;
+/// The most bytes an identity file may have.
+const MAX_FILE_BYTES: usize = 64 << 10;
 
-/// The identities in some files, as of the last look at them.
+/// The identities in some files, as they were last read.
 #[derive(Default)]
 pub struct Identities {
     files: Vec<PathBuf>,
-    /// What the files held.
-    seen: Option<Digest>,
+    /// The digest of the files' contents.
+    digest: Option<Digest>,
     keys: Vec<Identity>,
-    /// Why files cannot be used.
+    /// Why each file that cannot be used cannot.
     unusable: Vec<String>,
 }
 
 impl Identities {
-    /// Identities from these files. Nothing is read yet.
+    /// The identities in these files, which are not read yet.
     pub fn new(files: Vec<PathBuf>) -> Self {
         Self { files, ..Self::default() }
     }
 
-    /// Reads the files again. Answers whether anything is different from before.
-    pub fn look(&mut self) -> bool {
-        let texts: Vec<_> = self.files.iter().map(|file| (file, private_file::read(file, MAX_FILE))).collect();
+    /// Reads the files again and returns whether anything changed.
+    pub fn reload(&mut self) -> bool {
+        let texts: Vec<_> = self.files.iter().map(|file| (file, private_file::read(file, MAX_FILE_BYTES))).collect();
         let mut all = Zeroizing::new(Vec::new());
         for (_, text) in &texts {
             match text {
                 Ok(text) => all.extend_from_slice(text.as_bytes()),
-                Err(why) => all.extend_from_slice(why.to_string().as_bytes()),
+                Err(error) => all.extend_from_slice(error.to_string().as_bytes()),
             }
             all.push(0);
         }
-        let seen = Digest::of_bytes(&all);
-        if self.seen.as_ref() == Some(&seen) {
+        let digest = Digest::of_bytes(&all);
+        if self.digest.as_ref() == Some(&digest) {
             return false;
         }
-        (self.seen, self.keys, self.unusable) = (Some(seen), Vec::new(), Vec::new());
+        (self.digest, self.keys, self.unusable) = (Some(digest), Vec::new(), Vec::new());
         for (file, text) in texts {
-            let keys = text.map_err(|why| hint(&why)).and_then(|text| parse(&text));
+            let keys = text.map_err(IdentityError::from).and_then(|text| parse(&text));
             match keys {
                 Ok(keys) => self.keys.extend(keys),
-                Err(why) => self.unusable.push(format!("{}: {why}", file.display())),
+                Err(error) => self.unusable.push(format!("{}: {error}", file.display())),
             }
         }
         true
     }
 
-    /// Whom to encrypt to, so that these identities open it.
+    /// The recipients of these identities.
     pub fn recipients(&self) -> Vec<Recipient> {
         self.keys.iter().map(Identity::to_public).collect()
     }
 
-    /// Why files cannot be used, a sentence for each.
+    /// Why files cannot be used, one message for each.
     pub fn unusable(&self) -> &[String] {
         &self.unusable
     }
 
-    /// Opens an age file, or says why it cannot be.
-    pub fn open(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        let damaged = || "it is damaged; make it anew: agentpod secret encrypt".to_owned();
-        let decryptor = Decryptor::new_buffered(file).map_err(|_| damaged())?;
+    /// Decrypts an age file.
+    pub fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        let decryptor = Decryptor::new_buffered(file).map_err(|_| SecretError::Damaged)?;
         let reader = match decryptor.decrypt(self.keys.iter().map(|key| key as &dyn age::Identity)) {
             Ok(reader) => reader,
             Err(DecryptError::NoMatchingKeys) => return Err(self.no_match()),
-            Err(_) => return Err(damaged()),
+            Err(_) => return Err(SecretError::Damaged),
         };
-        // Room for all of it from the start: a buffer that grows leaves copies behind.
+        // Full capacity from the start: a buffer that grows leaves copies behind.
         let mut value = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 4));
-        reader.take(MAX_BYTES + 3).read_to_end(&mut value).map_err(|_| damaged())?;
+        reader.take(MAX_BYTES + 3).read_to_end(&mut value).map_err(|_| SecretError::Damaged)?;
         Ok(value)
     }
 
-    fn no_match(&self) -> String {
+    fn no_match(&self) -> SecretError {
         let unusable = self.unusable.join("; ");
-        let ours: Vec<String> = self.recipients().iter().map(ToString::to_string).collect();
-        match (ours.is_empty(), unusable.is_empty()) {
-            (true, true) => "there is no age identity to open it with; name its file with --age-identity".into(),
-            (true, false) => format!("there is no age identity to open it with: {unusable}"),
-            (false, _) => {
-                let also = if unusable.is_empty() { String::new() } else { format!(" (and {unusable})") };
-                format!("it is encrypted to somebody else; encrypt it to {}{also}", ours.join(" and "))
-            }
+        let recipients: Vec<String> = self.recipients().iter().map(ToString::to_string).collect();
+        match (recipients.is_empty(), unusable.is_empty()) {
+            (true, true) => SecretError::NoIdentity("name its file with --age-identity".into()),
+            (true, false) => SecretError::NoIdentity(unusable),
+            (false, _) => SecretError::OtherRecipient {
+                recipients: recipients.join(" and "),
+                unusable: if unusable.is_empty() { String::new() } else { format!(" (unusable: {unusable})") },
+            },
         }
     }
 }
 
-fn hint(why: &private_file::UnusableFile) -> String {
-    match why {
-        private_file::UnusableFile::Missing => {
-            "there is no such file; make one with agentpod secret keygen, or name the right one with --age-identity"
-                .into()
+/// Why a file of identities cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum IdentityError {
+    #[error("there is no such file; create one with agentpod secret keygen, or name another with --age-identity")]
+    Missing,
+    #[error(transparent)]
+    File(UnusableFile),
+    #[error("line {0} is not an age identity, which starts with AGE-SECRET-KEY-1")]
+    BadLine(usize),
+    #[error("it contains no age identity")]
+    Empty,
+}
+
+impl From<UnusableFile> for IdentityError {
+    fn from(error: UnusableFile) -> Self {
+        match error {
+            UnusableFile::Missing => Self::Missing,
+            error => Self::File(error),
         }
-        why => why.to_string(),
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Identity>, String> {
+fn parse(text: &str) -> Result<Vec<Identity>, IdentityError> {
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
     let keys: Vec<Identity> = lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| {
-            line.parse().map_err(|_| format!("line {number} is no age identity, which begins with AGE-SECRET-KEY-1"))
-        })
+        .map(|(number, line)| line.parse().map_err(|_| IdentityError::BadLine(number)))
         .collect::<Result<_, _>>()?;
-    if keys.is_empty() { Err("no age identity stands in it".into()) } else { Ok(keys) }
+    if keys.is_empty() { Err(IdentityError::Empty) } else { Ok(keys) }
 }
 
-/// Makes a file with a new identity; answers whom to encrypt to.
-pub fn keygen(path: &Path) -> Result<Recipient, String> {
+/// Why an identity or a recipient cannot be created or read, or a value not encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum AgeError {
+    /// The file for a new identity exists already.
+    #[error("{} exists already and was not changed; name another file", .0.display())]
+    Exists(PathBuf),
+    /// The file for a new identity cannot be created.
+    #[error("{} cannot be created: {error}", .path.display())]
+    NotCreated {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// An identity was given as a recipient.
+    #[error("this is an identity, which must stay secret; a recipient starts with age1")]
+    Identity,
+    /// An SSH key was given as a recipient.
+    #[error("SSH keys are not supported as recipients; create one that starts with age1: agentpod secret keygen")]
+    SshKey,
+    /// Some other text was given as a recipient.
+    #[error("{0:?} is not a recipient, which starts with age1")]
+    NotARecipient(String),
+    /// There is nobody to encrypt to.
+    #[error("there is no recipient to encrypt to")]
+    NoRecipient,
+    /// Encryption failed.
+    #[error("the value cannot be encrypted: {0}")]
+    NotEncrypted(#[from] io::Error),
+}
+
+/// Creates a file with a new identity and returns its recipient.
+pub fn keygen(path: &Path) -> Result<Recipient, AgeError> {
     let identity = Identity::generate();
     let recipient = identity.to_public();
     let secret = identity.to_string();
     let text = Zeroizing::new(format!("# public key: {recipient}\n{}\n", secret.expose_secret()));
     private_file::create(path, &text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            format!("{} is there already and stays as it is; name another file", path.display())
-        }
-        _ => format!("{} cannot be made: {error}", path.display()),
+        io::ErrorKind::AlreadyExists => AgeError::Exists(path.into()),
+        _ => AgeError::NotCreated { path: path.into(), error },
     })?;
     Ok(recipient)
 }
 
-/// Reads one recipient.
-pub fn recipient(text: &str) -> Result<Recipient, String> {
+/// Parses a recipient.
+pub fn recipient(text: &str) -> Result<Recipient, AgeError> {
     match text.parse() {
         Ok(recipient) => Ok(recipient),
-        Err(_) if text.starts_with("AGE-SECRET-KEY-") => {
-            Err("this is an identity, which must stay secret; a recipient begins with age1".into())
-        }
-        Err(_) if text.starts_with("ssh-") => {
-            Err("SSH keys are not taken as recipients; make one that begins with age1: agentpod secret keygen".into())
-        }
-        Err(_) => Err(format!("{text:?} is no recipient, which begins with age1")),
+        Err(_) if text.starts_with("AGE-SECRET-KEY-") => Err(AgeError::Identity),
+        Err(_) if text.starts_with("ssh-") => Err(AgeError::SshKey),
+        Err(_) => Err(AgeError::NotARecipient(text.to_owned())),
     }
 }
 
-/// Encrypts a value to all of these recipients, as an armored age file.
-pub fn encrypt(recipients: &[Recipient], value: &SecretString) -> Result<String, String> {
-    let fail = |error: std::io::Error| format!("it cannot be encrypted: {error}");
+/// Encrypts a value to all of these recipients, into an armored age file.
+pub fn encrypt(recipients: &[Recipient], value: &SecretString) -> Result<String, AgeError> {
     let encryptor = Encryptor::with_recipients(recipients.iter().map(|recipient| recipient as &dyn age::Recipient))
-        .map_err(|_| "there is no recipient to encrypt it to")?;
-    let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(fail)?;
-    let mut writer = encryptor.wrap_output(armor).map_err(fail)?;
-    writer.write_all(value.expose_secret().as_bytes()).map_err(fail)?;
-    let text = writer.finish().and_then(ArmoredWriter::finish).map_err(fail)?;
-    String::from_utf8(text).map_err(|_| "it cannot be encrypted".into())
+        .map_err(|_| AgeError::NoRecipient)?;
+    let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armor)?;
+    writer.write_all(value.expose_secret().as_bytes())?;
+    let text = writer.finish().and_then(ArmoredWriter::finish)?;
+    String::from_utf8(text).map_err(|error| io::Error::other(error).into())
 }

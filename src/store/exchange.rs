@@ -228,7 +228,7 @@ fn put_in_place(file: &Path) -> Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
         _ => {}
     }
-    private_file::take_place(&next_to(file, NEXT), file).map_err(fail)
+    private_file::replace(&next_to(file, NEXT), file).map_err(fail)
 }
 
 fn remove(file: &Path) -> Result<()> {

@@ -277,7 +277,7 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
 
     second.signal(rustix::process::Signal::TERM);
     assert_eq!(second.ended().await, Some(0), "it stops in order");
-    assert_eq!(stage.containers().len(), 2, "agents go on running");
+    assert_eq!(stage.containers().len(), 2, "agents keep running");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,7 +309,7 @@ async fn a_daemon_without_a_revision_in_force_is_not_ready_and_says_what_is_wron
     assert_eq!(code, 200, "it lives");
     assert_eq!(
         stage.status_text()[1],
-        "source: no revision is in force; the newest, 71bc6454d6ff, is refused with 1 problem: see agentpod revisions 1"
+        "source: no revision is in force; the newest, 71bc6454d6ff, was rejected with 1 problem, see agentpod revisions 1"
     );
 
     fs::write(stage.path("manifests/all.yaml"), good).unwrap();
@@ -324,7 +324,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     let stage = Stage::new(Some(postgres::url(&server.database().await))).await;
     assert_eq!(
         stage.status_text()[..2],
-        ["daemon: none is running, and none ever was on this database", "source: no revision is in force"]
+        ["daemon: not running, and never ran on this database", "source: no revision is in force"]
     );
     let mut daemon = stage.start("state", "log", stage.listen);
     stage.ready("a").await;
@@ -336,7 +336,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     daemon.signal(rustix::process::Signal::TERM);
     daemon.ended().await;
     let lines = stage.status_text();
-    assert!(lines[0].starts_with("daemon: none is running; this is as of 2"), "{lines:?}");
+    assert!(lines[0].starts_with("daemon: not running; this is as of 2"), "{lines:?}");
 
     let mut daemon = stage.start("state", "log", stage.listen);
     stage.ready("a").await;
@@ -344,7 +344,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     daemon.ended().await;
     let lost = async || Some(stage.status_text()).filter(|lines| lines[0].contains("ended without a word"));
     let lines = eventually("the server notices that it is gone", lost).await;
-    assert!(lines[0].starts_with("daemon: none is running, and the last one ended"), "{lines:?}");
+    assert!(lines[0].starts_with("daemon: not running, and the last one ended"), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

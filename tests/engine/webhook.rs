@@ -155,7 +155,7 @@ fn a_webhook_without_a_usable_secret_keeps_the_daemon_from_starting() {
     for (file, variable, part) in [
         (file.as_path(), "", "line 1 has fewer than 16 characters"),
         (Path::new("/nowhere/at/all"), "", "there is no such file"),
-        (file.as_path(), SECRET, "give one"),
+        (file.as_path(), SECRET, "set only one"),
     ] {
         let (code, err) = start(file, variable);
         assert!(code == Some(1) && err.contains(part), "{code:?} {err}");

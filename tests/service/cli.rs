@@ -85,14 +85,14 @@ fn an_engine_out_of_reach_is_said_once_and_nothing_else() {
 }
 
 #[test]
-fn a_state_directory_that_cannot_be_used_is_named_once_with_why_and_what_to_do() {
+fn an_unusable_state_directory_is_named_once_with_the_cause_and_what_to_do() {
     let place = folder(&[("file", "")]);
     let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("file"))]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("cannot be made: ") && err.ends_with("choose another with --state-dir\n"), "{err}");
+    assert!(err.contains("cannot be created: ") && err.ends_with("choose another with --state-dir\n"), "{err}");
     assert_eq!(err.matches("os error").count(), 1, "{err}");
 
-    // What the private server wants to make stands in its own way.
+    // A file is in the way of the private server's folder.
     fs::create_dir(place.path().join("state")).unwrap();
     fs::write(place.path().join("state/postgres"), "").unwrap();
     let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("state"))]);
@@ -210,7 +210,7 @@ fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
     let key = fs::read_to_string(state.path().join("age.key")).unwrap();
     assert!(key.contains("AGE-SECRET-KEY-1") && !out.contains("SECRET") && !err.contains("SECRET"));
     let (code, _, err) = run(&["secret", "keygen", "--state-dir", directory]);
-    assert!(code == Some(1) && err.contains("stays as it is"), "{err}");
+    assert!(code == Some(1) && err.contains("was not changed"), "{err}");
 
     let list = state.path().join("recipients");
     fs::write(&list, format!("# ours\n\n{recipient}\n")).unwrap();
@@ -220,21 +220,21 @@ fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
         let Said { code, out: yaml, .. } = command::run(&mut agentpod(&arguments), "sk-very-secret\n");
         assert!(code == 0 && !yaml.contains("sk-very-secret"), "{yaml}");
         let manifest = POD.replace("  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n", &format!("  secrets:\n{yaml}"));
-        // Found right without any identity.
+        // It is valid even without an identity.
         let source = folder(&[("a.yaml", &manifest)]);
         let (code, out, _) = run(&["validate", path(source.path())]);
         assert_eq!(code, Some(0), "{out}\n{manifest}");
         let (manifests, _) = agentpod::core::declare::manifest::read([("a.yaml", manifest.as_bytes())]);
         let reference = manifests.pods.into_values().next().unwrap().value.spec.secrets.remove("KEY").unwrap();
         let identities = agentpod::secrets::Identities::new(vec![state.path().join("age.key")]);
-        let mut values = agentpod::secrets::Reader::new(identities).read([reference.clone()].into());
+        let mut values = agentpod::secrets::SecretReader::new(identities).read([reference.clone()].into());
         let value = values.remove(&reference).unwrap().unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&value), "sk-very-secret");
     }
 }
 
 #[test]
-fn what_cannot_be_encrypted_or_encrypted_to_is_refused_and_nothing_secret_is_repeated() {
+fn unusable_values_and_recipients_are_refused_without_quoting_a_secret() {
     let state = folder(&[("bad", "age1nonsense\n"), ("none", "# nobody\n")]);
     let (bad, none) = (state.path().join("bad"), state.path().join("none"));
     let good = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
@@ -242,7 +242,7 @@ fn what_cannot_be_encrypted_or_encrypted_to_is_refused_and_nothing_secret_is_rep
         (vec!["--recipient", good], "", "the value is empty"),
         (vec!["--recipient", good], "s3cret\0", "NUL"),
         (vec!["--recipient", "AGE-SECRET-KEY-1S3CRET"], "s3cret", "an identity, which must stay secret"),
-        (vec!["--recipient", "ssh-ed25519 AAAA"], "s3cret", "SSH keys are not taken"),
+        (vec!["--recipient", "ssh-ed25519 AAAA"], "s3cret", "SSH keys are not supported"),
         (vec!["--recipients-file", path(&bad)], "s3cret", "bad:1"),
         (vec!["--recipients-file", path(&none)], "s3cret", "no recipient in"),
         (vec!["--state-dir", path(state.path())], "s3cret", "give --recipient"),

@@ -1,5 +1,5 @@
-//! `agentpod revisions`, `agentpod diff` and what `agentpod status` says of the source, as a person types them, on a
-//! database that an AgentPod wrote into.
+//! `agentpod revisions`, `agentpod diff` and the source line of `agentpod status`, as a person runs them, on a database
+//! that an AgentPod wrote.
 
 use std::collections::BTreeMap;
 
@@ -48,8 +48,8 @@ impl Stage {
         Self { state, options, store, adapters }
     }
 
-    /// Keeps a revision as a reconciler would, with all that is wrong with it.
-    async fn judged(&self, commit: Option<Commit>, files: &[(String, String)], minutes: i64) -> i64 {
+    /// Stores a revision as a reconciler would, with its problems.
+    async fn stored(&self, commit: Option<Commit>, files: &[(String, String)], minutes: i64) -> i64 {
         let files: BTreeMap<String, Vec<u8>> =
             files.iter().map(|(name, text)| (name.clone(), text.as_bytes().to_vec())).collect();
         let hash = agentpod::core::digest::Digest::of_files("", &files);
@@ -68,7 +68,7 @@ impl Stage {
         }
     }
 
-    /// What a command answers: its exit code, what it printed, and what it complained of.
+    /// Runs a command and returns its exit code, standard output and standard error.
     async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut command = testkit::agentpod();
         command.env("DATABASE_URL", postgres::url(&self.options)).args(arguments);
@@ -82,22 +82,22 @@ fn commit(id: &str, summary: &str) -> Commit {
     Commit { id: id.repeat(20), author: "Ada <ada@example.com>".into(), summary: summary.into(), committed_at: at(0) }
 }
 
-/// A tenant with a pod; then it gets another container and a second pod comes; then somebody makes a mistake.
+/// Declares a tenant with a pod, then changes the pod and adds another, then makes a mistake.
 async fn history(stage: &Stage) -> [i64; 3] {
     let tenant = || ("tenant.yaml".to_owned(), TENANT.to_owned());
-    let first = stage.judged(Some(commit("a1", "Add alice")), &[tenant(), pod("one", "")], 1).await;
+    let first = stage.stored(Some(commit("a1", "Add alice")), &[tenant(), pod("one", "")], 1).await;
     stage.store.mark_applied(first, at(2)).await.unwrap();
     let files = [tenant(), pod("one", "  resources: {memory: 96Mi}\n"), pod("two", "")];
-    let second = stage.judged(Some(commit("b2", "More memory, and two")), &files, 3).await;
+    let second = stage.stored(Some(commit("b2", "More memory, and two")), &files, 3).await;
     let files = [tenant(), pod("one", "  resorces: {memory: 96Mi}\n"), pod("two", "")];
-    let third = stage.judged(Some(commit("c3", "Oops\u{1b}[2J")), &files, 4).await;
+    let third = stage.stored(Some(commit("c3", "Oops\u{1b}[2J")), &files, 4).await;
     [first, second, third]
 }
 
 #[tokio::test]
-async fn revisions_are_listed_with_commit_author_and_what_became_of_them_newest_last() {
+async fn revisions_are_listed_with_commit_author_and_state_newest_last() {
     let stage = Stage::new().await;
-    assert_eq!(stage.run(&["revisions"]).await.1, "no revision was read yet\n");
+    assert_eq!(stage.run(&["revisions"]).await.1, "no revisions yet\n");
     history(&stage).await;
     let (code, out, err) = stage.run(&["revisions"]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""));
@@ -160,11 +160,11 @@ async fn a_diff_shows_files_and_pods_from_the_older_to_the_newer() {
         assert!(out.contains("--- /dev/null\n+++ b/two.yaml\n"), "{out}");
         assert!(!out.contains("tenant.yaml") && !out.contains("adapters/"), "what is the same is not shown: {out}");
         assert!(out.ends_with("alice/one gets another container\nalice/two is added\n"), "{out}");
-        assert!(!out.contains('\u{1b}'), "no colours where nobody sees them");
+        assert!(!out.contains('\u{1b}'), "no colors without a terminal");
     }
     let (_, out, _) = stage.run(&["diff", &bad.to_string()]).await;
     assert!(out.contains("-  resources: {memory: 96Mi}\n+  resorces: {memory: 96Mi}\n"), "{out}");
-    assert!(out.ends_with(&format!("revision {bad} does not build: see agentpod revisions {bad}\n")), "{out}");
+    assert!(out.ends_with(&format!("revision {bad} has problems; see agentpod revisions {bad}\n")), "{out}");
 
     let (_, out, _) = stage.run(&["diff", "-o", "json"]).await;
     let diff: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -173,32 +173,32 @@ async fn a_diff_shows_files_and_pods_from_the_older_to_the_newer() {
 }
 
 #[tokio::test]
-async fn status_says_which_commit_is_in_force_and_that_the_source_is_not_read() {
+async fn status_shows_the_commit_in_force_and_that_the_source_is_stale() {
     let stage = Stage::new().await;
     let [_, _, bad] = history(&stage).await;
     let (_, out, _) = stage.run(&["status"]).await;
     assert!(out.contains("(commit b2b2b2b2b2) in force"), "{out}");
     assert!(
-        out.contains(&format!("is refused with 1 problem: see agentpod revisions {bad}")) && !out.contains("stale"),
+        out.contains(&format!("was rejected with 1 problem, see agentpod revisions {bad}")) && !out.contains("stale"),
         "{out}"
     );
-    let told = |kind, message| Event::of_none(kind, message);
-    let untaken = told(EventKind::SourceRefused, "pods: there is no such folder in the newest commit");
-    stage.store.record(&untaken, at(6)).await.unwrap();
+    let event = |kind, message| Event::of_none(kind, message);
+    let refused = event(EventKind::SourceRefused, "pods: there is no such folder in the newest commit");
+    stage.store.record(&refused, at(6)).await.unwrap();
     let (_, out, _) = stage.run(&["status"]).await;
     assert!(
-        out.contains("\n        not taken since 2024-10-04T00:06:00Z (") && out.contains("no such folder"),
+        out.contains("\n        not usable since 2024-10-04T00:06:00Z (") && out.contains("no such folder"),
         "{out}"
     );
-    stage.store.record(&told(EventKind::SourceAccepted, "fleet can be read again"), at(7)).await.unwrap();
+    stage.store.record(&event(EventKind::SourceAccepted, "fleet can be read again"), at(7)).await.unwrap();
     let (_, out, _) = stage.run(&["status"]).await;
-    assert!(!out.contains("not taken"), "{out}");
+    assert!(!out.contains("not usable"), "{out}");
     let why = Some("the remote hung up".to_owned());
     let state = SourceState { origin: "fleet".into(), read_at: Some(at(5)), stale_since: Some(at(8)), why };
     stage.store.set_source_state(&state, at(8)).await.unwrap();
     let (_, out, _) = stage.run(&["status"]).await;
     assert!(
-        out.contains("\n        stale: fleet was not read since 2024-10-04T00:05:00Z (")
+        out.contains("\n        stale: fleet has not been read since 2024-10-04T00:05:00Z (")
             && out.contains("ago): the remote hung up\n"),
         "{out}"
     );

@@ -1,5 +1,5 @@
-//! Asks an AgentPod over its API. Follows no redirect and remembers no cookie: the token goes to the named address and
-//! nowhere else. What is refused becomes a sentence that says what to do.
+//! The client of another AgentPod's API. It follows no redirect and keeps no cookie: the token goes to the named address
+//! and nowhere else. A refusal becomes an error that says what to do.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,46 +38,46 @@ use crate::{
     store::view::Page,
 };
 
-/// Below the server's address.
+/// The path of the API below the server's address.
 const ROOT: &str = "/api/v1";
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long an answer may take; one that goes on only has to begin in this time.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take; a streamed one only has to begin in this time.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of an answer.
-const LONGEST: usize = 64 << 20;
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// A socket that was opened over HTTP.
+/// An upgraded HTTP connection.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
-/// Asks one AgentPod.
+/// A client of one AgentPod.
 pub struct ApiClient {
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     origin: Origin,
-    /// What says who asks.
+    /// The bearer token.
     authorization: Option<HeaderValue>,
 }
 
 impl ApiClient {
-    /// Gets ready to ask. Nothing is sent yet.
+    /// Creates a client. This sends nothing yet.
     pub fn new(server: ServerAddress) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let builder = HttpsConnectorBuilder::new();
         let builder = match server.origin.scheme {
             Scheme::Https => builder
                 .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-                .context("this machine knows no authority for certificates; install ca-certificates, or name a file by SSL_CERT_FILE")?
+                .context("this machine has no root certificates; install ca-certificates, or set SSL_CERT_FILE")?
                 .https_only(),
-            Scheme::Http => builder.with_tls_config(no_certificate_is_good()?).https_or_http(),
+            Scheme::Http => builder.with_tls_config(tls_without_roots()?).https_or_http(),
         };
         let authorization = match &server.token {
             None => None,
             Some(token) => {
                 let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-                    .map_err(|_| anyhow!("the token has characters in it that no token has"))?;
+                    .map_err(|_| anyhow!("the token contains invalid characters"))?;
                 value.set_sensitive(true);
                 Some(value)
             }
@@ -86,37 +86,37 @@ impl ApiClient {
         Ok(Self { http, origin: server.origin, authorization })
     }
 
-    /// What is at an address.
+    /// Reads what is at a path.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
         let request = self.request(Method::GET, path, query);
         self.read(request.body(Full::default())?).await
     }
 
-    /// What is at an address, if there is anything.
+    /// Reads what is at a path, if it exists.
     pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         refusal::or_missing(self.get(path, &[]).await)
     }
 
-    /// A part of a list.
+    /// Reads one page of a list.
     pub async fn page<T: DeserializeOwned>(&self, path: &str, limit: u32, after: Option<String>) -> Result<Page<T>> {
         let limit = limit.to_string();
         let after = after.as_deref().map(|after| ("after", after));
         self.get(path, &[("limit", limit.as_str())].into_iter().chain(after).collect::<Vec<_>>()).await
     }
 
-    /// Sends something.
+    /// Sends a body to a path.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         let request = self.request(Method::POST, path, &[]).header(header::CONTENT_TYPE, "application/json");
         self.read(request.body(Full::from(serde_json::to_vec(body)?))?).await
     }
 
-    /// Text that is read as it comes.
+    /// Streams the text at a path.
     pub async fn text(&self, path: &str, query: &[(&str, &str)]) -> Result<impl AsyncBufRead + Unpin + use<>> {
         let answer = self.send(self.request(Method::GET, path, query).body(Full::default())?).await?;
         Ok(StreamReader::new(Box::pin(answer.into_body().into_data_stream().map_err(std::io::Error::other))))
     }
 
-    /// A WebSocket.
+    /// Opens a WebSocket.
     pub async fn socket(&self, path: &str) -> Result<WebSocketStream<Box<dyn ByteStream>>> {
         let key = generate_key();
         let request = self
@@ -130,7 +130,7 @@ impl ApiClient {
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS
             || accepted.is_none_or(|accepted| accepted.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
         {
-            bail!("{} does not open a WebSocket; a proxy in between must let them through", self.origin);
+            bail!("{} did not open a WebSocket; if there is a proxy in between, let it pass WebSockets", self.origin);
         }
         let wire = hyper::upgrade::on(answer).await.with_context(|| format!("{} closed the WebSocket", self.origin))?;
         let wire: Box<dyn ByteStream> = Box::new(TokioIo::new(wire));
@@ -154,10 +154,10 @@ impl ApiClient {
 
     async fn read<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T> {
         let answer = self.send(request).await?;
-        let body = self.whole(answer.into_body()).await?;
+        let body = self.body(answer.into_body()).await?;
         serde_json::from_slice(&body).map_err(|error| {
             anyhow!(
-                "{} answers what agentpod {} does not understand ({error}); is there an AgentPod of this version?",
+                "{} sent an answer that agentpod {} does not understand ({error}); use the same version on both sides",
                 self.origin,
                 env!("CARGO_PKG_VERSION")
             )
@@ -166,27 +166,27 @@ impl ApiClient {
 
     /// Sends a request and waits for the answer to begin; refusals are errors.
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
-        let answer = tokio::time::timeout(PATIENCE, self.http.request(request)).await;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.http.request(request)).await;
         let answer = answer
-            .map_err(|_| anyhow!("{} did not answer within {} s", self.origin, PATIENCE.as_secs()))?
+            .map_err(|_| anyhow!("{} did not answer within {} s", self.origin, ANSWER_TIMEOUT.as_secs()))?
             .map_err(|error| refusal::unreachable(&self.origin, &error))?;
         if answer.status().is_success() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(answer);
         }
         let (head, body) = answer.into_parts();
-        let body = self.whole(body).await.unwrap_or_default();
-        Err(BackendError::of(&self.origin, self.authorization.is_some(), &head, &body).into())
+        let body = self.body(body).await.unwrap_or_default();
+        Err(BackendError::new(&self.origin, self.authorization.is_some(), &head, &body).into())
     }
 
-    async fn whole(&self, body: Incoming) -> Result<Bytes> {
-        let read = tokio::time::timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await;
+    async fn body(&self, body: Incoming) -> Result<Bytes> {
+        let read = tokio::time::timeout(ANSWER_TIMEOUT, Limited::new(body, MAX_ANSWER_BYTES).collect()).await;
         let read = read.map_err(|_| anyhow!("{} did not finish its answer in time", self.origin))?;
-        Ok(read.map_err(|error| anyhow!("{} broke off its answer: {error}", self.origin))?.to_bytes())
+        Ok(read.map_err(|error| anyhow!("the answer of {} broke off: {error}", self.origin))?.to_bytes())
     }
 }
 
-/// What TLS is set up with where none is spoken: the system's authorities need not be there for that.
-fn no_certificate_is_good() -> Result<ClientConfig> {
+/// The TLS settings for plain HTTP, where the system's root certificates are not needed.
+fn tls_without_roots() -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())

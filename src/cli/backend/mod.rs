@@ -1,6 +1,6 @@
-//! Where a command's question goes: to the database of this machine, or to the API of an AgentPod that `--server` names.
-//! Both answer with the same types of the read model, so that everything is shown by the same code. Nothing is guessed:
-//! without `--server` it is the database, whoever may listen on whichever port.
+//! Where commands read from: the database of this machine, or the API of the AgentPod that `--server` names. Both return
+//! the same types of the read model, so that the same code prints them. Without `--server` it is always the database,
+//! whatever listens on this machine.
 
 mod client;
 mod refusal;
@@ -33,18 +33,18 @@ use crate::{
     },
 };
 
-/// The most lines of a page.
-const PAGE: usize = 1000;
+/// The most entries of a page.
+const PAGE_SIZE: usize = 1000;
 
-/// Where questions go.
+/// Which backend to open.
 pub enum Target {
-    /// To this machine's database and engine.
+    /// This machine's database and engine.
     Local(Box<Settings>),
-    /// To another AgentPod's API.
+    /// Another AgentPod's API.
     Remote(ServerAddress),
 }
 
-/// What answers questions.
+/// What commands read from.
 pub enum Backend {
     /// This machine's database.
     Local(Box<LocalBackend>),
@@ -52,39 +52,39 @@ pub enum Backend {
     Remote(Box<ApiClient>),
 }
 
-/// An open database, and who reads it.
+/// An open database, and the person whose view of it is read.
 pub struct LocalBackend {
-    /// What it was opened with.
+    /// The settings that name it.
     pub settings: Settings,
-    /// The database.
+    /// The open database.
     pub database: Database,
     person: Person,
 }
 
 impl Backend {
-    /// Opens the database, or gets ready to ask. A server is not asked yet.
-    pub async fn open(place: Target) -> Result<Self> {
-        Ok(match place {
+    /// Opens the database, or creates a client, which sends nothing yet.
+    pub async fn open(target: Target) -> Result<Self> {
+        Ok(match target {
             Target::Local(settings) => {
                 let database = Database::open(&settings).await?;
-                Self::Local(Box::new(LocalBackend { settings: *settings, database, person: everybody() }))
+                Self::Local(Box::new(LocalBackend { settings: *settings, database, person: local_operator() }))
             }
             Target::Remote(server) => Self::Remote(Box::new(ApiClient::new(server)?)),
         })
     }
 
-    /// Closes what was opened.
+    /// Closes the database.
     pub async fn close(self) -> Result<()> {
         match self {
-            Self::Local(here) => here.database.close().await,
+            Self::Local(local) => local.database.close().await,
             Self::Remote(_) => Ok(()),
         }
     }
 
-    /// The fleet at a glance.
-    pub async fn glance(&self) -> Result<Overview> {
+    /// The fleet's counts, and which daemon acts.
+    pub async fn overview(&self) -> Result<Overview> {
         match self {
-            Self::Local(here) => Ok(here.view().overview().await?),
+            Self::Local(local) => Ok(local.view().overview().await?),
             Self::Remote(client) => client.get("/overview", &[]).await,
         }
     }
@@ -92,7 +92,7 @@ impl Backend {
     /// All pods.
     pub async fn pods(&self) -> Result<Vec<PodLine>> {
         match self {
-            Self::Local(here) => pods(here.store(), &here.person).await,
+            Self::Local(local) => pods(local.store(), &local.person).await,
             Self::Remote(client) => pages(usize::MAX, |limit, after| client.page("/pods", limit, after)).await,
         }
     }
@@ -100,7 +100,7 @@ impl Backend {
     /// One pod.
     pub async fn pod(&self, id: &PodId) -> Result<PodDetail> {
         let found = match self {
-            Self::Local(here) => here.view().pod(id).await?,
+            Self::Local(local) => local.view().pod(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}")).await?,
         };
         found.with_context(|| missing(id))
@@ -109,7 +109,7 @@ impl Backend {
     /// What a pod used over the last day, oldest first.
     pub async fn usage(&self, id: &PodId) -> Result<Vec<UsagePoint>> {
         let found = match self {
-            Self::Local(here) => here.view().usage(id).await?,
+            Self::Local(local) => local.view().usage(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}/usage")).await?,
         };
         found.with_context(|| missing(id))
@@ -118,8 +118,8 @@ impl Backend {
     /// The newest events, oldest first: all, or those of a pod.
     pub async fn events(&self, pod: Option<&PodId>, most: usize) -> Result<Vec<EventLine>> {
         let mut events = match self {
-            Self::Local(here) => {
-                let view = here.view();
+            Self::Local(local) => {
+                let view = local.view();
                 let page = |limit, after| async move {
                     let query = EventQuery { pod: pod.cloned(), limit, after, ..EventQuery::default() };
                     Ok(view.events(&query).await?)
@@ -143,10 +143,10 @@ impl Backend {
         Ok(events)
     }
 
-    /// What became of the source.
+    /// The state of the source.
     pub async fn source(&self) -> Result<SourceLine> {
         match self {
-            Self::Local(here) => all_of_it(here.view().source().await?),
+            Self::Local(local) => of_all_tenants(local.view().source().await?),
             Self::Remote(client) => client.get("/source", &[]).await,
         }
     }
@@ -154,10 +154,10 @@ impl Backend {
     /// The newest revisions, oldest first.
     pub async fn revisions(&self, most: usize) -> Result<Vec<RevisionLine>> {
         let mut revisions = match self {
-            Self::Local(here) => {
-                let view = here.view();
+            Self::Local(local) => {
+                let view = local.view();
                 let page = |limit, after: Option<String>| async move {
-                    all_of_it(view.revisions(limit, after.as_deref()).await?)
+                    of_all_tenants(view.revisions(limit, after.as_deref()).await?)
                 };
                 pages(most, page).await?
             }
@@ -170,59 +170,59 @@ impl Backend {
     /// One revision.
     pub async fn revision(&self, id: i64) -> Result<Option<RevisionLine>> {
         match self {
-            Self::Local(here) => Ok(here.view().revision(id).await?),
+            Self::Local(local) => Ok(local.view().revision(id).await?),
             Self::Remote(client) => client.find(&format!("/revisions/{id}")).await,
         }
     }
 
-    /// Tenants, and what their pods take.
+    /// The tenants, and what their pods use.
     pub async fn tenants(&self) -> Result<Vec<TenantLine>> {
         match self {
-            Self::Local(here) => Ok(here.view().tenants().await?),
+            Self::Local(local) => Ok(local.view().tenants().await?),
             Self::Remote(client) => client.get("/tenants", &[]).await,
         }
     }
 
-    /// Adapters in force.
+    /// The adapters in force.
     pub async fn adapters(&self) -> Result<Vec<AdapterLine>> {
         match self {
-            Self::Local(here) => all_of_it(here.view().adapters().await?),
+            Self::Local(local) => of_all_tenants(local.view().adapters().await?),
             Self::Remote(client) => client.get("/adapters", &[]).await,
         }
     }
 
-    /// Asks for something; `name` says who does, where that is not the token's account.
-    pub async fn ask(&self, what: RequestSpec, name: Option<String>, now: OffsetDateTime) -> Result<RequestLine> {
+    /// Submits a request. `name` overrides the actor, which is only possible on this machine.
+    pub async fn submit(&self, what: RequestSpec, name: Option<String>, now: OffsetDateTime) -> Result<RequestLine> {
         match self {
-            Self::Local(here) => {
+            Self::Local(local) => {
                 let request = Request { what, actor: name.unwrap_or_else(ask::actor_at_host) };
-                let id = match here.store().ask(&request, now).await? {
+                let id = match local.store().ask(&request, now).await? {
                     Ok(id) => id,
                     Err(refusal) => bail!("{refusal}"),
                 };
                 self.request(id).await
             }
             Self::Remote(_) if name.is_some() => {
-                bail!("over --server it is the token's account that asks; leave out --as")
+                bail!("over --server, requests are made by the token's account; omit --as")
             }
             Self::Remote(client) => client.post("/requests", &Ask::of(what, now)).await,
         }
     }
 
-    /// What became of a request.
+    /// The state of a request.
     pub async fn request(&self, id: i64) -> Result<RequestLine> {
         let found = match self {
-            Self::Local(here) => here.store().request(id).await?.map(RequestLine::from),
+            Self::Local(local) => local.store().request(id).await?.map(RequestLine::from),
             Self::Remote(client) => client.find(&format!("/requests/{id}")).await?,
         };
-        found.context("the request is gone: its pod was purged")
+        found.context("the request no longer exists: its pod was purged")
     }
 
-    /// Begins to hear of events.
+    /// Subscribes to events.
     pub async fn watch(&self) -> Result<UpdateStream> {
         match self {
-            Self::Local(here) => UpdateStream::of_database(here.database.store.clone(), here.person.clone()).await,
-            Self::Remote(client) => UpdateStream::of_server(client).await,
+            Self::Local(local) => UpdateStream::from_database(local.database.store.clone(), local.person.clone()).await,
+            Self::Remote(client) => UpdateStream::from_server(client).await,
         }
     }
 }
@@ -237,9 +237,9 @@ impl LocalBackend {
     }
 }
 
-/// All pods in this database.
+/// All pods in a database.
 pub async fn pods_in(store: &Store) -> Result<Vec<PodLine>> {
-    pods(store, &everybody()).await
+    pods(store, &local_operator()).await
 }
 
 async fn pods(store: &Store, person: &Person) -> Result<Vec<PodLine>> {
@@ -248,14 +248,14 @@ async fn pods(store: &Store, person: &Person) -> Result<Vec<PodLine>> {
     pages(usize::MAX, page).await
 }
 
-/// Page after page, until there is no more or enough.
+/// Reads page after page, until the end or `most` entries.
 async fn pages<T: DeserializeOwned, F>(most: usize, page: impl Fn(u32, Option<String>) -> F) -> Result<Vec<T>>
 where
     F: Future<Output = Result<Page<T>>>,
 {
     let (mut all, mut after) = (Vec::new(), None);
     while all.len() < most {
-        let part = page((most - all.len()).min(PAGE) as u32, after).await?;
+        let part = page((most - all.len()).min(PAGE_SIZE) as u32, after).await?;
         all.extend(part.items);
         after = part.next;
         if after.is_none() {
@@ -265,15 +265,15 @@ where
     Ok(all)
 }
 
-/// Who may open the database may see all that is in it.
-fn everybody() -> Person {
+/// Whoever can open the database may see everything in it.
+fn local_operator() -> Person {
     Person { name: ask::actor(), role: Role::Operator, tenant: None }
 }
 
-fn all_of_it<T>(answer: Option<T>) -> Result<T> {
-    answer.context("this is not for somebody of one tenant")
+fn of_all_tenants<T>(answer: Option<T>) -> Result<T> {
+    answer.context("only accounts that see all tenants may read this")
 }
 
 fn missing(id: &PodId) -> String {
-    format!("there is no pod {id}; agentpod status lists the pods")
+    format!("there is no pod {id}; list the pods with agentpod status")
 }

@@ -1,5 +1,5 @@
-//! Why a server did not answer as wished, in sentences that say what to do. What a server says is shown as text and
-//! never trusted: it may be no AgentPod at all.
+//! Errors of a server's API, with what to do about them. A server's text is sanitized and never trusted: it may not be an
+//! AgentPod.
 
 use std::error::Error;
 
@@ -7,77 +7,77 @@ use anyhow::{Result, anyhow};
 use hyper::{StatusCode, header, http::response::Parts};
 use serde::Deserialize;
 
-use crate::{cli::output::plain, core::access::origin::Origin};
+use crate::{cli::output::sanitize, core::access::origin::Origin};
 
-/// A refusal in words.
+/// A server's refusal.
 #[derive(Debug, thiserror::Error)]
-#[error("{sentence}")]
+#[error("{message}")]
 pub struct BackendError {
-    /// What an AgentPod answered; `None` when it was something else that did.
+    /// The status, or `None` if the answer was not an AgentPod's.
     pub status: Option<StatusCode>,
-    sentence: String,
+    message: String,
 }
 
-/// What an AgentPod says.
+/// The body of an error, as in RFC 9457.
 #[derive(Deserialize)]
 struct ErrorBody {
     detail: String,
 }
 
 impl BackendError {
-    /// What such an answer means.
-    pub fn of(origin: &Origin, has_token: bool, head: &Parts, body: &[u8]) -> Self {
-        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(plain);
+    /// Turns an answer into an error.
+    pub fn new(origin: &Origin, has_token: bool, head: &Parts, body: &[u8]) -> Self {
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(sanitize);
         let is_problem = header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/problem+json"));
         let problem: Option<ErrorBody> = serde_json::from_slice(body).ok().filter(|_| is_problem);
-        let Some(detail) = problem.map(|problem| plain(&problem.detail)) else {
-            let sentence = match head.status {
+        let Some(detail) = problem.map(|problem| sanitize(&problem.detail)) else {
+            let message = match head.status {
                 status if status.is_redirection() => format!(
-                    "{origin} sends us on to {}; name the address where AgentPod itself answers, the token goes nowhere else",
-                    header(header::LOCATION).unwrap_or_else(|| "somewhere".into())
+                    "{origin} redirects to {}; give AgentPod's own address, since the token is not sent anywhere else",
+                    header(header::LOCATION).unwrap_or_else(|| "another address".into())
                 ),
-                StatusCode::NOT_FOUND => format!("there is no AgentPod at {origin}: it knows no /api/v1"),
+                StatusCode::NOT_FOUND => format!("there is no AgentPod at {origin}: it has no /api/v1"),
                 status => format!(
-                    "{origin} answers {status}, and not in AgentPod's words: a proxy in between, or something else at this address"
+                    "{origin} answered {status}, but not as an AgentPod: check the address, and any proxy in between"
                 ),
             };
-            return Self { status: None, sentence };
+            return Self { status: None, message };
         };
-        let sentence = match head.status {
+        let message = match head.status {
             StatusCode::UNAUTHORIZED if has_token => format!(
-                "{origin} does not take this token: {detail}. Whoever runs it makes one with: agentpod account token NAME"
+                "{origin} refused the token: {detail}. Create a token on that machine with: agentpod account token NAME"
             ),
             StatusCode::UNAUTHORIZED => format!(
-                "{origin} wants to know who asks: give an API token as AGENTPOD_TOKEN or --token-file. Whoever runs it makes one \
-                 with: agentpod account token NAME"
+                "{origin} needs an API token: give one as AGENTPOD_TOKEN or --token-file. Create one on that machine with: \
+                 agentpod account token NAME"
             ),
-            StatusCode::FORBIDDEN => format!("{detail}; that takes the token of an account that may"),
+            StatusCode::FORBIDDEN => format!("{detail}; use the token of an account that may do this"),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                let after = header(header::RETRY_AFTER).map(|seconds| format!(" (again in {seconds} s)"));
+                let after = header(header::RETRY_AFTER).map(|seconds| format!(" (try again in {seconds} s)"));
                 format!("{detail}{}", after.unwrap_or_default())
             }
             _ => detail,
         };
-        Self { status: Some(head.status), sentence }
+        Self { status: Some(head.status), message }
     }
 
-    /// That whoever asks was let in before and is not any more.
-    pub fn out() -> Self {
-        let sentence = "the server does not take this token any more".into();
-        Self { status: Some(StatusCode::UNAUTHORIZED), sentence }
+    /// The server closed a connection because the token is no longer valid.
+    pub fn token_expired() -> Self {
+        let message = "the server no longer accepts this token".into();
+        Self { status: Some(StatusCode::UNAUTHORIZED), message }
     }
 
     /// Whether trying again later may help.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_temporary(&self) -> bool {
         match self.status {
             Some(status) => status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS,
-            // A proxy whose AgentPod is just away.
+            // Perhaps a proxy whose AgentPod is down.
             None => true,
         }
     }
 }
 
-/// Nothing, where an AgentPod says that there is nothing.
+/// Turns an AgentPod's 404 into `None`.
 pub fn or_missing<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
@@ -88,17 +88,17 @@ pub fn or_missing<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// That nobody answers at an address, with the innermost reason.
+/// The error for a server that cannot be reached, with the innermost cause.
 pub fn unreachable(origin: &Origin, error: &(dyn Error + 'static)) -> anyhow::Error {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let why = innermost.to_string();
-    let advice = if why.contains("certificate") {
-        "if its certificate is from an authority of your own, name that one's file in the variable SSL_CERT_FILE"
+    let cause = innermost.to_string();
+    let advice = if cause.contains("certificate") {
+        "if its certificate comes from your own authority, set SSL_CERT_FILE to that authority's file"
     } else {
-        "is the address right, and AgentPod running there?"
+        "check the address, and that AgentPod runs there"
     };
-    anyhow!("{origin} cannot be reached: {why}; {advice}")
+    anyhow!("{origin} cannot be reached: {cause}; {advice}")
 }

@@ -1,5 +1,5 @@
-//! Hears of events as they come: from the database's own words, or from a server's `/api/v1/watch`. Says when it may have
-//! missed some, so that whoever listens reads them; keeps nothing.
+//! A stream of events, from the database's notifications or from a server's `/api/v1/watch`. It reports when it may have
+//! missed events, so that the caller reads them again; it keeps nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,38 +17,38 @@ use crate::{
     store::{Changes, Store, view::EventLine},
 };
 
-/// A server says something every 15 seconds; after this much silence it is gone.
-const SILENCE: Duration = Duration::from_secs(45);
-/// Sign in again: the token is not good any more.
-const OUT: u16 = 4401;
+/// A server sends something every 15 s; after this much silence the connection counts as lost.
+const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+/// The close code of a server that no longer accepts the token.
+const SIGNED_OUT: u16 = 4401;
 
-/// What is heard.
+/// One item of the stream.
 #[derive(Debug)]
 pub enum Update {
-    /// Events, new ones or such that happened once more.
+    /// Events that are new or happened again.
     Events(Vec<EventLine>),
-    /// There may be others that were not heard of. Comes first of all.
+    /// Events may have been missed. This is always the first item.
     Gap,
 }
 
-/// Somebody who listens.
+/// A subscription to events.
 pub enum UpdateStream {
-    /// To the database.
+    /// From the database.
     Database {
-        /// What changes.
+        /// The database's notifications.
         changes: Box<Changes>,
-        /// Where it is read.
+        /// Where the events are read.
         store: Arc<Store>,
-        /// For whom.
+        /// Whose view of them.
         person: Person,
-        /// Whether the first word was said.
+        /// Whether the first item was returned.
         began: bool,
     },
-    /// To a server.
+    /// From a server.
     Server(Box<WebSocketStream<Box<dyn ByteStream>>>),
 }
 
-/// What a server says.
+/// A message of a server.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum ServerMessage {
@@ -62,18 +62,18 @@ enum ServerMessage {
 }
 
 impl UpdateStream {
-    /// Listens to the database.
-    pub async fn of_database(store: Arc<Store>, person: Person) -> Result<Self> {
+    /// Subscribes to a database.
+    pub async fn from_database(store: Arc<Store>, person: Person) -> Result<Self> {
         let changes = Box::new(store.changes().await?);
         Ok(Self::Database { changes, store, person, began: false })
     }
 
-    /// Listens to a server.
-    pub async fn of_server(client: &ApiClient) -> Result<Self> {
+    /// Subscribes to a server.
+    pub async fn from_server(client: &ApiClient) -> Result<Self> {
         Ok(Self::Server(Box::new(client.socket("/watch").await?)))
     }
 
-    /// Waits for the next. An error when nothing more will be heard.
+    /// Waits for the next item. An error ends the stream.
     pub async fn next(&mut self) -> Result<Update> {
         match self {
             Self::Database { began, .. } if !*began => {
@@ -87,16 +87,16 @@ impl UpdateStream {
                 }
             },
             Self::Server(socket) => loop {
-                let message = tokio::time::timeout(SILENCE, socket.next()).await;
-                let message = message.map_err(|_| anyhow!("the server went silent"))?;
+                let message = tokio::time::timeout(SILENCE_LIMIT, socket.next()).await;
+                let message = message.map_err(|_| anyhow!("the server stopped responding"))?;
                 let text = match message {
                     Some(Ok(Message::Text(text))) => text,
-                    Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == OUT => {
-                        return Err(BackendError::out().into());
+                    Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == SIGNED_OUT => {
+                        return Err(BackendError::token_expired().into());
                     }
                     Some(Ok(Message::Close(_))) | None => bail!("the server closed the connection"),
                     Some(Ok(_)) => continue,
-                    Some(Err(error)) => bail!("the connection to the server broke: {error}"),
+                    Some(Err(error)) => bail!("lost the connection to the server: {error}"),
                 };
                 match serde_json::from_str(&text)? {
                     ServerMessage::Snapshot => return Ok(Update::Gap),

@@ -1,14 +1,14 @@
-//! What a delivery to the webhook is: a push that wakes the source, something to ignore, or nothing of ours. Decided
-//! from its headers, its body, the secrets and the time alone.
+//! Decides what to do about a delivery to the webhook: fetch the source, ignore it or refuse it. It depends on nothing but
+//! the headers, the body, the secrets and the time.
 //!
-//! A delivery only ever wakes: what is fetched, and whether, is the source's business. So whoever could forge one would
-//! gain one request to a server of our own choice, and a body is believed in nothing but the name of what was pushed.
+//! A delivery only triggers a fetch from the configured remote, so a forged one gains nothing. Of its body only the name of
+//! the pushed reference is used.
 //!
-//! The forges' shapes, from their own documentation:
+//! The forges' formats, from their documentation:
 //! - GitHub (docs.github.com, "Validating webhook deliveries" and "Webhook events and payloads"): `X-Hub-Signature-256:
 //!   sha256=<hex>` over the body, `X-GitHub-Event`, `X-GitHub-Delivery`; the body is JSON or the form field `payload`.
 //! - Gitea (docs.gitea.com, "Webhooks") and Forgejo: `X-Gitea-Signature: <hex>` over the body (Forgejo: also
-//!   `X-Forgejo-Signature`), beside headers shaped like GitHub's; JSON or form as well.
+//!   `X-Forgejo-Signature`), with the same event headers as GitHub; JSON or form as well.
 //! - GitLab (docs.gitlab.com, "Webhooks"; merge request 230944 of gitlab-org/gitlab): `X-Gitlab-Token` is the secret
 //!   itself; a signing token instead gives `webhook-id`, `webhook-timestamp` and `webhook-signature: v1,<base64>` over
 //!   `id.timestamp.body`, as standardwebhooks.com has it.
@@ -21,10 +21,10 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
-pub use keys::{LEAST_CHARACTERS, MOST_SECRETS, WebhookKeys};
-pub use recent::{MOST_SEEN, RecentDeliveries, SEEN_FOR};
+pub use keys::{MAX_SECRETS, MIN_CHARACTERS, WebhookKeys, WebhookKeysError};
+pub use recent::{MAX_MARKS, REPLAY_WINDOW, RecentDeliveries};
 
-/// The headers a decision reads, in lower case; no other needs to be handed over.
+/// The headers that a decision needs, in lower case.
 pub const HEADERS: [&str; 15] = [
     "content-type",
     "webhook-id",
@@ -42,59 +42,59 @@ pub const HEADERS: [&str; 15] = [
     "x-gitlab-token",
     "x-hub-signature-256",
 ];
-/// How far a signed time may be from ours.
-pub const FRESH: Duration = Duration::minutes(5);
-/// The most characters of a reference that are shown.
-const SHOWN: usize = 200;
+/// How far a signed time may be from the clock.
+pub const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
+/// The most characters of a foreign text in a message.
+const MAX_QUOTED: usize = 200;
 
 /// One request to the webhook.
 #[derive(Debug, Clone)]
 pub struct Delivery<'a> {
-    /// Those of [`HEADERS`] that it has, by name.
+    /// Those of [`HEADERS`] that it has.
     pub headers: BTreeMap<&'a str, &'a str>,
-    /// Its body, exactly as it came.
+    /// The body, byte for byte.
     pub body: &'a [u8],
 }
 
 /// What to do about a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryOutcome {
-    /// Wake the source.
+    /// Fetch the source.
     Accepted {
-        /// What was pushed: `refs/heads/main`. Long ones are cut.
+        /// The pushed reference, like `refs/heads/main`, cut to 200 characters.
         reference: String,
-        /// The forge's name for this delivery.
+        /// The forge's ID of this delivery.
         delivery: Option<String>,
     },
-    /// It is from somebody who knows a secret, and nothing is to be done.
+    /// It is genuine, but there is nothing to do.
     Ignored(Ignored),
-    /// It is not to be believed, or not to be understood.
+    /// It is not genuine, or not readable.
     Refused(DeliveryRefused),
 }
 
-/// Why nothing is to be done.
+/// Why there is nothing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ignored {
-    /// The forge tries out the address.
+    /// The forge tests the address.
     Ping,
-    /// Another kind of event; which.
+    /// Another kind of event than a push.
     NotAPush(String),
-    /// A push to something we do not follow; to what.
-    Elsewhere(String),
-    /// It was here before.
-    SeenBefore,
+    /// A push to a reference that the source does not follow.
+    OtherReference(String),
+    /// A replay of a recent delivery.
+    Replay,
 }
 
-/// Why a delivery is refused. For our own log: the sender is not told which of the first three it was.
+/// Why a delivery is refused. Only the log tells; the sender does not learn which of the first three it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryRefused {
-    /// It carries no signature of any forge.
+    /// It has no signature of a known forge.
     Unsigned,
-    /// Its signature fits none of the secrets.
+    /// Its signature matches none of the secrets.
     WrongSignature,
-    /// Its signed time is too far from ours.
+    /// Its signed time is too far from the clock.
     NotFresh,
-    /// It is signed, and its body is not what a forge sends.
+    /// Its signature is valid, but its body is not a forge's.
     Unreadable,
 }
 
@@ -102,9 +102,9 @@ impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ping => f.write_str("a ping: the address and the secret are right"),
-            Self::NotAPush(event) => write!(f, "not a push but {event:?}"),
-            Self::Elsewhere(reference) => write!(f, "a push to {reference:?}, which is not followed here"),
-            Self::SeenBefore => f.write_str("this delivery was here before"),
+            Self::NotAPush(event) => write!(f, "not a push: {event:?}"),
+            Self::OtherReference(reference) => write!(f, "a push to {reference:?}, which the source does not follow"),
+            Self::Replay => f.write_str("this delivery was received before"),
         }
     }
 }
@@ -112,52 +112,55 @@ impl fmt::Display for Ignored {
 impl fmt::Display for DeliveryRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unsigned => "it carries no signature; give the forge's webhook one of the secrets",
-            Self::WrongSignature => "its signature fits none of the secrets; give the forge and AgentPod the same one",
+            Self::Unsigned => "it has no signature; set one of the secrets in the forge's webhook",
+            Self::WrongSignature => {
+                "its signature matches none of the secrets; set the same secret in the forge and in AgentPod"
+            }
             Self::NotFresh => {
-                "its signed time is more than five minutes from ours; if it is no replay, set this machine's clock"
+                "its signed time is more than five minutes off; if it is not a replay, set this machine's clock"
             }
             Self::Unreadable => "its body is neither JSON nor a form with JSON in it",
         })
     }
 }
 
-/// Decides. `followed` is the branch or tag of the source, by its short or full name; without one every push counts.
+/// Decides what to do about a delivery. `followed` is the source's branch or tag, by its short or full name; without one
+/// every push counts.
 pub fn decide(
     delivery: &Delivery<'_>,
     keys: &WebhookKeys,
     followed: Option<&str>,
-    seen: &mut RecentDeliveries,
+    recent: &mut RecentDeliveries,
     now: OffsetDateTime,
 ) -> DeliveryOutcome {
-    let proof = match keys.check(delivery, now) {
+    let proof = match keys.verify(delivery, now) {
         Ok(proof) => proof,
         Err(refused) => return DeliveryOutcome::Refused(refused),
     };
     let header = |name: &str| delivery.headers.get(name).copied();
-    // GitLab's kind of event stands in the body, which is more than one unsigned header.
+    // GitLab's kind of event is in the body, unlike an unsigned header.
     let event = ["x-forgejo-event", "x-gitea-event", "x-github-event"].into_iter().find_map(header);
     if event == Some("ping") {
         return DeliveryOutcome::Ignored(Ignored::Ping);
     }
     if let Some(other) = event.filter(|event| *event != "push") {
-        return DeliveryOutcome::Ignored(Ignored::NotAPush(shown(other)));
+        return DeliveryOutcome::Ignored(Ignored::NotAPush(quoted(other)));
     }
-    let Some(push) = read(delivery) else { return DeliveryOutcome::Refused(DeliveryRefused::Unreadable) };
+    let Some(push) = parse(delivery) else { return DeliveryOutcome::Refused(DeliveryRefused::Unreadable) };
     let kind = push.object_kind.or(push.event_name);
     let reference = match (kind.as_deref(), push.reference) {
         (None | Some("push" | "tag_push"), Some(reference)) => reference,
         (kind, _) => {
-            return DeliveryOutcome::Ignored(Ignored::NotAPush(shown(kind.unwrap_or("something without a ref"))));
+            return DeliveryOutcome::Ignored(Ignored::NotAPush(quoted(kind.unwrap_or("something without a ref"))));
         }
     };
     if !is_followed(&reference, followed) {
-        return DeliveryOutcome::Ignored(Ignored::Elsewhere(shown(&reference)));
+        return DeliveryOutcome::Ignored(Ignored::OtherReference(quoted(&reference)));
     }
-    if !seen.is_new(&proof.marks, now) {
-        return DeliveryOutcome::Ignored(Ignored::SeenBefore);
+    if !recent.insert(&proof.marks, now) {
+        return DeliveryOutcome::Ignored(Ignored::Replay);
     }
-    DeliveryOutcome::Accepted { reference: shown(&reference), delivery: proof.delivery.map(|id| shown(&id)) }
+    DeliveryOutcome::Accepted { reference: quoted(&reference), delivery: proof.delivery.map(|id| quoted(&id)) }
 }
 
 fn is_followed(reference: &str, followed: Option<&str>) -> bool {
@@ -166,7 +169,7 @@ fn is_followed(reference: &str, followed: Option<&str>) -> bool {
     reference == followed || short == Some(followed)
 }
 
-/// What is read of a push; all else in it is passed over.
+/// The fields of a push that are used.
 #[derive(Deserialize)]
 struct Push {
     #[serde(rename = "ref")]
@@ -175,7 +178,7 @@ struct Push {
     event_name: Option<String>,
 }
 
-fn read(delivery: &Delivery<'_>) -> Option<Push> {
+fn parse(delivery: &Delivery<'_>) -> Option<Push> {
     let kind = delivery.headers.get("content-type").copied().unwrap_or_default();
     let is_form = kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
     let json = if is_form {
@@ -187,9 +190,9 @@ fn read(delivery: &Delivery<'_>) -> Option<Push> {
     serde_json::from_slice(&json).ok()
 }
 
-/// A text from outside, fit for a line of ours.
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+/// A foreign text, sanitized for one line.
+fn quoted(text: &str) -> String {
+    text.chars().take(MAX_QUOTED).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Which deliveries were here before: those of the last hour, and no more than a few thousand. Who captured one can have
-//! it again after that, or after a restart, and then has caused one look at a source that has not changed.
+//! Recognizes replays of deliveries from the last hour, up to a few thousand. A replay after that, or after a restart,
+//! only causes one check of a source that has not changed.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,12 +7,12 @@ use time::{Duration, OffsetDateTime};
 
 use crate::core::digest::Digest;
 
-/// How long a delivery is known again.
-pub const SEEN_FOR: Duration = Duration::hours(1);
-/// How many marks are kept; a delivery has one or two. The oldest go first.
-pub const MOST_SEEN: usize = 8192;
+/// How long a delivery is remembered.
+pub const REPLAY_WINDOW: Duration = Duration::hours(1);
+/// How many marks are kept, of which a delivery has one or two. The oldest go first.
+pub const MAX_MARKS: usize = 8192;
 
-/// The deliveries that were here.
+/// The recent deliveries.
 #[derive(Debug, Default)]
 pub struct RecentDeliveries {
     marks: HashSet<Digest>,
@@ -20,10 +20,10 @@ pub struct RecentDeliveries {
 }
 
 impl RecentDeliveries {
-    /// Whether none of these marks was here lately; from now on they were.
-    pub(crate) fn is_new(&mut self, marks: &[Digest], now: OffsetDateTime) -> bool {
+    /// Whether none of these marks is remembered; remembers them.
+    pub(crate) fn insert(&mut self, marks: &[Digest], now: OffsetDateTime) -> bool {
         while let Some((at, mark)) = self.order.front()
-            && (now - *at > SEEN_FOR || self.order.len() > MOST_SEEN)
+            && (now - *at > REPLAY_WINDOW || self.order.len() > MAX_MARKS)
         {
             self.marks.remove(mark);
             self.order.pop_front();
@@ -42,7 +42,7 @@ impl RecentDeliveries {
         self.order.len()
     }
 
-    /// Whether none is.
+    /// Whether no marks are kept.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

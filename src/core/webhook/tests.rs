@@ -1,4 +1,4 @@
-//! The three forges' real shapes against the decision; the bodies stand in `tests/hooks`.
+//! Deliveries as the three forges really send them; their bodies are in `tests/hooks`.
 
 use super::*;
 use crate::core::digest::Digest;
@@ -26,7 +26,7 @@ fn now() -> OffsetDateTime {
 }
 
 fn keys() -> WebhookKeys {
-    WebhookKeys::read(&format!("{SECRET}\n{SIGNING_TOKEN}\n")).unwrap()
+    WebhookKeys::parse(&format!("{SECRET}\n{SIGNING_TOKEN}\n")).unwrap()
 }
 
 fn github() -> Headers {
@@ -74,13 +74,13 @@ fn ask(headers: &Headers, body: &[u8], followed: Option<&str>) -> DeliveryOutcom
 }
 
 fn with(mut headers: Headers, name: &'static str, value: &'static str) -> Headers {
-    headers.retain(|(there, _)| *there != name);
+    headers.retain(|(key, _)| *key != name);
     headers.push((name, value));
     headers
 }
 
 fn without(mut headers: Headers, name: &str) -> Headers {
-    headers.retain(|(there, _)| *there != name);
+    headers.retain(|(key, _)| *key != name);
     headers
 }
 
@@ -108,14 +108,14 @@ fn a_push_of_each_forge_is_accepted() {
 
 #[test]
 fn the_signature_is_the_one_github_documents() {
-    let keys = WebhookKeys::read("It's a Secret to Everybody").unwrap();
+    let keys = WebhookKeys::parse("It's a Secret to Everybody").unwrap();
     let signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     let headers = BTreeMap::from([("x-hub-signature-256", signature)]);
     let ask = |body: &[u8]| {
         let delivery = Delivery { headers: headers.clone(), body };
         decide(&delivery, &keys, None, &mut RecentDeliveries::default(), now())
     };
-    // It fits, and only then it matters that this is no JSON.
+    // The signature matches, so what remains is that this is not JSON.
     assert_eq!(ask(b"Hello, World!"), DeliveryOutcome::Refused(DeliveryRefused::Unreadable));
     assert_eq!(ask(b"Hello, World?"), DeliveryOutcome::Refused(DeliveryRefused::WrongSignature));
 }
@@ -160,7 +160,7 @@ fn one_changed_byte_of_body_signature_or_signed_header_is_refused() {
 }
 
 #[test]
-fn a_bad_signature_is_not_saved_by_a_good_one_of_a_weaker_kind() {
+fn a_wrong_signature_is_not_made_up_for_by_a_valid_one_of_a_weaker_kind() {
     let both = [gitlab_signed(), gitlab_token()].concat();
     assert!(matches!(ask(&both, GITLAB, None), DeliveryOutcome::Accepted { .. }));
     let bad = with(both, "webhook-signature", "v1,AAAA");
@@ -170,7 +170,7 @@ fn a_bad_signature_is_not_saved_by_a_good_one_of_a_weaker_kind() {
 }
 
 #[test]
-fn without_any_signature_it_is_refused_whatever_else_it_carries() {
+fn a_delivery_without_a_signature_is_refused_whatever_else_it_has() {
     for (headers, name, body) in [(github(), "x-hub-signature-256", GITHUB), (gitlab_token(), "x-gitlab-token", GITLAB)]
     {
         assert_eq!(ask(&without(headers, name), body, None), DeliveryOutcome::Refused(DeliveryRefused::Unsigned));
@@ -178,16 +178,16 @@ fn without_any_signature_it_is_refused_whatever_else_it_carries() {
 }
 
 #[test]
-fn a_plain_secret_never_stands_in_for_a_signing_token() {
-    let keys = WebhookKeys::read(SECRET).unwrap();
+fn a_plain_secret_is_never_used_as_a_signing_token() {
+    let keys = WebhookKeys::parse(SECRET).unwrap();
     let delivery = Delivery { headers: gitlab_signed().into_iter().collect(), body: GITLAB };
     let answer = decide(&delivery, &keys, None, &mut RecentDeliveries::default(), now());
     assert_eq!(answer, DeliveryOutcome::Refused(DeliveryRefused::WrongSignature));
 }
 
 #[test]
-fn any_of_several_secrets_will_do_and_one_of_several_signatures() {
-    let keys = WebhookKeys::read(&format!("an-older-secret-of-ours\r\n\n  {SECRET}  \n{SIGNING_TOKEN}")).unwrap();
+fn one_of_several_secrets_and_one_of_several_signatures_is_enough() {
+    let keys = WebhookKeys::parse(&format!("an-older-secret-of-ours\r\n\n  {SECRET}  \n{SIGNING_TOKEN}")).unwrap();
     let several = with(gitlab_signed(), "webhook-signature", "v1,AAAA v1,gnvJOrsAWbKQYuG2VedZtQ0jt31OeskMezJJHEM4yKQ");
     for (headers, body) in [(github(), GITHUB), (gitlab_token(), GITLAB), (several, GITLAB)] {
         let delivery = Delivery { headers: headers.into_iter().collect(), body };
@@ -197,7 +197,7 @@ fn any_of_several_secrets_will_do_and_one_of_several_signatures() {
 }
 
 #[test]
-fn a_signed_time_far_from_ours_is_refused() {
+fn a_signed_time_far_from_the_clock_is_refused() {
     for (seconds, is_fresh) in [(-301, false), (-300, true), (300, true), (301, false)] {
         let now = OffsetDateTime::from_unix_timestamp(SIGNED_AT + seconds).unwrap();
         let delivery = Delivery { headers: gitlab_signed().into_iter().collect(), body: GITLAB };
@@ -207,37 +207,37 @@ fn a_signed_time_far_from_ours_is_refused() {
 }
 
 #[test]
-fn the_same_delivery_again_is_known_whatever_its_unsigned_headers_say() {
-    let seen_before = DeliveryOutcome::Ignored(Ignored::SeenBefore);
+fn a_replay_is_recognized_whatever_its_unsigned_headers_say() {
+    let replay = DeliveryOutcome::Ignored(Ignored::Replay);
     for (headers, name, body) in [
         (github(), "x-github-delivery", GITHUB),
         (gitea(), "x-gitea-delivery", GITEA),
         (gitlab_signed(), "x-gitlab-event-uuid", GITLAB),
     ] {
-        let mut seen = RecentDeliveries::default();
+        let mut recent = RecentDeliveries::default();
         let mut ask = |headers: &Headers, later: Duration| {
             let delivery = Delivery { headers: headers.iter().copied().collect(), body };
-            decide(&delivery, &keys(), None, &mut seen, now() + later)
+            decide(&delivery, &keys(), None, &mut recent, now() + later)
         };
         assert!(matches!(ask(&headers, Duration::ZERO), DeliveryOutcome::Accepted { .. }));
-        assert_eq!(ask(&headers, Duration::SECOND), seen_before);
-        assert_eq!(ask(&with(headers.clone(), name, "invented"), Duration::SECOND), seen_before);
-        assert_eq!(ask(&without(headers, name), Duration::SECOND), seen_before);
+        assert_eq!(ask(&headers, Duration::SECOND), replay);
+        assert_eq!(ask(&with(headers.clone(), name, "invented"), Duration::SECOND), replay);
+        assert_eq!(ask(&without(headers, name), Duration::SECOND), replay);
     }
 }
 
 #[test]
-fn what_was_seen_is_forgotten_after_its_time_and_beyond_its_count() {
-    let mut seen = RecentDeliveries::default();
+fn marks_are_forgotten_after_their_time_and_beyond_their_count() {
+    let mut recent = RecentDeliveries::default();
     let mark = |number: usize| [Digest::of_bytes(number.to_string().as_bytes())];
-    assert!(seen.is_new(&mark(0), now()));
-    assert!(!seen.is_new(&mark(0), now() + SEEN_FOR));
-    assert!(seen.is_new(&mark(0), now() + SEEN_FOR + Duration::SECOND));
-    for number in 0..2 * MOST_SEEN {
-        seen.is_new(&mark(number), now());
+    assert!(recent.insert(&mark(0), now()));
+    assert!(!recent.insert(&mark(0), now() + REPLAY_WINDOW));
+    assert!(recent.insert(&mark(0), now() + REPLAY_WINDOW + Duration::SECOND));
+    for number in 0..2 * MAX_MARKS {
+        recent.insert(&mark(number), now());
     }
-    assert!(seen.len() <= MOST_SEEN + 2 && !seen.is_empty());
-    assert!(!seen.is_new(&mark(2 * MOST_SEEN - 1), now()));
+    assert!(recent.len() <= MAX_MARKS + 2 && !recent.is_empty());
+    assert!(!recent.insert(&mark(2 * MAX_MARKS - 1), now()));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_ping_and_other_events_are_ignored() {
 }
 
 #[test]
-fn only_pushes_to_what_is_followed_count() {
+fn only_pushes_to_the_followed_reference_count() {
     let push = |reference: &str| format!(r#"{{"object_kind":"push","ref":"{reference}"}}"#).into_bytes();
     let answer = |reference, followed| ask(&gitlab_token(), &push(reference), followed);
     for (reference, followed) in [
@@ -282,13 +282,13 @@ fn only_pushes_to_what_is_followed_count() {
         ("main", "refs/heads/main"),
         ("refs/notes/main", "main"),
     ] {
-        let elsewhere = DeliveryOutcome::Ignored(Ignored::Elsewhere(reference.into()));
-        assert_eq!(answer(reference, Some(followed)), elsewhere, "{reference} for {followed}");
+        let other = DeliveryOutcome::Ignored(Ignored::OtherReference(reference.into()));
+        assert_eq!(answer(reference, Some(followed)), other, "{reference} for {followed}");
     }
 }
 
 #[test]
-fn a_signed_body_that_is_no_push_is_unreadable_and_texts_from_outside_stay_on_their_line() {
+fn a_signed_body_that_is_not_a_push_is_unreadable_and_foreign_texts_stay_on_one_line() {
     for body in ["", "[]", "{\"ref\":1}", "null", "{\"ref\":\"a\",\"ref\":\"b\"}", "\u{0}"] {
         assert_eq!(
             ask(&gitlab_token(), body.as_bytes(), None),
@@ -300,20 +300,20 @@ fn a_signed_body_that_is_no_push_is_unreadable_and_texts_from_outside_stay_on_th
     assert_eq!(ask(&form, b"payloa=%7B%7D", None), DeliveryOutcome::Refused(DeliveryRefused::Unreadable));
     let body = format!(r#"{{"ref":"refs/heads/a\nb\u001b[31m{}"}}"#, "x".repeat(5000));
     let DeliveryOutcome::Accepted { reference, .. } = ask(&gitlab_token(), body.as_bytes(), None) else { panic!() };
-    assert!(!reference.contains(char::is_control) && reference.chars().count() == SHOWN, "{reference}");
+    assert!(!reference.contains(char::is_control) && reference.chars().count() == MAX_QUOTED, "{reference}");
 }
 
 #[test]
-fn secrets_that_cannot_be_meant_are_refused_without_being_quoted() {
-    let refused = |text: &str| WebhookKeys::read(text).unwrap_err();
-    assert!(refused(" \n\n").contains("holds no secret"));
+fn unusable_secrets_are_refused_without_being_quoted() {
+    let refused = |text: &str| WebhookKeys::parse(text).unwrap_err().to_string();
+    assert!(refused(" \n\n").contains("contains no secret"));
     assert!(refused(&format!("{SECRET}\nhunter2\n")).contains("line 2"));
     assert!(refused("whsec_not!base64!at!all").contains("line 1"));
     assert!(refused("whsec_c2hvcnQgb25l").contains("signing token"));
-    let many: String = (0..=MOST_SECRETS).map(|number| format!("{SECRET}{number}\n")).collect();
+    let many: String = (0..=MAX_SECRETS).map(|number| format!("{SECRET}{number}\n")).collect();
     assert!(refused(&many).contains("9 secrets"));
     for text in ["hunter2", "whsec_not!base64!at!all"] {
         assert!(!refused(text).contains(text));
     }
-    assert_eq!(format!("{:?}", keys()), "Keys(2)");
+    assert_eq!(format!("{:?}", keys()), "WebhookKeys(2)");
 }

@@ -154,8 +154,8 @@ impl Api {
         let what = ask.what(now);
         match what.pod() {
             Some(pod) if !visitor.person.sees(&pod.tenant) => return Err(super::pods::missing(pod)),
-            Some(pod) => visitor.needs(visitor.person.may_ask(&pod.tenant))?,
-            None => visitor.needs(visitor.person.may_ask_for_all())?,
+            Some(pod) => visitor.needs(visitor.person.may_request(&pod.tenant))?,
+            None => visitor.needs(visitor.person.may_request_for_all())?,
         }
         let request = Request { what, actor: visitor.person.name.clone() };
         let id = self.store.ask(&request, now).await?.map_err(|refused| match refused {

@@ -86,7 +86,7 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
     if name.is_empty()
         || name.len() > LONGEST_NAME
         || name.contains('\0')
-        || sent.field("password").is_none_or(|text| text.len() > passwords::MOST)
+        || sent.field("password").is_none_or(|text| text.len() > passwords::MAX_BYTES)
     {
         return Ok(form(StatusCode::BAD_REQUEST, &next, "", Some("Type your name and your password.")));
     }

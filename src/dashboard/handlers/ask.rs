@@ -57,13 +57,13 @@ impl Handlers {
         };
         match what.pod() {
             Some(pod) => {
-                visitor.needs(visitor.person.may_ask(&pod.tenant))?;
+                visitor.needs(visitor.person.may_request(&pod.tenant))?;
                 // One of another tenant is as one that never was.
                 if self.api.store.view(&visitor.person).lines(std::slice::from_ref(pod)).await?.is_empty() {
                     return Err(super::pod::missing(pod));
                 }
             }
-            None => visitor.needs(visitor.person.may_ask_for_all())?,
+            None => visitor.needs(visitor.person.may_request_for_all())?,
         }
         let request = Request { what, actor: visitor.person.name.clone() };
         self.api.store.ask(&request, now).await?.map_err(|refusal| Refusal::conflict(refusal.to_string()))?;

@@ -148,7 +148,7 @@ impl Handlers {
             }),
             csrf: guest.visitor.csrf.clone().unwrap_or_default(),
             sees_all: person.sees_all(),
-            may_ask_for_all: person.may_ask_for_all(),
+            may_ask_for_all: person.may_request_for_all(),
             notice: notice.map(|(tone, text)| Notice { tone, text: text.into() }),
             now: Moment::new(guest.now, guest.now),
             tones: pages::frame::tones(),

@@ -49,7 +49,7 @@ impl Handlers {
             message: detail.line.message.clone(),
             url: Some(detail.line.url.clone()).filter(|url| declared && is_web(url)),
             declared,
-            may_ask: person.may_ask(&id.tenant),
+            may_ask: person.may_request(&id.tenant),
             paused: paused(&open, &id, now),
             requests: asked(&open, &id, now),
             conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),

@@ -18,7 +18,7 @@ fn hooks(followed: Option<&str>) -> (Arc<Hooks>, Arc<AtomicUsize>) {
     let wake: Wake = Arc::new(move || {
         count.fetch_add(1, Ordering::Relaxed);
     });
-    (Arc::new(Hooks::new(WebhookKeys::read(SECRET).unwrap(), followed.map(Into::into), wake)), woken)
+    (Arc::new(Hooks::new(WebhookKeys::parse(SECRET).unwrap(), followed.map(Into::into), wake)), woken)
 }
 
 fn signature(body: &[u8]) -> String {
@@ -42,9 +42,9 @@ async fn a_push_wakes_once_and_is_answered_202() {
     assert_eq!(send(push(PUSH), &hooks).await, (202, json!({"accepted": true, "ref": "refs/heads/main"})));
     assert_eq!(woken.load(Ordering::Relaxed), 1);
     let again = send(push(PUSH), &hooks).await;
-    assert_eq!(again, (202, json!({"accepted": false, "why": "this delivery was here before"})));
+    assert_eq!(again, (202, json!({"accepted": false, "why": "this delivery was received before"})));
     let elsewhere = send(push(br#"{"ref":"refs/heads/other"}"#), &hooks).await;
-    let why = "a push to \"refs/heads/other\", which is not followed here";
+    let why = "a push to \"refs/heads/other\", which the source does not follow";
     assert_eq!(elsewhere, (202, json!({"accepted": false, "why": why})));
     let ping = push(b"{}").header("x-gitea-event", "ping");
     assert_eq!(send(ping, &hooks).await.0, 202);

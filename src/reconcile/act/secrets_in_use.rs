@@ -19,7 +19,7 @@ use crate::{
         site::Site,
     },
     engine::Materials,
-    secrets::{self, Reader},
+    secrets::{SecretReader, SecretValues},
     store::{PodToken, Store, StoreError},
 };
 
@@ -63,8 +63,8 @@ impl Values {
 
 /// The secrets' present values, and which container holds which.
 pub(crate) struct SecretsInUse {
-    reader: Reader,
-    current: BTreeMap<SecretRef, secrets::Value>,
+    reader: SecretReader,
+    current: SecretValues,
     by_container: BTreeMap<String, HeldValues>,
 }
 
@@ -89,18 +89,18 @@ pub(crate) enum MaterialsError {
 pub(crate) struct ValuesUnknown;
 
 impl SecretsInUse {
-    pub fn new(reader: Reader) -> Self {
-        Self { reader, current: BTreeMap::new(), by_container: BTreeMap::new() }
+    pub fn new(reader: SecretReader) -> Self {
+        Self { reader, current: SecretValues::new(), by_container: BTreeMap::new() }
     }
 
     /// Reads the present values; gives their fingerprints.
     pub fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
         self.current = self.reader.read(references);
-        let fingerprint = |value: &secrets::Value| match value {
-            Ok(value) => Ok(store.fingerprint(value)),
-            Err(why) => Err(why.clone()),
-        };
-        self.current.iter().map(|(reference, value)| (reference.clone(), fingerprint(value))).collect()
+        let fingerprints = self.current.iter().map(|(reference, value)| {
+            let fingerprint = value.as_ref().map(|value| store.fingerprint(value));
+            (reference.clone(), fingerprint.map_err(Clone::clone))
+        });
+        fingerprints.collect()
     }
 
     /// Enters what a container is being given, in addition to what it was given before.

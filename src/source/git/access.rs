@@ -40,10 +40,10 @@ impl FetchCredentials {
         let places = &settings.credentials;
         let mut access = Self::default();
         if settings.address.way == Way::Ssh {
-            access.key = places.key.as_ref().map(value).transpose()?;
-            access.passphrase = places.passphrase.as_ref().map(value).transpose()?;
+            access.key = places.key.as_ref().map(credential).transpose()?;
+            access.passphrase = places.passphrase.as_ref().map(credential).transpose()?;
             access.secrets.extend(access.passphrase.clone());
-        } else if let Some(password) = places.password.as_ref().map(value).transpose()? {
+        } else if let Some(password) = places.password.as_ref().map(credential).transpose()? {
             let user = places.user.as_deref().unwrap_or(TOKEN_USER);
             let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
             let pair = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
@@ -68,8 +68,8 @@ impl FetchCredentials {
     }
 }
 
-fn value(place: &SecretRef) -> Result<SecretString, FetchError> {
-    secrets::resolve(place).map_err(|why| {
-        FetchError::known(DENIED, format!("the credential in {place}: {why}"), "it is read anew for each fetch")
+fn credential(reference: &SecretRef) -> Result<SecretString, FetchError> {
+    secrets::resolve(reference).map_err(|error| {
+        FetchError::known(DENIED, format!("the credential in {reference}: {error}"), "it is read again for every fetch")
     })
 }

@@ -16,7 +16,7 @@ async fn a_removed_pods_data_is_deleted_when_its_name_is_typed_and_it_comes_back
     let bobs = stand.container("bob/assistant");
 
     let said = stand.agentpod(&["orphans"]);
-    assert_eq!((said.code, said.out.trim()), (0, "nothing is left over"), "{}", said.err);
+    assert_eq!((said.code, said.out.trim()), (0, "there are no orphans"), "{}", said.err);
     let said = stand.agentpod(&["purge", "alice/assistant", "--yes"]);
     assert!(said.code == 1 && said.err.contains("alice/assistant is declared"), "{} {}", said.out, said.err);
     assert_eq!(stand.container("alice/assistant").life(), first.life());
@@ -43,7 +43,7 @@ async fn a_removed_pods_data_is_deleted_when_its_name_is_typed_and_it_comes_back
     assert_eq!(stand.volumes(), [volume("bob")]);
     assert_eq!(stand.container("bob/assistant").life(), bobs.life());
     let said = stand.agentpod(&["orphans"]);
-    assert_eq!((said.code, said.out.trim()), (0, "nothing is left over"), "{}", said.err);
+    assert_eq!((said.code, said.out.trim()), (0, "there are no orphans"), "{}", said.err);
     let said = stand.agentpod(&["purge", "alice/assistant", "--yes"]);
     assert!(said.code == 1 && said.err.contains("nothing is left of alice/assistant"), "{}", said.err);
 

@@ -39,17 +39,17 @@ async fn a_command_says_the_same_by_the_database_and_by_the_server() {
 }
 
 #[tokio::test]
-async fn status_ends_with_one_while_a_pod_is_not_ready_and_says_which() {
+async fn status_exits_with_one_while_a_pod_is_not_ready_and_names_it() {
     let stage = Stage::new().await;
     let said = stage.there(VICTOR, &["status"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.out.starts_with("daemon: none is running, and the last one ended without a word"), "{}", said.out);
+    assert!(said.out.starts_with("daemon: not running, and the last one ended abruptly"), "{}", said.out);
     assert!(said.out.contains("\nsource: the test, revision "), "{}", said.out);
     assert!(said.out.lines().any(|line| line.starts_with("bob/helper") && line.ends_with("its secret cannot be read")));
 }
 
 #[tokio::test]
-async fn describe_tells_everything_about_one_pod() {
+async fn describe_shows_everything_about_one_pod() {
     let stage = Stage::new().await;
     let said = stage.there(VICTOR, &["describe", "alice/assistant"]).await.well();
     for part in [
@@ -58,8 +58,8 @@ async fn describe_tells_everything_about_one_pod() {
         "\ncontainer:  alice_assistant-1\n",
         " MiB memory, 3.3 % of a processor, 5 MiB data, as of ",
         "\nconditions:\n  Ready: yes for ",
-        "\nplan: no round decided anything about it yet\n",
-        "desired against actual: what its container was made as is not known",
+        "\nplan: none yet, no round has seen this pod\n",
+        "desired against actual: how the container was created is unknown",
         "\nconfig:\n",
         "  greeting: hello",
         "\nevents, newest last:\n",
@@ -75,7 +75,7 @@ async fn describe_tells_everything_about_one_pod() {
         [stage.there(VICTOR, &["describe", "alice/nobody"]).await, stage.here(&["describe", "alice/nobody"]).await]
     {
         assert_eq!(asked.code, 1);
-        assert_eq!(asked.err, "error: there is no pod alice/nobody; agentpod status lists the pods\n");
+        assert_eq!(asked.err, "error: there is no pod alice/nobody; list the pods with agentpod status\n");
     }
 }
 

@@ -60,7 +60,7 @@ fn a_followed_log_is_shown_line_by_line_while_it_is_written() {
 }
 
 #[tokio::test]
-async fn over_tls_a_server_is_believed_when_an_authority_that_is_named_vouches_for_it() {
+async fn a_server_is_trusted_if_a_named_authority_signed_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let server = Tls::start(folder.path());
     let url = format!("https://localhost:{}", server.port);
@@ -70,6 +70,6 @@ async fn over_tls_a_server_is_believed_when_an_authority_that_is_named_vouches_f
     let mut command = asking(&url, &["tenants"]);
     command.env("SSL_CERT_FILE", &server.certificate);
     let known = run_beside(command).await;
-    // It is believed, and turns out to be no AgentPod.
-    assert!(known.code == 1 && known.err.contains("answers what agentpod"), "{known:?}");
+    // It is trusted, but not an AgentPod.
+    assert!(known.code == 1 && known.err.contains("sent an answer that agentpod"), "{known:?}");
 }

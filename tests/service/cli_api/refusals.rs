@@ -1,4 +1,4 @@
-//! What does not go: said in a sentence, and before anything is sent that should not be.
+//! What is refused: with an error that says what to do, before anything is sent that should not be.
 
 use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt};
 
@@ -10,21 +10,18 @@ use crate::testkit::{
 };
 
 #[tokio::test]
-async fn without_a_good_token_the_server_says_nothing_and_we_say_what_to_do() {
+async fn without_a_valid_token_the_server_shows_nothing_and_the_error_says_what_to_do() {
     let stage = Stage::new().await;
     let said = stage.there("", &["status"]).await;
     assert_eq!((said.code, said.out.as_str()), (1, ""));
-    assert!(
-        said.err.contains("wants to know who asks: give an API token as AGENTPOD_TOKEN or --token-file"),
-        "{said:?}"
-    );
+    assert!(said.err.contains("needs an API token: give one as AGENTPOD_TOKEN or --token-file"), "{said:?}");
     let said = stage.there("agp_nobody_0123456789abcdef", &["events", "-w"]).await;
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("does not take this token") && !said.err.contains("agp_nobody"), "{said:?}");
+    assert!(said.err.contains("refused the token") && !said.err.contains("agp_nobody"), "{said:?}");
 }
 
 #[tokio::test]
-async fn a_token_may_stand_in_a_file_that_nobody_else_can_read() {
+async fn a_token_may_be_in_a_file_that_nobody_else_can_read() {
     let stage = Stage::new().await;
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("token");
@@ -39,7 +36,7 @@ async fn a_token_may_stand_in_a_file_that_nobody_else_can_read() {
 
 #[tokio::test]
 async fn a_token_is_not_sent_in_the_clear_to_another_machine() {
-    // An address that is ours and yet not loopback to whoever reads it: nothing may arrive there.
+    // An address of this machine that does not look like loopback: nothing may arrive there.
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -51,11 +48,11 @@ async fn a_token_is_not_sent_in_the_clear_to_another_machine() {
         assert!(said.err.contains("is not encrypted") && said.err.contains("nothing was sent"), "{}", said.err);
         assert!(!said.err.contains(OLGA));
     }
-    assert!(listener.accept().is_err(), "somebody connected");
+    assert!(listener.accept().is_err(), "something connected");
 }
 
 #[tokio::test]
-async fn the_token_goes_nowhere_that_an_answer_points_to() {
+async fn the_token_does_not_follow_a_redirect() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     elsewhere.set_nonblocking(true).unwrap();
@@ -73,12 +70,12 @@ async fn the_token_goes_nowhere_that_an_answer_points_to() {
     command.args(["tenants", "--server", &format!("http://{address}")]).env("AGENTPOD_TOKEN", OLGA);
     let said = run_beside(command).await;
     answering.join().unwrap();
-    assert!(said.code == 1 && said.err.contains("sends us on to http://127.0.0.1"), "{said:?}");
-    assert!(elsewhere.accept().is_err(), "somebody followed");
+    assert!(said.code == 1 && said.err.contains("redirects to http://127.0.0.1"), "{said:?}");
+    assert!(elsewhere.accept().is_err(), "the redirect was followed");
 }
 
 #[tokio::test]
-async fn a_server_that_is_none_is_told_from_an_agentpod() {
+async fn a_server_that_is_not_an_agentpod_is_recognized() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (server, expected) in [
         (format!("http://127.0.0.1:{port}"), "cannot be reached"),
@@ -94,7 +91,7 @@ async fn a_server_that_is_none_is_told_from_an_agentpod() {
 }
 
 #[tokio::test]
-async fn what_needs_this_machine_does_not_take_a_server_for_it() {
+async fn commands_that_need_this_machine_refuse_a_server() {
     let stage = Stage::new().await;
     for command in [
         &["plan"][..],
@@ -108,7 +105,7 @@ async fn what_needs_this_machine_does_not_take_a_server_for_it() {
         &["run"],
     ] {
         let said = stage.there(OLGA, command).await;
-        assert!(said.code == 1 && said.err.contains("not over --server"), "{command:?}: {said:?}");
+        assert!(said.code == 1 && said.err.contains("does not work over --server"), "{command:?}: {said:?}");
     }
 }
 

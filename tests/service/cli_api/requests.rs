@@ -1,4 +1,4 @@
-//! Commands that ask for something: rows with the name of the account whose token it was.
+//! Commands that make a request: each is a row with the name of the token's account.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::testkit::{
 };
 
 #[tokio::test]
-async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {
+async fn a_request_over_the_server_is_a_row_with_the_accounts_name() {
     let stage = Stage::new().await;
     let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
-    assert!(said.out.starts_with("noted: ") && said.out.contains("no daemon is running"), "{}", said.out);
+    assert!(said.out.starts_with("stored: ") && said.out.contains("no daemon is running"), "{}", said.out);
     stage.there(ALAN, &["pause", "alice/assistant", "--for", "90s"]).await.well();
     stage.there(OLGA, &["sync"]).await.well();
     let open = stage.store.open_requests().await.unwrap();
@@ -28,11 +28,11 @@ async fn what_is_asked_over_the_server_is_a_row_with_the_accounts_name() {
 }
 
 #[tokio::test]
-async fn with_a_daemon_it_is_waited_for_if_that_is_wished() {
+async fn with_a_daemon_a_request_is_waited_for_on_demand() {
     let stage = Stage::new().await;
     let lead = stage.store.try_lead().await.unwrap().unwrap();
     let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
-    assert!(said.out.contains("the daemon does it now, as olga"), "{}", said.out);
+    assert!(said.out.contains("the daemon carries it out for olga"), "{}", said.out);
     let (store, mut ear) = (stage.store.clone(), stage.store.listen().await.unwrap());
     let reconciling = tokio::spawn(async move {
         ear.heard().await.unwrap();
@@ -49,16 +49,16 @@ async fn with_a_daemon_it_is_waited_for_if_that_is_wished() {
 }
 
 #[tokio::test]
-async fn who_may_not_ask_leaves_no_row_and_is_told_why() {
+async fn a_refused_request_leaves_no_row_and_says_why() {
     let stage = Stage::new().await;
     for (token, command, expected) in [
         (VICTOR, &["restart", "alice/assistant"][..], "victor"),
         (ALAN, &["restart", "bob/helper"], "there is no pod bob/helper"),
-        (ALAN, &["sync"], "that takes the token of an account that may"),
+        (ALAN, &["sync"], "use the token of an account that may do this"),
         (OLGA, &["resume", "alice/assistant"], "is not paused"),
         (OLGA, &["restart", "alice/idle"], "is stopped by its manifest"),
         (OLGA, &["approve", "xyz"], "is not the hash of a plan"),
-        (OLGA, &["sync", "--as", "root"], "leave out --as"),
+        (OLGA, &["sync", "--as", "root"], "omit --as"),
     ] {
         let said = stage.there(token, command).await;
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}");

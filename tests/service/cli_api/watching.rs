@@ -1,4 +1,4 @@
-//! `events --watch`: what happened, then what happens, each thing once.
+//! `events --watch`: past events, then new ones, each once.
 
 use std::{
     io::{BufRead, BufReader},
@@ -19,19 +19,19 @@ use crate::testkit::{
 };
 use agentpod::core::event::EventKind;
 
-/// A command that goes on, line by line; it ends with the test.
+/// A running command, read line by line; it is killed with the test.
 struct Watching {
     child: Child,
     lines: mpsc::UnboundedReceiver<String>,
-    complaints: mpsc::UnboundedReceiver<String>,
+    errors: mpsc::UnboundedReceiver<String>,
 }
 
 impl Watching {
     fn start(mut command: std::process::Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
-        let complaints = lines_of(child.stderr.take().unwrap());
-        Self { child, lines, complaints }
+        let errors = lines_of(child.stderr.take().unwrap());
+        Self { child, lines, errors }
     }
 
     async fn next(&mut self) -> String {
@@ -59,7 +59,7 @@ async fn happens(stage: &Stage, id: &str, message: &str) {
 }
 
 #[tokio::test]
-async fn a_new_event_is_shown_as_it_comes_by_the_server_and_by_the_database() {
+async fn a_new_event_is_shown_at_once_from_the_server_and_from_the_database() {
     let stage = Stage::new().await;
     let arguments = ["events", "-w", "-n", "1"];
     for (by, command) in [("server", stage.asking(VICTOR, &arguments)), ("database", stage.with_database(&arguments))] {
@@ -71,7 +71,7 @@ async fn a_new_event_is_shown_as_it_comes_by_the_server_and_by_the_database() {
         }
         happens(&stage, "alice/assistant", &format!("new by {by}")).await;
         assert!(watching.next().await.ends_with(&format!("new by {by}")));
-        // Once more is shown once more, with how often.
+        // A repetition is printed again, with its count.
         happens(&stage, "alice/assistant", &format!("new by {by}")).await;
         assert!(watching.next().await.ends_with(&format!("new by {by} (2 times)")));
     }
@@ -91,7 +91,7 @@ async fn one_pods_events_are_shown_without_those_of_others_as_lines_of_json() {
 }
 
 #[tokio::test]
-async fn what_happened_while_the_server_was_away_is_shown_once_when_it_is_back() {
+async fn events_during_an_outage_of_the_server_are_shown_once_it_is_back() {
     let mut stage = Stage::new().await;
     let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));
@@ -101,29 +101,29 @@ async fn what_happened_while_the_server_was_away_is_shown_once_when_it_is_back()
     stage.serve_anew().await;
     happens(&stage, "alice/idle", "meanwhile").await;
     assert!(watching.next().await.ends_with("meanwhile"));
-    assert!(watching.complaints.recv().await.unwrap().ends_with("; trying again"));
+    assert!(watching.errors.recv().await.unwrap().ends_with("; reconnecting"));
     happens(&stage, "alice/idle", "after").await;
     assert!(watching.next().await.ends_with("after"));
 }
 
 #[tokio::test]
-async fn who_watches_answers_the_server_and_is_not_let_go_for_silence_and_ends_with_its_token() {
+async fn watching_answers_pings_is_not_disconnected_and_ends_with_its_token() {
     let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_secs(1) };
     let stage = Stage::at_pace(pace).await;
     let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));
-    // Somebody who never answers is let go; who watches has been there for longer by then.
+    // A client that never answers is disconnected; the command has been connected for longer by then.
     let mut request = format!("ws://{}/api/v1/watch", stage.address).into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {OLGA}").parse().unwrap());
     let stream = tokio::net::TcpStream::connect(stage.address).await.unwrap();
     let (mut silent, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     while !matches!(silent.next().await, Some(Ok(Message::Close(_))) | None) {}
-    assert!(watching.complaints.try_recv().is_err(), "it was let go");
+    assert!(watching.errors.try_recv().is_err(), "it was disconnected");
     happens(&stage, "alice/idle", "still there").await;
     assert!(watching.next().await.contains("why: it was declared"));
     assert!(watching.next().await.ends_with("still there"));
     stage.store.disable_account("victor", "the test", OffsetDateTime::now_utc()).await.unwrap();
-    let why = watching.complaints.recv().await.unwrap();
-    assert!(why.starts_with("error: ") && why.contains("does not take this token any more"), "{why}");
+    let why = watching.errors.recv().await.unwrap();
+    assert!(why.starts_with("error: ") && why.contains("no longer accepts this token"), "{why}");
     assert_eq!(watching.child.wait().unwrap().code(), Some(1));
 }

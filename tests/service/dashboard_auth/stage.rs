@@ -235,7 +235,7 @@ fn stub(seen: Seen) -> Routes {
 
 fn ask(tenant: String, visitor: Visitor, sent: RequestBody) -> warp::reply::Response {
     let Ok(tenant) = tenant.parse() else { return Refusal::not_found("no such tenant").into_response() };
-    match visitor.needs(visitor.person.may_ask(&tenant)) {
+    match visitor.needs(visitor.person.may_request(&tenant)) {
         Ok(()) => format!("done {}", sent.field("why").unwrap_or_default()).into_response(),
         Err(refusal) => refusal.into_response(),
     }

@@ -12,7 +12,7 @@ use agentpod::{
     },
     engine::memory::MemoryEngine,
     reconcile::{DaemonStatus, Parts, Reconciler},
-    secrets::{Identities, Reader},
+    secrets::{Identities, SecretReader},
     source::{Git, Source, git::GitSettings},
     store::Store,
 };
@@ -64,7 +64,7 @@ impl Stage {
             interval: Duration::from_hours(1),
             ..settings(&self.server.url(), self.repository.root())
         });
-        let secrets = Reader::new(Identities::new(vec![self.repository.path("age.key")]));
+        let secrets = SecretReader::new(Identities::new(vec![self.repository.path("age.key")]));
         let parts = Parts { secrets, ..parts(&self.engine, &self.store, Source::Git(git.clone())) };
         let ((reconciler, view), stop) = (Reconciler::new(parts), CancellationToken::new());
         reconciler.wake_on(self.woken.clone(), stop.clone());

@@ -6,7 +6,7 @@ use agentpod::{
     core::decide::request::{Request, RequestSpec},
     engine::{ContainerChange, EngineEvent, memory::MemoryEngine},
     reconcile::{DaemonStatus, LogReader, Parts, Reconciler},
-    secrets::{Identities, Reader},
+    secrets::{Identities, SecretReader},
     source::{Directory, Source, Watch},
     store::{RequestRow, Store, view::EventLine},
 };
@@ -87,7 +87,7 @@ impl Stage {
     /// Starts a reconciler; nobody tells it of saved files unless it watches.
     pub fn start(&mut self, tick: Duration) {
         let source = Source::Directory(Directory::new(self.path("manifests")));
-        let secrets = Reader::new(Identities::new(vec![self.path("age.key")]));
+        let secrets = SecretReader::new(Identities::new(vec![self.path("age.key")]));
         let (reconciler, view) = Reconciler::new(Parts { secrets, ..parts(&self.engine, &self.store, source) });
         self.logs = Some(reconciler.logs());
         let reconciler = match self.interval {

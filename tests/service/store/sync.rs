@@ -1,5 +1,6 @@
 //! What is declared becomes rows, and only where something differs.
 
+use agentpod::core::secret::SecretError;
 use secrecy::ExposeSecret;
 
 use super::{at, dump, fresh};
@@ -181,7 +182,7 @@ async fn a_secret_that_cannot_be_read_for_a_while_changes_nothing() {
     declared.fingerprints.insert(reference.clone(), Ok(store.fingerprint(&"sesame".into())));
     store.sync(&declared.build(), at(0)).await.unwrap();
     let before = dump(&options).await;
-    declared.fingerprints.insert(reference.clone(), Err("it is not set".into()));
+    declared.fingerprints.insert(reference.clone(), Err(SecretError::NotSet));
     assert!(store.sync(&declared.build(), at(1)).await.unwrap().is_quiet());
     assert_eq!(dump(&options).await, before);
     declared.fingerprints.insert(reference, Ok(store.fingerprint(&"another".into())));
