@@ -71,6 +71,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
         let name = desired::container_name(id, &digest);
         let container = ObservedContainer {
             name: name.clone(),
+            parts: agentpod::core::declare::parts::PartDigests::default(),
             id: format!("{number:064}"),
             pod: id.clone(),
             digest,

@@ -20,6 +20,8 @@ pub const POD_ID: &str = "agentpod.pod-id";
 pub const ADAPTER: &str = "agentpod.adapter";
 /// The digest the container was made for.
 pub const DIGEST: &str = "agentpod.digest";
+/// The digests of the parts it was made from; says what changed when it is replaced.
+pub const PARTS: &str = "agentpod.parts";
 /// On the shared network: the address kept free for the proxy.
 pub const PROXY_ADDRESS: &str = "agentpod.proxy-address";
 

@@ -18,7 +18,10 @@ use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    declare::desired::{ContainerSpec, RenderedFile},
+    declare::{
+        desired::{ContainerSpec, RenderedFile},
+        parts::PartDigests,
+    },
     digest::Digest,
     labels,
     names::PodId,
@@ -77,6 +80,7 @@ impl MemoryEngine {
         let container = MemoryContainer {
             pod: pod.clone(),
             digest: digest.clone(),
+            parts: PartDigests::default(),
             volume: volume.into(),
             has_run: state != ContainerState::Created,
             state,
@@ -138,6 +142,7 @@ impl Engine for MemoryEngine {
                     id: format!("{:064}", container.order),
                     pod: container.pod.clone(),
                     digest: container.digest.clone(),
+                    parts: container.parts.clone(),
                     state: container.state.clone(),
                     created_at: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(container.order),
                     has_run: container.has_run,
@@ -210,6 +215,7 @@ impl Engine for MemoryEngine {
             let made = MemoryContainer {
                 pod,
                 digest: digest.clone(),
+                parts: PartDigests::of(&container.blueprint),
                 volume: blueprint.volume.clone(),
                 state: ContainerState::Created,
                 has_run: false,

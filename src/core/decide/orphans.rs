@@ -217,6 +217,7 @@ mod tests {
             id: "5f".into(),
             pod,
             digest: Digest::from_label("01234567"),
+            parts: crate::core::declare::parts::PartDigests::default(),
             state: if is_live {
                 ContainerState::Running { since: None }
             } else {

@@ -161,6 +161,7 @@ mod tests {
             id: "5f".into(),
             pod,
             digest: Digest::from_label("01234567"),
+            parts: crate::core::declare::parts::PartDigests::default(),
             state,
             created_at: OffsetDateTime::UNIX_EPOCH,
             restarts: 0,

@@ -8,6 +8,7 @@
 //! | `adapter`, `template` | an adapter's folder → how to run one kind of agent |
 //! | `resolve` | all of these together → pods with defaults filled in, or every problem |
 //! | `desired` | resolved pods → the containers and files that should exist |
+//! | `parts` | a container to be → the parts by which a change is named |
 //! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
 //! | `edit` | a new pod → the text of the file that declares it |
@@ -21,6 +22,7 @@ pub mod desired_status;
 pub mod document;
 pub mod edit;
 pub mod manifest;
+pub mod parts;
 pub mod resolve;
 pub mod revision;
 pub mod schema;

@@ -10,7 +10,11 @@ use std::{
 use time::OffsetDateTime;
 
 use super::hardening::InForce;
-use crate::core::{declare::desired::ContainerSpec, digest::Digest, names::PodId};
+use crate::core::{
+    declare::{desired::ContainerSpec, parts::PartDigests},
+    digest::Digest,
+    names::PodId,
+};
 
 /// The engine's answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +36,8 @@ pub struct ObservedContainer {
     pub pod: PodId,
     /// The digest it was made for, from its label.
     pub digest: Digest,
+    /// The digests of the parts it was made from, from its label; empty if it has none.
+    pub parts: PartDigests,
     /// What it is doing.
     pub state: ContainerState,
     /// Whether it ever ran: what was made, or refused at its start, can stand in for nothing.

@@ -84,6 +84,7 @@ mod tests {
         );
         let other = ObservedContainer {
             digest: crate::core::digest::Digest::from_label("before"),
+            parts: crate::core::declare::parts::PartDigests::default(),
             ..samples::container(&samples::desired())
         };
         assert_eq!(routed(Some(&samples::desired()), Some(&other)).is_true, Some(true), "its labels are the same");

@@ -50,7 +50,7 @@ impl EventLine {
                 94,
             )
         };
-        let changed = Some("its declaration changed (4be1c09a → 91d7e2f4)");
+        let changed = Some("its image and resources changed (4be1c09a → 91d7e2f4)");
         vec![
             line(98, Tone::Good, Some(("alice", "assistant")), "it is ready", None, 1, 31),
             line(97, Tone::Idle, Some(("alice", "assistant")), "started alice_assistant-91d7e2f4", changed, 1, 52),

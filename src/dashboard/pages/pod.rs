@@ -144,7 +144,7 @@ impl Page for PodPage {
                 condition("Hardened", Tone::Warn, "no", "Deviates", "its memory limit is 2Gi, not 1536Mi", 840),
                 condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; whether a request gets through is not asked", 5_184_000),
             ],
-            plan: "its declaration changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
+            plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
             diff: DiffPage::of(
                 &shape("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &shape("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),

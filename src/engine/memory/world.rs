@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     core::{
+        declare::parts::PartDigests,
         digest::Digest,
         names::PodId,
         observe::{
@@ -37,6 +38,8 @@ pub struct MemoryContainer {
     pub pod: PodId,
     /// The digest it was made for.
     pub digest: Digest,
+    /// The digests of the parts it was made from.
+    pub parts: PartDigests,
     /// The volume it writes to.
     pub volume: String,
     /// What it is doing.

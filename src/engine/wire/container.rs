@@ -11,7 +11,10 @@ use bollard::models::{
 };
 
 use crate::core::{
-    declare::desired::{Blueprint, ContainerSpec},
+    declare::{
+        desired::{Blueprint, ContainerSpec},
+        parts::PartDigests,
+    },
     labels,
     names::PodId,
 };
@@ -21,6 +24,7 @@ pub fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -
     let blueprint = &container.blueprint;
     let mut labels: HashMap<String, String> = blueprint.labels.clone().into_iter().collect();
     labels.insert(labels::DIGEST.into(), container.digest.as_str().into());
+    labels.insert(labels::PARTS.into(), PartDigests::of(&container.blueprint).to_label());
     ContainerCreateBody {
         hostname: pod_name(blueprint),
         user: Some(blueprint.user.clone()),

@@ -15,6 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::in_force::in_force;
 use crate::core::{
+    declare::parts::PartDigests,
     digest::Digest,
     labels,
     names::PodId,
@@ -33,6 +34,7 @@ pub struct ListedContainer {
     pub name: String,
     pod: PodId,
     digest: Digest,
+    parts: PartDigests,
     created_at: OffsetDateTime,
     running: bool,
     status: String,
@@ -70,6 +72,7 @@ pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, String> {
         name,
         pod,
         digest: Digest::from_label(labels.get(labels::DIGEST).cloned().unwrap_or_default()),
+        parts: labels.get(labels::PARTS).map(|label| PartDigests::from_label(label)).unwrap_or_default(),
         created_at: OffsetDateTime::from_unix_timestamp(summary.created.unwrap_or(0))
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         running: summary.state == Some(ContainerSummaryStateEnum::RUNNING),
@@ -91,6 +94,7 @@ impl ListedContainer {
             id: self.id,
             pod: self.pod,
             digest: self.digest,
+            parts: self.parts,
             state: look.state,
             has_run: look.has_run,
             created_at: look.created_at.unwrap_or(self.created_at),

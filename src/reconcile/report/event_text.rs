@@ -101,7 +101,7 @@ mod tests {
     fn an_action_is_told_by_what_it_does() {
         let (old, new) = (|| "a_b-1".to_owned(), || "a_b-2".to_owned());
         let digest = |text: &str| crate::core::digest::Digest::from_label(text.to_owned());
-        let changed = Cause::Changed { from: digest("1"), to: digest("2") };
+        let changed = Cause::Changed { from: digest("1"), to: digest("2"), parts: Vec::new() };
         let steps = [Step::Image("i".into()), Step::Create(new()), Step::Stop(old()), Step::Start(new())];
         let replaced = action(changed, None, &steps);
         assert_eq!(

@@ -21,7 +21,7 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
     let replaced = stage.event("replaced").await;
     assert_eq!(replaced.message, format!("stopped {first}, made and started {second}"));
     let cause = replaced.cause.unwrap();
-    assert!(cause.starts_with("its declaration changed (") && cause.contains("the clock"), "{cause}");
+    assert!(cause.starts_with("its environment changed (") && cause.contains("the clock"), "{cause}");
     stage.stop().await;
 }
 

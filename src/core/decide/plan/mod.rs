@@ -23,6 +23,7 @@ use super::{
     retry::Retry,
 };
 use crate::core::{
+    declare::parts::Part,
     digest::Digest,
     names::{PodId, Subdomain},
     observe::{actual::Exit, health::Health},
@@ -188,6 +189,8 @@ pub enum Cause {
         from: Digest,
         /// The digest it should run with.
         to: Digest,
+        /// Which parts differ, as far as that is known.
+        parts: Vec<Part>,
     },
     /// A file its agent re-reads by itself has changed.
     FilesChanged,

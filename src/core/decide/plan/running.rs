@@ -7,7 +7,7 @@ use super::{
 };
 use crate::core::{
     decide::{request::OpenRequest, retry::Retry},
-    declare::desired::DesiredPod,
+    declare::{desired::DesiredPod, parts::PartDigests},
     digest::Digest,
     observe::actual::{ContainerState, ObservedContainer},
 };
@@ -108,7 +108,11 @@ impl<'a> Running<'a> {
     fn create(&self) -> Decision {
         let (desired_container, blueprint) = (&self.desired.container, &self.desired.container.blueprint);
         let cause = match self.fallback.or(self.others.last().copied()) {
-            Some(from) => Cause::Changed { from: from.digest.clone(), to: desired_container.digest.clone() },
+            Some(from) => Cause::Changed {
+                from: from.digest.clone(),
+                to: desired_container.digest.clone(),
+                parts: PartDigests::of(&desired_container.blueprint).changed_since(&from.parts),
+            },
             None => Cause::Missing,
         };
         let mut steps = vec![

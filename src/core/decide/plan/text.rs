@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{Cause, Decision, FileSet, HeldRemovals, Hold, Plan, Step, TooManyRemovals};
-use crate::core::decide::request::{Pause, moment};
+use crate::core::{
+    decide::request::{Pause, moment},
+    declare::parts::Part,
+};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,7 +55,13 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("it should run and has no container"),
-            Self::Changed { from, to } => write!(f, "its declaration changed ({from} → {to})"),
+            Self::Changed { from, to, parts } => {
+                let what = match parts.as_slice() {
+                    [] => "its declaration".to_owned(),
+                    parts => format!("its {}", enumerate(parts)),
+                };
+                write!(f, "{what} changed ({from} → {to})")
+            }
             Self::FilesChanged => f.write_str("a file it re-reads while running has changed"),
             Self::Unfinished => f.write_str("its container was made and never started"),
             Self::Exited(exit) => write!(f, "its container ended ({exit})"),
@@ -131,6 +140,18 @@ impl fmt::Display for TooManyRemovals {
         }
         let (count, percent) = (limit.count, limit.percent);
         write!(f, ", more than {count} and more than {percent} %; if that is meant: agentpod approve {plan}")
+    }
+}
+
+/// `image, files and secrets`.
+fn enumerate(parts: &[Part]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [all @ .., last] => {
+            let all: Vec<String> = all.iter().map(Part::to_string).collect();
+            format!("{} and {last}", all.join(", "))
+        }
     }
 }
 

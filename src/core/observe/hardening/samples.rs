@@ -6,7 +6,10 @@ use time::OffsetDateTime;
 
 use super::InForce;
 use crate::core::{
-    declare::desired::{Blueprint, ContainerSpec},
+    declare::{
+        desired::{Blueprint, ContainerSpec},
+        parts::PartDigests,
+    },
     digest::Digest,
     observe::actual::{ContainerState, ObservedContainer},
 };
@@ -51,6 +54,7 @@ pub fn container(desired: &ContainerSpec) -> ObservedContainer {
         id: "5f".into(),
         pod: "alice/assistant".parse().unwrap(),
         digest: desired.digest.clone(),
+        parts: PartDigests::default(),
         state: ContainerState::Running { since: None },
         has_run: true,
         created_at: OffsetDateTime::UNIX_EPOCH,
