@@ -35,7 +35,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, format: Ou
     };
     match format {
         Output::Json | Output::Yaml => {
-            output::data(format, &json!({"valid": problems.is_empty(), "problems": problems}))?
+            output::data(format, &json!({"valid": problems.is_empty(), "problems": problems}))?;
         }
         Output::Text if problems.is_empty() => {
             output::print(&format!("{}, no problems", output::count(files, "file")))?;
