@@ -7,6 +7,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt;
 
@@ -141,24 +142,8 @@ fn ticket(login: &Login, answer: &str) -> Result<String> {
     text.split(['?', '#', '&'])
         .skip(1)
         .find_map(|pair| pair.strip_prefix(parameter.as_str())?.strip_prefix('='))
-        .map(unescape)
+        .map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned())
         .with_context(|| format!("its answer has no {parameter}"))
-}
-
-/// Decodes percent-encoding.
-fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        plain.push(hex.unwrap_or(bytes[at]));
-        at += if hex.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ impl Digest {
     /// The digest of bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
-        Self(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(hash))
     }
 
     /// The digest of files by path, each below `prefix`: that of the lines which `sha256sum` prints for them, so that

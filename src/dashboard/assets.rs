@@ -38,10 +38,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         asset!("icons.svg", "image/svg+xml"),
         asset!("favicon.svg", "image/svg+xml"),
     ];
-    let hash = |bytes: &[u8]| {
-        let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-        digest.as_ref()[..5].iter().map(|byte| format!("{byte:02x}")).collect()
-    };
+    let hash = |bytes: &[u8]| hex::encode(&ring::digest::digest(&ring::digest::SHA256, bytes).as_ref()[..5]);
     files.into_iter().map(|(file, kind, bytes)| Asset { file, kind, bytes, hash: hash(bytes) }).collect()
 });
 

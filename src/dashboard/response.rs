@@ -39,15 +39,22 @@ pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, heade
     }
     let mut answer = refusal.answer(for_program, headers);
     if refusal.status == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
-        // An address is there for looking or for asking, and the one was tried.
-        let allowed = match *method {
-            Method::GET | Method::HEAD => "POST",
-            Method::POST => "GET, HEAD",
-            _ => "GET, HEAD, POST",
-        };
-        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed(uri.path())));
     }
     answer
+}
+
+/// The methods of an address outside the API's table, which names its own.
+fn allowed(path: &str) -> &'static str {
+    match path {
+        "/hooks/git"
+        | "/logout"
+        | "/dashboard/requests"
+        | "/dashboard/pods/new/manifest"
+        | "/dashboard/pods/new/commit" => "POST",
+        "/login" | "/dashboard/pods/new" => "GET, HEAD, POST",
+        _ => "GET, HEAD",
+    }
 }
 
 /// Puts the headers on an answer.

@@ -87,7 +87,7 @@ impl Home {
     /// The socket's directory, under the state directory unless that has too long a name.
     pub fn socket_dir(&self) -> Result<PathBuf, PostgresError> {
         let hash = digest(&SHA256, self.root.as_os_str().as_encoded_bytes());
-        let short: String = hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let short = hex::encode(&hash.as_ref()[..6]);
         let mut choices = vec![self.root.join("run")];
         if rustix::process::geteuid().is_root() {
             choices.push(PathBuf::from(format!("/run/agentpod-{short}")));

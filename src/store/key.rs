@@ -55,7 +55,7 @@ impl InstanceKey {
             Err(UnusableFile::Missing) => return Ok(None),
             Err(why) => return Err(fail(format!("the instance key is not used: {why}"))),
         };
-        let bytes = from_hex(text.trim_end()).map(Zeroizing::new).filter(|bytes| bytes.len() == KEY_LEN);
+        let bytes = hex::decode(text.trim_end()).ok().map(Zeroizing::new).filter(|bytes| bytes.len() == KEY_LEN);
         let bytes = bytes.ok_or_else(|| {
             fail(format!(
                 "this is no instance key: it must be {} hex digits and has {} characters; restore it from a backup",
@@ -99,12 +99,12 @@ impl InstanceKey {
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), &mut sealed)
             .map_err(|_| StoreError::Other("a text is too long to seal".into()))?;
-        Ok(format!("{VERSION}{}{}", to_hex(&nonce), to_hex(&sealed)))
+        Ok(format!("{VERSION}{}{}", hex::encode(nonce), hex::encode(&sealed)))
     }
 
     /// Opens what [`InstanceKey::seal`] sealed for the same context.
     pub fn open_sealed(&self, sealed: &str, context: &str) -> Result<SecretString, NotOpened> {
-        let mut bytes = sealed.strip_prefix(VERSION).and_then(from_hex).ok_or(NotOpened)?;
+        let mut bytes = sealed.strip_prefix(VERSION).and_then(|hex| hex::decode(hex).ok()).ok_or(NotOpened)?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN).ok_or(NotOpened)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOpened)?;
         let plain = self.key.open_in_place(nonce, Aad::from(context), sealed).map_err(|_| NotOpened)?;
@@ -126,13 +126,13 @@ pub struct FingerprintKey(hmac::Key);
 
 impl FingerprintKey {
     pub(super) fn from_text(text: &SecretString) -> Option<Self> {
-        let bytes = from_hex(text.expose_secret()).filter(|bytes| bytes.len() == KEY_LEN)?;
+        let bytes = hex::decode(text.expose_secret()).ok().filter(|bytes| bytes.len() == KEY_LEN)?;
         Some(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
     /// The same for the same value, and nothing leads back to it.
     pub fn fingerprint(&self, value: &SecretString) -> String {
-        to_hex(hmac::sign(&self.0, value.expose_secret().as_bytes()).as_ref())
+        hex::encode(hmac::sign(&self.0, value.expose_secret().as_bytes()))
     }
 }
 
@@ -146,20 +146,9 @@ impl fmt::Debug for FingerprintKey {
 pub(super) fn random_text() -> Result<SecretString> {
     let mut bytes = [0; KEY_LEN];
     SystemRandom::new().fill(&mut bytes).map_err(|_| no_randomness())?;
-    Ok(to_hex(&bytes).into())
+    Ok(hex::encode(&bytes).into())
 }
 
 fn no_randomness() -> StoreError {
     StoreError::Other("the system gave no random bytes".into())
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

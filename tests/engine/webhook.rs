@@ -110,7 +110,7 @@ impl Drop for Stage {
 
 fn signature(body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(tag)
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ impl Device {
     }
 
     fn id(&self) -> String {
-        digest(&SHA256, self.0.public_key().as_ref()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(digest(&SHA256, self.0.public_key().as_ref()))
     }
 
     /// Asks for a connection at a subdomain, as a page of `origin`.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     core::{access::local_path, event::EventKind},
-    dashboard::{Routes, gate::ClientAddress, html, refusal::Refusal},
+    dashboard::{Routes, gate::ClientAddress, get_or_head, html, refusal::Refusal},
     passwords,
     store::Event,
 };
@@ -40,8 +40,8 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
         let auth = here.clone();
         warp::any().map(move || auth.clone())
     };
-    let door = warp::path::end()
-        .and(warp::get())
+    let home = warp::path::end()
+        .and(get_or_head())
         .and(warp::ext::optional::<Visitor>())
         .and(warp::query::<Vec<(String, String)>>())
         .map(|visitor: Option<Visitor>, query: Vec<(String, String)>| {
@@ -74,8 +74,8 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
         },
     );
     // Where somebody is who reloads after a failure.
-    let again = warp::path!("login").and(warp::get()).map(|| see_other("/"));
-    door.or(again).unify().or(login).unify().or(logout).unify().boxed()
+    let again = warp::path!("login").and(get_or_head()).map(|| see_other("/"));
+    home.or(again).unify().or(login).unify().or(logout).unify().boxed()
 }
 
 async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &RequestBody) -> Result<Response, Refusal> {

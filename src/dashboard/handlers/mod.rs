@@ -17,6 +17,7 @@ mod tenants;
 
 use std::sync::Arc;
 
+use cookie::Cookie;
 use time::OffsetDateTime;
 use warp::{
     Filter, Reply,
@@ -165,10 +166,11 @@ impl Handlers {
 
 /// The theme somebody chose.
 fn theme(headers: &HeaderMap) -> Option<&'static str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| match cookie.trim() {
-        "agentpod_theme=light" => Some("light"),
-        "agentpod_theme=dark" => Some("dark"),
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut cookies = lines.flat_map(Cookie::split_parse).flatten();
+    cookies.find_map(|cookie| match cookie.name_value() {
+        ("agentpod_theme", "light") => Some("light"),
+        ("agentpod_theme", "dark") => Some("dark"),
         _ => None,
     })
 }

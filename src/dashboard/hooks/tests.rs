@@ -23,7 +23,7 @@ fn hooks(followed: Option<&str>) -> (Arc<Hooks>, Arc<AtomicUsize>) {
 
 fn signature(body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), body);
-    tag.as_ref().iter().fold("sha256=".into(), |text, byte| format!("{text}{byte:02x}"))
+    format!("sha256={}", hex::encode(tag))
 }
 
 fn push(body: &[u8]) -> warp::test::RequestBuilder {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::{Engine as _, engine::general_purpose};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 /// A shorter value cannot be told from other text: no text with it is safe.
@@ -133,17 +134,23 @@ fn escaped(part: &str) -> [String; 6] {
     ]
 }
 
+/// RFC 3986: everything but unreserved characters is encoded.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// As `encodeURIComponent` of JavaScript does it.
+const SCRIPT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
+/// As a path keeps its slashes.
+const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+
 /// As URLs, headers and dumps hold it.
 fn encoded(value: &str) -> Vec<String> {
-    let percent = |kept: &str| -> String {
-        let one = |byte: &u8| match byte {
-            byte if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(byte) => char::from(*byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        };
-        value.as_bytes().iter().map(one).collect()
-    };
-    let mut forms = vec![percent("-_.~"), percent("-_.!~*'()"), percent("*-._ ").replace(' ', "+"), percent("-_.~/")];
-    forms.push(value.bytes().map(|byte| format!("{byte:02x}")).collect());
+    let percent = |set: &'static AsciiSet| utf8_percent_encode(value, set).to_string();
+    let mut forms = vec![
+        percent(UNRESERVED),
+        percent(SCRIPT),
+        form_urlencoded::byte_serialize(value.as_bytes()).collect(),
+        percent(PATH),
+    ];
+    forms.push(hex::encode(value));
     // Inside a longer text, like `user:password`, its base64 begins at any of three places; the digits it shares with
     // its neighbours are left out.
     for (before, shared) in [(0, 0), (1, 2), (2, 3)] {

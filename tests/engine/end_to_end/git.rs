@@ -22,7 +22,7 @@ const IDS: [&str; 3] = ["alice/assistant", "bob/assistant", "carol/assistant"];
 async fn deliver(stand: &Stand, number: u32) -> String {
     let body = format!(r#"{{"ref":"refs/heads/main","after":"{number}"}}"#);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, HOOK_SECRET.as_bytes()), body.as_bytes());
-    let signature: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = hex::encode(tag);
     let mut stream = TcpStream::connect(("127.0.0.1", stand.listen_port())).await.unwrap();
     let head = format!(
         "POST /hooks/git HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-type: application/json\r\n\

@@ -18,7 +18,7 @@ const BOB: &str = "bob/assistant";
 fn random() -> String {
     let mut bytes = [0; 20];
     SystemRandom::new().fill(&mut bytes).unwrap();
-    format!("sk-{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("sk-{}", hex::encode(bytes))
 }
 
 #[tokio::test]
