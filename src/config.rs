@@ -1,4 +1,4 @@
-//! Settings twice: as a person types them (flags and environment), and as the program uses them, checked and complete.
+//! Settings: as typed (flags and environment variables), and as used, checked and complete.
 
 mod access;
 mod git;
@@ -28,33 +28,33 @@ use crate::{
         site::{Scheme, Site},
     },
     engine::NetworkSpec,
-    source::git::{GitSettings, unfit},
+    source::git::{GitSettings, edit_obstacle},
     store::KEY_FILE,
 };
 
-/// The file with age identities in the state directory, unless others are named.
+/// The default file of age identities, in the state directory.
 pub const AGE_IDENTITY: &str = "age.key";
 
 /// Settings as typed.
 #[derive(Debug, Clone, Args)]
 pub struct SettingsArgs {
-    /// The folder with the manifests
+    /// The folder of manifests
     #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
     pub source: PathBuf,
-    /// The git repository with the manifests, in place of that folder
+    /// The git repository of manifests
     #[command(flatten)]
     pub git: GitArgs,
-    /// The folder with the adapters
+    /// The folder of adapters
     #[arg(long, env = "AGENTPOD_ADAPTERS", default_value = "adapters", value_name = "DIR", global = true)]
     pub adapters: PathBuf,
-    /// The folder with the adapters' templates
+    /// The folder of the adapters' templates
     #[arg(long, env = "AGENTPOD_TEMPLATES", default_value = "templates", value_name = "DIR", global = true)]
     pub templates: PathBuf,
-    /// Where AgentPod keeps its key and its private database [default: /var/lib/agentpod for root, else ~/.local/state/agentpod]
+    /// The folder of AgentPod's key and private database [default: /var/lib/agentpod for root, else ~/.local/state/agentpod]
     #[arg(long, env = "AGENTPOD_STATE_DIR", value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
-    /// A file with age identities that open encrypted secrets; may be given several times, or several joined by colons
-    /// [default: age.key in the state directory]
+    /// A file of age identities that decrypt secrets; repeatable, or several separated by colons [default: age.key in the
+    /// state directory]
     #[arg(
         long = "age-identity",
         env = "AGENTPOD_AGE_IDENTITY",
@@ -63,65 +63,64 @@ pub struct SettingsArgs {
         global = true
     )]
     pub age_identities: Vec<PathBuf>,
-    /// The file with the key that seals what is kept in the database [default: instance.key in the state directory]
+    /// The file of the key that seals tokens in the database [default: instance.key in the state directory]
     #[arg(long, env = "AGENTPOD_KEY_FILE", value_name = "FILE", global = true)]
     pub key_file: Option<PathBuf>,
-    /// A PostgreSQL to use in place of the private one
+    /// A PostgreSQL database to use instead of the private one
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
-    /// Where PostgreSQL's server binaries are, if they are not found by themselves
+    /// The folder of PostgreSQL's server programs, if they are not found automatically
     #[arg(long, env = "AGENTPOD_POSTGRES_BIN", value_name = "DIR", global = true)]
     pub postgres_bin: Option<PathBuf>,
-    /// The container engine's socket or address [default: DOCKER_HOST, else the local socket]
+    /// The Docker engine's socket or address [default: DOCKER_HOST, else the local socket]
     #[arg(long, env = "AGENTPOD_DOCKER_HOST", value_name = "ADDRESS", global = true)]
     pub docker_host: Option<String>,
-    /// Tells several AgentPods on one engine apart
+    /// The name of this AgentPod, if several share an engine
     #[arg(long, env = "AGENTPOD_INSTANCE", default_value = "agentpod", global = true)]
     pub instance: InstanceName,
-    /// Pods answer at SUBDOMAIN.<domain>
+    /// The domain of pods, which answer at SUBDOMAIN.DOMAIN
     #[arg(long, env = "AGENTPOD_DOMAIN", default_value = "localhost", global = true)]
     pub domain: String,
-    /// What browsers speak with the proxy
+    /// The scheme of the proxy, as browsers see it
     #[arg(long, env = "AGENTPOD_PUBLIC_SCHEME", default_value = "https", global = true)]
     pub public_scheme: SchemeArg,
-    /// The proxy's port as browsers see it, if it is not the usual one
+    /// The port of the proxy, as browsers see it [default: that of the scheme]
     #[arg(long, env = "AGENTPOD_PUBLIC_PORT", value_name = "PORT", global = true)]
     pub public_port: Option<u16>,
     /// Traefik's entry point for pods
     #[arg(long, env = "AGENTPOD_ENTRY_POINT", default_value = "websecure", global = true)]
     pub entry_point: String,
-    /// Traefik's certificate resolver; leave it out with a wildcard certificate
+    /// Traefik's certificate resolver; omit it with a wildcard certificate
     #[arg(long, env = "AGENTPOD_CERT_RESOLVER", value_name = "NAME", global = true)]
     pub cert_resolver: Option<String>,
-    /// The network that pods and the proxy share
+    /// The Docker network that pods and the proxy share
     #[arg(long, env = "AGENTPOD_NETWORK", default_value = "agentpod-net", global = true)]
     pub network: String,
-    /// The network's addresses; its second half is for pods, the first for the proxy
+    /// The network's subnet; the upper half is for pods, the lower for the proxy
     #[arg(long, env = "AGENTPOD_NETWORK_SUBNET", default_value = "10.213.0.0/20", value_name = "CIDR", global = true)]
     pub network_subnet: String,
     /// The proxy's address on the network [default: the second address of the subnet]
     #[arg(long, env = "AGENTPOD_PROXY_ADDRESS", value_name = "IP", global = true)]
     pub proxy_address: Option<IpAddr>,
-    /// Where the status page and API listen
+    /// The address that the dashboard and the API listen on
     #[arg(long, env = "AGENTPOD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS", global = true)]
     pub listen: SocketAddr,
-    /// Who may look and ask
+    /// Access to the dashboard and the API
     #[command(flatten)]
     pub access: AccessArgs,
-    /// The file with the webhook's secrets, one a line; or give one as AGENTPOD_HOOK_SECRET [default: no webhook]
+    /// A file of webhook secrets, one per line; or set AGENTPOD_HOOK_SECRET [default: no webhook]
     #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
     pub hook_secret_file: Option<PathBuf>,
-    /// Whether operators may add new pods to the source on the dashboard: to a folder, or as commits to a git branch
+    /// Whether operators may add pods to the source on the dashboard, as files or as commits to a git branch
     #[arg(long, env = "AGENTPOD_EDITS", default_value = "off", global = true)]
     pub edits: EditsArg,
-    /// How long a removed pod's container is kept, stopped
+    /// How long a removed pod's stopped container is kept
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
     pub removal_grace: Span,
-    /// So many pods may be removed at once without anybody's approval; more are held if they are also more than
-    /// --max-removals-percent
+    /// How many pods may be removed at once without approval; more are held if they also exceed --max-removals-percent
     #[arg(long, env = "AGENTPOD_MAX_REMOVALS", default_value_t = 3, value_name = "COUNT", global = true)]
     pub max_removals: u32,
-    /// So many pods of a hundred may be removed at once without anybody's approval; 100 holds nothing
+    /// Which percentage of the pods may be removed at once without approval; 100 never holds any
     #[arg(
         long,
         env = "AGENTPOD_MAX_REMOVALS_PERCENT",
@@ -133,19 +132,19 @@ pub struct SettingsArgs {
     pub max_removals_percent: u32,
 }
 
-/// What the dashboard may do to the source, as typed.
+/// Edits of the source on the dashboard, as typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum EditsArg {
-    /// Nothing.
+    /// No edits.
     Off,
-    /// Add manifests of new pods.
+    /// New pods may be added.
     Commit,
 }
 
-/// What browsers speak, as typed.
+/// The public scheme, as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SchemeArg {
-    /// In the clear.
+    /// Unencrypted.
     Http,
     /// Encrypted.
     Https,
@@ -154,47 +153,47 @@ pub enum SchemeArg {
 /// Settings as used.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The folder with the manifests.
+    /// The folder of manifests.
     pub source: PathBuf,
-    /// The git repository with the manifests, in place of that folder.
+    /// The git repository of manifests, which overrides the folder.
     pub git: Option<GitSettings>,
-    /// The folder with the adapters.
+    /// The folder of adapters.
     pub adapters: PathBuf,
-    /// The folder with the adapters' templates.
+    /// The folder of the adapters' templates.
     pub templates: PathBuf,
-    /// Where AgentPod keeps its key and its private database.
+    /// The folder of the instance key and the private database; absolute.
     pub state_dir: PathBuf,
-    /// The file with the instance key.
+    /// The file of the instance key; absolute.
     pub key_file: PathBuf,
-    /// Files with age identities.
+    /// The files of age identities.
     pub age_identities: Vec<PathBuf>,
-    /// A PostgreSQL to use in place of the private one.
+    /// The URL of a PostgreSQL database to use instead of the private one.
     pub database_url: Option<String>,
-    /// Where PostgreSQL's server binaries are.
+    /// The folder of PostgreSQL's server programs; `None` to search for them.
     pub postgres_bin: Option<PathBuf>,
-    /// The container engine.
+    /// The engine's address; `None` for `DOCKER_HOST` or the local socket.
     pub docker_host: Option<String>,
-    /// What is the same for every pod.
+    /// What all pods share.
     pub site: Site,
-    /// The network pods share.
+    /// The network of the pods.
     pub network: NetworkSpec,
-    /// Where the status page and API listen.
+    /// The address that the dashboard and the API listen on.
     pub listen: SocketAddr,
-    /// Who may look and ask there.
+    /// Access to the dashboard and the API.
     pub access: AccessSettings,
-    /// The file with the webhook's secrets.
+    /// The file of webhook secrets.
     pub hook_secret_file: Option<PathBuf>,
-    /// Whether operators may add new pods to the source on the dashboard.
+    /// Whether operators may add pods to the source on the dashboard.
     pub edits: bool,
-    /// How long a removed pod's container is kept.
+    /// How long a removed pod's stopped container is kept.
     pub removal_grace: Duration,
-    /// How many pods may be removed at once.
+    /// How many pods may be removed at once without approval.
     pub removals: RemovalLimit,
 }
 
 impl SettingsArgs {
-    /// Checks and completes what was typed.
-    pub fn settle(self) -> Result<Settings> {
+    /// Checks and completes the settings.
+    pub fn resolve(self) -> Result<Settings> {
         let Self { source, adapters, templates, state_dir, database_url, postgres_bin, docker_host, .. } = self.clone();
         check_domain(&self.domain)?;
         for (flag, word) in [
@@ -205,7 +204,7 @@ impl SettingsArgs {
             if let Some(word) = word
                 && !word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
             {
-                bail!("{flag} {word:?}: only letters, digits, hyphens, dots and _ are allowed");
+                bail!("{flag} {word:?} contains invalid characters; use letters, digits, hyphens, dots and _");
             }
         }
         let subnet = parse_subnet(&self.network_subnet)?;
@@ -222,10 +221,10 @@ impl SettingsArgs {
             none if none.is_empty() => vec![state_dir.join(AGE_IDENTITY)],
             some => some,
         };
-        let git = self.git.settle(&state_dir)?;
+        let git = self.git.resolve(&state_dir)?;
         let edits = self.edits == EditsArg::Commit;
-        if let Some(why) = git.as_ref().filter(|_| edits).and_then(unfit) {
-            bail!("--edits commit: {why}");
+        if let Some(obstacle) = git.as_ref().filter(|_| edits).and_then(edit_obstacle) {
+            bail!("--edits commit: {obstacle}");
         }
         Ok(Settings {
             source,
@@ -256,7 +255,7 @@ impl SettingsArgs {
                 labels: network_labels,
             },
             listen: self.listen,
-            access: self.access.settle()?,
+            access: self.access.resolve()?,
             hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
             removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },
@@ -270,7 +269,7 @@ fn check_domain(domain: &str) -> Result<()> {
     };
     if domain.len() > 190 || !domain.split('.').all(label) {
         bail!(
-            "--domain {domain:?} is not a domain name; pods answer below it, like alice.example.com below example.com"
+            "--domain {domain:?} is not a domain name; use one like example.com, pods then answer at alice.example.com"
         );
     }
     Ok(())
@@ -279,9 +278,9 @@ fn check_domain(domain: &str) -> Result<()> {
 fn parse_subnet(text: &str) -> Result<Ipv4Net> {
     match text.parse::<Ipv4Net>() {
         Ok(subnet) if (8..=28).contains(&subnet.prefix_len()) && subnet.addr() == subnet.network() => Ok(subnet),
-        _ => bail!(
-            "--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (between /8 and /28, its host bits zero)"
-        ),
+        _ => {
+            bail!("--network-subnet {text:?} is not a subnet like 10.213.0.0/20 (from /8 to /28, with host bits zero)")
+        }
     }
 }
 
@@ -297,11 +296,11 @@ fn default_state_dir() -> Result<PathBuf> {
     }
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home);
-    Ok(base.context("neither --state-dir nor HOME is set: say where AgentPod may keep its state")?.join("agentpod"))
+    Ok(base.context("neither --state-dir nor HOME is set; choose a folder with --state-dir")?.join("agentpod"))
 }
 
 fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path).with_context(|| format!("{} cannot be made an absolute path", path.display()))
+    std::path::absolute(&path).with_context(|| format!("cannot make {} an absolute path", path.display()))
 }
 
 #[cfg(test)]
@@ -318,27 +317,27 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_taken_back_is_not_committed_to() {
+    fn edits_are_refused_where_a_commit_would_not_be_accepted() {
         #[derive(clap::Parser)]
         struct Typed {
             #[command(flatten)]
             settings: SettingsArgs,
         }
-        let settle = |more: &[&str]| {
+        let resolve = |more: &[&str]| {
             let typed = [&["agentpod", "--state-dir", "/state", "--git", "https://h/r"], more].concat();
-            <Typed as clap::Parser>::parse_from(typed).settings.settle().map_err(|error| error.to_string())
+            <Typed as clap::Parser>::parse_from(typed).settings.resolve().map_err(|error| error.to_string())
         };
-        assert!(!settle(&[]).unwrap().edits);
-        assert!(settle(&["--edits", "commit"]).unwrap().edits);
-        for (more, why) in [(["--git-tag", "v1"], "a tag is followed"), (["--git-verify", "signers"], "--git-verify")] {
-            assert!(settle(&more).is_ok());
-            let told = settle(&[&["--edits", "commit"][..], &more].concat()).unwrap_err();
-            assert!(told.starts_with("--edits commit: ") && told.contains(why), "{told}");
+        assert!(!resolve(&[]).unwrap().edits);
+        assert!(resolve(&["--edits", "commit"]).unwrap().edits);
+        for (more, why) in [(["--git-tag", "v1"], "follows a tag"), (["--git-verify", "signers"], "--git-verify")] {
+            assert!(resolve(&more).is_ok());
+            let error = resolve(&[&["--edits", "commit"][..], &more].concat()).unwrap_err();
+            assert!(error.starts_with("--edits commit: ") && error.contains(why), "{error}");
         }
     }
 
     #[test]
-    fn a_domain_cannot_carry_anything_into_a_rule() {
+    fn a_domain_cannot_inject_anything_into_a_rule() {
         assert!(check_domain("example.com").is_ok() && check_domain("localhost").is_ok());
         for bad in ["", "a..b", "exa`mple.com", "a b", ".com", "x/y"] {
             assert!(check_domain(bad).is_err(), "{bad}");

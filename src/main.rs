@@ -1,4 +1,4 @@
-//! The command `agentpod`: reads the command line and runs one command.
+//! The `agentpod` program: parses the command line and runs one command.
 
 use std::process::ExitCode;
 
@@ -7,14 +7,14 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = Cli::parse();
-    if let Err(error) = give_git_its_limits() {
-        eprintln!("error: git cannot be used: {error}");
+    if let Err(error) = set_git_timeouts() {
+        eprintln!("error: cannot set up git: {error}");
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads can be started: {error}");
+            eprintln!("error: cannot start threads: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -27,10 +27,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// A remote that stays silent for longer than these is given up on. They hold for the whole process.
-#[expect(unsafe_code, reason = "libgit2 keeps its options in globals; there is no thread yet that could read them")]
-fn give_git_its_limits() -> Result<(), git2::Error> {
-    // SAFETY: nothing else runs yet, as these functions ask for.
+/// Sets how long libgit2 waits for a silent remote, for the whole process.
+#[expect(unsafe_code, reason = "libgit2 keeps its options in globals; no other thread runs yet that could read them")]
+fn set_git_timeouts() -> Result<(), git2::Error> {
+    // SAFETY: no other thread runs yet, as these functions require.
     unsafe {
         git2::opts::set_server_connect_timeout_in_milliseconds(15_000)?;
         git2::opts::set_server_timeout_in_milliseconds(30_000)

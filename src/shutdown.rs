@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks everything to end in order, the second ends at once.
+//! Ctrl-C and SIGTERM: the first signal shuts down cleanly, the second at once.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,11 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
                 _ = terminate.recv() => {}
             }
             if signals == 0 {
-                info!("stopping; agents go on running. Once more to stop at once");
+                info!("stopping; agents keep running. Signal again to stop at once");
                 stop.cancel();
             } else {
                 warn!("stopped at once");
-                #[expect(clippy::disallowed_methods, reason = "the second signal means now")]
+                #[expect(clippy::disallowed_methods, reason = "the second signal means at once")]
                 std::process::exit(130);
             }
         }

@@ -213,7 +213,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         _ => "warn",
     };
     telemetry::start(log_format, default_level);
-    let server = if command.supports_server() || command.is_local_only() { server.settle()? } else { None };
+    let server = if command.supports_server() || command.is_local_only() { server.resolve()? } else { None };
     if server.is_some() && command.is_local_only() {
         bail!(
             "this command uses the database and engine of this machine and does not work over --server; omit --server and \
@@ -223,41 +223,41 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     let target = |settings: SettingsArgs| {
         Ok::<_, anyhow::Error>(match server {
             Some(server) => Target::Remote(server),
-            None => Target::Local(Box::new(settings.settle()?)),
+            None => Target::Local(Box::new(settings.resolve()?)),
         })
     };
     match command {
-        Command::Run => Box::pin(daemon::run(settings.settle()?)).await,
-        Command::Plan { output } => plan::run(settings.settle()?, output).await,
+        Command::Run => Box::pin(daemon::run(settings.resolve()?)).await,
+        Command::Plan { output } => plan::run(settings.resolve()?, output).await,
         Command::Apply { timeout, approve } => {
-            Box::pin(apply::run(settings.settle()?, timeout.duration(), approve)).await
+            Box::pin(apply::run(settings.resolve()?, timeout.duration(), approve)).await
         }
-        Command::Validate { directory, output } => offline::validate(settings.settle()?, directory, output).await,
-        Command::Check => offline::check(settings.settle()?).await,
+        Command::Validate { directory, output } => offline::validate(settings.resolve()?, directory, output).await,
+        Command::Check => offline::check(settings.resolve()?).await,
         Command::Schema => offline::schema(),
         Command::Status { output } => status::run(target(settings)?, output).await,
         Command::Describe { pod, output } => describe::run(target(settings)?, &pod, output).await,
         Command::Tenants { output } => lists::tenants(target(settings)?, output).await,
         Command::Adapters { output } => lists::adapters(target(settings)?, output).await,
-        Command::Render { pod } => offline::render(settings.settle()?, &pod).await,
+        Command::Render { pod } => offline::render(settings.resolve()?, &pod).await,
         Command::Events { pod, limit, watch, output } => {
             events::run(target(settings)?, pod, limit, watch, output).await
         }
         Command::Revisions { revision, limit, output } => {
             revisions::run(target(settings)?, revision, limit, output).await
         }
-        Command::Diff { revision, output } => diff::run(settings.settle()?, revision, output).await,
+        Command::Diff { revision, output } => diff::run(settings.resolve()?, revision, output).await,
         Command::Logs { pod, follow, tail, timestamps } => {
             agent::logs(target(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
         }
-        Command::Orphans { output } => orphans::orphans(settings.settle()?, output).await,
-        Command::Purge { pod, yes } => orphans::purge(settings.settle()?, pod, yes).await,
+        Command::Orphans { output } => orphans::orphans(settings.resolve()?, output).await,
+        Command::Purge { pod, yes } => orphans::purge(settings.resolve()?, pod, yes).await,
         Command::Requests(command) => requests::run(target(settings)?, command).await,
-        Command::Open { pod } => agent::open(settings.settle()?, &pod).await,
-        Command::Token(command) => token::run(settings.settle()?, command).await,
-        Command::Key(command) => key::run(settings.settle()?, command).await,
-        Command::Account(command) => account::run(settings.settle()?, command).await,
-        Command::Secret(command) => secret::run(settings.settle()?, command),
+        Command::Open { pod } => agent::open(settings.resolve()?, &pod).await,
+        Command::Token(command) => token::run(settings.resolve()?, command).await,
+        Command::Key(command) => key::run(settings.resolve()?, command).await,
+        Command::Account(command) => account::run(settings.resolve()?, command).await,
+        Command::Secret(command) => secret::run(settings.resolve()?, command),
         Command::Completions { shell } => offline::completions(shell),
     }
 }

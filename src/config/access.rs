@@ -1,5 +1,5 @@
-//! Settings of who may look and ask: the dashboard's own address, and the proxies that are believed. Checked here, so that
-//! a half-given trust is an error and not a hole.
+//! Settings of access: the dashboard's public address, and trusted proxies. Incomplete settings are refused, so that they do
+//! not become a security hole.
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -10,14 +10,14 @@ use crate::core::{
     site::Scheme,
 };
 
-/// Who may look and ask, as typed.
+/// Access, as typed.
 #[derive(Debug, Clone, Args)]
 pub struct AccessArgs {
-    /// The dashboard's address as browsers see it, like https://agentpod.example.com
+    /// The dashboard's address as browsers see it, like https://agentpod.example.com [default: the one it listens on]
     #[arg(long, env = "AGENTPOD_DASHBOARD_URL", value_name = "URL", global = true)]
     pub dashboard_url: Option<Origin>,
-    /// A proxy that is believed: who is behind it, and with --forward-auth-header who they are; an address or a range,
-    /// may be given several times
+    /// The address or range of a trusted proxy, which names the client and, with --forward-auth-header, the user;
+    /// repeatable
     #[arg(
         long = "trusted-proxy",
         env = "AGENTPOD_TRUSTED_PROXY",
@@ -26,10 +26,10 @@ pub struct AccessArgs {
         global = true
     )]
     pub trusted_proxies: Vec<AddressRange>,
-    /// The header in which a trusted proxy says who signed in with it, like Remote-User
+    /// The header in which a trusted proxy names the signed-in user, like Remote-User
     #[arg(long, env = "AGENTPOD_FORWARD_AUTH_HEADER", value_name = "NAME", global = true)]
     pub forward_auth_header: Option<String>,
-    /// The header in which it says what groups they are in
+    /// The header in which a trusted proxy lists the user's groups
     #[arg(
         long,
         env = "AGENTPOD_FORWARD_AUTH_GROUPS_HEADER",
@@ -38,7 +38,7 @@ pub struct AccessArgs {
         global = true
     )]
     pub forward_auth_groups_header: String,
-    /// A group whose people are operators; who has no account here and is in none of them is a viewer
+    /// A group whose members are operators; other users without an account are viewers
     #[arg(
         long = "operator-group",
         env = "AGENTPOD_OPERATOR_GROUP",
@@ -49,48 +49,48 @@ pub struct AccessArgs {
     pub operator_groups: Vec<String>,
 }
 
-/// Who may look and ask, as used.
+/// Access, as used.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
-    /// The dashboard's address as browsers see it, if it is not the one it listens on.
+    /// The dashboard's address as browsers see it; `None` for the one it listens on.
     pub url: Option<Origin>,
-    /// The neighbours that are believed.
+    /// The proxies whose headers are trusted.
     pub trusted_proxies: Vec<AddressRange>,
-    /// How they say who signed in with them, if they do.
+    /// The headers that name the signed-in user, if proxies authenticate.
     pub forward: Option<Forward>,
 }
 
-/// How a trusted proxy says who signed in with it.
+/// The headers in which a trusted proxy names the signed-in user.
 #[derive(Debug, Clone)]
 pub struct Forward {
-    /// The header with the name.
+    /// The header with the user's name.
     pub user: HeaderName,
-    /// The header with the groups, commas between them.
+    /// The header with the groups, separated by commas.
     pub groups: HeaderName,
-    /// The groups whose people are operators.
+    /// The groups whose members are operators.
     pub operator_groups: Vec<String>,
 }
 
 impl AccessSettings {
-    /// Whether browsers speak TLS with the dashboard, as its address says.
+    /// Whether browsers reach the dashboard over TLS.
     pub fn is_secure(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.scheme == Scheme::Https)
     }
 }
 
 impl AccessArgs {
-    /// Checks what was typed.
-    pub fn settle(self) -> Result<AccessSettings> {
+    /// Checks the settings.
+    pub fn resolve(self) -> Result<AccessSettings> {
         let header = |flag: &str, text: &str| {
-            text.parse::<HeaderName>().with_context(|| format!("{flag} {text:?} is not the name of a header"))
+            text.parse::<HeaderName>().with_context(|| format!("{flag} {text:?} is not a header name"))
         };
         let forward = match &self.forward_auth_header {
             None if !self.operator_groups.is_empty() => {
-                bail!("--operator-group means nothing without --forward-auth-header: roles of accounts are their own")
+                bail!("--operator-group needs --forward-auth-header, since accounts have their own roles")
             }
             None => None,
             Some(_) if self.trusted_proxies.is_empty() => bail!(
-                "--forward-auth-header needs --trusted-proxy: the header is believed only from proxies that are named"
+                "--forward-auth-header needs --trusted-proxy, since the header is trusted only from named proxies"
             ),
             Some(user) => Some(Forward {
                 user: header("--forward-auth-header", user)?,

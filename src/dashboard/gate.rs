@@ -62,7 +62,7 @@ pub(super) async fn let_in(
     // A token is not sent by a browser on its own; everything else is, also when another site's page asks.
     let is_sent_by_itself = visitor.as_ref().is_none_or(|visitor| visitor.via != SignedInBy::Token);
     let changes_or_stays = !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(header::UPGRADE);
-    if is_sent_by_itself && changes_or_stays && !auth.is_from_us(headers) {
+    if is_sent_by_itself && changes_or_stays && !auth.is_same_origin(headers) {
         return Err(Refusal::forbidden(
             "the request comes from another site's page; open AgentPod's own page and try again there",
         ));

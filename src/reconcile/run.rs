@@ -52,7 +52,7 @@ impl Reconciler {
             Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
             Source::Git(git) => {
                 // Before the first round, which would fetch by itself.
-                git.is_polled_from_now_on();
+                git.mark_polled();
                 tokio::spawn(git_poll::poll(git.clone(), woken, reports, stop))
             }
         };

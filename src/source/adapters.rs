@@ -1,4 +1,4 @@
-//! The folders with adapters and templates, read with the same care as manifests: whole or an error.
+//! The folders of adapters and templates, read like manifests: completely, or with an error.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::core::{declare::adapter::AdapterFiles, digest::Digest};
 
-/// Where adapters and their templates are.
+/// The folders of adapters and their templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterFolders {
-    /// `adapters/`: a folder for each kind of agent.
+    /// `adapters/`, with a folder for each kind of agent.
     pub adapters: PathBuf,
-    /// `templates/`: the same folders, with templates.
+    /// `templates/`, with the same folders.
     pub templates: PathBuf,
 }
 
@@ -22,22 +22,22 @@ pub struct AdapterFolders {
 pub struct AdapterSnapshot {
     /// The files, as the core reads them.
     pub files: AdapterFiles,
-    /// The same files give the same digest.
+    /// Equal files have equal digests.
     pub digest: Digest,
 }
 
-const ADAPTERS: Rules = Rules { label: "adapters/", counts: is_in_a_folder, limited: true };
-const TEMPLATES: Rules = Rules { label: "templates/", counts: is_an_adapters, limited: true };
+const ADAPTERS: Rules = Rules { label: "adapters/", matches: is_in_a_folder, limited: true };
+const TEMPLATES: Rules = Rules { label: "templates/", matches: is_an_adapters, limited: true };
 
 impl AdapterFolders {
-    /// All files of both folders as they are now.
+    /// Reads all files of both folders.
     pub async fn read(&self) -> Result<AdapterSnapshot, SourceError> {
         let adapters = read::read(&self.adapters, ADAPTERS).await?;
         if !adapters.keys().any(|name| name.ends_with("/adapter.yaml")) {
             return Err(SourceError::Empty {
                 origin: self.adapters.display().to_string(),
                 expected: "no adapter (no NAME/adapter.yaml)",
-                hint: "Name the folder with the adapters that came with AgentPod, or write one.",
+                hint: "Name the folder of adapters that came with AgentPod, or write one.",
             });
         }
         let templates = read::read(&self.templates, TEMPLATES).await?;
@@ -56,7 +56,7 @@ fn is_in_a_folder(name: &str) -> bool {
     name.contains('/')
 }
 
-/// The dashboard's own templates stand beside those of adapters, and are part of the program.
+/// The dashboard's own templates are beside those of adapters, and are part of the binary.
 fn is_an_adapters(name: &str) -> bool {
     is_in_a_folder(name) && !name.starts_with("dashboard/")
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dashboards_templates_are_no_adapters() {
+    fn the_dashboards_templates_belong_to_no_adapter() {
         assert!(["echo/echo.json.j2", "dash/board.html"].into_iter().all(is_an_adapters));
         assert!(!["dashboard/pod.html", "dashboard/assets/app.css", "README.md"].into_iter().any(is_an_adapters));
     }

@@ -1,4 +1,4 @@
-//! A folder of manifests as a source. May read only below that folder, and only files that are manifests by name.
+//! A folder of manifests as a source. It reads only files below that folder whose name is a manifest's.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,26 +7,26 @@ use std::{
 
 use super::{
     SharedHealth, Snapshot, SourceError, SourceHealth,
-    manifests::{is_manifest, whole},
+    manifests::{check_set, is_manifest},
     read::{self, Rules},
 };
 
-/// A folder of manifests on this machine; may itself be a symlink.
+/// A folder of manifests on this machine, or a symlink to one.
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
-    tried: SharedHealth,
+    health: SharedHealth,
 }
 
-/// How often a folder is read at the least: every look of the reconciler is one.
+/// How often a folder is read at least, as often as the reconciler scans.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-const MANIFESTS: Rules = Rules { label: "", counts: is_manifest, limited: true };
+const MANIFESTS: Rules = Rules { label: "", matches: is_manifest, limited: true };
 
 impl Directory {
-    /// The source that is the folder `path`.
+    /// The source in the folder `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), tried: SharedHealth::every(INTERVAL) }
+        Self { path: path.into(), health: SharedHealth::every(INTERVAL) }
     }
 
     /// The folder, as it was named.
@@ -39,22 +39,22 @@ impl Directory {
         self.path.display().to_string()
     }
 
-    /// When it was read last, and what came of it.
+    /// When it was last read, and with what result.
     pub fn health(&self) -> SourceHealth {
-        self.tried.health()
+        self.health.health()
     }
 
-    /// All manifests below the folder as they are now. A folder without any is an error: an empty set is more often
-    /// a mount that failed than a wish to remove everything.
+    /// Reads all manifests below the folder. A folder without any is an error: it is more often a failed mount than an
+    /// intention to remove everything.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
-        let outcome = self.look().await;
-        self.tried.note(outcome.as_ref().map(|_| None).map_err(ToString::to_string));
+        let outcome = self.scan().await;
+        self.health.record(outcome.as_ref().map(|_| None));
         outcome
     }
 
-    async fn look(&self) -> Result<Snapshot, SourceError> {
+    async fn scan(&self) -> Result<Snapshot, SourceError> {
         let files = read::read(&self.path, MANIFESTS).await?;
         let hint = "Put a .yaml file there, or name the right folder.";
-        Ok(Snapshot::new(self.origin(), whole(self.origin(), files, hint)?))
+        Ok(Snapshot::new(self.origin(), check_set(self.origin(), files, hint)?))
     }
 }

@@ -1,65 +1,65 @@
-//! Why a source could not be read. Every error leaves the last good revision in force: nothing is ever deleted because
-//! files could not be read.
+//! Errors of reading a source. All of them leave the last good revision in force: nothing is ever removed because files
+//! could not be read.
 
 use crate::core::problem::Problem;
 
 /// Why there is no snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// Nothing is where the source should be.
+    /// The folder does not exist.
     #[error("there is no folder {origin}; create it, or name the right one")]
     Missing {
-        /// Where the source should be.
+        /// The source, for people.
         origin: String,
     },
-    /// Something else is where the source should be.
+    /// The path is not a folder.
     #[error("{origin} is not a folder; name the folder that holds the files")]
     NotAFolder {
-        /// Where the source should be.
+        /// The source, for people.
         origin: String,
     },
-    /// There is not one file. That never means that everything should go.
-    #[error("{origin} holds {expected}; nothing is changed. {hint}")]
+    /// There are no files. This never means that everything should be removed.
+    #[error("{origin} has {expected}; nothing was changed. {hint}")]
     Empty {
-        /// Which source.
+        /// The source, for people.
         origin: String,
-        /// What it lacks: `no manifest`.
+        /// What is missing, like `no manifest`.
         expected: &'static str,
         /// What to do.
         hint: &'static str,
     },
-    /// Some files cannot be taken; all that is wrong with any of them.
-    #[error("{origin} cannot be taken as it is: {}", listed(problems))]
+    /// Some files cannot be used.
+    #[error("{origin} cannot be used: {}", summary(problems))]
     Refused {
-        /// Which source.
+        /// The source, for people.
         origin: String,
-        /// What is wrong.
+        /// Every problem of every file.
         problems: Vec<Problem>,
     },
     /// The files kept changing while they were read.
-    #[error("{origin} is being written: {file} keeps changing; it is read again when it is quiet")]
+    #[error("{origin} is being written: {file} keeps changing; it is read again when the changes stop")]
     Busy {
-        /// Which source.
+        /// The source, for people.
         origin: String,
-        /// What was changing last.
+        /// The file that changed last.
         file: String,
     },
     /// A repository could not be fetched, or its newest commit may not be used.
     #[error("{origin}: {what}; {hint}")]
     Unfetched {
-        /// Which source.
+        /// The source, for people.
         origin: String,
-        /// A steady word for machines.
+        /// A stable code for machines.
         code: &'static str,
         /// What is wrong.
         what: String,
         /// What to do.
         hint: String,
     },
-    /// Anything else.
-    #[error("{origin} could not be read: {why}; it is tried again")]
+    /// Any other failure.
+    #[error("{origin} cannot be read: {why}; trying again")]
     Failed {
-        /// Which source.
+        /// The source, for people.
         origin: String,
         /// What went wrong.
         why: String,
@@ -67,7 +67,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// A steady word for machines.
+    /// A stable code for machines.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "source_missing",
@@ -80,7 +80,7 @@ impl SourceError {
         }
     }
 
-    /// The same as problems, at least one, to be shown beside those of manifests.
+    /// The error as at least one problem, to list with those of manifests.
     pub fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Missing { origin } => {
@@ -90,11 +90,12 @@ impl SourceError {
                 vec![Problem::of_file(origin, "this is not a folder").hint("name the folder that holds the files")]
             }
             Self::Empty { origin, expected, hint } => {
-                vec![Problem::of_file(origin, format!("the folder holds {expected}; nothing is changed")).hint(*hint)]
+                vec![Problem::of_file(origin, format!("the folder has {expected}; nothing was changed")).hint(*hint)]
             }
             Self::Refused { problems, .. } => problems.clone(),
             Self::Busy { origin, file } => {
-                let hint = "stop whatever writes it, or let it write beside the folder and rename; it is read again when it is quiet";
+                let hint =
+                    "stop what writes it, or let it write elsewhere and rename; it is read again when the changes stop";
                 vec![
                     Problem::of_file(origin, format!("{file} is being written: it keeps changing while it is read"))
                         .hint(hint),
@@ -103,18 +104,18 @@ impl SourceError {
             Self::Unfetched { origin, what, hint, .. } => vec![Problem::of_file(origin, what).hint(hint)],
             Self::Failed { origin, why } => {
                 vec![
-                    Problem::of_file(origin, format!("it could not be read: {why}"))
-                        .hint("it is tried again by itself"),
+                    Problem::of_file(origin, format!("it cannot be read: {why}"))
+                        .hint("it is read again automatically"),
                 ]
             }
         }
     }
 }
 
-/// The first problem, and how many more there are.
-fn listed(problems: &[Problem]) -> String {
+/// The first problem, and the number of others.
+fn summary(problems: &[Problem]) -> String {
     match problems {
-        [] => "nothing is known of the reason".into(),
+        [] => "the cause is unknown".into(),
         [one] => format!("{}: {}", one.file, one.what),
         [first, rest @ ..] => format!("{}: {} (and {} more)", first.file, first.what, rest.len()),
     }

@@ -1,4 +1,4 @@
-//! How a source fares: when it was read, and what came of it. Says nothing of what is in the files.
+//! The health of a source: when it was read, and with what result.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -7,41 +7,42 @@ use std::{
 
 use time::OffsetDateTime;
 
+use super::SourceError;
 use crate::core::declare::commit::Commit;
 
-/// How a source fares, at one moment.
+/// The health of a source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceHealth {
-    /// When it was last read whole. A source that was only found unchanged was read, too.
+    /// The last successful read. A check that found nothing new counts too.
     pub last_read: Option<OffsetDateTime>,
-    /// When it was last tried, whatever came of it.
+    /// The last attempt, successful or not.
     pub last_tried: Option<OffsetDateTime>,
-    /// Why the last try failed, if it did; never with a credential in it.
+    /// Why the last attempt failed, without credentials.
     pub last_error: Option<String>,
-    /// The commit that was fetched last, whether or not it can be used; `None` for a source without commits.
+    /// The commit that was last fetched, usable or not; `None` for a source without commits.
     pub fetched: Option<Commit>,
-    /// How often it is read while all is well.
+    /// How often it is read in normal operation.
     pub interval: Duration,
 }
 
-/// What is remembered of the tries; clones share it.
+/// The health that clones of a source share.
 #[derive(Debug, Clone)]
 pub struct SharedHealth(Arc<Mutex<SourceHealth>>);
 
 impl SharedHealth {
-    /// Nothing was tried yet.
+    /// The health before the first attempt.
     pub(super) fn every(interval: Duration) -> Self {
         let health = SourceHealth { last_read: None, last_tried: None, last_error: None, fetched: None, interval };
         Self(Arc::new(Mutex::new(health)))
     }
 
-    /// As of now.
+    /// The current health.
     pub(super) fn health(&self) -> SourceHealth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps what came of a try: the commit that was read, if the source has commits, or why nothing could be read.
-    pub(super) fn note(&self, outcome: Result<Option<Commit>, String>) {
+    /// Records an attempt: the commit that was read, if the source has commits, or the error.
+    pub(super) fn record(&self, outcome: Result<Option<Commit>, &SourceError>) {
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = crate::clock::now();
         health.last_tried = Some(now);
@@ -50,7 +51,7 @@ impl SharedHealth {
                 (health.last_read, health.last_error) = (Some(now), None);
                 health.fetched = commit;
             }
-            Err(why) => health.last_error = Some(why),
+            Err(error) => health.last_error = Some(error.to_string()),
         }
     }
 }

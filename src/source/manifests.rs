@@ -1,5 +1,5 @@
-//! What every source of manifests agrees on: which files are manifests, and what a set of them may not be. Looks at
-//! names and lengths, never at what a manifest says.
+//! The rules that all sources share: which files are manifests, and which sets of them are refused. It checks names and
+//! sizes, not contents.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ pub(super) fn is_manifest(name: &str) -> bool {
     stem.is_some_and(|stem| !stem.is_empty())
 }
 
-/// Refuses a set of no manifests, and one with empty files in it. An empty set is more often a mount that failed or a
-/// wrong folder than a wish to remove everything.
-pub(super) fn whole(
+/// Refuses an empty set of manifests, and one with empty files. An empty set is more often a failed mount or a wrong folder
+/// than an intention to remove everything.
+pub(super) fn check_set(
     origin: String,
     files: BTreeMap<String, Vec<u8>>,
     hint: &'static str,
@@ -25,7 +25,7 @@ pub(super) fn whole(
     }
     let blank = |name: &String| {
         Problem::of_file(name, "the file is empty")
-            .hint("an interrupted write leaves such a file; write manifests into it, or delete it")
+            .hint("an interrupted write leaves such a file; fill it, or delete it")
     };
     let problems: Vec<Problem> =
         files.iter().filter(|(_, bytes)| bytes.is_empty()).map(|(name, _)| blank(name)).collect();

@@ -1,6 +1,5 @@
-//! Sources: where manifests come from. A source yields a [`Snapshot`] that is whole, or an error that names every
-//! reason why not; never a part of the files, and never nothing. May not know what manifests mean: that is `core`'s
-//! business, and what happens to a revision is `reconcile`'s.
+//! Sources: where manifests come from. A source yields a complete [`Snapshot`], or an error with every problem; never a
+//! part of the files, and never an empty set. It does not interpret manifests, which is `core`'s job.
 
 mod adapters;
 mod directory;
@@ -29,26 +28,26 @@ use crate::core::{declare::commit::Commit, digest::Digest};
 /// All manifest files of a source at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Which state this is: the same files give the same revision, whenever and in whatever order they are read.
+    /// The hash of the files, whatever the order in which they are read.
     pub revision: String,
-    /// Where it comes from, for people.
+    /// The source, for people.
     pub origin: String,
-    /// The files by their path below the source's root, with `/` between folders.
+    /// The files by their path below the source's root, separated by `/`.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The commit they were read from, where the source keeps commits.
+    /// The commit they were read from, if the source has commits.
     pub commit: Option<Commit>,
 }
 
 impl Snapshot {
-    /// The files of one moment.
+    /// A snapshot of these files.
     pub fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
         let revision = Digest::of_files("", &files).as_str().into();
         Self { revision, origin: origin.into(), files, commit: None }
     }
 
-    /// The same, from a commit.
+    /// Adds the commit they come from.
     #[must_use]
-    pub fn of(mut self, commit: Commit) -> Self {
+    pub fn with_commit(mut self, commit: Commit) -> Self {
         self.commit = Some(commit);
         self
     }
@@ -64,12 +63,12 @@ impl Snapshot {
 pub enum Source {
     /// A folder on this machine.
     Directory(Directory),
-    /// A git repository somewhere else.
+    /// A git repository.
     Git(Git),
 }
 
 impl Source {
-    /// All manifest files as they are now; of a repository, as they were when it was fetched last.
+    /// Reads all manifests; those of a repository as of the last fetch.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
         match self {
             Self::Git(git) => git.read().await,
@@ -77,8 +76,7 @@ impl Source {
         }
     }
 
-    /// Adds one file, where `edit` is placed among what is there, and says what was made of it. Nothing is written unless
-    /// all of it is.
+    /// Adds one file, completely or not at all.
     pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
         match self {
             Self::Directory(directory) => edit::folder::add(directory, edit).await,
@@ -86,7 +84,7 @@ impl Source {
         }
     }
 
-    /// Where it is, for people.
+    /// The source, for people.
     pub fn origin(&self) -> String {
         match self {
             Self::Directory(directory) => directory.origin(),
@@ -94,7 +92,7 @@ impl Source {
         }
     }
 
-    /// When it was read, what came of it, and how often it should be.
+    /// When it was read, with what result, and how often it should be.
     pub fn health(&self) -> SourceHealth {
         match self {
             Self::Directory(directory) => directory.health(),
@@ -102,7 +100,7 @@ impl Source {
         }
     }
 
-    /// The folders on this machine to [`Watch`] for changes; none for a source that is asked instead.
+    /// The folders to [`Watch`] for changes; none for a source that is polled.
     pub fn folders(&self) -> Vec<PathBuf> {
         match self {
             Self::Directory(directory) => vec![directory.path().to_owned()],
@@ -110,7 +108,7 @@ impl Source {
         }
     }
 
-    /// Whether it is worth waiting a moment before it is read: it will say something new soon.
+    /// Whether the first fetch is still under way, so that reading should wait for it.
     pub fn is_awaited(&self) -> bool {
         match self {
             Self::Directory(_) => false,
@@ -124,7 +122,7 @@ mod tests {
     use super::*;
 
     fn snapshot(files: &[(&str, &str)]) -> Snapshot {
-        Snapshot::new("here", files.iter().map(|(name, text)| ((*name).into(), text.as_bytes().to_vec())).collect())
+        Snapshot::new("folder", files.iter().map(|(name, text)| ((*name).into(), text.as_bytes().to_vec())).collect())
     }
 
     #[test]

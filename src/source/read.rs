@@ -1,8 +1,8 @@
-//! Reading all files below a folder at one moment. Files that change meanwhile are read again, so that what comes out
-//! is one state that the folder was really in, whole; a folder that never comes to rest is an error.
+//! Reads all files below a folder in one consistent state. Files that change meanwhile are read again; a folder that never
+//! stops changing is an error.
 //!
-//! What cannot be known: a writer that pauses in the middle of a file for longer than [`REST`] looks like one that is
-//! done. Writing beside the file and renaming, as git, Kubernetes and most editors do, has no middle.
+//! A writer that pauses in the middle of a file for longer than [`QUIET`] looks like one that is done. Writing a new file
+//! and renaming it, as git, Kubernetes and most editors do, avoids this.
 
 use std::{
     collections::BTreeMap,
@@ -17,66 +17,66 @@ use rustix::fs::{Mode, OFlags};
 pub(super) use super::survey::Rules;
 use super::{
     SourceError,
-    survey::{FoundFile, Stamp, Survey, fault, survey},
+    survey::{FoundFile, Stamp, Survey, io_problem, survey},
 };
 use crate::core::problem::Problem;
 
-/// A file that changed less long ago than this may still be half written.
-const REST: Duration = Duration::from_millis(100);
-/// How often a folder that changes is looked at again; with `REST` between, two seconds in all.
+/// A file that changed more recently than this may be half written.
+const QUIET: Duration = Duration::from_millis(100);
+/// How often a changing folder is read again; with `QUIET` in between, for two seconds in all.
 const ATTEMPTS: u32 = 20;
-/// For how many of them a change of a folder's list of names counts: other names than ours come and go in it too.
-const PATIENT_ATTEMPTS: u32 = 5;
+/// In how many of these a change to a folder's entries counts, since other files than manifests come and go too.
+const STRICT_ATTEMPTS: u32 = 5;
 
-/// What one attempt gives.
+/// The result of one attempt.
 enum ReadAttempt {
-    Whole(BTreeMap<String, Vec<u8>>),
+    Complete(BTreeMap<String, Vec<u8>>),
     /// This file or folder was changing.
-    Moving(String),
+    Changing(String),
 }
 
-/// All files below `root` that count, by their path below it.
+/// All files below `root` that match the rules, by their path below it.
 pub(super) async fn read(root: &Path, rules: Rules) -> Result<BTreeMap<String, Vec<u8>>, SourceError> {
     let origin = root.display().to_string();
-    let mut moving = origin.clone();
+    let mut changing = origin.clone();
     for number in 0..ATTEMPTS {
         let path = root.to_owned();
-        let attempt = tokio::task::spawn_blocking(move || attempt(&path, rules, number < PATIENT_ATTEMPTS)).await;
+        let attempt = tokio::task::spawn_blocking(move || attempt(&path, rules, number < STRICT_ATTEMPTS)).await;
         match attempt.map_err(|error| SourceError::Failed { origin: origin.clone(), why: error.to_string() })?? {
-            ReadAttempt::Whole(files) => return Ok(files),
-            ReadAttempt::Moving(name) => moving = name,
+            ReadAttempt::Complete(files) => return Ok(files),
+            ReadAttempt::Changing(name) => changing = name,
         }
-        tokio::time::sleep(REST).await;
+        tokio::time::sleep(QUIET).await;
     }
-    Err(SourceError::Busy { origin, file: moving })
+    Err(SourceError::Busy { origin, file: changing })
 }
 
-fn attempt(root: &Path, rules: Rules, patient: bool) -> Result<ReadAttempt, SourceError> {
+fn attempt(root: &Path, rules: Rules, strict: bool) -> Result<ReadAttempt, SourceError> {
     let before = survey(root, rules)?;
-    if let Some(name) = still_moving(&before, patient) {
-        return Ok(ReadAttempt::Moving(name));
+    if let Some(name) = still_changing(&before, strict) {
+        return Ok(ReadAttempt::Changing(name));
     }
-    take(&before, root, rules)
+    read_surveyed(&before, root, rules)
 }
 
-/// Reads what a survey found, if it is still the same when all of it is read.
-fn take(before: &Survey, root: &Path, rules: Rules) -> Result<ReadAttempt, SourceError> {
+/// Reads the files of a survey, and checks that nothing changed meanwhile.
+fn read_surveyed(before: &Survey, root: &Path, rules: Rules) -> Result<ReadAttempt, SourceError> {
     let (mut files, mut problems) = (BTreeMap::new(), before.problems.clone());
-    // With a problem nothing will come of it, but what cannot be opened should be told in one go.
+    // Even with a problem the rest is read, so that all problems are reported at once.
     for (name, found) in &before.files {
         match read_file(found) {
             Ok(Some(bytes)) => {
                 files.insert(name.clone(), bytes);
             }
-            Ok(None) => return Ok(ReadAttempt::Moving(name.clone())),
-            Err(error) => problems.push(fault(&format!("{}{name}", rules.label), &found.path, &error)),
+            Ok(None) => return Ok(ReadAttempt::Changing(name.clone())),
+            Err(error) => problems.push(io_problem(&format!("{}{name}", rules.label), &found.path, &error)),
         }
     }
     let after = survey(root, rules)?;
     if let Some(name) = before.difference(&after) {
-        return Ok(ReadAttempt::Moving(name));
+        return Ok(ReadAttempt::Changing(name));
     }
-    if problems.is_empty() { Ok(ReadAttempt::Whole(files)) } else { Err(refused(root, problems)) }
+    if problems.is_empty() { Ok(ReadAttempt::Complete(files)) } else { Err(refused(root, problems)) }
 }
 
 fn refused(root: &Path, mut problems: Vec<Problem>) -> SourceError {
@@ -84,22 +84,22 @@ fn refused(root: &Path, mut problems: Vec<Problem>) -> SourceError {
     SourceError::Refused { origin: root.display().to_string(), problems }
 }
 
-/// What changed so lately that a writer may be in the middle of it. A time stamp alone cannot tell two writes within
-/// one tick of the kernel's clock apart; one that is older than a moment can.
-fn still_moving(survey: &Survey, patient: bool) -> Option<String> {
+/// What changed so recently that it may still be written. Time stamps do not tell two writes apart within one tick of the
+/// kernel's clock, so only older ones are reliable.
+fn still_changing(survey: &Survey, strict: bool) -> Option<String> {
     if let Some(name) = &survey.vanished {
         return Some(name.clone());
     }
     let now = crate::clock::system();
-    let lately = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age < REST);
-    let file = survey.files.iter().find(|(_, found)| lately(found.stamp.changed_at()));
-    let folder = || survey.folders_changed.iter().find(|(_, changed)| patient && lately(**changed));
+    let recently = |changed: SystemTime| now.duration_since(changed).is_ok_and(|age| age < QUIET);
+    let file = survey.files.iter().find(|(_, found)| recently(found.stamp.changed_at()));
+    let folder = || survey.folders_changed.iter().find(|(_, changed)| strict && recently(**changed));
     file.map(|(name, _)| name.clone()).or_else(|| folder().map(|(path, _)| path.display().to_string()))
 }
 
-/// A file's content, or nothing if it is not the one that was surveyed, or no longer.
+/// A file's content, or `None` if it changed since the survey.
 fn read_file(found: &FoundFile) -> io::Result<Option<Vec<u8>>> {
-    // It was a plain file a moment ago. If it is something else by now, opening may neither follow it nor wait for it.
+    // If it became a link, a pipe or a device since the survey, opening it must neither follow nor block.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = match rustix::fs::open(&found.path, flags, Mode::empty()) {
         Ok(descriptor) => File::from(descriptor),
@@ -121,40 +121,40 @@ mod tests {
 
     use super::*;
 
-    const ALL: Rules = Rules { label: "", counts: |_| true, limited: true };
+    const ALL: Rules = Rules { label: "", matches: |_| true, limited: true };
 
-    /// What comes of a reading when `meanwhile` happens between looking and reading.
-    fn moving(meanwhile: impl FnOnce(&Path)) -> Option<String> {
+    /// What a read reports as changing if `meanwhile` runs between survey and read.
+    fn changing(meanwhile: impl FnOnce(&Path)) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "1").unwrap();
         fs::write(folder.path().join("b"), "1").unwrap();
         let before = survey(folder.path(), ALL).unwrap();
         meanwhile(folder.path());
-        match take(&before, folder.path(), ALL).unwrap() {
-            ReadAttempt::Whole(files) => {
+        match read_surveyed(&before, folder.path(), ALL).unwrap() {
+            ReadAttempt::Complete(files) => {
                 assert_eq!(files.len(), 2);
                 None
             }
-            ReadAttempt::Moving(name) => Some(name),
+            ReadAttempt::Changing(name) => Some(name),
         }
     }
 
     #[test]
-    fn whatever_changes_while_files_are_read_makes_them_be_read_again() {
-        assert_eq!(moving(|_| {}), None);
-        assert_eq!(moving(|root| fs::write(root.join("b"), "12").unwrap()), Some("b".into()));
-        assert_eq!(moving(|root| fs::write(root.join("c"), "1").unwrap()), Some("c".into()));
-        assert_eq!(moving(|root| fs::remove_file(root.join("a")).unwrap()), Some("a".into()));
-        assert_eq!(moving(|root| fs::create_dir(root.join("d")).unwrap()), Some("a folder".into()));
+    fn a_change_during_a_read_is_detected() {
+        assert_eq!(changing(|_| {}), None);
+        assert_eq!(changing(|root| fs::write(root.join("b"), "12").unwrap()), Some("b".into()));
+        assert_eq!(changing(|root| fs::write(root.join("c"), "1").unwrap()), Some("c".into()));
+        assert_eq!(changing(|root| fs::remove_file(root.join("a")).unwrap()), Some("a".into()));
+        assert_eq!(changing(|root| fs::create_dir(root.join("d")).unwrap()), Some("a folder".into()));
         let replaced = |root: &Path| {
             fs::write(root.join(".new"), "1").unwrap();
             fs::rename(root.join(".new"), root.join("a")).unwrap();
         };
-        assert_eq!(moving(replaced), Some("a".into()));
+        assert_eq!(changing(replaced), Some("a".into()));
         let made_a_link = |root: &Path| {
             fs::remove_file(root.join("a")).unwrap();
             std::os::unix::fs::symlink("/etc/passwd", root.join("a")).unwrap();
         };
-        assert_eq!(moving(made_a_link), Some("a".into()), "it is never followed");
+        assert_eq!(changing(made_a_link), Some("a".into()), "a link is never followed");
     }
 }

@@ -1,5 +1,5 @@
-//! One look at a folder: which files count, where they really are, and what is wrong with the rest. Opens no file, so
-//! that nothing is read that is too large and nothing is opened that is no file.
+//! One survey of a folder: the matching files with their real paths, and the problems of the others. It opens no file, so
+//! that nothing too large is read and no pipe or device is opened.
 
 use std::{
     collections::BTreeMap,
@@ -18,25 +18,25 @@ use crate::core::{
 
 /// The most files a source may have.
 pub const MAX_FILES: usize = 10_000;
-/// The most bytes all of them may have together.
+/// The most bytes its files may have in total.
 pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
-/// How deep folders may nest.
+/// How deep folders may be nested.
 pub const MAX_DEPTH: usize = 32;
-/// The most names of any kind that are looked at.
+/// The most directory entries of any kind.
 pub const MAX_ENTRIES: usize = 100_000;
 
-/// Which files count, and how they are called in messages.
+/// Which files match, and what messages call them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
-    /// What goes before a file's path in messages.
+    /// The prefix of a file's path in messages.
     pub label: &'static str,
-    /// Whether a file counts, by its path below the root.
-    pub counts: fn(&str) -> bool,
-    /// Whether files that are too many or too large are problems; a watch only wants to know what changed.
+    /// Whether a file matches, by its path below the root.
+    pub matches: fn(&str) -> bool,
+    /// Whether too many or too large files are problems; a watch ignores the limits.
     pub limited: bool,
 }
 
-/// What tells one state of a file from another.
+/// What identifies one state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
@@ -46,7 +46,7 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-/// What tells one folder from another at the same path; its list of names is not part of it.
+/// What identifies a folder at a path, without its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FolderId {
     device: u64,
@@ -55,27 +55,27 @@ pub(super) struct FolderId {
     born: Option<SystemTime>,
 }
 
-/// A file that counts.
+/// A file that matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoundFile {
-    /// Where it really is, links followed.
+    /// The real path, with links resolved.
     pub path: PathBuf,
-    /// Its state.
+    /// The state it was in.
     pub stamp: Stamp,
 }
 
-/// What one look saw.
+/// The result of one survey.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// The files that count, by their path below the root.
+    /// The matching files, by their path below the root.
     pub files: BTreeMap<String, FoundFile>,
-    /// The real paths of all folders in which files that count may be.
+    /// All folders that may contain matching files, by real path.
     pub folders: BTreeMap<PathBuf, FolderId>,
-    /// When the folders' lists of names changed last.
+    /// When each folder's entries last changed.
     pub folders_changed: BTreeMap<PathBuf, SystemTime>,
-    /// What is wrong.
+    /// Everything that is wrong.
     pub problems: Vec<Problem>,
-    /// Something that went away while it was looked at.
+    /// A file that disappeared during the survey.
     pub vanished: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Stamp {
         }
     }
 
-    /// When it changed last; unlike the time of modification nobody can set this one back.
+    /// The last status change; unlike the modification time it cannot be set back.
     pub(super) fn changed_at(&self) -> SystemTime {
         time(self.changed)
     }
@@ -109,7 +109,7 @@ fn time((seconds, nanoseconds): (i64, i64)) -> SystemTime {
 }
 
 impl Survey {
-    /// The first thing that is not the same in `other`.
+    /// The first difference from `other`.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let file = || {
             self.files.iter().find(|(name, found)| other.files.get(*name) != Some(*found)).map(|(name, _)| name.clone())
@@ -121,14 +121,14 @@ impl Survey {
     }
 }
 
-/// Looks at everything below `root`, which may be a symlink.
+/// Surveys everything below `root`, which may be a symlink.
 pub(super) fn survey(root: &Path, rules: Rules) -> Result<Survey, SourceError> {
     let origin = root.display().to_string();
     let real = fs::canonicalize(root).and_then(|real| Ok((fs::metadata(&real)?, real)));
     let (metadata, real) = match real {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SourceError::Missing { origin }),
-        Err(error) => return Err(SourceError::Refused { problems: vec![fault(&origin, root, &error)], origin }),
+        Err(error) => return Err(SourceError::Refused { problems: vec![io_problem(&origin, root, &error)], origin }),
     };
     if !metadata.is_dir() {
         return Err(SourceError::NotAFolder { origin });
@@ -147,22 +147,18 @@ pub(super) fn survey(root: &Path, rules: Rules) -> Result<Survey, SourceError> {
     Ok(walk.survey)
 }
 
-/// What went wrong with a file or folder, and what to do about it.
-pub(super) fn fault(file: &str, path: &Path, error: &io::Error) -> Problem {
+/// The problem for an I/O error, with what to do about it.
+pub(super) fn io_problem(file: &str, path: &Path, error: &io::Error) -> Problem {
     if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-        return Problem::of_file(file, "this link leads in a circle").hint("remove it, or let it lead to a file");
+        return Problem::of_file(file, "this link is part of a loop").hint("remove it, or point it to a file");
     }
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let who = rustix::process::geteuid().as_raw();
-            let hint = format!(
-                "let the user AgentPod runs as (uid {who}) read it, for example: chmod -R a+rX {}",
-                quoted(path)
-            );
+            let uid = rustix::process::geteuid().as_raw();
+            let hint = format!("let AgentPod's user (uid {uid}) read it, for example: chmod -R a+rX {}", quoted(path));
             Problem::of_file(file, "AgentPod may not read this").hint(hint)
         }
-        _ => Problem::of_file(file, format!("this cannot be read: {error}"))
-            .hint("see whether the disk or mount is healthy"),
+        _ => Problem::of_file(file, format!("this cannot be read: {error}")).hint("check the disk or mount"),
     }
 }
 
@@ -172,7 +168,7 @@ fn quoted(path: &Path) -> String {
     if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
-/// Whether a name is that of something hidden, an editor's swap file or its backup.
+/// Whether a name is that of a hidden file, or of an editor's swap or backup file.
 pub(super) fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") || name.ends_with(b"~") || (name.starts_with(b"#") && name.ends_with(b"#"))
 }
@@ -182,7 +178,7 @@ struct FolderWalk<'a> {
     origin: &'a str,
     rules: Rules,
     survey: Survey,
-    /// The folders from the root down to where the walk is.
+    /// The folders from the root to the current one.
     above: Vec<(u64, u64)>,
     entries: usize,
     bytes: u64,
@@ -195,21 +191,21 @@ impl FolderWalk<'_> {
         self.survey.problems.push(Problem::of_file(file, what).hint(hint));
     }
 
-    /// An error about something that was listed a moment ago.
+    /// Records an I/O error for an entry that was just listed.
     fn failed(&mut self, path: &Path, name: &str, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::NotFound => self.survey.vanished = Some(name.to_owned()),
             _ => {
                 let file = if name.is_empty() { self.origin.to_owned() } else { format!("{}{name}", self.rules.label) };
-                self.survey.problems.push(fault(&file, path, error));
+                self.survey.problems.push(io_problem(&file, path, error));
             }
         }
     }
 
-    /// Stops the walk: more of the same would be no news.
+    /// Stops the walk, since further problems would say the same.
     fn stop(&mut self, what: String) {
         self.full = true;
-        self.problem("", what, "is this the right folder? Split it, or move what does not belong there out of it");
+        self.problem("", what, "check that this is the right folder; split it, or move other files out of it");
     }
 
     fn folder(&mut self, path: &Path, name: &str, metadata: &Metadata) {
@@ -217,12 +213,16 @@ impl FolderWalk<'_> {
         if self.above.contains(&id) {
             return self.problem(
                 name,
-                "this link leads in a circle: to a folder that it is in",
-                "remove it, or let it lead somewhere else",
+                "this link is a loop: it points to a folder that contains it",
+                "remove it, or point it elsewhere",
             );
         }
         if self.above.len() > MAX_DEPTH {
-            return self.problem(name, format!("folders nest more than {MAX_DEPTH} deep here"), "move it up");
+            return self.problem(
+                name,
+                format!("folders are nested more than {MAX_DEPTH} levels deep here"),
+                "move it up",
+            );
         }
         self.survey.folders.insert(path.to_owned(), FolderId::of(metadata));
         self.survey.folders_changed.insert(path.to_owned(), time((metadata.ctime(), metadata.ctime_nsec())));
@@ -254,13 +254,13 @@ impl FolderWalk<'_> {
             } else {
                 format!("{name}/{}", entry.to_string_lossy())
             };
-            let readable = entry.to_str().is_some_and(|text| !text.chars().any(char::is_control));
-            self.entry(&path.join(entry), &below, readable);
+            let is_text = entry.to_str().is_some_and(|text| !text.chars().any(char::is_control));
+            self.entry(&path.join(entry), &below, is_text);
         }
         self.above.pop();
     }
 
-    fn entry(&mut self, path: &Path, name: &str, readable: bool) {
+    fn entry(&mut self, path: &Path, name: &str, is_text: bool) {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => return self.failed(path, name, &error),
@@ -271,21 +271,21 @@ impl FolderWalk<'_> {
         } else {
             (path.to_owned(), metadata)
         };
-        let counts = (self.rules.counts)(name);
-        if !readable && (counts || metadata.is_dir()) {
-            let hint = "rename it; letters, digits, - and _ are safe";
-            return self.problem(&name.replace(char::is_control, "?"), "its name is not readable text", hint);
+        let matches = (self.rules.matches)(name);
+        if !is_text && (matches || metadata.is_dir()) {
+            let hint = "rename it; use letters, digits, - and _";
+            return self.problem(&name.replace(char::is_control, "?"), "its name is not valid text", hint);
         }
         if metadata.is_dir() {
             self.folder(&path, name, &metadata);
-        } else if counts && metadata.is_file() {
+        } else if matches && metadata.is_file() {
             self.file(path, name, &metadata);
-        } else if counts {
-            self.problem(name, "this is not a file but a pipe, socket or device", "move it out of the folder");
+        } else if matches {
+            self.problem(name, "this is a pipe, socket or device, not a file", "move it out of the folder");
         }
     }
 
-    /// Where a link really leads, if it may be followed.
+    /// The target of a link, if it may be followed.
     fn follow(&mut self, link: &Path, name: &str) -> Option<(PathBuf, Metadata)> {
         let real = match fs::canonicalize(link).and_then(|real| Ok((fs::metadata(&real)?, real))) {
             Ok((metadata, real)) => (real, metadata),
@@ -293,8 +293,8 @@ impl FolderWalk<'_> {
                 let target = fs::read_link(link).map(|target| target.display().to_string()).unwrap_or_default();
                 self.problem(
                     name,
-                    format!("this link leads to {target}, which does not exist"),
-                    "remove the link, or put back what it leads to",
+                    format!("this link points to {target}, which does not exist"),
+                    "remove the link, or restore its target",
                 );
                 return None;
             }
@@ -304,9 +304,9 @@ impl FolderWalk<'_> {
             }
         };
         if !real.0.starts_with(self.root) {
-            if real.1.is_dir() || (self.rules.counts)(name) {
-                let what = format!("this link leads out of the folder, to {}", real.0.display());
-                self.problem(name, what, "copy what it leads to into the folder; only links within it are followed");
+            if real.1.is_dir() || (self.rules.matches)(name) {
+                let what = format!("this link points outside the folder, to {}", real.0.display());
+                self.problem(name, what, "copy the target into the folder; only links within it are followed");
             }
             return None;
         }
@@ -334,7 +334,7 @@ impl FolderWalk<'_> {
         }
         self.bytes += stamp.size;
         if self.bytes > MAX_TOTAL_BYTES {
-            return self.stop(format!("its files have more than {} MiB together", MAX_TOTAL_BYTES >> 20));
+            return self.stop(format!("its files have more than {} MiB in total", MAX_TOTAL_BYTES >> 20));
         }
         self.survey.files.insert(name.to_owned(), FoundFile { path, stamp });
     }

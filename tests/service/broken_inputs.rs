@@ -131,7 +131,7 @@ async fn goes_on_and_heals(stage: &Stage, place: &str, mend: impl FnOnce(&Stage)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_with_a_broken_adapter_goes_on_with_the_last_that_built_whole() {
+async fn a_start_with_a_broken_adapter_continues_with_the_last_good_revision() {
     let stage = accepted().await;
     let file = "adapters/echo/adapter.yaml";
     stage.write(file, &shipped(file).replace("port: 8080", "prot: 8080"));
@@ -141,7 +141,7 @@ async fn a_start_with_a_broken_adapter_goes_on_with_the_last_that_built_whole() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_with_a_broken_template_goes_on_with_the_last_that_built_whole() {
+async fn a_start_with_a_broken_template_continues_with_the_last_good_revision() {
     let stage = accepted().await;
     let file = "templates/echo/echo.json.j2";
     stage.write(file, "{\"greeting\": {{ config.nothing }}}");
@@ -149,7 +149,7 @@ async fn a_start_with_a_broken_template_goes_on_with_the_last_that_built_whole()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_without_any_folder_goes_on_with_the_last_that_built_whole() {
+async fn a_start_without_any_folder_continues_with_the_last_good_revision() {
     let stage = accepted().await;
     for folder in ["manifests", "adapters", "templates"] {
         fs::rename(stage.path(folder), stage.path(&format!("{folder}-away"))).unwrap();
@@ -164,7 +164,7 @@ async fn a_start_without_any_folder_goes_on_with_the_last_that_built_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_adapters_alone_is_accepted_and_is_what_a_start_with_a_broken_source_uses() {
+async fn a_change_of_adapters_alone_is_accepted_and_used_by_a_start_with_a_broken_source() {
     let stage = accepted().await;
     let before = stage.container().unwrap().0;
     let file = "adapters/echo/adapter.yaml";
@@ -184,7 +184,7 @@ async fn a_change_of_adapters_alone_is_accepted_and_is_what_a_start_with_a_broke
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_start_with_a_broken_adapter_touches_nothing_and_says_where_it_is_broken() {
+async fn a_first_start_with_a_broken_adapter_touches_nothing_and_reports_the_position() {
     let stage = Stage::new().await;
     stage.write("adapters/echo/adapter.yaml", "kind: Adapter\n");
     let mut life = stage.live();

@@ -33,13 +33,13 @@ fn path(folder: &Path) -> &str {
 }
 
 #[test]
-fn validate_says_yes_with_exit_code_0() {
+fn validate_succeeds_with_exit_code_0() {
     let (code, out, _) = run(&["validate"]);
     assert_eq!((code, out.as_str()), (Some(0), "4 files, no problems\n"));
 }
 
 #[test]
-fn one_of_a_thing_is_not_called_many() {
+fn a_count_of_one_is_singular() {
     let one = folder(&[("a.yaml", POD)]);
     assert_eq!(run(&["validate", path(one.path())]).1, "1 file, no problems\n");
 }
@@ -68,7 +68,7 @@ fn a_mistake_in_a_template_is_one_problem_for_all_pods_it_is_rendered_for() {
 }
 
 #[test]
-fn an_engine_out_of_reach_is_said_once_and_nothing_else() {
+fn an_unreachable_engine_is_reported_once_and_nothing_else() {
     let state = folder(&[]);
     let away = ["--state-dir", path(state.path()), "--docker-host", "unix:///nowhere.sock"];
     let (code, out, err) = run(&[&["plan"][..], &away].concat());
@@ -125,7 +125,7 @@ fn validate_names_every_problem_of_every_file_with_exit_code_1() {
 }
 
 #[test]
-fn an_empty_or_missing_folder_is_a_problem_and_no_wish() {
+fn an_empty_or_missing_folder_is_a_problem_and_not_an_empty_fleet() {
     let empty = folder(&[]);
     for place in [path(empty.path()), "/nowhere/at/all"] {
         let (code, out, _) = run(&["validate", place]);
@@ -166,7 +166,7 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let mut shell = Command::new("sh");
     let said = command::run(shell.arg("-c").arg(format!("{} schema | head -1", env!("CARGO_BIN_EXE_agentpod"))), "");
     assert_eq!((said.out.as_str(), said.err.as_str()), ("{\n", ""));
@@ -188,7 +188,7 @@ fn render_shows_what_the_agent_gets_without_its_secrets() {
 }
 
 #[test]
-fn settings_that_cannot_be_meant_are_refused_with_an_example() {
+fn invalid_settings_are_refused_with_an_example() {
     for (arguments, part) in [
         (["plan", "--domain", "exa`mple"], "alice.example.com"),
         (["plan", "--network-subnet", "10.0.0.1/20"], "10.213.0.0/20"),

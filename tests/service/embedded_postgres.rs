@@ -65,7 +65,7 @@ async fn four_that_open_at_the_same_instant_start_one_server() {
 }
 
 #[tokio::test]
-async fn a_server_whose_user_was_killed_goes_on_and_is_adopted_by_the_next() {
+async fn a_server_survives_a_killed_user_and_is_adopted_by_the_next() {
     let place = Place::new();
     let mut helper = place.helper();
     helper.wait_until_open();
@@ -80,7 +80,7 @@ async fn a_server_whose_user_was_killed_goes_on_and_is_adopted_by_the_next() {
 }
 
 #[tokio::test]
-async fn ctrl_c_at_the_terminal_does_not_reach_the_server_and_our_environment_neither() {
+async fn neither_ctrl_c_nor_our_environment_reaches_the_server() {
     let place = Place::new();
     let mut helper = place.helper();
     helper.wait_until_open();
@@ -131,7 +131,7 @@ async fn a_session_that_outlives_the_killed_server_delays_the_next_start_and_doe
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_whose_pid_belongs_to_another_program_by_now_is_seen_through() {
+async fn a_stale_pid_file_with_the_pid_of_another_program_is_recognized() {
     let place = Place::new();
     let server = place.open().await;
     let (run, owner) = (server.socket_dir(), fs::metadata(place.data()).unwrap());
@@ -159,7 +159,7 @@ async fn a_stale_pid_file_whose_pid_belongs_to_another_program_by_now_is_seen_th
 }
 
 #[tokio::test]
-async fn an_agentpod_killed_while_it_makes_the_database_leaves_nothing_that_stops_the_next() {
+async fn an_agentpod_killed_while_creating_the_database_does_not_block_the_next() {
     let place = Place::new();
     let root = place.state.join("postgres");
     let helper = place.helper();
@@ -178,7 +178,7 @@ async fn an_agentpod_killed_while_it_makes_the_database_leaves_nothing_that_stop
 }
 
 #[tokio::test]
-async fn without_programs_the_error_says_where_it_looked_and_what_to_install() {
+async fn without_programs_the_error_says_where_it_searched_and_what_to_install() {
     let place = Place::new();
     let error = EmbeddedPostgres::open(&place.state, Some(Path::new("/nowhere/bin"))).await.unwrap_err();
     assert_eq!(error.code(), "postgres_not_found");
@@ -203,7 +203,7 @@ async fn ensure_running_starts_a_killed_server_again_and_leaves_a_living_one_alo
 }
 
 #[tokio::test]
-async fn a_server_that_is_on_its_way_out_is_hurried_and_replaced() {
+async fn a_server_that_is_stopping_is_interrupted_and_replaced() {
     let place = Place::new();
     let server = place.open().await;
     let old = server.pid();
@@ -240,7 +240,7 @@ async fn a_start_that_fails_shows_the_last_lines_of_the_log_at_once() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_database_are_neither_used_nor_touched() {
+async fn files_that_are_not_a_database_are_neither_used_nor_touched() {
     let place = Place::new();
     fs::create_dir_all(place.data()).unwrap();
     fs::write(place.data().join("precious"), "mine").unwrap();
@@ -251,7 +251,7 @@ async fn files_that_are_no_database_are_neither_used_nor_touched() {
 }
 
 #[tokio::test]
-async fn a_directory_the_server_may_not_pass_is_named() {
+async fn a_directory_that_the_server_may_not_enter_is_named() {
     if !rustix::process::geteuid().is_root() {
         return; // Then the server runs as we do.
     }

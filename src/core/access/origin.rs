@@ -1,33 +1,37 @@
-//! Where a request comes from, as far as a browser says so: whether a page of another site had it sent, and whether the
-//! name it was sent to is ours. Pure; only compares.
+//! Origins: whether a browser's request comes from this dashboard's own pages, and was sent to this dashboard's own name.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use crate::core::site::Scheme;
 
-/// Scheme, host and port of an address that browsers use, without anything behind them.
+/// The scheme, host and port of a web address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// What browsers speak with it.
+    /// The scheme.
     pub scheme: Scheme,
-    /// Host, and port unless it is the scheme's own, in lower case, as browsers send it in `Host`.
+    /// The host, and the port unless it is the scheme's default; in lower case, as in the header `Host`.
     pub authority: String,
 }
 
 impl Origin {
-    /// The host alone, an IPv6 address in its brackets.
+    /// The host without the port; an IPv6 address in brackets.
     pub fn host(&self) -> &str {
         split(&self.authority).0
     }
 }
 
-impl FromStr for Origin {
-    type Err = String;
+/// A text is not an origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an address like https://agentpod.example.com, without a path")]
+pub struct InvalidOrigin(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let fail = || format!("{text:?} is not an address like https://agentpod.example.com, without a path");
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let fail = || InvalidOrigin(text.to_owned());
         let (scheme, rest) = text.split_once("://").ok_or_else(fail)?;
-        let (scheme, own_port) = match scheme.to_ascii_lowercase().as_str() {
+        let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (Scheme::Http, 80),
             "https" => (Scheme::Https, 443),
             _ => return Err(fail()),
@@ -41,7 +45,7 @@ impl FromStr for Origin {
         }
         let authority = match port.map(str::parse::<u16>) {
             None => host.to_owned(),
-            Some(Ok(port)) if port == own_port => host.to_owned(),
+            Some(Ok(port)) if port == default_port => host.to_owned(),
             Some(Ok(port)) => format!("{host}:{port}"),
             Some(Err(_)) => return Err(fail()),
         };
@@ -59,21 +63,21 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What a browser says about where a request comes from.
+/// The headers that tell where a request comes from and goes to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OriginHeaders<'a> {
-    /// `Host`: the name the request was sent to.
+    /// `Host`: the name that the request was sent to.
     pub host: Option<&'a str>,
-    /// `Origin`: the page that had it sent.
+    /// `Origin`: the origin of the page that sent it.
     pub origin: Option<&'a str>,
-    /// `Sec-Fetch-Site`: how that page is related to us.
+    /// `Sec-Fetch-Site`: how that page's site relates to this one.
     pub fetch_site: Option<&'a str>,
 }
 
 impl OriginHeaders<'_> {
-    /// Whether no page of another origin had the request sent. `same-site` is not enough: agents of tenants live on
-    /// neighbouring names. Whoever says nothing is no browser, and no page can make a browser say nothing.
-    pub fn is_from_us(&self, public: Option<&Origin>) -> bool {
+    /// Whether the request was not sent by a page of another origin. `same-site` is not enough, since tenants' agents are on
+    /// sibling names. A request without these headers is not a browser's; a page cannot suppress them.
+    pub fn is_same_origin(&self, public: Option<&Origin>) -> bool {
         if self.fetch_site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
             return false;
         }
@@ -85,9 +89,9 @@ impl OriginHeaders<'_> {
         }
     }
 
-    /// Whether it was sent to a name that only this machine can mean, or to the one we are known by. A name that a
-    /// stranger let point to this machine (DNS rebinding) is neither.
-    pub fn is_to_us(&self, public: Option<&Origin>) -> bool {
+    /// Whether the request was sent to a loopback name or to the public name. This stops DNS rebinding, where a foreign name
+    /// points to this machine.
+    pub fn is_to_own_name(&self, public: Option<&Origin>) -> bool {
         let Some(host) = self.host.map(str::to_ascii_lowercase) else { return false };
         let host = split(&host).0;
         host == "localhost"
@@ -96,12 +100,12 @@ impl OriginHeaders<'_> {
     }
 }
 
-/// Whether a host can only mean the machine that asks: `localhost`, names below it, and loopback addresses.
+/// Whether a host is the client's own machine: `localhost`, names below it, and loopback addresses.
 pub fn is_local(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || address(host).is_some_and(|address| address.is_loopback())
 }
 
-/// Host and port; an IPv6 address keeps its brackets.
+/// Splits host and port; an IPv6 address keeps its brackets.
 fn split(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -125,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_has_a_scheme_and_a_host_and_nothing_behind_them() {
+    fn an_origin_has_a_scheme_and_a_host_and_no_path() {
         for (text, shown) in [
             ("https://Pods.Example.com", "https://pods.example.com"),
             ("https://pods.example.com:443/", "https://pods.example.com"),
@@ -142,25 +146,25 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_from_us_when_no_other_page_had_it_sent() {
+    fn a_request_is_same_origin_if_no_other_page_sent_it() {
         let public = origin("https://pods.example.com");
-        let is = |host, origin, fetch_site| OriginHeaders { host, origin, fetch_site }.is_from_us(Some(&public));
+        let is = |host, origin, fetch_site| OriginHeaders { host, origin, fetch_site }.is_same_origin(Some(&public));
         let ours = Some("pods.example.com");
-        assert!(is(ours, None, None), "no browser");
+        assert!(is(ours, None, None), "not a browser");
         assert!(is(ours, Some("https://pods.example.com"), Some("same-origin")));
         assert!(is(Some("inner:7070"), Some("https://pods.example.com"), None), "a proxy may rename the host");
         assert!(is(Some("localhost:7070"), Some("http://localhost:7070"), Some("none")));
-        assert!(!is(ours, Some("http://pods.example.com"), None), "in the clear is another page");
+        assert!(!is(ours, Some("http://pods.example.com"), None), "another scheme is another origin");
         assert!(!is(ours, Some("https://alice.example.com"), Some("same-site")), "an agent's page");
         assert!(!is(ours, None, Some("cross-site")) && !is(ours, None, Some("same-site")));
         assert!(!is(ours, Some("null"), None) && !is(None, Some("https://a.example"), None));
-        assert!(!is(Some("localhost:7070"), Some("http://localhost:8080"), None), "another port is another page");
+        assert!(!is(Some("localhost:7070"), Some("http://localhost:8080"), None), "another port is another origin");
     }
 
     #[test]
-    fn a_name_that_a_stranger_let_point_here_is_not_ours() {
+    fn a_foreign_name_that_points_here_is_not_our_own() {
         let public = origin("http://pods.localhost:8080");
-        let is = |host| OriginHeaders { host: Some(host), ..OriginHeaders::default() }.is_to_us(Some(&public));
+        let is = |host| OriginHeaders { host: Some(host), ..OriginHeaders::default() }.is_to_own_name(Some(&public));
         for ours in ["localhost", "LOCALHOST:7070", "127.0.0.1:7070", "127.1.2.3", "[::1]:7070", "pods.localhost:1"] {
             assert!(is(ours), "{ours}");
         }
@@ -168,6 +172,6 @@ mod tests {
         {
             assert!(!is(other), "{other}");
         }
-        assert!(!OriginHeaders::default().is_to_us(None), "without a name nobody can tell");
+        assert!(!OriginHeaders::default().is_to_own_name(None), "the name is missing");
     }
 }

@@ -121,13 +121,13 @@ impl Auth {
     }
 
     /// What a browser says about where a request comes from, put beside our own address.
-    pub(super) fn is_from_us(&self, headers: &HeaderMap) -> bool {
-        told(headers).is_from_us(self.access.url.as_ref())
+    pub(super) fn is_same_origin(&self, headers: &HeaderMap) -> bool {
+        told(headers).is_same_origin(self.access.url.as_ref())
     }
 
     /// Whether a request came straight from this machine, by a name that only it can mean.
     pub(super) fn is_from_here(&self, headers: &HeaderMap) -> bool {
-        self.is_on_loopback && !was_passed_on(headers) && told(headers).is_to_us(None)
+        self.is_on_loopback && !was_passed_on(headers) && told(headers).is_to_own_name(None)
     }
 
     /// Who is behind a request: the peer, or whom a trusted proxy names.
@@ -168,7 +168,7 @@ impl Auth {
                     "a proxy passed this on, and nobody would have to sign in; make an account with agentpod account add",
                 ));
             }
-            if !told(headers).is_to_us(self.access.url.as_ref()) {
+            if !told(headers).is_to_own_name(self.access.url.as_ref()) {
                 return Err(Refusal::forbidden(
                     "without accounts AgentPod answers only to localhost, 127.0.0.1 and [::1]; use one of them, say --dashboard-url, \
                      or make an account",

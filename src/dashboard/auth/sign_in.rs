@@ -101,12 +101,12 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
     let (account, hash) = match auth.store.account(&name).await {
         Ok(found) => found.map_or((None, None), |(account, hash)| (Some(account), hash)),
         Err(error) => {
-            throttle().did_not_count(&name, client);
+            throttle().take_back(&name, client);
             return Err(error.into());
         }
     };
     let is_right = auth.passwords.verify(password, hash).await.map_err(|busy| {
-        throttle().did_not_count(&name, client);
+        throttle().take_back(&name, client);
         Refusal::unavailable(busy.to_string())
     })?;
     let details = Some(json!({"address": client.to_string()}));

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     reconcile::{ledger::jitter, message::Report},
-    source::{Git, git::FIRST},
+    source::{Git, git::FIRST_FETCH_TIMEOUT},
 };
 
 /// Deliveries are waited for until none came for so long, and no longer than the other: a flood of them is one fetch.
@@ -33,7 +33,7 @@ pub(crate) async fn poll(
         loop {
             let mut fetch = std::pin::pin!(git.fetch());
             let is_news = if std::mem::take(&mut is_first) {
-                match timeout(FIRST, &mut fetch).await {
+                match timeout(FIRST_FETCH_TIMEOUT, &mut fetch).await {
                     Ok(is_news) => is_news,
                     Err(_) => {
                         // It has been awaited long enough: on with what is remembered.

@@ -1,5 +1,5 @@
-//! Adding one file to a source: to a folder, or as a commit on the tip of a git branch. Never overwrites, never takes
-//! anything away, and writes nothing unless whoever knows what manifests mean has found a place among what is there now.
+//! Adds one file to a source: to a folder, or as a commit on the tip of a git branch. It never overwrites or removes
+//! anything, and writes only if the caller has accepted the result.
 
 pub(super) mod folder;
 
@@ -8,19 +8,19 @@ use std::{fmt, sync::Arc};
 use super::SourceError;
 use crate::core::{declare::edit::SourceFiles, problem::Problem};
 
-/// Finds the file's path below the source's root, or says why what is there may not be added to.
+/// Checks the source with the new file, and returns the file's path below the source's root.
 pub type PlaceFile = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
 
 /// One file to be added.
 #[derive(Clone)]
 pub struct Edit {
-    /// What stands in it.
+    /// The file's content.
     pub text: String,
-    /// Where it goes; asked again when the source has moved meanwhile.
+    /// Where it goes; called again if the source changed meanwhile.
     pub place: PlaceFile,
-    /// Who adds it, by their name on the dashboard.
+    /// The name of the account that adds it.
     pub author: String,
-    /// What is added, as the first line of a commit: `Add pod alice/assistant`.
+    /// The first line of the commit message, like `Add pod alice/assistant`.
     pub summary: String,
 }
 
@@ -30,17 +30,17 @@ impl fmt::Debug for Edit {
     }
 }
 
-/// What was made of an edit.
+/// A file that was added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
     /// The file's path below the source's root.
     pub file: String,
-    /// The commit's full id, where the source keeps commits.
+    /// The commit's full ID, if the source has commits.
     pub commit: Option<String>,
 }
 
 impl Added {
-    /// Where it is, for people: `commit 0123456789, alice-assistant.yaml`.
+    /// Where it is, for people: `alice-assistant.yaml in commit 0123456789`.
     pub fn place(&self) -> String {
         match self.commit.as_deref() {
             Some(id) => format!("{} in commit {}", self.file, id.get(..10).unwrap_or(id)),
@@ -52,16 +52,16 @@ impl Added {
 /// Why nothing was added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdded {
-    /// What is there together with it would be no good revision.
-    #[error("the source would be refused with it: {}", first(.0))]
+    /// The source would be rejected with the new file.
+    #[error("the source would be rejected with it: {}", first(.0))]
     Problems(Vec<Problem>),
-    /// What is there could not be read.
+    /// The source cannot be read.
     #[error("{0}")]
     Unread(#[from] SourceError),
-    /// It may not be written, or could not be.
+    /// The file cannot be written.
     #[error("{origin}: {what}; {hint}")]
     Unwritten {
-        /// Which source.
+        /// The source, for people.
         origin: String,
         /// What is wrong.
         what: String,
@@ -71,7 +71,7 @@ pub enum NotAdded {
 }
 
 impl NotAdded {
-    /// The same as problems, at least one, as `agentpod validate` tells them.
+    /// The error as at least one problem.
     pub fn problems(&self) -> Vec<Problem> {
         match self {
             Self::Problems(problems) => problems.clone(),

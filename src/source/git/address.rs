@@ -1,5 +1,5 @@
-//! Where a repository is, as typed: `https://`, `http://`, `ssh://`, `git@host:path` or `file:///`. An address never
-//! holds a credential: it is shown, logged and stored.
+//! Addresses of repositories: `https://`, `http://`, `ssh://`, `git@host:path` or `file:///`. An address never contains a
+//! credential, since it is shown, logged and stored.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use std::fmt;
 pub struct Address {
     text: String,
     /// How it is reached.
-    pub way: Way,
-    /// The host and its port, as they are typed; empty for a folder.
+    pub transport: Transport,
+    /// The host in lower case, without its port; empty for a folder.
     pub host: String,
-    /// The port, the usual one if none is typed.
+    /// The port, by default that of the transport; 0 for a folder.
     pub port: u16,
 }
 
 /// How a repository is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// Encrypted HTTP.
     Https,
-    /// HTTP in the clear.
+    /// Unencrypted HTTP.
     Http,
     /// SSH.
     Ssh,
@@ -29,68 +29,70 @@ pub enum Way {
 }
 
 impl Address {
-    /// Reads what was typed. The error repeats nothing of an address that may hold a credential.
-    pub fn read(text: &str) -> Result<Self, String> {
+    /// Parses an address. The error never quotes it, since it may contain a credential.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err("the address holds a space or a control character".into());
+            return Err(AddressError::InvalidCharacter);
         }
-        let Some((scheme, rest)) = text.split_once("://") else { return Self::read_short(text) };
-        let way = match scheme.to_ascii_lowercase().as_str() {
-            "https" => Way::Https,
-            "http" => Way::Http,
-            "ssh" | "git+ssh" | "ssh+git" => Way::Ssh,
-            "file" => Way::File,
-            _ => return Err(UNKNOWN.into()),
+        let Some((scheme, rest)) = text.split_once("://") else { return Self::parse_short(text) };
+        let transport = match scheme.to_ascii_lowercase().as_str() {
+            "https" => Transport::Https,
+            "http" => Transport::Http,
+            "ssh" | "git+ssh" | "ssh+git" => Transport::Ssh,
+            "file" => Transport::File,
+            _ => return Err(AddressError::UnknownForm),
         };
-        if way == Way::File {
-            let fits = rest.starts_with('/') && rest.len() > 1;
-            let folder = Self { text: text.into(), way, host: String::new(), port: 0 };
-            return if fits { Ok(folder) } else { Err("a folder is named like file:///srv/repo.git".into()) };
+        if transport == Transport::File {
+            let is_absolute = rest.starts_with('/') && rest.len() > 1;
+            let folder = Self { text: text.into(), transport, host: String::new(), port: 0 };
+            return if is_absolute { Ok(folder) } else { Err(AddressError::Folder) };
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        // The last one: a password may hold another.
+        // The last @, since a password may contain one.
         let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
-        let is_web = way != Way::Ssh;
+        let is_web = transport != Transport::Ssh;
         if user.is_some_and(|user| is_web || user.contains(':')) {
-            return Err(CREDENTIALS.into());
+            return Err(AddressError::Credential);
         }
-        // A token in a query is a credential, too; nothing else belongs there.
+        // A token in a query is a credential too, and nothing else belongs there.
         if rest.contains(['?', '#']) {
-            return Err(
-                "the address has a ? or # in it; leave out everything from there on, credentials have settings \
-                        of their own"
-                    .into(),
-            );
+            return Err(AddressError::Query);
         }
-        let (host, port) = split_port(place, way).ok_or("the address names no host, or a port that is none")?;
+        let (host, port) = split_port(place, transport).ok_or(AddressError::Host)?;
         if path.is_empty() {
-            return Err("the address names no repository, only a host".into());
+            return Err(AddressError::NoRepository);
         }
         let user = user.map_or_else(|| if is_web { String::new() } else { "git@".into() }, |user| format!("{user}@"));
         let scheme = if is_web { scheme.to_ascii_lowercase() } else { "ssh".into() };
-        Ok(Self { text: format!("{scheme}://{user}{place}/{path}"), way, host, port })
+        Ok(Self { text: format!("{scheme}://{user}{place}/{path}"), transport, host, port })
     }
 
-    /// `user@host:path`, as SSH's own programs take it.
-    fn read_short(text: &str) -> Result<Self, String> {
-        let (place, path) = text.split_once(':').filter(|(place, _)| !place.contains('/')).ok_or(UNKNOWN)?;
+    /// Parses `user@host:path`, the short form of SSH.
+    fn parse_short(text: &str) -> Result<Self, AddressError> {
+        let (place, path) =
+            text.split_once(':').filter(|(place, _)| !place.contains('/')).ok_or(AddressError::UnknownForm)?;
         let (user, host) = place.rsplit_once('@').unwrap_or(("git", place));
         // `user:password@host:path` is split at its first colon.
         if path.contains('@') && !place.contains('@') {
-            return Err(CREDENTIALS.into());
+            return Err(AddressError::Credential);
         }
         if host.is_empty() || path.is_empty() || user.is_empty() {
-            return Err("an address by SSH is like git@host:org/repo.git".into());
+            return Err(AddressError::Ssh);
         }
-        Ok(Self { text: format!("{user}@{host}:{path}"), way: Way::Ssh, host: host.to_lowercase(), port: 22 })
+        Ok(Self {
+            text: format!("{user}@{host}:{path}"),
+            transport: Transport::Ssh,
+            host: host.to_lowercase(),
+            port: 22,
+        })
     }
 
-    /// As git takes it.
+    /// The address for git.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether what is sent there in the clear stays on this machine.
+    /// Whether the host is this machine, so that unencrypted traffic does not leave it.
     pub fn is_local(&self) -> bool {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
@@ -102,22 +104,52 @@ impl fmt::Display for Address {
     }
 }
 
-const UNKNOWN: &str = "the address is none of https://host/org/repo.git, ssh://git@host/org/repo.git, git@host:org/repo.git and \
-     file:///folder";
-const CREDENTIALS: &str = "the address has a user or password in it, which would be shown wherever it is; leave it out and \
-                           give it by --git-token-file, --git-user with --git-password-file, or AGENTPOD_GIT_TOKEN";
+/// Why a text is not an address of a repository. No message quotes the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// A space or a control character.
+    #[error("the address contains a space or a control character")]
+    InvalidCharacter,
+    /// None of the supported forms.
+    #[error(
+        "the address must be like https://host/org/repo.git, ssh://git@host/org/repo.git, git@host:org/repo.git or \
+         file:///folder"
+    )]
+    UnknownForm,
+    /// A user or a password.
+    #[error(
+        "the address contains a user or password, which would be shown and logged; remove it and use --git-token-file, \
+         --git-user with --git-password-file, or AGENTPOD_GIT_TOKEN"
+    )]
+    Credential,
+    /// A relative folder.
+    #[error("a folder must be like file:///srv/repo.git")]
+    Folder,
+    /// A query or a fragment.
+    #[error("the address contains ? or #; remove it and what follows, credentials have their own settings")]
+    Query,
+    /// No host, or a bad port.
+    #[error("the address has no host, or an invalid port")]
+    Host,
+    /// Only a host.
+    #[error("the address has only a host; add the path of the repository")]
+    NoRepository,
+    /// An incomplete short form.
+    #[error("an SSH address must be like git@host:org/repo.git")]
+    Ssh,
+}
 
-fn split_port(place: &str, way: Way) -> Option<(String, u16)> {
-    let usual = match way {
-        Way::Https => 443,
-        Way::Http => 80,
-        Way::Ssh => 22,
-        Way::File => 0,
+fn split_port(place: &str, transport: Transport) -> Option<(String, u16)> {
+    let default = match transport {
+        Transport::Https => 443,
+        Transport::Http => 80,
+        Transport::Ssh => 22,
+        Transport::File => 0,
     };
     let end = place.rfind(']').map_or(0, |end| end + 1);
     let (host, port) = match place[end..].find(':') {
         Some(at) => (&place[..end + at], place[end + at + 1..].parse().ok()?),
-        None => (place, usual),
+        None => (place, default),
     };
     (!host.is_empty()).then(|| (host.to_lowercase(), port))
 }
@@ -127,24 +159,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_forms_are_understood() {
-        for (text, way, host, port) in [
-            ("https://forge.example/org/repo.git", Way::Https, "forge.example", 443),
-            ("http://127.0.0.1:3000/repo", Way::Http, "127.0.0.1", 3000),
-            ("ssh://git@Forge.example:2222/org/repo.git", Way::Ssh, "forge.example", 2222),
-            ("ssh://forge.example/org/repo.git", Way::Ssh, "forge.example", 22),
-            ("git@forge.example:org/repo.git", Way::Ssh, "forge.example", 22),
-            ("https://[::1]:8443/repo", Way::Https, "[::1]", 8443),
-            ("file:///srv/repo.git", Way::File, "", 0),
+    fn the_usual_forms_are_parsed() {
+        for (text, transport, host, port) in [
+            ("https://forge.example/org/repo.git", Transport::Https, "forge.example", 443),
+            ("http://127.0.0.1:3000/repo", Transport::Http, "127.0.0.1", 3000),
+            ("ssh://git@Forge.example:2222/org/repo.git", Transport::Ssh, "forge.example", 2222),
+            ("ssh://forge.example/org/repo.git", Transport::Ssh, "forge.example", 22),
+            ("git@forge.example:org/repo.git", Transport::Ssh, "forge.example", 22),
+            ("https://[::1]:8443/repo", Transport::Https, "[::1]", 8443),
+            ("file:///srv/repo.git", Transport::File, "", 0),
         ] {
-            let address = Address::read(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!((address.way, address.host.as_str(), address.port), (way, host, port), "{text}");
+            let address = Address::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+            assert_eq!((address.transport, address.host.as_str(), address.port), (transport, host, port), "{text}");
         }
-        assert_eq!(Address::read("ssh://h/r").unwrap().as_str(), "ssh://git@h/r");
+        assert_eq!(Address::parse("ssh://h/r").unwrap().as_str(), "ssh://git@h/r");
     }
 
     #[test]
-    fn an_address_with_a_credential_is_refused_without_repeating_it() {
+    fn an_address_with_a_credential_is_refused_without_quoting_it() {
         for text in [
             "https://s3cret@forge.example/repo",
             "https://me:s3cret@forge.example/repo",
@@ -155,17 +187,17 @@ mod tests {
             "ftp://me:s3cret@forge.example/repo",
             "me:s3cret@forge.example/repo",
         ] {
-            let why = Address::read(text).expect_err(text);
+            let why = Address::parse(text).expect_err(text).to_string();
             assert!(!why.contains("s3c") && !why.contains("ret@"), "{text}: {why}");
         }
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn what_is_not_an_address_is_refused() {
         for text in
             ["", "repo", "/srv/repo", "https://", "https://host", "https:///x", "file://x", "https://h:x/r", "a b:c"]
         {
-            assert!(Address::read(text).is_err(), "{text}");
+            assert!(Address::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The bare repository that fetched commits are kept in, below the state directory. It can be thrown away at any time:
-//! everything in it can be fetched again.
+//! The bare repository that caches fetched commits, below the state directory. It can be deleted at any time: everything
+//! in it can be fetched again.
 
 use std::{
     fs::{self, DirBuilder},
@@ -13,51 +13,47 @@ use git2::{Oid, Repository};
 use super::{fetch_error::FetchError, settings::GitSettings};
 use crate::core::digest::Digest;
 
-/// Each fetch adds a pack and nothing joins them: with so many, fetching all anew is cheaper.
-const MOST_PACKS: usize = 50;
-/// What was fetched last, so that the next fetch brings only what is new.
+/// Each fetch adds a pack and nothing repacks them: beyond this, fetching everything again is cheaper.
+const MAX_PACKS: usize = 50;
+/// The last fetched commit, so that the next fetch transfers only what is new.
 const TIP: &str = "refs/agentpod/tip";
 
-/// Where the repository is kept.
+/// The cache's folder.
 pub(super) fn folder(settings: &GitSettings) -> PathBuf {
     let name = Digest::of_bytes(settings.address.as_str().as_bytes());
-    settings.caches.join(&name.as_str()[..16])
+    settings.cache_dir.join(&name.as_str()[..16])
 }
 
-/// Where the repository is kept that commits are added to: one with all commits, so another one.
+/// The folder of the cache for edits, which has the full history and is therefore separate.
 pub(super) fn folder_for_edits(settings: &GitSettings) -> PathBuf {
     folder(settings).with_extension("edits")
 }
 
-/// Opens it, or makes an empty one in place of whatever cannot be opened.
+/// Opens the cache, or replaces it with an empty one if it cannot be opened.
 pub(super) fn open(folder: &Path) -> Result<Repository, FetchError> {
     if let Ok(repository) = Repository::open_bare(folder)
-        && packs(folder) <= MOST_PACKS
+        && packs(folder) <= MAX_PACKS
     {
         return Ok(repository);
     }
-    anew(folder)
+    recreate(folder)
 }
 
-/// Makes an empty one.
-pub(super) fn anew(folder: &Path) -> Result<Repository, FetchError> {
-    let made = match fs::remove_dir_all(folder) {
+/// Replaces the cache with an empty one.
+pub(super) fn recreate(folder: &Path) -> Result<Repository, FetchError> {
+    let created = match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => DirBuilder::new().recursive(true).mode(0o700).create(folder),
     };
-    made.map_err(|error| {
-        let what = format!("{}, where commits are kept, cannot be made: {error}", folder.display());
-        FetchError::known(
-            "source_failed",
-            what,
-            "give AgentPod the right to write there, or choose another --state-dir",
-        )
+    created.map_err(|error| {
+        let what = format!("the cache of commits in {} cannot be created: {error}", folder.display());
+        FetchError::new("source_failed", what, "let AgentPod's user write there, or choose another --state-dir")
     })?;
     Repository::init_bare(folder).map_err(FetchError::Cache)
 }
 
-/// Remembers what was fetched.
-pub(super) fn keep(repository: &Repository, tip: Oid) -> Result<(), FetchError> {
+/// Records what was fetched.
+pub(super) fn record(repository: &Repository, tip: Oid) -> Result<(), FetchError> {
     repository.reference(TIP, tip, true, "fetched").map(drop).map_err(FetchError::Cache)
 }
 

@@ -1,5 +1,5 @@
-//! A commit with one more file on the tip of the followed branch, pushed without force. Made of objects alone, like
-//! everything here: nothing is checked out. Blocks; runs in a thread of its own.
+//! Commits one new file on the tip of the followed branch and pushes it without force. It builds git objects and checks
+//! nothing out. It blocks, so it runs in its own thread.
 
 use std::time::Instant;
 
@@ -9,29 +9,28 @@ use super::{
     access::FetchCredentials,
     cache,
     fetch_error::{FetchError, REFUSED},
-    find_path::{self, FoundPath, PathKind},
+    find_path::{self, FindError, FoundPath, PathKind},
     push::{self, Pushed},
     remote::{self, Depth, Tip},
-    remote_check::is_whole,
+    remote_check::is_cached,
     settings::{GitSettings, Reference},
     tree,
 };
-use crate::source::{Added, Edit, NotAdded, SourceError};
+use crate::source::{Added, Edit, NotAdded};
 
-/// How often it is tried on a branch that moves meanwhile.
+/// How often an edit is tried on a branch that moves meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// Who commits, while somebody else is the author.
+/// The name and address of the committer; the author is whoever made the edit.
 const COMMITTER: (&str, &str) = ("AgentPod", "agentpod@agentpod");
 
-/// Why a source like this is never added to, whatever somebody has the right to.
-pub fn unfit(settings: &GitSettings) -> Option<&'static str> {
+/// Why a source with these settings cannot be edited, if it cannot.
+pub fn edit_obstacle(settings: &GitSettings) -> Option<&'static str> {
     if matches!(settings.reference, Reference::Tag(_)) {
-        Some("a tag is followed, and tags stay where they are: follow a branch by --git-branch, or leave --edits off")
+        Some("the source follows a tag, which does not move; follow a branch with --git-branch, or omit --edits")
     } else if settings.signers.is_some() {
         Some(
-            "only signed commits are taken (--git-verify), and ours would not be signed: leave --edits off, or \
-             --git-verify out",
+            "--git-verify accepts only signed commits, and AgentPod's would not be signed; omit --edits or --git-verify",
         )
     } else {
         None
@@ -40,7 +39,7 @@ pub fn unfit(settings: &GitSettings) -> Option<&'static str> {
 
 /// Adds the file.
 pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Result<Added, NotAdded> {
-    if let Some(why) = unfit(settings) {
+    if let Some(why) = edit_obstacle(settings) {
         return Err(refused(settings, why, "nothing was committed"));
     }
     let mut access = FetchCredentials::default();
@@ -49,29 +48,29 @@ pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Res
         let folder = cache::folder_for_edits(settings);
         let attempt = |repository: Repository| attempts(&repository, settings, &access, edit, deadline);
         match cache::open(&folder).map_err(EditStopped::from).and_then(attempt) {
-            // Whatever is wrong with what was fetched before: all of it can be fetched once more.
+            // Whatever is wrong with the cache: everything in it can be fetched again.
             Err(EditStopped::Fetch(FetchError::Cache(error))) => {
-                tracing::info!("what was fetched from {} is fetched anew: {}", settings.address, error.message());
-                cache::anew(&folder).map_err(EditStopped::from).and_then(attempt)
+                tracing::info!("fetching everything from {} again: {}", settings.address, error.message());
+                cache::recreate(&folder).map_err(EditStopped::from).and_then(attempt)
             }
             outcome => outcome,
         }
     });
     outcome.map_err(|stop| match stop {
-        EditStopped::Fetch(trouble) => trouble.into_error(&settings.origin(), &access.secrets).into(),
-        EditStopped::Said(said) => said,
+        EditStopped::Fetch(error) => error.into_error(&settings.origin(), &access.secrets).into(),
+        EditStopped::Refused(error) => error,
     })
 }
 
 /// What ends an attempt.
 enum EditStopped {
     Fetch(FetchError),
-    Said(NotAdded),
+    Refused(NotAdded),
 }
 
 impl From<FetchError> for EditStopped {
-    fn from(trouble: FetchError) -> Self {
-        Self::Fetch(trouble)
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(error)
     }
 }
 
@@ -94,53 +93,54 @@ fn attempts(
 ) -> Result<Added, EditStopped> {
     let mut before: Option<(Oid, String)> = None;
     for _ in 0..ATTEMPTS {
-        let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_whole(repository, tip))?;
+        let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_cached(repository, tip))?;
         if let Some((_, why)) = before.as_ref().filter(|(id, _)| *id == tip.id) {
-            let hint = "let the token or key of AgentPod push to this branch, or save the file there yourself";
-            let what = format!("the remote does not take the commit: {why}");
-            return Err(FetchError::known(REFUSED, what, hint).into());
+            let hint = "let AgentPod's token or key push to this branch, or add the file yourself";
+            let what = format!("the remote rejected the commit: {why}");
+            return Err(FetchError::new(REFUSED, what, hint).into());
         }
         let (id, file) = commit(repository, settings, &tip, edit)?;
         match push::push(repository, settings, access, deadline, id, &tip.name)? {
             Pushed::Done => return Ok(Added { file, commit: Some(id.to_string()) }),
-            Pushed::Not(why) => before = Some((tip.id, why)),
+            Pushed::Rejected(why) => before = Some((tip.id, why)),
         }
     }
-    let what = format!("the branch moved on each of {ATTEMPTS} times while the commit was made");
-    Err(FetchError::known(REFUSED, what, "nothing was committed; try again when it is quiet").into())
+    let what = format!("the branch moved during each of {ATTEMPTS} attempts");
+    Err(FetchError::new(REFUSED, what, "nothing was committed; try again later").into())
 }
 
-/// Makes the commit, here only.
+/// Creates the commit in the cache.
 fn commit(
     repository: &Repository,
     settings: &GitSettings,
     tip: &Tip,
     edit: &Edit,
 ) -> Result<(Oid, String), EditStopped> {
-    cache::keep(repository, tip.id)?;
+    cache::record(repository, tip.id)?;
     let parent = repository.find_object(tip.id, None)?.peel(ObjectType::Commit)?;
     let parent = repository.find_commit(parent.id())?;
     let (base, origin) = (parent.tree()?, settings.origin());
-    let files = tree::read(repository, base.id(), &settings.path, &origin)?;
-    let files = files.map_err(|error: SourceError| EditStopped::Said(error.into()))?;
-    let file = (edit.place)(&files).map_err(|problems| EditStopped::Said(NotAdded::Problems(problems)))?;
-    // A link on the way is followed, as it is when the folder is read.
-    let Ok(FoundPath { kind: PathKind::Folder, path: folder, .. }) =
-        find_path::find(repository, base.id(), &[], &settings.path)?
-    else {
-        return Err(EditStopped::Said(refused(
-            settings,
-            "there is no such folder",
-            "set --git-path to the folder that holds the manifests",
-        )));
+    let files = tree::read(repository, base.id(), &settings.path, &origin).map_err(|error| match error {
+        FetchError::Refused(error) => EditStopped::Refused(error.into()),
+        error => EditStopped::Fetch(error),
+    })?;
+    let file = (edit.place)(&files).map_err(|problems| EditStopped::Refused(NotAdded::Problems(problems)))?;
+    // Links on the way are followed, as they are when the folder is read.
+    let folder = match find_path::find(repository, base.id(), &[], &settings.path) {
+        Ok(FoundPath { kind: PathKind::Folder, path, .. }) => path,
+        Err(FindError::Git(error)) => return Err(error.into()),
+        Ok(_) | Err(FindError::NotFound(_)) => {
+            let hint = "set --git-path to the folder with the manifests";
+            return Err(EditStopped::Refused(refused(settings, "there is no such folder", hint)));
+        }
     };
     let path = [folder.as_slice(), std::slice::from_ref(&file)].concat().join("/");
     if base.get_path(path.as_ref()).is_ok() {
-        let what = format!("there is something else called {path}");
-        return Err(EditStopped::Said(refused(
+        let what = format!("{path} exists already");
+        return Err(EditStopped::Refused(refused(
             settings,
             what,
-            "remove it, or save the file under another name yourself",
+            "remove it, or add the file under another name yourself",
         )));
     }
     let blob = repository.blob(edit.text.as_bytes())?;
@@ -152,7 +152,7 @@ fn commit(
     Ok((repository.commit(None, &author, &committer, &message, &tree, &[&parent])?, file))
 }
 
-/// Somebody as git has them. The address is none of a forge's: nobody there is taken for its author.
+/// A git signature for an account. The address belongs to no forge, so that no user there is shown as the author.
 fn author(name: &str) -> Result<Signature<'static>, git2::Error> {
     let plain = |c: char| if c.is_control() || matches!(c, '<' | '>') { '?' } else { c };
     let name: String = name.chars().take(100).map(plain).collect();

@@ -1,20 +1,20 @@
-//! Why a fetch came to nothing, and what to do about it, in words; from what libgit2 says of it. No credential gets into
-//! a sentence: what is known of them is taken out, also where a server repeats it.
+//! Errors of fetching, made from what libgit2 reports, with what to do about them. Credentials are redacted, even where a
+//! server repeats them.
 
 use git2::{ErrorClass, ErrorCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{address::Way, settings::GitSettings};
+use super::{address::Transport, settings::GitSettings};
 use crate::source::SourceError;
 
-/// Why a fetch came to nothing.
+/// Why a fetch failed.
 #[derive(Debug)]
 pub(super) enum FetchError {
-    /// A sentence is known: a steady word, what, and what to do.
-    Known(&'static str, String, String),
-    /// Something in the cache cannot be right.
+    /// An explained failure: a stable code, what is wrong, and what to do.
+    Failed { code: &'static str, what: String, hint: String },
+    /// The cache is damaged.
     Cache(git2::Error),
-    /// What was fetched cannot be taken.
+    /// The fetched files cannot be used.
     Refused(SourceError),
 }
 
@@ -26,61 +26,63 @@ pub(super) const REFUSED: &str = "source_push_refused";
 pub(super) const UNVERIFIED: &str = "source_unverified";
 
 impl FetchError {
-    pub(super) fn known(code: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Known(code, what.into(), hint.into())
+    pub(super) fn new(code: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed { code, what: what.into(), hint: hint.into() }
     }
 
-    /// What an error while speaking with the remote means.
-    pub(super) fn with_remote(error: git2::Error, settings: &GitSettings) -> Self {
-        let said = error.message().trim().trim_end_matches('.').to_owned();
+    /// Explains an error of the connection to the remote.
+    pub(super) fn from_remote(error: git2::Error, settings: &GitSettings) -> Self {
+        let message = error.message().trim().trim_end_matches('.').to_owned();
         let host = &settings.address.host;
         let is_denied = error.code() == ErrorCode::Auth
-            || said.contains("authentication required")
-            || said.contains("status code: 403")
-            || said.contains("too many redirects or authentication replays");
+            || message.contains("authentication required")
+            || message.contains("status code: 403")
+            || message.contains("too many redirects or authentication replays");
         match error.class() {
-            _ if is_denied => Self::known(DENIED, format!("{host} lets us not in: {said}"), denied(settings)),
-            _ if error.code() == ErrorCode::Certificate || error.class() == ErrorClass::Ssl => Self::known(
+            _ if is_denied => Self::new(DENIED, format!("{host} refused access: {message}"), denied(settings)),
+            _ if error.code() == ErrorCode::Certificate || error.class() == ErrorClass::Ssl => Self::new(
                 UNREACHABLE,
-                format!("{host} cannot prove that it is {host}: {said}"),
-                "if its certificate is from an authority of your own, name that one's file in the variable SSL_CERT_FILE",
+                format!("the certificate of {host} is not trusted: {message}"),
+                "if it comes from your own authority, set SSL_CERT_FILE to that authority's file",
             ),
-            _ if said.contains("status code: 404") => Self::known(
+            _ if message.contains("status code: 404") => Self::new(
                 DENIED,
-                "there is no such repository, or it is hidden from us (404)",
-                format!("see whether the address is right; {}", denied(settings)),
+                "the repository does not exist, or is not visible with these credentials (404)",
+                format!("check the address; {}", denied(settings)),
             ),
-            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Callback => Self::known(
+            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Callback => Self::new(
                 UNREACHABLE,
-                format!("it could not be fetched: {said}"),
-                format!("it is tried again by itself; see whether {host} can be reached from here"),
+                format!("cannot fetch: {message}"),
+                format!("it is tried again automatically; check that {host} can be reached from here"),
             ),
-            ErrorClass::Os if settings.address.way == Way::File && said.contains("resolve path") => Self::known(
+            ErrorClass::Os if settings.address.transport == Transport::File && message.contains("resolve path") => {
+                Self::new(
+                    UNREACHABLE,
+                    format!("the repository cannot be found: {message}"),
+                    "check the address, and that AgentPod's user may read it",
+                )
+            }
+            _ if settings.address.transport == Transport::File && error.code() != ErrorCode::GenericError => Self::new(
                 UNREACHABLE,
-                format!("there is nothing to fetch from: {said}"),
-                "see whether the address is right, and whether the user that AgentPod runs as may look there",
-            ),
-            _ if settings.address.way == Way::File && error.code() != ErrorCode::GenericError => Self::known(
-                UNREACHABLE,
-                format!("it could not be fetched: {said}"),
-                "see whether it is a git repository, and one of the user that AgentPod runs as",
+                format!("cannot fetch: {message}"),
+                "check that it is a git repository, and that AgentPod's user owns it",
             ),
             _ => Self::Cache(error),
         }
     }
 
-    /// The same for those who read sources.
+    /// The error of the source, with these secrets redacted.
     pub(super) fn into_error(self, origin: &str, secrets: &[SecretString]) -> SourceError {
         let origin = origin.to_owned();
         match self {
-            Self::Known(code, what, hint) => {
-                SourceError::Unfetched { origin, code, what: without(what, secrets), hint }
+            Self::Failed { code, what, hint } => {
+                SourceError::Unfetched { origin, code, what: redact(what, secrets), hint }
             }
             Self::Cache(error) => SourceError::Unfetched {
                 origin,
                 code: "source_failed",
-                what: without(format!("what was fetched cannot be read: {}", error.message()), secrets),
-                hint: "it is fetched anew by itself; see whether the disk of the state directory is healthy".into(),
+                what: redact(format!("the cache of fetched commits cannot be read: {}", error.message()), secrets),
+                hint: "it is fetched again automatically; check the disk of the state directory".into(),
             },
             Self::Refused(error) => error,
         }
@@ -88,18 +90,18 @@ impl FetchError {
 }
 
 fn denied(settings: &GitSettings) -> String {
-    let what = match settings.address.way {
-        Way::Ssh => "see whether the key in --git-ssh-key is one that may read the repository",
+    let what = match settings.address.transport {
+        Transport::Ssh => "check that the key in --git-ssh-key may read the repository",
         _ if settings.credentials.password.is_some() => {
-            "see whether the token or password is right, and may read the repository"
+            "check that the token or password is right and may read the repository"
         }
-        _ => "give a token by --git-token-file, or --git-user and --git-password-file",
+        _ => "give a token with --git-token-file, or a user and password with --git-user and --git-password-file",
     };
-    format!("{what}; files with credentials are read anew for each fetch")
+    format!("{what}; credential files are read again for every fetch")
 }
 
-/// A sentence without credentials.
-fn without(mut text: String, secrets: &[SecretString]) -> String {
+/// Replaces credentials in a message.
+fn redact(mut text: String, secrets: &[SecretString]) -> String {
     for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() > 3) {
         text = text.replace(secret, "[credential]");
     }

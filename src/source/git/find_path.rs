@@ -1,16 +1,17 @@
-//! Finding a path in a commit's tree the way a file system would, links followed; but never out of the tree.
+//! Resolves a path in a commit's tree as a file system would, following links within the tree.
 
 use std::collections::VecDeque;
 
 use git2::{ObjectType, Oid, Repository};
 
-/// The mode of a link.
+/// The file mode of a symbolic link.
 pub(super) const LINK: i32 = 0o120_000;
-/// How many links one path may lead over, and how long a link may be.
-const MOST_LINKS: usize = 40;
-const MOST_BYTES: usize = 4096;
+/// The most links on one path.
+const MAX_LINKS: usize = 40;
+/// The most bytes of a link's target.
+const MAX_LINK_BYTES: usize = 4096;
 
-/// What is at a path.
+/// The kind of object at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathKind {
     Folder,
@@ -18,24 +19,44 @@ pub(super) enum PathKind {
     Submodule,
 }
 
-/// Something that was found.
+/// The object at a path.
 #[derive(Debug)]
 pub(super) struct FoundPath {
     pub kind: PathKind,
     pub id: Oid,
-    /// Its real path, links followed.
+    /// The real path, with links resolved.
     pub path: Vec<String>,
 }
 
-/// Why nothing was found.
-#[derive(Debug)]
+/// Why there is no object at a path. The message is a predicate of the path.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum PathNotFound {
-    /// A link leads there, out of the repository.
-    Leaves(String),
-    /// Nothing is there.
-    Nowhere(String),
-    /// Links lead to each other.
-    Circle,
+    #[error("points outside the repository, to {0}")]
+    Outside(String),
+    #[error("points to {0}, which does not exist")]
+    Missing(String),
+    #[error("is part of a loop")]
+    Loop,
+}
+
+/// Why a path could not be resolved.
+#[derive(Debug)]
+pub(super) enum FindError {
+    /// The repository cannot be read.
+    Git(git2::Error),
+    NotFound(PathNotFound),
+}
+
+impl From<git2::Error> for FindError {
+    fn from(error: git2::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<PathNotFound> for FindError {
+    fn from(error: PathNotFound) -> Self {
+        Self::NotFound(error)
+    }
 }
 
 impl PathKind {
@@ -49,45 +70,29 @@ impl PathKind {
     }
 }
 
-impl PathNotFound {
-    /// As a sentence's end, after "this link".
-    pub(super) fn sentence(&self) -> String {
-        match self {
-            Self::Leaves(target) => format!("leads out of the repository, to {target}"),
-            Self::Nowhere(path) => format!("leads to {path}, which does not exist"),
-            Self::Circle => "leads in a circle".into(),
-        }
-    }
-}
-
-/// What is at `path`, seen from the folder `from`. The outer error is about the repository.
-pub(super) fn find(
-    repository: &Repository,
-    root: Oid,
-    from: &[String],
-    path: &str,
-) -> Result<Result<FoundPath, PathNotFound>, git2::Error> {
+/// Resolves `path`, relative to the folder `from`.
+pub(super) fn find(repository: &Repository, root: Oid, from: &[String], path: &str) -> Result<FoundPath, FindError> {
     let mut done: Vec<(String, Oid)> = Vec::new();
     let mut todo: VecDeque<String> = from.iter().cloned().chain(path.split('/').map(str::to_owned)).collect();
     let (mut links, mut last) = (0, path.to_owned());
     while let Some(part) = todo.pop_front() {
         match part.as_str() {
             "" | "." => continue,
-            ".." if done.pop().is_none() => return Ok(Err(PathNotFound::Leaves(last))),
+            ".." if done.pop().is_none() => return Err(PathNotFound::Outside(last).into()),
             ".." => continue,
             _ => {}
         }
         let tree = repository.find_tree(done.last().map_or(root, |(_, id)| *id))?;
-        let Some(entry) = tree.get_name(&part) else { return Ok(Err(PathNotFound::Nowhere(last))) };
+        let Some(entry) = tree.get_name(&part) else { return Err(PathNotFound::Missing(last).into()) };
         if entry.filemode() == LINK {
             links += 1;
             let (size, _) = repository.odb()?.read_header(entry.id())?;
-            if links > MOST_LINKS || size > MOST_BYTES {
-                return Ok(Err(PathNotFound::Circle));
+            if links > MAX_LINKS || size > MAX_LINK_BYTES {
+                return Err(PathNotFound::Loop.into());
             }
             last = String::from_utf8_lossy(repository.find_blob(entry.id())?.content()).replace(char::is_control, "?");
             if last.starts_with('/') {
-                return Ok(Err(PathNotFound::Leaves(last)));
+                return Err(PathNotFound::Outside(last).into());
             }
             last.split('/').rev().for_each(|part| todo.push_front(part.to_owned()));
             continue;
@@ -97,14 +102,14 @@ pub(super) fn find(
         match PathKind::of(entry.kind()) {
             Some(PathKind::Folder) => done.push((part, entry.id())),
             Some(PathKind::Submodule) => {
-                return Ok(Ok(FoundPath { kind: PathKind::Submodule, id: entry.id(), path: names() }));
+                return Ok(FoundPath { kind: PathKind::Submodule, id: entry.id(), path: names() });
             }
             Some(PathKind::File) if !rest => {
-                return Ok(Ok(FoundPath { kind: PathKind::File, id: entry.id(), path: names() }));
+                return Ok(FoundPath { kind: PathKind::File, id: entry.id(), path: names() });
             }
-            _ => return Ok(Err(PathNotFound::Nowhere(last))),
+            _ => return Err(PathNotFound::Missing(last).into()),
         }
     }
     let id = done.last().map_or(root, |(_, id)| *id);
-    Ok(Ok(FoundPath { kind: PathKind::Folder, id, path: done.into_iter().map(|(name, _)| name).collect() }))
+    Ok(FoundPath { kind: PathKind::Folder, id, path: done.into_iter().map(|(name, _)| name).collect() })
 }

@@ -1,6 +1,6 @@
-//! A git repository as a source. Fetching is slow and may hang, so it happens beside the rounds: [`Git::fetch`] asks the
-//! remote and remembers what came of it, [`Git::read`] answers from memory. What was fetched last stays what it is while
-//! the remote cannot be reached; nothing is ever checked out, and nothing of a repository is run.
+//! A git repository as a source. Fetching is slow and may hang, so it runs beside the rounds: [`Git::fetch`] asks the remote
+//! and stores the result, [`Git::read`] returns it. While the remote cannot be reached, the last fetch stays valid. Nothing
+//! is checked out, and nothing in a repository is executed.
 
 mod access;
 mod address;
@@ -28,17 +28,17 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot};
 
-pub use address::{Address, Way};
-pub use edit::unfit;
+pub use address::{Address, AddressError, Transport};
+pub use edit::edit_obstacle;
 pub use settings::{Credentials, GitSettings, Reference};
 
 use super::{Added, Edit, NotAdded, SharedHealth, Snapshot, SourceError, SourceHealth};
-use remote_check::{CheckedTip, look};
+use remote_check::{CheckedTip, check};
 
-/// How long a start waits for the first fetch before it goes on with what is remembered from before.
-pub const FIRST: Duration = Duration::from_secs(10);
-/// How many fetches may hang at a time, each past its limit; with so many no other is begun.
-const MOST_HANGING: usize = 3;
+/// How long a start waits for the first fetch before it continues with the stored revision.
+pub const FIRST_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many fetches may hang past their timeout before no other is started.
+const MAX_HANGING: usize = 3;
 
 /// A git repository; clones share what was fetched.
 #[derive(Debug, Clone)]
@@ -48,8 +48,8 @@ pub struct Git(Arc<Shared>);
 struct Shared {
     settings: GitSettings,
     origin: String,
-    memory: Mutex<RemoteState>,
-    tried: SharedHealth,
+    state: Mutex<RemoteState>,
+    health: SharedHealth,
     /// One fetch at a time.
     turn: tokio::sync::Mutex<()>,
     threads: Arc<Semaphore>,
@@ -59,35 +59,41 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct RemoteState {
-    /// What the last fetch that reached the remote found.
-    judged: Option<CheckedTip>,
-    /// What is there to read.
+    /// The tip of the last fetch that reached the remote.
+    checked: Option<CheckedTip>,
+    /// The result of the last fetch.
     latest: Option<Result<Snapshot, SourceError>>,
 }
 
+/// Work on the remote did not finish.
+struct ThreadError {
+    what: String,
+    hint: &'static str,
+}
+
 impl Git {
-    /// The source with these settings. Nothing is fetched yet.
+    /// A source with these settings, which fetches nothing yet.
     pub fn new(settings: GitSettings) -> Self {
         Self(Arc::new(Shared {
             origin: settings.origin(),
-            tried: SharedHealth::every(settings.interval),
+            health: SharedHealth::every(settings.interval),
             settings,
-            memory: Mutex::default(),
+            state: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
-            threads: Arc::new(Semaphore::new(MOST_HANGING)),
+            threads: Arc::new(Semaphore::new(MAX_HANGING)),
             is_polled: AtomicBool::new(false),
             began: crate::clock::instant(),
         }))
     }
 
-    /// The repository, branch and folder, for people; no credential is in it.
+    /// The repository, branch and folder, for people; without credentials.
     pub fn origin(&self) -> String {
         self.0.origin.clone()
     }
 
-    /// How it fares.
+    /// When it was fetched, and with what result.
     pub fn health(&self) -> SourceHealth {
-        self.0.tried.health()
+        self.0.health.health()
     }
 
     /// How often the remote is asked.
@@ -95,69 +101,69 @@ impl Git {
         self.0.settings.interval
     }
 
-    /// From now on somebody fetches again and again, and reading never waits for the remote.
-    pub fn is_polled_from_now_on(&self) {
+    /// Declares that a poll fetches regularly, so that reading never waits for the remote.
+    pub fn mark_polled(&self) {
         self.0.is_polled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the first fetch is under way, and not for long yet.
+    /// Whether the first fetch is still under way and within its timeout.
     pub fn is_awaited(&self) -> bool {
-        self.is_polled() && self.memory().latest.is_none() && self.0.began.elapsed() < FIRST
+        self.is_polled() && self.state().latest.is_none() && self.0.began.elapsed() < FIRST_FETCH_TIMEOUT
     }
 
-    /// What was fetched last, or why nothing was. Waits for the remote only if nobody polls and nothing was fetched yet.
+    /// The result of the last fetch. Waits for the remote only if nothing polls it and nothing was fetched yet.
     pub async fn read(&self) -> Result<Snapshot, SourceError> {
-        if self.memory().latest.is_none() && !self.is_polled() {
+        if self.state().latest.is_none() && !self.is_polled() {
             self.fetch().await;
         }
-        self.memory().latest.clone().unwrap_or_else(|| {
+        self.state().latest.clone().unwrap_or_else(|| {
             Err(SourceError::Unfetched {
                 origin: self.origin(),
                 code: fetch_error::UNREACHABLE,
-                what: "it has not answered since the start".into(),
-                hint: "it is waited for; see whether it can be reached from here".into(),
+                what: "the remote has not answered since the start".into(),
+                hint: "it is tried again automatically; check that it can be reached from here".into(),
             })
         })
     }
 
-    /// Asks the remote. Answers whether there is anything else to read than before. Two at a time are one after the other.
+    /// Fetches from the remote and returns whether the result differs from the last one. Only one fetch runs at a time.
     pub async fn fetch(&self) -> bool {
         let _turn = self.0.turn.lock().await;
-        let before = self.memory().judged.clone();
-        let looked = self.look(before).await;
-        self.0.tried.note(match &looked {
-            Ok(judged) => Ok(Some(judged.commit.clone())),
-            Err(error) => Err(error.to_string()),
+        let before = self.state().checked.clone();
+        let outcome = self.check(before).await;
+        self.0.health.record(match &outcome {
+            Ok(checked) => Ok(Some(checked.commit.clone())),
+            Err(error) => Err(error),
         });
-        let mut memory = self.memory();
-        let latest = match looked {
-            Ok(judged) => {
-                let outcome = judged.outcome.clone();
-                memory.judged = Some(judged);
-                outcome
+        let mut state = self.state();
+        let latest = match outcome {
+            Ok(checked) => {
+                let latest = checked.outcome.clone();
+                state.checked = Some(checked);
+                latest
             }
             Err(error) => Err(error),
         };
-        let is_news = memory.latest.as_ref() != Some(&latest);
-        memory.latest = Some(latest);
-        is_news
+        let is_new = state.latest.as_ref() != Some(&latest);
+        state.latest = Some(latest);
+        is_new
     }
 
-    /// Commits a file on the tip of the branch and pushes it. Never at the same time as a fetch of ours.
+    /// Commits a file on the tip of the branch and pushes it, never during a fetch.
     pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
         let _turn = self.0.turn.lock().await;
         let settings = self.0.settings.clone();
         let added = self.in_thread(move |deadline| edit::add(&settings, &edit, deadline)).await;
-        added.unwrap_or_else(|(what, _)| {
-            let hint = "look at the branch whether the commit is there, and try again".into();
+        added.unwrap_or_else(|ThreadError { what, .. }| {
+            let hint = "check whether the branch has the commit, then try again".into();
             Err(NotAdded::Unwritten { origin: self.origin(), what, hint })
         })
     }
 
-    async fn look(&self, before: Option<CheckedTip>) -> Result<CheckedTip, SourceError> {
+    async fn check(&self, before: Option<CheckedTip>) -> Result<CheckedTip, SourceError> {
         let settings = self.0.settings.clone();
-        let looked = self.in_thread(move |deadline| look(&settings, before, deadline)).await;
-        looked.unwrap_or_else(|(what, hint)| {
+        let checked = self.in_thread(move |deadline| check(&settings, before, deadline)).await;
+        checked.unwrap_or_else(|ThreadError { what, hint }| {
             Err(SourceError::Unfetched {
                 origin: self.origin(),
                 code: fetch_error::UNREACHABLE,
@@ -167,31 +173,33 @@ impl Git {
         })
     }
 
-    /// Speaks with the remote in a thread of its own, which nobody waits for when it hangs: neither we nor the end of the
-    /// process. Answers what came of it, or what happened instead and what to do.
+    /// Runs work on the remote in its own thread. If it hangs, neither the caller nor the end of the process waits for it.
     async fn in_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> T + Send + 'static,
-    ) -> Result<T, (String, &'static str)> {
-        let again = "it is tried again by itself; see whether the remote can be reached from here";
+    ) -> Result<T, ThreadError> {
+        let hint = "it is tried again automatically; check that the remote can be reached from here";
         let Ok(permit) = self.0.threads.clone().try_acquire_owned() else {
-            return Err(("the remote does not answer, and neither did it the times before".into(), again));
+            return Err(ThreadError { what: "the remote did not answer this time or before".into(), hint });
         };
-        let (patience, (answer, done)) = (self.0.settings.patience, oneshot::channel());
-        let deadline = crate::clock::instant() + patience;
-        let begun = thread::Builder::new().name("git".into()).spawn(move || {
+        let (timeout, (answer, done)) = (self.0.settings.timeout, oneshot::channel());
+        let deadline = crate::clock::instant() + timeout;
+        let started = thread::Builder::new().name("git".into()).spawn(move || {
             let outcome = work(deadline);
-            // Before the answer: whoever hears it may begin the next one at once.
+            // Released before the answer, since the caller may start the next work at once.
             drop(permit);
             let _ = answer.send(outcome);
         });
-        if let Err(error) = begun {
-            return Err((format!("no thread can be started: {error}"), "the machine is short of something"));
+        if let Err(error) = started {
+            let what = format!("cannot start a thread: {error}");
+            return Err(ThreadError { what, hint: "check the machine's memory and limits" });
         }
-        match tokio::time::timeout(patience, done).await {
+        match tokio::time::timeout(timeout, done).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) => Err(("reading it ended in a defect of AgentPod".into(), "please report it")),
-            Err(_) => Err((format!("the remote did not answer within {} s", patience.as_secs()), again)),
+            Ok(Err(_)) => Err(ThreadError { what: "AgentPod failed with a bug".into(), hint: "please report it" }),
+            Err(_) => {
+                Err(ThreadError { what: format!("the remote did not answer within {} s", timeout.as_secs()), hint })
+            }
         }
     }
 
@@ -199,7 +207,7 @@ impl Git {
         self.0.is_polled.load(Ordering::Relaxed)
     }
 
-    fn memory(&self) -> MutexGuard<'_, RemoteState> {
-        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RemoteState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! Pushing one commit to the followed branch, never by force. What the remote answers is told in its words, without
-//! credentials; whether the branch moved meanwhile is for whoever fetches it again to see.
+//! Pushes one commit to the followed branch, never by force. The remote's answer is quoted without credentials; the caller
+//! fetches again to see whether the branch moved.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,18 +15,18 @@ use super::{
     settings::GitSettings,
 };
 
-/// The longest answer of a remote that is told.
-const MOST_CHARACTERS: usize = 300;
+/// The most characters of a remote's answer in a message.
+const MAX_QUOTED: usize = 300;
 
-/// What came of a push.
+/// The result of a push.
 pub(super) enum Pushed {
-    /// The branch is at our commit.
+    /// The branch points to the commit.
     Done,
-    /// The remote answered, and did not take it: why.
-    Not(String),
+    /// The remote rejected it, for this reason.
+    Rejected(String),
 }
 
-/// Pushes.
+/// Pushes a commit to a branch.
 pub(super) fn push(
     repository: &Repository,
     settings: &GitSettings,
@@ -35,9 +35,9 @@ pub(super) fn push(
     commit: Oid,
     branch: &str,
 ) -> Result<Pushed, FetchError> {
-    // Before the remote, which keeps pointing at them.
-    let (reason, asked, answer) = (RefCell::new(None), Cell::new(false), RefCell::new(None));
-    let mut callbacks = callbacks(settings, access, deadline, &reason, &asked);
+    // Declared before the remote, which borrows them.
+    let (reason, key_sent, answer) = (RefCell::new(None), Cell::new(false), RefCell::new(None));
+    let mut callbacks = callbacks(settings, access, deadline, &reason, &key_sent);
     callbacks.push_update_reference(|_, refused| {
         answer.replace(Some(refused.map(plain)));
         Ok(())
@@ -54,34 +54,36 @@ pub(super) fn push(
     drop(options);
     match (pushed, answer.take()) {
         (Ok(()), Some(None)) => Ok(Pushed::Done),
-        (Ok(()), Some(Some(why))) => Ok(Pushed::Not(why)),
-        (Ok(()), None) => Ok(Pushed::Not("it says nothing of the branch".into())),
-        (Err(error), _) if error.code() == ErrorCode::NotFastForward => Ok(Pushed::Not("the branch has moved".into())),
-        (Err(error), _) => Err(reason.take().unwrap_or_else(|| trouble(error, settings))),
+        (Ok(()), Some(Some(why))) => Ok(Pushed::Rejected(why)),
+        (Ok(()), None) => Ok(Pushed::Rejected("it gave no answer for the branch".into())),
+        (Err(error), _) if error.code() == ErrorCode::NotFastForward => {
+            Ok(Pushed::Rejected("the branch has moved".into()))
+        }
+        (Err(error), _) => Err(reason.take().unwrap_or_else(|| push_error(error, settings))),
     }
 }
 
-/// What an error while pushing means.
-fn trouble(error: git2::Error, settings: &GitSettings) -> FetchError {
-    let said = plain(error.message().trim_end_matches('.'));
-    match FetchError::with_remote(error, settings) {
-        FetchError::Known(DENIED, what, _) => {
-            let hint = "give AgentPod a token or key that may push to this branch, or leave --edits off";
-            FetchError::known(REFUSED, format!("we may not push: {what}"), hint)
+/// Explains an error of a push.
+fn push_error(error: git2::Error, settings: &GitSettings) -> FetchError {
+    let message = plain(error.message().trim_end_matches('.'));
+    match FetchError::from_remote(error, settings) {
+        FetchError::Failed { code: DENIED, what, .. } => {
+            let hint = "give AgentPod a token or key that may push to this branch, or omit --edits";
+            FetchError::new(REFUSED, format!("AgentPod may not push: {what}"), hint)
         }
-        FetchError::Known(code, what, _) => {
-            let what = what.replace("it could not be fetched", "it could not be pushed");
-            FetchError::known(code, what, "look at the branch whether the commit is there, and try again")
+        FetchError::Failed { code, what, .. } => {
+            let what = what.replace("cannot fetch", "cannot push");
+            FetchError::new(code, what, "check whether the branch has the commit, then try again")
         }
-        // It is not what we keep that is wrong: fetching it anew would push the same once more.
+        // The cache is not at fault, so fetching again would not help.
         _ => {
-            let hint = "nothing was committed; see whether this can be pushed to at all";
-            FetchError::known(REFUSED, format!("it could not be pushed: {said}"), hint)
+            let hint = "nothing was committed; check that the repository accepts pushes";
+            FetchError::new(REFUSED, format!("cannot push: {message}"), hint)
         }
     }
 }
 
-/// What a remote says, for a page and a log.
+/// A remote's text, sanitized for one line.
 fn plain(text: &str) -> String {
-    text.trim().chars().take(MOST_CHARACTERS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim().chars().take(MAX_QUOTED).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

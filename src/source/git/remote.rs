@@ -1,6 +1,5 @@
-//! Speaking with the remote: which commit is the newest, and fetching it when it is not here yet. One connection, and one
-//! small request when there is nothing to fetch. Redirects to other hosts are not followed: they would take the
-//! credentials along.
+//! Talks to the remote: finds the newest commit, and fetches it unless it is cached. One connection, and one small request
+//! if there is nothing to fetch. Redirects are not followed, since they would take the credentials along.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,48 +13,48 @@ use git2::{
 
 use super::{
     access::FetchCredentials,
-    address::Way,
+    address::Transport,
     fetch_error::{FetchError, NO_REFERENCE, UNREACHABLE},
     hosts,
     settings::{GitSettings, Reference},
 };
 use crate::source::SourceError;
 
-/// The most bytes one fetch may bring.
-const MOST_BYTES: usize = 1 << 30;
-/// What no remote has: asking for it only lists what there is.
-const NOTHING: &str = "refs/agentpod/nothing";
+/// The most bytes one fetch may transfer.
+const MAX_BYTES: usize = 1 << 30;
+/// A reference that no remote has: asking for it only lists the others.
+const LIST_ONLY: &str = "refs/agentpod/nothing";
 
-/// What is followed, as the remote has it.
+/// The followed reference on the remote.
 pub(super) struct Tip {
-    /// A commit's id, or that of a tag with a message.
+    /// The ID of a commit, or of an annotated tag.
     pub id: Oid,
-    /// The full name of the branch or tag; of a remote's own branch the one it stands for, if it says which.
+    /// The full name of the branch or tag; for HEAD, the branch it points to if the remote says so.
     pub name: String,
 }
 
-/// How much of what is followed is fetched.
+/// How much history to fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// The newest commit: all there is to read.
+    /// Only the newest commit, which is enough to read.
     Newest,
-    /// All commits before it, too: libgit2 pushes nothing from a repository without them.
+    /// The full history, which libgit2 needs to push.
     All,
 }
 
-/// Fetches what is followed, unless it is here already.
+/// Fetches the followed reference, unless it is cached.
 pub(super) fn fetch(
     repository: &Repository,
     settings: &GitSettings,
     access: &FetchCredentials,
     deadline: Instant,
     depth: Depth,
-    is_known: impl Fn(Oid) -> bool,
+    is_cached: impl Fn(Oid) -> bool,
 ) -> Result<Tip, FetchError> {
-    // Before the remote, which keeps pointing at them.
-    let (reason, asked) = (RefCell::new(None), Cell::new(false));
+    // Declared before the remote, which borrows them.
+    let (reason, key_sent) = (RefCell::new(None), Cell::new(false));
     let mut options = FetchOptions::new();
-    options.remote_callbacks(callbacks(settings, access, deadline, &reason, &asked));
+    options.remote_callbacks(callbacks(settings, access, deadline, &reason, &key_sent));
     let mut proxy = ProxyOptions::new();
     proxy.auto();
     options.proxy_options(proxy).download_tags(AutotagOption::None).follow_redirects(RemoteRedirect::None);
@@ -63,21 +62,21 @@ pub(super) fn fetch(
         options.custom_headers(&[header]);
     }
     let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(FetchError::Cache)?;
-    let trouble = |error| reason.take().unwrap_or_else(|| FetchError::with_remote(error, settings));
-    remote.download(&[NOTHING], Some(&mut options)).map_err(trouble)?;
+    let explain = |error| reason.take().unwrap_or_else(|| FetchError::from_remote(error, settings));
+    remote.download(&[LIST_ONLY], Some(&mut options)).map_err(explain)?;
     let name = settings.reference.full_name();
-    let heads = remote.list().map_err(trouble)?;
+    let heads = remote.list().map_err(explain)?;
     let found = heads.iter().find(|head| head.name() == name);
     let Some(tip) = found.map(|head| Tip { id: head.oid(), name: head.symref_target().unwrap_or(&name).into() }) else {
         return Err(no_reference(settings, heads.iter().map(git2::RemoteHead::name)));
     };
-    if !is_known(tip.id) {
-        if depth == Depth::Newest && settings.address.way != Way::File {
+    if !is_cached(tip.id) {
+        if depth == Depth::Newest && settings.address.transport != Transport::File {
             options.depth(1);
         }
-        remote.download(&[&name], Some(&mut options)).map_err(trouble)?;
+        remote.download(&[&name], Some(&mut options)).map_err(explain)?;
     }
-    // What was fetched is here; how the remote takes a good-bye does not matter.
+    // The fetch is complete, so an error of the disconnect does not matter.
     let _ = remote.disconnect();
     Ok(tip)
 }
@@ -87,43 +86,43 @@ pub(super) fn callbacks<'a>(
     access: &'a FetchCredentials,
     deadline: Instant,
     reason: &'a RefCell<Option<FetchError>>,
-    asked: &'a Cell<bool>,
+    key_sent: &'a Cell<bool>,
 ) -> RemoteCallbacks<'a> {
     let mut callbacks = RemoteCallbacks::new();
-    if settings.address.way == Way::Ssh {
+    if settings.address.transport == Transport::Ssh {
         callbacks.credentials(move |_, user, kinds| {
-            // It asks again and again until it likes what it gets, and we have one key.
-            if !kinds.is_username() && asked.replace(true) {
+            // libgit2 asks again after a refusal, but there is only one key.
+            if !kinds.is_username() && key_sent.replace(true) {
                 return Err(git2::Error::new(ErrorCode::Auth, ErrorClass::Ssh, "the key is not accepted"));
             }
             access.for_ssh(user, kinds)
         });
         callbacks.certificate_check(move |certificate, _| {
             let key = certificate.as_hostkey().and_then(|host| host.hostkey());
-            let Some(key) = key else { return Err(git2::Error::from_str("the host shows no key")) };
-            match hosts::check(settings, key) {
+            let Some(key) = key else { return Err(git2::Error::from_str("the host sent no key")) };
+            match hosts::verify(settings, key) {
                 Ok(()) => Ok(CertificateCheckStatus::CertificateOk),
-                Err(trouble) => {
-                    reason.replace(Some(trouble));
-                    Err(git2::Error::from_str("the host's key is not known"))
+                Err(error) => {
+                    reason.replace(Some(error));
+                    Err(git2::Error::from_str("the host's key is not trusted"))
                 }
             }
         });
     }
-    let go_on = move |bytes: usize| {
-        let why = if bytes > MOST_BYTES {
-            format!("it has more than {} MiB", MOST_BYTES >> 20)
+    let may_continue = move |bytes: usize| {
+        let limit = if bytes > MAX_BYTES {
+            format!("it is larger than {} MiB", MAX_BYTES >> 20)
         } else if crate::clock::instant() > deadline {
-            format!("it took longer than {} s", settings.patience.as_secs())
+            format!("it took longer than {} s", settings.timeout.as_secs())
         } else {
             return true;
         };
-        let hint = "use a smaller repository for the manifests, or a faster remote";
-        reason.replace(Some(FetchError::known(UNREACHABLE, format!("it could not be fetched: {why}"), hint)));
+        let hint = "use a smaller repository, or a faster remote";
+        reason.replace(Some(FetchError::new(UNREACHABLE, format!("cannot fetch: {limit}"), hint)));
         false
     };
-    callbacks.transfer_progress(move |progress| go_on(progress.received_bytes()));
-    callbacks.sideband_progress(move |_| go_on(0));
+    callbacks.transfer_progress(move |progress| may_continue(progress.received_bytes()));
+    callbacks.sideband_progress(move |_| may_continue(0));
     callbacks
 }
 
@@ -133,7 +132,7 @@ fn no_reference<'a>(settings: &GitSettings, names: impl Iterator<Item = &'a str>
         return FetchError::Refused(SourceError::Empty {
             origin: settings.origin(),
             expected: "no commit",
-            hint: "Push a branch with manifests, or name the right repository.",
+            hint: "Push a branch with manifests, or name another repository.",
         });
     }
     let listed = |prefix: &str| {
@@ -142,17 +141,17 @@ fn no_reference<'a>(settings: &GitSettings, names: impl Iterator<Item = &'a str>
     };
     let (what, hint) = match &settings.reference {
         Reference::Head => (
-            "its own branch does not exist".to_owned(),
-            format!("name one by --git-branch; there are: {}", listed("refs/heads/")),
+            "its default branch does not exist".to_owned(),
+            format!("name one with --git-branch; there are: {}", listed("refs/heads/")),
         ),
         Reference::Branch(name) => (
             format!("there is no branch {name}"),
-            format!("push it, or name another by --git-branch; there are: {}", listed("refs/heads/")),
+            format!("push it, or name another with --git-branch; there are: {}", listed("refs/heads/")),
         ),
         Reference::Tag(name) => (
             format!("there is no tag {name}"),
-            format!("push it, or name another by --git-tag; there are: {}", listed("refs/tags/")),
+            format!("push it, or name another with --git-tag; there are: {}", listed("refs/tags/")),
         ),
     };
-    FetchError::known(NO_REFERENCE, format!("{what}; nothing is changed"), hint)
+    FetchError::new(NO_REFERENCE, format!("{what}; nothing was changed"), hint)
 }

@@ -1,7 +1,7 @@
-//! One look at the remote, from its list of references to the manifests of its newest commit. Blocks; runs in a thread of
-//! its own.
+//! One check of the remote, from its list of references to the manifests of its newest commit. It blocks, so it runs in its
+//! own thread.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{path::Path, time::Instant};
 
 use git2::{ObjectType, Oid, Repository};
 use time::OffsetDateTime;
@@ -19,19 +19,19 @@ use crate::{
     source::{Snapshot, SourceError},
 };
 
-/// What was made of a tip, and with which signers: the same again gives the same.
+/// The result for a tip and a set of signers; the same inputs give the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CheckedTip {
     tip: Oid,
     signers: Option<Digest>,
-    /// What is in the tip, or why it is refused.
+    /// The manifests of the tip, or why it is refused.
     pub outcome: Result<Snapshot, SourceError>,
-    /// The commit.
+    /// The tip's commit.
     pub commit: Commit,
 }
 
-/// Looks. `before` is what the last look found.
-pub(super) fn look(
+/// Checks the remote. `before` is the result of the last check, which is returned again if nothing changed.
+pub(super) fn check(
     settings: &GitSettings,
     before: Option<CheckedTip>,
     deadline: Instant,
@@ -43,42 +43,49 @@ pub(super) fn look(
         let folder = cache::folder(settings);
         let attempt = |repository: Repository, before: Option<CheckedTip>| {
             let digest = signers.as_ref().map(|(_, digest)| digest.clone());
-            let known = |tip| before.as_ref().is_some_and(|judged| judged.tip == tip) || is_whole(&repository, tip);
-            let tip = remote::fetch(&repository, settings, &access, deadline, Depth::Newest, known)?.id;
+            let is_cached =
+                |tip| before.as_ref().is_some_and(|checked| checked.tip == tip) || is_cached(&repository, tip);
+            let tip = remote::fetch(&repository, settings, &access, deadline, Depth::Newest, is_cached)?.id;
             match before {
-                Some(judged) if judged.tip == tip && judged.signers == digest => Ok(judged),
+                Some(checked) if checked.tip == tip && checked.signers == digest => Ok(checked),
                 _ => {
                     let who = signers.as_ref().map(|(signers, _)| signers).zip(settings.signers.as_deref());
-                    let (outcome, commit) = judge(&repository, settings, tip, who)?;
-                    cache::keep(&repository, tip)?;
+                    let CheckedCommit { outcome, commit } = read_tip(&repository, settings, tip, who)?;
+                    cache::record(&repository, tip)?;
                     Ok(CheckedTip { tip, signers: digest, outcome, commit })
                 }
             }
         };
         match cache::open(&folder).and_then(|repository| attempt(repository, before)) {
-            // Whatever is wrong with it: everything in it can be fetched once more.
+            // Whatever is wrong with the cache: everything in it can be fetched again.
             Err(FetchError::Cache(error)) => {
-                tracing::info!("what was fetched from {} is fetched anew: {}", settings.address, error.message());
-                cache::anew(&folder).and_then(|repository| attempt(repository, None))
+                tracing::info!("fetching everything from {} again: {}", settings.address, error.message());
+                cache::recreate(&folder).and_then(|repository| attempt(repository, None))
             }
             outcome => outcome,
         }
     });
-    outcome.map_err(|trouble| trouble.into_error(&settings.origin(), &access.secrets))
+    outcome.map_err(|error| error.into_error(&settings.origin(), &access.secrets))
 }
 
-/// Whether a tip is here, at least its first folder.
-pub(super) fn is_whole(repository: &Repository, tip: Oid) -> bool {
+/// Whether a tip is cached, at least its root folder.
+pub(super) fn is_cached(repository: &Repository, tip: Oid) -> bool {
     repository.find_object(tip, None).and_then(|tip| tip.peel_to_tree()).is_ok()
 }
 
-/// What is in a tip that was fetched, or why it is refused.
-fn judge(
+/// A commit, and its manifests or why it is refused.
+struct CheckedCommit {
+    outcome: Result<Snapshot, SourceError>,
+    commit: Commit,
+}
+
+/// Verifies and reads a fetched tip.
+fn read_tip(
     repository: &Repository,
     settings: &GitSettings,
     tip: Oid,
     signers: Option<(&super::signers::Signers, &Path)>,
-) -> Result<(Result<Snapshot, SourceError>, Commit), FetchError> {
+) -> Result<CheckedCommit, FetchError> {
     let object = repository.find_object(tip, None).map_err(FetchError::Cache)?;
     let found = object.peel(ObjectType::Commit).map_err(FetchError::Cache)?;
     let found = repository.find_commit(found.id()).map_err(FetchError::Cache)?;
@@ -86,17 +93,22 @@ fn judge(
     if let Some((signers, file)) = signers {
         match verify::check(repository, tip, &commit, signers, file) {
             Ok(()) => {}
-            Err(trouble @ FetchError::Cache(_)) => return Err(trouble),
-            Err(trouble) => return Ok((Err(trouble.into_error(&settings.origin(), &[])), commit)),
+            Err(error @ FetchError::Cache(_)) => return Err(error),
+            Err(error) => {
+                return Ok(CheckedCommit { outcome: Err(error.into_error(&settings.origin(), &[])), commit });
+            }
         }
     }
     let origin = settings.origin();
-    let files: Result<BTreeMap<_, _>, _> =
-        tree::read(repository, found.tree_id(), &settings.path, &origin).map_err(FetchError::Cache)?;
-    Ok((files.map(|files| Snapshot::new(origin, files).of(commit.clone())), commit))
+    let outcome = match tree::read(repository, found.tree_id(), &settings.path, &origin) {
+        Ok(files) => Ok(Snapshot::new(origin, files).with_commit(commit.clone())),
+        Err(FetchError::Refused(error)) => Err(error),
+        Err(error) => return Err(error),
+    };
+    Ok(CheckedCommit { outcome, commit })
 }
 
-/// A commit as people are told of it. Its author may have written anything; nothing of it reaches a terminal as it is.
+/// A commit for people, with control characters replaced since its author can write anything.
 fn describe(commit: &git2::Commit<'_>) -> Commit {
     let plain = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);

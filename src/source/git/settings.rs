@@ -1,38 +1,38 @@
-//! What a git source is told: where, which branch or tag, which folder, and where its credentials are. Holds places of
-//! credentials, never one itself.
+//! The settings of a git source: the repository, the branch or tag, the folder, and references to credentials, never
+//! credentials themselves.
 
 use std::{path::PathBuf, time::Duration};
 
 use super::address::Address;
 use crate::core::secret::SecretRef;
 
-/// A git source, as it is set up.
+/// The settings of a git source.
 #[derive(Debug, Clone)]
 pub struct GitSettings {
-    /// Where the repository is.
+    /// The repository's address.
     pub address: Address,
-    /// What is followed in it.
+    /// The branch or tag to follow.
     pub reference: Reference,
-    /// The folder of manifests in it, with `/` between folders; empty for all of it.
+    /// The folder of manifests, separated by `/`; empty for the whole repository.
     pub path: String,
-    /// How often the remote is asked.
+    /// How often to fetch.
     pub interval: Duration,
     /// How long a fetch may take.
-    pub patience: Duration,
-    /// What it is reached with.
+    pub timeout: Duration,
+    /// How to authenticate.
     pub credentials: Credentials,
-    /// The file with the keys of hosts that are trusted; `None` for those SSH itself uses.
+    /// The known-hosts file; `None` for OpenSSH's own files.
     pub known_hosts: Option<PathBuf>,
-    /// The file with the keys that may sign; `None` to believe whoever may push.
+    /// The file of allowed signers; `None` to accept unsigned commits.
     pub signers: Option<PathBuf>,
-    /// The folder in which repositories are kept.
-    pub caches: PathBuf,
+    /// The folder of cached repositories.
+    pub cache_dir: PathBuf,
 }
 
-/// What is followed.
+/// The branch or tag to follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
-    /// The branch that the remote calls its own.
+    /// The remote's default branch.
     Head,
     /// A branch.
     Branch(String),
@@ -41,7 +41,7 @@ pub enum Reference {
 }
 
 impl Reference {
-    /// Its name in the remote's list.
+    /// The full name on the remote.
     pub fn full_name(&self) -> String {
         match self {
             Self::Head => "HEAD".into(),
@@ -50,7 +50,7 @@ impl Reference {
         }
     }
 
-    /// The branch or tag by its own name, if it is named.
+    /// The short name; `None` for the default branch.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Head => None,
@@ -59,21 +59,21 @@ impl Reference {
     }
 }
 
-/// Where the credentials are. All of them are read anew for each fetch.
+/// References to credentials, which are read again for every fetch.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
-    /// Who we are, for HTTP.
+    /// The user name for HTTP.
     pub user: Option<String>,
-    /// The token or password, for HTTP.
+    /// The token or password for HTTP.
     pub password: Option<SecretRef>,
-    /// The private key, for SSH.
+    /// The private key for SSH.
     pub key: Option<SecretRef>,
-    /// What the key is encrypted with.
+    /// The passphrase of the private key.
     pub passphrase: Option<SecretRef>,
 }
 
 impl GitSettings {
-    /// Where it is, for people.
+    /// The source, for people.
     pub fn origin(&self) -> String {
         let reference = self.reference.name().map(|name| format!("@{name}")).unwrap_or_default();
         let path = if self.path.is_empty() { String::new() } else { format!(" in {}/", self.path) };

@@ -1,13 +1,13 @@
-//! Whose signature counts: a file of allowed signers as OpenSSH and git take it, a line `principals [options] key` each.
-//! A line that cannot be read refuses the whole file: it may be the one that somebody relies on.
+//! Allowed signers, from a file in OpenSSH's format: one `principals [options] key` per line. A line that cannot be read
+//! refuses the whole file, since somebody may rely on it.
 
 use ssh_key::{PublicKey, SshSig};
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
-/// What git signs for.
+/// The namespace of git's signatures.
 const NAMESPACE: &str = "git";
 
-/// Everybody who may sign.
+/// The keys that may sign.
 #[derive(Debug)]
 pub(super) struct Signers(Vec<Signer>);
 
@@ -19,58 +19,103 @@ struct Signer {
 }
 
 impl Signers {
-    /// Reads a file's text.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    /// Parses a file's text.
+    pub(super) fn parse(text: &str) -> Result<Self, SignersError> {
         let mut signers = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            signers.extend(signer(line).map_err(|why| format!("line {}: {why}", number + 1))?);
+            signers.extend(signer(line).map_err(|error| SignersError::Line(number + 1, error))?);
         }
         if signers.is_empty() {
-            return Err("it names nobody who may sign for git".into());
+            return Err(SignersError::Empty);
         }
         Ok(Self(signers))
     }
 
-    /// Whether a signature over `signed` is by one of them; or why it does not count. `at` is when it was made.
-    pub(super) fn check(&self, signature: &[u8], signed: &[u8], at: OffsetDateTime) -> Result<(), String> {
+    /// Verifies a signature over `signed` that was made at the time `at`.
+    pub(super) fn verify(&self, signature: &[u8], signed: &[u8], at: OffsetDateTime) -> Result<(), SignatureError> {
         let text = String::from_utf8_lossy(signature);
         if text.trim_start().starts_with("-----BEGIN PGP") {
-            return Err("it is signed with GPG, which is not looked at".into());
+            return Err(SignatureError::Gpg);
         }
-        let signature = SshSig::from_pem(text.trim()).map_err(|_| "its signature is none that SSH makes")?;
-        let by = ssh_key::Fingerprint::new(ssh_key::HashAlg::Sha256, signature.public_key());
-        let theirs: Vec<&Signer> =
+        let signature = SshSig::from_pem(text.trim()).map_err(|_| SignatureError::NotSsh)?;
+        let key = ssh_key::Fingerprint::new(ssh_key::HashAlg::Sha256, signature.public_key()).to_string();
+        let candidates: Vec<&Signer> =
             self.0.iter().filter(|signer| signer.key.key_data() == signature.public_key()).collect();
-        let Some(first) = theirs.first() else {
-            return Err(format!("it is signed with the key {by}, which may not sign"));
+        let Some(first) = candidates.first() else {
+            return Err(SignatureError::NotAllowed(key));
         };
         let is_current = |signer: &&&Signer| {
             signer.after.is_none_or(|after| at >= after) && signer.before.is_none_or(|before| at < before)
         };
-        if theirs.iter().find(is_current).is_none() {
-            return Err(format!("it is signed with the key {by}, which may not sign at that time"));
+        if candidates.iter().find(is_current).is_none() {
+            return Err(SignatureError::NotAllowedThen(key));
         }
         first.key.verify(NAMESPACE, signed, &signature).map_err(|error| match error {
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => {
-                format!("its signature is of the kind {}; use a key of the kind ed25519", signature.algorithm())
+                SignatureError::Unsupported(signature.algorithm().to_string())
             }
-            _ => format!("its signature by {by} does not fit: it was changed after it was signed"),
+            _ => SignatureError::Mismatch(key),
         })
     }
 }
 
-/// A line's signer; none for one that may not sign for git.
-fn signer(line: &str) -> Result<Option<Signer>, String> {
-    let (_, rest) = word(line).ok_or("it ends too early; it is like: name@example.com ssh-ed25519 AAAA…")?;
+/// Why a file of allowed signers cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SignersError {
+    #[error("it lists nobody who may sign for git")]
+    Empty,
+    #[error("line {0}: {1}")]
+    Line(usize, SignerLineError),
+}
+
+/// Why a line of the file cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SignerLineError {
+    #[error("it is too short; write it like: name@example.com ssh-ed25519 AAAA…")]
+    TooShort,
+    #[error("it has no key")]
+    NoKey,
+    #[error("its key cannot be read; write it like: ssh-ed25519 AAAA…")]
+    BadKey,
+    #[error("its {0} is not a time like 20260131")]
+    BadTime(&'static str),
+    #[error("certificates are not supported; list the keys themselves")]
+    Certificate,
+    #[error("the option {0} is unknown")]
+    UnknownOption(String),
+}
+
+/// Why a signature is not accepted. The message is about the commit or tag.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SignatureError {
+    #[error("it is not signed")]
+    Unsigned,
+    #[error("it is signed with GPG, which is not supported")]
+    Gpg,
+    #[error("its signature is not an SSH signature")]
+    NotSsh,
+    #[error("it is signed with the key {0}, which may not sign")]
+    NotAllowed(String),
+    #[error("it is signed with the key {0}, which may not sign at that time")]
+    NotAllowedThen(String),
+    #[error("its signature algorithm {0} is not supported; use an ed25519 key")]
+    Unsupported(String),
+    #[error("its signature by {0} does not match: it was changed after it was signed")]
+    Mismatch(String),
+}
+
+/// A line's signer, or `None` if it may not sign for git.
+fn signer(line: &str) -> Result<Option<Signer>, SignerLineError> {
+    let (_, rest) = word(line).ok_or(SignerLineError::TooShort)?;
     if let Some(key) = key(rest) {
         return Ok(Some(Signer { key, after: None, before: None }));
     }
-    let (options, rest) = word(rest).ok_or("no key stands in it")?;
-    let key = key(rest).ok_or("its key cannot be read; it is like: ssh-ed25519 AAAA…")?;
+    let (options, rest) = word(rest).ok_or(SignerLineError::NoKey)?;
+    let key = key(rest).ok_or(SignerLineError::BadKey)?;
     let mut signer = Signer { key, after: None, before: None };
     let mut may_sign = true;
     for option in split(options, ',') {
@@ -78,10 +123,10 @@ fn signer(line: &str) -> Result<Option<Signer>, String> {
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
             "namespaces" => may_sign &= value.split(',').any(|namespace| namespace == NAMESPACE),
-            "valid-after" => signer.after = Some(moment(value).ok_or("its valid-after is no time like 20260131")?),
-            "valid-before" => signer.before = Some(moment(value).ok_or("its valid-before is no time like 20260131")?),
-            "cert-authority" => return Err("certificates are not looked at; name the keys themselves".into()),
-            _ => return Err(format!("the option {name} is not known")),
+            "valid-after" => signer.after = Some(moment(value).ok_or(SignerLineError::BadTime("valid-after"))?),
+            "valid-before" => signer.before = Some(moment(value).ok_or(SignerLineError::BadTime("valid-before"))?),
+            "cert-authority" => return Err(SignerLineError::Certificate),
+            _ => return Err(SignerLineError::UnknownOption(name.to_owned())),
         }
     }
     Ok(may_sign.then_some(signer))
@@ -92,7 +137,7 @@ fn key(text: &str) -> Option<PublicKey> {
     PublicKey::from_openssh(&format!("{} {}", words.next()?, words.next()?)).ok()
 }
 
-/// The first word, in which what is quoted may hold spaces, and the rest.
+/// The first word, which may contain quoted spaces, and the rest.
 fn word(text: &str) -> Option<(&str, &str)> {
     let mut quoted = false;
     let end = text.find(|c: char| {
@@ -102,7 +147,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], text[end..].trim_start()))
 }
 
-/// Parts between separators that are not quoted.
+/// Splits at separators outside quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     text.split(move |c: char| {
@@ -111,7 +156,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC.
+/// Parses `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in UTC.
 fn moment(text: &str) -> Option<OffsetDateTime> {
     let digits = text.strip_suffix(['Z', 'z']).unwrap_or(text);
     if !matches!(digits.len(), 8 | 12 | 14) || !digits.bytes().all(|c| c.is_ascii_digit()) {
@@ -131,7 +176,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
     #[test]
-    fn lines_as_openssh_takes_them_are_read() {
+    fn lines_in_opensshs_format_are_read() {
         for (line, count) in [
             (format!("me@example.com {KEY}"), 1),
             (format!("me@example.com,you@example.com {KEY} a comment"), 1),
@@ -139,7 +184,7 @@ mod tests {
             (format!("* namespaces=\"file\" {KEY}\n* {KEY}"), 1),
             (format!("# nobody\n\n* valid-after=\"20260101\",valid-before=\"202701011200Z\" {KEY}"), 1),
         ] {
-            let signers = Signers::read(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
+            let signers = Signers::parse(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
             assert_eq!(signers.0.len(), count, "{line}");
         }
         assert_eq!(moment("202701011200Z"), Some(time::macros::datetime!(2027-01-01 12:00 UTC)));
@@ -154,10 +199,10 @@ mod tests {
             format!("me valid-before=\"tomorrow\" {KEY}"),
             format!("me never-heard-of {KEY}"),
         ] {
-            let why = Signers::read(&format!("* {KEY}\n{line}")).unwrap_err();
+            let why = Signers::parse(&format!("* {KEY}\n{line}")).unwrap_err().to_string();
             assert!(why.starts_with("line 2: "), "{line}: {why}");
         }
-        assert!(Signers::read("# nobody\n").unwrap_err().contains("nobody"));
-        assert!(Signers::read(&format!("me namespaces=\"file\" {KEY}")).is_err());
+        assert_eq!(Signers::parse("# nobody\n").unwrap_err(), SignersError::Empty);
+        assert!(Signers::parse(&format!("me namespaces=\"file\" {KEY}")).is_err());
     }
 }

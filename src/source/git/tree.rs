@@ -1,11 +1,14 @@
-//! The manifests of a commit, read from git's objects: nothing is checked out. Looks at names, and reads the content of
-//! manifests alone. Links are followed within the commit and never out of it.
+//! Reads the manifests of a commit from git's objects, without a checkout. It reads no other files. Links are followed
+//! within the commit only.
 
 use std::collections::BTreeMap;
 
 use git2::{ObjectType, Odb, Oid, Repository};
 
-use super::find_path::{self, FoundPath, LINK, PathKind, PathNotFound};
+use super::{
+    fetch_error::FetchError,
+    find_path::{self, FindError, FoundPath, LINK, PathKind, PathNotFound},
+};
 use crate::{
     core::{
         declare::document::{MAX_FILE_BYTES, too_large},
@@ -13,42 +16,43 @@ use crate::{
     },
     source::{
         MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES, SourceError,
-        manifests::{is_manifest, whole},
+        manifests::{check_set, is_manifest},
         survey::is_hidden,
     },
 };
 
-/// How a file begins that stands for one in Git LFS.
-const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// The first bytes of a Git LFS pointer.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// All manifests below a folder of a tree. The outer error is about the repository, the inner about what is in it.
+/// Reads all manifests below a folder of a tree.
 pub(super) fn read(
     repository: &Repository,
     root: Oid,
     path: &str,
     origin: &str,
-) -> Result<Result<BTreeMap<String, Vec<u8>>, SourceError>, git2::Error> {
+) -> Result<BTreeMap<String, Vec<u8>>, FetchError> {
     let refused = |what: String, hint: &str| {
         let problems = vec![Problem::of_file(path, what).hint(hint)];
-        Ok(Err(SourceError::Refused { origin: origin.to_owned(), problems }))
+        Err(FetchError::Refused(SourceError::Refused { origin: origin.to_owned(), problems }))
     };
-    let start = match find_path::find(repository, root, &[], path)? {
+    let start = match find_path::find(repository, root, &[], path) {
         Ok(FoundPath { kind: PathKind::Folder, id, path }) => (id, path),
         Ok(FoundPath { kind: PathKind::File, .. }) => {
-            return refused("this is a file".into(), "name the folder by --git-path");
+            return refused("this is a file".into(), "name the folder with --git-path");
         }
         Ok(FoundPath { kind: PathKind::Submodule, .. }) => {
-            return refused("this is a submodule".into(), "name the submodule's own repository by --git");
+            return refused("this is a submodule".into(), "name the submodule's own repository with --git");
         }
-        Err(astray) => {
-            let what = match astray {
-                PathNotFound::Nowhere(_) => "there is no such folder in the newest commit".to_owned(),
-                _ => format!("a link on the way {}", astray.sentence()),
+        Err(FindError::Git(error)) => return Err(FetchError::Cache(error)),
+        Err(FindError::NotFound(error)) => {
+            let what = match error {
+                PathNotFound::Missing(_) => "there is no such folder in the newest commit".to_owned(),
+                _ => format!("a link on the way {error}"),
             };
-            return refused(what, "put it back, or name another folder by --git-path; nothing is changed until then");
+            return refused(what, "restore it, or name another folder with --git-path; nothing is changed until then");
         }
     };
-    let odb = repository.odb()?;
+    let odb = repository.odb().map_err(FetchError::Cache)?;
     let mut walk = TreeWalk {
         repository,
         odb: &odb,
@@ -61,13 +65,14 @@ pub(super) fn read(
         bytes: 0,
         full: false,
     };
-    walk.folder(start.0, start.1, "")?;
+    walk.folder(start.0, start.1, "").map_err(FetchError::Cache)?;
     let TreeWalk { files, mut problems, .. } = walk;
     problems.sort();
     if !problems.is_empty() {
-        return Ok(Err(SourceError::Refused { origin: origin.to_owned(), problems }));
+        return Err(FetchError::Refused(SourceError::Refused { origin: origin.to_owned(), problems }));
     }
-    Ok(whole(origin.to_owned(), files, "Push a .yaml file there, or name the right folder by --git-path."))
+    let hint = "Push a .yaml file there, or name another folder with --git-path.";
+    check_set(origin.to_owned(), files, hint).map_err(FetchError::Refused)
 }
 
 struct TreeWalk<'a> {
@@ -77,7 +82,7 @@ struct TreeWalk<'a> {
     origin: &'a str,
     files: BTreeMap<String, Vec<u8>>,
     problems: Vec<Problem>,
-    /// The folders from the root down to where the walk is, by their real paths.
+    /// The folders from the root to the current one, by real path.
     above: Vec<Vec<String>>,
     entries: usize,
     bytes: u64,
@@ -90,20 +95,20 @@ impl TreeWalk<'_> {
         self.problems.push(Problem::of_file(file, what).hint(hint));
     }
 
-    /// Stops the walk: more of the same would be no news.
+    /// Stops the walk, since further problems would say the same.
     fn stop(&mut self, what: String) {
         self.full = true;
-        self.problem("", what, "is this the right folder? Name a smaller one by --git-path, or split it");
+        self.problem("", what, "check that this is the right folder; name a smaller one with --git-path, or split it");
     }
 
     fn folder(&mut self, id: Oid, real: Vec<String>, name: &str) -> Result<(), git2::Error> {
         if self.above.contains(&real) {
-            let hint = "remove it, or let it lead somewhere else";
-            self.problem(name, "this link leads in a circle: to a folder that it is in", hint);
+            let hint = "remove it, or point it elsewhere";
+            self.problem(name, "this link is a loop: it points to a folder that contains it", hint);
             return Ok(());
         }
         if self.above.len() > MAX_DEPTH {
-            self.problem(name, format!("folders nest more than {MAX_DEPTH} deep here"), "move it up");
+            self.problem(name, format!("folders are nested more than {MAX_DEPTH} levels deep here"), "move it up");
             return Ok(());
         }
         let tree = self.repository.find_tree(id)?;
@@ -122,10 +127,11 @@ impl TreeWalk<'_> {
             let is_plain = entry.name().is_ok() && !text.contains(|c: char| c.is_control() || c == '/');
             let is_link = entry.filemode() == LINK;
             let found = if is_link {
-                match find_path::find(self.repository, self.root, &real, &text)? {
+                match find_path::find(self.repository, self.root, &real, &text) {
                     Ok(found) => found,
-                    Err(astray) => {
-                        self.lost(&below, &astray);
+                    Err(FindError::Git(error)) => return Err(error),
+                    Err(FindError::NotFound(error)) => {
+                        self.broken_link(&below, &error);
                         continue;
                     }
                 }
@@ -134,19 +140,19 @@ impl TreeWalk<'_> {
                 FoundPath { kind, id: entry.id(), path: [real.as_slice(), &[text]].concat() }
             };
             if !is_plain && (is_manifest(&below) || found.kind == PathKind::Folder) {
-                let hint = "rename it; letters, digits, - and _ are safe";
-                self.problem(&below.replace(char::is_control, "?"), "its name is not readable text", hint);
+                let hint = "rename it; use letters, digits, - and _";
+                self.problem(&below.replace(char::is_control, "?"), "its name is not valid text", hint);
                 continue;
             }
             match found.kind {
                 PathKind::Folder => self.folder(found.id, found.path, &below)?,
                 PathKind::File if is_manifest(&below) => self.file(found.id, &below)?,
                 PathKind::File => {}
-                // A folder that becomes a submodule looks as if all in it had been removed.
+                // If a folder becomes a submodule, everything in it looks removed.
                 PathKind::Submodule => self.problem(
                     &below,
-                    "this is a submodule: what is in it is not part of this repository",
-                    "put the manifests into the repository itself, or move the submodule out of the folder of manifests",
+                    "this is a submodule, whose files are not part of this repository",
+                    "move the manifests into this repository, or the submodule out of the folder",
                 ),
             }
         }
@@ -154,13 +160,13 @@ impl TreeWalk<'_> {
         Ok(())
     }
 
-    fn lost(&mut self, name: &str, astray: &PathNotFound) {
-        let hint = match astray {
-            PathNotFound::Leaves(_) => "copy what it leads to into the repository; only links within it are followed",
-            PathNotFound::Nowhere(_) => "remove the link, or put back what it leads to",
-            PathNotFound::Circle => "remove it, or let it lead to a file",
+    fn broken_link(&mut self, name: &str, error: &PathNotFound) {
+        let hint = match error {
+            PathNotFound::Outside(_) => "copy the target into the repository; only links within it are followed",
+            PathNotFound::Missing(_) => "remove the link, or restore its target",
+            PathNotFound::Loop => "remove it, or point it to a file",
         };
-        self.problem(name, format!("this link {}", astray.sentence()), hint);
+        self.problem(name, format!("this link {error}"), hint);
     }
 
     fn file(&mut self, id: Oid, name: &str) -> Result<(), git2::Error> {
@@ -175,16 +181,16 @@ impl TreeWalk<'_> {
         }
         self.bytes += size as u64;
         if self.bytes > MAX_TOTAL_BYTES {
-            self.stop(format!("its files have more than {} MiB together", MAX_TOTAL_BYTES >> 20));
+            self.stop(format!("its files have more than {} MiB in total", MAX_TOTAL_BYTES >> 20));
             return Ok(());
         }
         let object = self.odb.read(id)?;
         if object.kind() != ObjectType::Blob {
-            return Err(git2::Error::from_str("an object is not what its tree says"));
+            return Err(git2::Error::from_str("an object does not have the type that its tree states"));
         }
-        if object.data().starts_with(LFS) {
-            let hint = "take manifests out of Git LFS: git lfs untrack, then commit the file itself";
-            self.problem(name, "this is a pointer of Git LFS, not the file itself", hint);
+        if object.data().starts_with(LFS_POINTER) {
+            let hint = "take the manifests out of Git LFS: git lfs untrack, then commit the files themselves";
+            self.problem(name, "this is a Git LFS pointer, not the file itself", hint);
             return Ok(());
         }
         self.files.insert(name.to_owned(), object.data().to_vec());

@@ -1,5 +1,5 @@
-//! Whether the newest commit is signed by somebody who may: the commit itself, or the tag that was followed to it. Says
-//! nothing of the commits before it; what is signed is the whole state.
+//! Verifies that the newest commit, or the followed tag on it, is signed by an allowed signer. Earlier commits do not matter:
+//! the signature covers the whole state.
 
 use std::{fs, path::Path};
 
@@ -8,35 +8,30 @@ use time::OffsetDateTime;
 
 use super::{
     fetch_error::{FetchError, UNVERIFIED},
-    signers::Signers,
+    signers::{SignatureError, Signers},
 };
 use crate::core::{declare::commit::Commit, digest::Digest};
 
-/// How a signature begins.
+/// The first bytes of a signature.
 const BEGIN: &[u8] = b"-----BEGIN ";
 
-/// The allowed signers as they are now, and what tells them from others.
+/// The allowed signers, and the digest of their file.
 pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), FetchError> {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string());
-    let digest = text.as_ref().map(|text| Digest::of_bytes(text.as_bytes())).ok();
-    let read = text.and_then(|text| Signers::read(&text));
-    match (read, digest) {
-        (Ok(signers), Some(digest)) => Ok((signers, digest)),
-        (Err(why), _) => Err(unusable(file, &why)),
-        (Ok(_), None) => Err(unusable(file, "it cannot be read")),
-    }
+    let text = fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
+    let signers = Signers::parse(&text).map_err(|error| unusable(file, &error))?;
+    Ok((signers, Digest::of_bytes(text.as_bytes())))
 }
 
-fn unusable(file: &Path, why: &str) -> FetchError {
-    let what = format!("the allowed signers in {}: {why}", file.display());
-    FetchError::known(
+fn unusable(file: &Path, error: &dyn std::error::Error) -> FetchError {
+    let what = format!("the allowed signers in {} cannot be used: {error}", file.display());
+    FetchError::new(
         UNVERIFIED,
         what,
-        "correct the file; it is read anew for each fetch, and nothing is changed until then",
+        "correct the file; it is read again for every fetch, and nothing is changed until then",
     )
 }
 
-/// Refuses a tip that is not signed as it should be.
+/// Refuses a tip without an accepted signature.
 pub(super) fn check(
     repository: &Repository,
     tip: Oid,
@@ -44,30 +39,30 @@ pub(super) fn check(
     signers: &Signers,
     file: &Path,
 ) -> Result<(), FetchError> {
-    let by_tag = of_tag(repository, tip).map_err(FetchError::Cache)?.map(|signed| signed.check(signers));
+    let by_tag = of_tag(repository, tip).map_err(FetchError::Cache)?.map(|signed| signed.verify(signers));
     let outcome = match by_tag {
         Some(Ok(())) => return Ok(()),
-        // A tag that is not signed as it should be may be on a commit that is.
+        // The tag is not accepted, but its commit may be.
         by_tag => match of_commit(repository, commit).map_err(FetchError::Cache)? {
-            Some(signed) => signed.check(signers),
-            None => by_tag.unwrap_or_else(|| Err("it is not signed".into())),
+            Some(signed) => signed.verify(signers),
+            None => by_tag.unwrap_or_else(|| Err(SignatureError::Unsigned)),
         },
     };
-    outcome.map_err(|why| {
+    outcome.map_err(|error| {
         let what = format!(
-            "the newest commit is refused: {why}. It is {} by {}: {:?}; what was in force stays",
+            "the newest commit is refused: {error}. It is {} by {}: {:?}; the last accepted one stays in force",
             commit.id, commit.author, commit.summary
         );
         let hint = format!(
-            "look at it; if it is good, sign it (git commit --amend -S, with gpg.format=ssh) with a key that stands in {}, \
-             or add the key there",
+            "review it; if it is good, sign it (git commit --amend -S, with gpg.format=ssh) with a key from {}, or add the \
+             key there",
             file.display()
         );
-        FetchError::known(UNVERIFIED, what, hint)
+        FetchError::new(UNVERIFIED, what, hint)
     })
 }
 
-/// A signature, and what it is over.
+/// A signature, and what it covers.
 struct Signed {
     signature: Vec<u8>,
     text: Vec<u8>,
@@ -75,8 +70,8 @@ struct Signed {
 }
 
 impl Signed {
-    fn check(&self, signers: &Signers) -> Result<(), String> {
-        signers.check(&self.signature, &self.text, self.made_at)
+    fn verify(&self, signers: &Signers) -> Result<(), SignatureError> {
+        signers.verify(&self.signature, &self.text, self.made_at)
     }
 }
 
@@ -90,7 +85,7 @@ fn of_commit(repository: &Repository, commit: &Commit) -> Result<Option<Signed>,
     }
 }
 
-/// The signature stands at the end of a tag's message.
+/// The signature of an annotated tag, which is at the end of its message.
 fn of_tag(repository: &Repository, tip: Oid) -> Result<Option<Signed>, git2::Error> {
     let odb = repository.odb()?;
     let object = odb.read(tip)?;
@@ -100,8 +95,8 @@ fn of_tag(repository: &Repository, tip: Oid) -> Result<Option<Signed>, git2::Err
     let data = object.data();
     let begins = |at: &usize| data[*at..].starts_with(BEGIN) && data[..*at].ends_with(b"\n");
     let Some(at) = (0..data.len()).rev().find(begins) else { return Ok(None) };
-    let made = repository.find_tag(tip)?.tagger().map(|tagger| tagger.when().seconds());
-    let made_at = made.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let tagged = repository.find_tag(tip)?.tagger().map(|tagger| tagger.when().seconds());
+    let made_at = tagged.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
     let made_at = made_at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
     Ok(Some(Signed { signature: data[at..].to_vec(), text: data[..at].to_vec(), made_at }))
 }

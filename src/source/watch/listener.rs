@@ -1,7 +1,7 @@
-//! Listening to the operating system's notifications of changed files. The one place that knows the notify crate.
+//! Listens to the operating system's notifications of changed files. The only place that uses the notify crate.
 //!
-//! Each folder is listened to by itself, not recursively: so hidden folders like `.git` cost nothing, links are never
-//! followed out of the tree, and a folder that was removed and made again is listened to again.
+//! Each folder is watched by itself, not recursively: hidden folders like `.git` cost nothing, links are never followed out
+//! of the tree, and a folder that was removed and created again is watched again.
 
 use std::{
     collections::BTreeSet,
@@ -14,110 +14,110 @@ use std::{
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use super::scan::{ListenedFolder, ListenedFolders};
+use super::scan::{WatchedFolder, WatchedFolders};
 use crate::source::survey::is_hidden;
 
-/// What was heard: that it is time to look, or that nothing more will be heard.
+/// What notifications tell the watcher: to scan, or that they have failed.
 #[derive(Debug, Default)]
 pub(super) struct ChangeHints {
-    /// Wakes who should look.
-    pub look: Notify,
-    trouble: Mutex<Option<String>>,
-    places: RwLock<ListenedFolders>,
+    /// Wakes the watcher to scan.
+    pub scan: Notify,
+    failure: Mutex<Option<ListenError>>,
+    folders: RwLock<WatchedFolders>,
 }
 
 impl ChangeHints {
-    /// Why listening failed since this was last asked.
-    pub(super) fn take_trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The failure since the last call, if any.
+    pub(super) fn take_failure(&self) -> Option<ListenError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Runs in the notify crate's thread.
-    pub(super) fn hear(&self, event: notify::Result<Event>) {
+    /// Handles a notification, in the notify crate's thread.
+    pub(super) fn handle(&self, event: notify::Result<Event>) {
         match event {
-            Ok(event) if !self.matters(&event) => return,
+            Ok(event) if !self.is_relevant(&event) => return,
             Ok(_) => {}
-            Err(error) => *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string()),
+            Err(error) => *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.into()),
         }
-        self.look.notify_one();
+        self.scan.notify_one();
     }
 
-    /// Whether an event may be about something that counts. Reading a file is an event too, and must not wake us.
-    fn matters(&self, event: &Event) -> bool {
+    /// Whether an event may concern a watched file. Reading a file is an event too, and must not cause a scan.
+    fn is_relevant(&self, event: &Event) -> bool {
         if event.need_rescan() {
             return true;
         }
         if matches!(event.kind, EventKind::Access(_)) {
             return false;
         }
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        event.paths.iter().any(|path| is_about(&places, path))
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        event.paths.iter().any(|path| concerns(&folders, path))
     }
 }
 
-fn is_about(places: &ListenedFolders, path: &Path) -> bool {
+fn concerns(folders: &WatchedFolders, path: &Path) -> bool {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return true };
-    let in_folder = match places.get(folder) {
-        Some(ListenedFolder { names: None, .. }) => counts(name),
-        Some(ListenedFolder { names: Some(names), .. }) => names.contains(name),
+    let in_folder = match folders.get(folder) {
+        Some(WatchedFolder { names: None, .. }) => is_visible(name),
+        Some(WatchedFolder { names: Some(names), .. }) => names.contains(name),
         None => false,
     };
-    in_folder || places.contains_key(path)
+    in_folder || folders.contains_key(path)
 }
 
-/// Hidden names do not count, but for those by which Kubernetes swaps a ConfigMap: `..data` and `..2026_…`.
-fn counts(name: &OsStr) -> bool {
+/// Hidden names are ignored, except those by which Kubernetes swaps a ConfigMap: `..data` and `..2026_…`.
+fn is_visible(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     !is_hidden(name) || name.starts_with(b"..")
 }
 
-/// Something that gives hints about the folders it listens to.
+/// Watches folders and reports changes as hints.
 pub(super) struct Listener {
     watcher: RecommendedWatcher,
     hints: Arc<ChangeHints>,
-    places: ListenedFolders,
+    folders: WatchedFolders,
 }
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ear").field("places", &self.places).finish_non_exhaustive()
+        f.debug_struct("Listener").field("folders", &self.folders).finish_non_exhaustive()
     }
 }
 
 impl Listener {
-    /// An ear that listens to nothing yet.
-    pub(super) fn open(hints: &Arc<ChangeHints>) -> Result<Self, String> {
-        let heard = hints.clone();
+    /// A listener that watches no folder yet.
+    pub(super) fn open(hints: &Arc<ChangeHints>) -> Result<Self, ListenError> {
+        let handler = hints.clone();
         let config = Config::default().with_follow_symlinks(false);
-        let watcher =
-            RecommendedWatcher::new(move |event| heard.hear(event), config).map_err(|error| reason(&error))?;
-        Ok(Self { watcher, hints: hints.clone(), places: ListenedFolders::new() })
+        let watcher = RecommendedWatcher::new(move |event| handler.handle(event), config).map_err(ListenError::from)?;
+        Ok(Self { watcher, hints: hints.clone(), folders: WatchedFolders::new() })
     }
 
-    /// Listens to these folders and no others; tells whether one of them is new to it.
-    pub(super) fn listen(&mut self, places: &ListenedFolders) -> Result<bool, String> {
-        *self.hints.places.write().unwrap_or_else(PoisonError::into_inner) = places.clone();
-        let gone: BTreeSet<PathBuf> = self.places.keys().filter(|path| !places.contains_key(*path)).cloned().collect();
+    /// Watches exactly these folders. Returns whether one of them was not watched before.
+    pub(super) fn watch(&mut self, folders: &WatchedFolders) -> Result<bool, ListenError> {
+        *self.hints.folders.write().unwrap_or_else(PoisonError::into_inner) = folders.clone();
+        let gone: BTreeSet<PathBuf> =
+            self.folders.keys().filter(|path| !folders.contains_key(*path)).cloned().collect();
         for path in gone {
-            // It fails when the folder is gone, and then there is nothing to do.
+            // This fails if the folder is gone, which does not matter.
             let _ = self.watcher.unwatch(&path);
         }
-        let mut news = false;
-        for (path, place) in places {
-            // Known ones too: a folder made again may have the old one's number, and listening twice does no harm.
+        let mut has_new = false;
+        for (path, folder) in folders {
+            // Watched ones too: a folder created again may have the same inode, and watching twice is harmless.
             match self.watcher.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => news |= self.places.get(path).map(|known| known.id) != Some(place.id),
-                Err(error) if is_of_the_folder(&error) => {}
-                Err(error) => return Err(reason(&error)),
+                Ok(()) => has_new |= self.folders.get(path).map(|watched| watched.id) != Some(folder.id),
+                Err(error) if is_folder_error(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        self.places = places.clone();
-        Ok(news)
+        self.folders = folders.clone();
+        Ok(has_new)
     }
 }
 
-/// Whether the folder is at fault and not the watcher: it is gone by now, or may not be read.
-fn is_of_the_folder(error: &notify::Error) -> bool {
+/// Whether an error concerns only one folder, which is gone or not readable.
+fn is_folder_error(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
         ErrorKind::Io(error) => {
@@ -130,13 +130,26 @@ fn is_of_the_folder(error: &notify::Error) -> bool {
     }
 }
 
-fn reason(error: &notify::Error) -> String {
-    match &error.kind {
-        ErrorKind::MaxFilesWatch => "the limit of watched folders is reached; raise fs.inotify.max_user_watches".into(),
-        ErrorKind::Io(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
-            "the limit of watchers is reached; raise fs.inotify.max_user_instances".into()
+/// Why notifications are not available.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ListenError {
+    #[error("the limit of watched folders is reached; raise fs.inotify.max_user_watches")]
+    TooManyFolders,
+    #[error("the limit of watchers is reached; raise fs.inotify.max_user_instances")]
+    TooManyWatchers,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<notify::Error> for ListenError {
+    fn from(error: notify::Error) -> Self {
+        match &error.kind {
+            ErrorKind::MaxFilesWatch => Self::TooManyFolders,
+            ErrorKind::Io(io) if io.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+                Self::TooManyWatchers
+            }
+            _ => Self::Other(error.to_string()),
         }
-        _ => error.to_string(),
     }
 }
 
@@ -145,21 +158,21 @@ mod tests {
     use notify::event::{AccessKind, CreateKind, Flag};
 
     use super::*;
-    use crate::source::watch::scan::look;
+    use crate::source::watch::scan::scan;
 
     #[test]
-    fn only_events_about_what_counts_matter() {
+    fn only_events_about_watched_files_are_relevant() {
         let folder = tempfile::tempdir().unwrap();
         let holder = std::fs::canonicalize(folder.path()).unwrap();
         let root = holder.join("root");
         std::fs::create_dir(&root).unwrap();
         let hints =
-            ChangeHints { places: RwLock::new(look(std::slice::from_ref(&root)).places), ..ChangeHints::default() };
+            ChangeHints { folders: RwLock::new(scan(std::slice::from_ref(&root)).watched), ..ChangeHints::default() };
         let created = |path: PathBuf| Event::new(EventKind::Create(CreateKind::File)).add_path(path);
         for name in ["a.yaml", "folder", "..data", "..2026_01"] {
-            assert!(hints.matters(&created(root.join(name))), "{name}");
+            assert!(hints.is_relevant(&created(root.join(name))), "{name}");
         }
-        assert!(hints.matters(&created(root.clone())), "the root made again");
+        assert!(hints.is_relevant(&created(root.clone())), "the root was created again");
         for path in [
             root.join(".git"),
             root.join("a.yaml~"),
@@ -167,18 +180,18 @@ mod tests {
             holder.join("beside"),
             root.join(".git/index"),
         ] {
-            assert!(!hints.matters(&created(path.clone())), "{path:?}");
+            assert!(!hints.is_relevant(&created(path.clone())), "{path:?}");
         }
         let read = Event::new(EventKind::Access(AccessKind::Any)).add_path(root.join("a.yaml"));
-        assert!(!hints.matters(&read), "reading must not wake the reader");
-        assert!(hints.matters(&Event::new(EventKind::Other).set_flag(Flag::Rescan)), "events were lost");
+        assert!(!hints.is_relevant(&read), "reading must not cause a scan");
+        assert!(hints.is_relevant(&Event::new(EventKind::Other).set_flag(Flag::Rescan)), "events were lost");
     }
 
     #[test]
-    fn an_error_of_the_watcher_wakes_and_is_told_once() {
+    fn a_failure_of_the_notifications_wakes_and_is_reported_once() {
         let hints = ChangeHints::default();
-        hints.hear(Err(notify::Error::generic("broken")));
-        assert_eq!(hints.take_trouble().as_deref(), Some("broken"));
-        assert_eq!(hints.take_trouble(), None);
+        hints.handle(Err(notify::Error::generic("broken")));
+        assert_eq!(hints.take_failure(), Some(ListenError::Other("broken".into())));
+        assert_eq!(hints.take_failure(), None);
     }
 }

@@ -1,6 +1,5 @@
-//! Noticing that something below some folders changed. Says only that it is time to look again, never what changed:
-//! the operating system's events come late, double, or not at all, so they are hints, and what counts is whether the
-//! folders look different. Reads no file.
+//! Notices changes below folders. It reports only that something changed, not what: notifications arrive late, twice or not
+//! at all, so they are hints, and a scan decides. It reads no file.
 
 mod listener;
 mod scan;
@@ -13,21 +12,21 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-use listener::{ChangeHints, Listener};
-use scan::Scan;
+use listener::{ChangeHints, ListenError, Listener};
+use scan::{Scan, scan};
 
-/// How long nothing may happen before a change is told.
+/// How long nothing may change before a change is reported.
 const QUIET: Duration = Duration::from_millis(100);
-/// How long a change may be kept back while it never gets quiet.
-const LONGEST: Duration = Duration::from_secs(2);
-/// How often the folders are compared although no hint came.
+/// How long a report may be delayed while changes continue.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+/// How often to scan without a hint.
 const SLOW_POLL: Duration = Duration::from_secs(30);
-/// The same while there is nothing that would give hints.
+/// How often to scan while there are no notifications.
 const FAST_POLL: Duration = Duration::from_secs(2);
-/// How long to wait before listening is tried again.
+/// How long to wait before notifications are tried again.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Tells when something below some folders changed. Dropping it ends it.
+/// Reports changes below some folders. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Watch {
     changes: watch::Receiver<u64>,
@@ -35,30 +34,30 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches folders, whether they exist yet or not. They are looked at once before this returns, so that whatever
-    /// changes from then on is noticed: start the watch first and read afterwards. Needs a tokio runtime.
+    /// Watches folders, whether they exist yet or not. They are scanned before this returns, so that every later change is
+    /// noticed: start the watch first, then read. Needs a Tokio runtime.
     pub fn start(paths: Vec<PathBuf>) -> Self {
         Self::with(paths, true)
     }
 
-    /// Watches folders by comparing them every two seconds; for file systems that give no hints, like NFS.
+    /// Watches folders by scanning them every two seconds, for file systems without notifications, like NFS.
     pub fn polling(paths: Vec<PathBuf>) -> Self {
         Self::with(paths, false)
     }
 
     fn with(paths: Vec<PathBuf>, listens: bool) -> Self {
         let (sender, changes) = watch::channel(0);
-        let eye = Watcher::open(paths, listens);
-        Self { changes, task: tokio::spawn(eye.run(sender)) }
+        let watcher = Watcher::open(paths, listens);
+        Self { changes, task: tokio::spawn(watcher.run(sender)) }
     }
 
-    /// Waits until something changed since this last returned and it has been quiet for 100 ms, or for 2 s at most.
-    /// Many changes at once are one. May be dropped and called again without missing any.
+    /// Waits for a change since the last call, and until nothing changed for 100 ms, or 2 s at most. Many changes at once
+    /// count as one. Dropping the future misses none.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
-            // Its task ended, which only a defect in it can do: from now on looking again from time to time must do.
+            // Only a bug ends the task. From now on the source is read at intervals.
             tracing::warn!(
-                "the watch on the source's folders ended; they are read every {} s instead",
+                "the watch of the source's folders ended; they are read every {} s instead",
                 SLOW_POLL.as_secs()
             );
             sleep(SLOW_POLL).await;
@@ -72,86 +71,86 @@ impl Drop for Watch {
     }
 }
 
-/// What watches, in its own task.
+/// The task behind a [`Watch`].
 struct Watcher {
     paths: Arc<[PathBuf]>,
     hints: Arc<ChangeHints>,
-    ear: Option<Listener>,
+    listener: Option<Listener>,
     listens: bool,
     warned: bool,
     retry_at: Instant,
-    seen: Scan,
+    last: Scan,
 }
 
-/// What one examination gives.
+/// The result of one scan with its listener.
 struct ScanOutcome {
-    look: Scan,
-    ear: Option<Listener>,
-    /// Whether a folder is listened to that was not before: something may have happened in it in between.
-    news: bool,
-    trouble: Option<String>,
+    scan: Scan,
+    listener: Option<Listener>,
+    /// Whether a folder is newly watched, so that changes in it may have been missed.
+    has_new: bool,
+    failure: Option<ListenError>,
 }
 
 impl Watcher {
     fn open(paths: Vec<PathBuf>, listens: bool) -> Self {
         let paths: Arc<[PathBuf]> = paths.into_iter().map(|path| std::path::absolute(&path).unwrap_or(path)).collect();
         let hints = Arc::new(ChangeHints::default());
-        let (mut first, mut ear) = (examine(&paths, &hints, None, listens), None);
-        if listens && first.trouble.is_none() {
-            // What happened before there were ears is caught by looking once more.
-            ear = first.ear.take();
-            first.look = scan::look(&paths);
+        let (mut first, mut listener) = (scan_and_listen(&paths, &hints, None, listens), None);
+        if listens && first.failure.is_none() {
+            // A second scan catches what happened before the listener was ready.
+            listener = first.listener.take();
+            first.scan = scan(&paths);
         }
-        let mut eye = Self {
+        let mut watcher = Self {
             paths,
             hints,
-            ear,
+            listener,
             listens,
             warned: false,
             retry_at: crate::clock::runtime_instant() + RETRY,
-            seen: first.look,
+            last: first.scan,
         };
-        eye.tell(first.trouble);
-        eye
+        watcher.report(first.failure);
+        watcher
     }
 
     async fn run(mut self, changes: watch::Sender<u64>) {
         loop {
             if !self.is_hinted().await {
-                let (look, news) = self.examine().await;
-                if look == self.seen && !news {
+                let (scan, has_new) = self.scan().await;
+                if scan == self.last && !has_new {
                     continue;
                 }
             }
             let now = self.settle().await;
-            if now != self.seen {
-                self.seen = now;
+            if now != self.last {
+                self.last = now;
                 changes.send_modify(|count| *count += 1);
             }
         }
     }
 
-    /// Waits for a hint, or until it is time to look without one.
+    /// Waits for a hint, or until a scan is due. Returns whether there was a hint.
     async fn is_hinted(&self) -> bool {
-        let poll = if self.ear.is_some() { SLOW_POLL } else { FAST_POLL };
+        let poll = if self.listener.is_some() { SLOW_POLL } else { FAST_POLL };
         tokio::select! {
-            () = self.hints.look.notified() => true,
+            () = self.hints.scan.notified() => true,
             () = sleep(poll) => false,
         }
     }
 
-    /// Waits until the folders look the same twice with quiet in between, and listens to all of them by then.
+    /// Waits until two scans with a quiet period in between are equal, and all folders are watched.
     async fn settle(&mut self) -> Scan {
-        let end = crate::clock::runtime_instant() + LONGEST;
-        let mut before = self.examine().await.0;
+        let end = crate::clock::runtime_instant() + MAX_DELAY;
+        let mut before = self.scan().await.0;
         loop {
             self.quiet(end).await;
-            let (now, news) = self.examine().await;
-            if now == before && !news {
+            let (now, has_new) = self.scan().await;
+            if now == before && !has_new {
                 return now;
             }
             if crate::clock::runtime_instant() >= end {
-                self.hints.look.notify_one();
+                self.hints.scan.notify_one();
                 return now;
             }
             before = now;
@@ -161,61 +160,68 @@ impl Watcher {
     async fn quiet(&self, end: Instant) {
         while crate::clock::runtime_instant() < end {
             let until = (crate::clock::runtime_instant() + QUIET).min(end);
-            if timeout_at(until, self.hints.look.notified()).await.is_err() {
+            if timeout_at(until, self.hints.scan.notified()).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Looks at the folders and listens to those there are; off the runtime, since both wait for the disk.
-    async fn examine(&mut self) -> (Scan, bool) {
-        let reopens = self.listens && (self.ear.is_some() || crate::clock::runtime_instant() >= self.retry_at);
-        let (paths, hints, ear) = (self.paths.clone(), self.hints.clone(), self.ear.take());
-        let examined = match tokio::task::spawn_blocking(move || examine(&paths, &hints, ear, reopens)).await {
-            Ok(examined) => examined,
+    /// Scans and watches the folders, off the runtime since both wait for the disk.
+    async fn scan(&mut self) -> (Scan, bool) {
+        let reopens = self.listens && (self.listener.is_some() || crate::clock::runtime_instant() >= self.retry_at);
+        let (paths, hints, listener) = (self.paths.clone(), self.hints.clone(), self.listener.take());
+        let outcome = tokio::task::spawn_blocking(move || scan_and_listen(&paths, &hints, listener, reopens)).await;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
             Err(error) => {
-                ScanOutcome { look: self.seen.clone(), ear: None, news: false, trouble: Some(error.to_string()) }
+                let failure = Some(ListenError::Other(error.to_string()));
+                ScanOutcome { scan: self.last.clone(), listener: None, has_new: false, failure }
             }
         };
-        let ScanOutcome { look, ear, news, trouble } = examined;
-        self.ear = ear;
-        self.tell(trouble);
-        (look, news)
+        let ScanOutcome { scan, listener, has_new, failure } = outcome;
+        self.listener = listener;
+        self.report(failure);
+        (scan, has_new)
     }
 
-    /// Says once that hints do not come, and once that they come again.
-    fn tell(&mut self, trouble: Option<String>) {
-        if let Some(why) = trouble {
+    /// Logs once that notifications fail, and once that they work again.
+    fn report(&mut self, failure: Option<ListenError>) {
+        if let Some(error) = failure {
             self.retry_at = crate::clock::runtime_instant() + RETRY;
             if !self.warned {
                 let (poll, retry) = (FAST_POLL.as_secs(), RETRY.as_secs());
                 tracing::warn!(
-                    "changes of files are not reported ({why}): the folders are compared every {poll} s, and listening is tried again every {retry} s"
+                    "cannot watch for changes of files ({error}): the folders are scanned every {poll} s, and watching is tried again every {retry} s"
                 );
             }
             self.warned = true;
-        } else if self.warned && self.ear.is_some() {
-            tracing::info!("changes of files are reported again");
+        } else if self.warned && self.listener.is_some() {
+            tracing::info!("changes of files are watched again");
             self.warned = false;
         }
     }
 }
 
-fn examine(paths: &[PathBuf], hints: &Arc<ChangeHints>, ear: Option<Listener>, opens: bool) -> ScanOutcome {
-    let look = scan::look(paths);
-    let heard = match (hints.take_trouble(), ear) {
-        (Some(why), Some(_)) => Err(why),
-        (_, Some(ear)) => Ok(Some(ear)),
+fn scan_and_listen(
+    paths: &[PathBuf],
+    hints: &Arc<ChangeHints>,
+    listener: Option<Listener>,
+    opens: bool,
+) -> ScanOutcome {
+    let scan = scan(paths);
+    let listener = match (hints.take_failure(), listener) {
+        (Some(error), Some(_)) => Err(error),
+        (_, Some(listener)) => Ok(Some(listener)),
         (_, None) if opens => Listener::open(hints).map(Some),
         (_, None) => Ok(None),
     };
-    let listened = heard.and_then(|ear| match ear {
-        Some(mut ear) => ear.listen(&look.places).map(|news| (Some(ear), news)),
+    let watching = listener.and_then(|listener| match listener {
+        Some(mut listener) => listener.watch(&scan.watched).map(|has_new| (Some(listener), has_new)),
         None => Ok((None, false)),
     });
-    match listened {
-        Ok((ear, news)) => ScanOutcome { look, ear, news, trouble: None },
-        Err(why) => ScanOutcome { look, ear: None, news: false, trouble: Some(why) },
+    match watching {
+        Ok((listener, has_new)) => ScanOutcome { scan, listener, has_new, failure: None },
+        Err(error) => ScanOutcome { scan, listener: None, has_new: false, failure: Some(error) },
     }
 }
 
@@ -224,19 +230,22 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_watcher_that_fails_is_replaced_and_changes_are_found_meanwhile() {
+    async fn a_listener_that_fails_is_replaced_and_changes_are_found_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
-        let mut eye = Watcher::open(vec![folder.path().into()], true);
-        assert!(eye.ear.is_some() && !eye.warned);
-        eye.hints.hear(Err(notify::Error::generic("broken")));
-        let (before, _) = eye.examine().await;
-        assert!(eye.ear.is_none() && eye.warned);
+        let mut watcher = Watcher::open(vec![folder.path().into()], true);
+        assert!(watcher.listener.is_some() && !watcher.warned);
+        watcher.hints.handle(Err(notify::Error::generic("broken")));
+        let (before, _) = watcher.scan().await;
+        assert!(watcher.listener.is_none() && watcher.warned);
         std::fs::write(folder.path().join("a.yaml"), "1").unwrap();
-        let (after, _) = eye.examine().await;
-        assert!(before != after, "what changed is found without an ear");
-        assert!(eye.ear.is_none(), "it is not tried again at once");
-        eye.retry_at = crate::clock::runtime_instant();
-        let (_, news) = eye.examine().await;
-        assert!(eye.ear.is_some() && !eye.warned && news, "it listens again, and knows that it missed something");
+        let (after, _) = watcher.scan().await;
+        assert!(before != after, "the change is found without a listener");
+        assert!(watcher.listener.is_none(), "watching is not tried again at once");
+        watcher.retry_at = crate::clock::runtime_instant();
+        let (_, has_new) = watcher.scan().await;
+        assert!(
+            watcher.listener.is_some() && !watcher.warned && has_new,
+            "it watches again, and knows that it may have missed a change"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! One look at the watched folders: their state, to be compared with the next, and where to listen for changes of it.
+//! A scan of the watched folders: their state, to compare with the next scan, and the folders to watch for changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -9,34 +9,42 @@ use std::{
 
 use crate::{
     core::problem::Problem,
-    source::survey::{FolderId, FoundFile, Rules, Survey, survey},
+    source::{
+        SourceError,
+        survey::{FolderId, FoundFile, Rules, Survey, survey},
+    },
 };
 
-/// How many links in a row are followed to find a folder.
+/// How many links are followed to find a folder.
 const MAX_LINKS: usize = 40;
 
-/// What one look saw. Two are equal when nothing changed.
+/// The result of one scan. Two are equal if nothing changed.
 #[derive(Debug, Clone)]
 pub(super) struct Scan {
-    trees: Vec<Tree>,
-    /// Where to listen.
-    pub places: ListenedFolders,
+    trees: Vec<Result<Tree, SourceError>>,
+    /// The folders to watch.
+    pub watched: WatchedFolders,
 }
 
-/// Folders to listen to.
-pub(super) type ListenedFolders = BTreeMap<PathBuf, ListenedFolder>;
+/// The folders to watch, by path.
+pub(super) type WatchedFolders = BTreeMap<PathBuf, WatchedFolder>;
 
-/// A folder to listen to.
+/// A folder to watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ListenedFolder {
-    /// Which folder it is at this path.
+pub(super) struct WatchedFolder {
+    /// The identity of the folder at this path.
     pub id: FolderId,
-    /// Which names in it matter; all, if it is one of the watched folders or below one.
+    /// The relevant names in it; `None` means all, in a source's folder or below.
     pub names: Option<BTreeSet<OsString>>,
 }
 
-/// A watched folder: all that tells one state from another, or why it could not be looked at.
-type Tree = Result<(BTreeMap<String, FoundFile>, BTreeMap<PathBuf, FolderId>, Vec<Problem>), String>;
+/// The state of a folder and everything below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tree {
+    files: BTreeMap<String, FoundFile>,
+    folders: BTreeMap<PathBuf, FolderId>,
+    problems: Vec<Problem>,
+}
 
 impl PartialEq for Scan {
     fn eq(&self, other: &Self) -> bool {
@@ -44,32 +52,32 @@ impl PartialEq for Scan {
     }
 }
 
-/// Looks at every folder.
-pub(super) fn look(paths: &[PathBuf]) -> Scan {
-    let mut places = ListenedFolders::new();
+/// Scans every folder.
+pub(super) fn scan(paths: &[PathBuf]) -> Scan {
+    let mut watched = WatchedFolders::new();
     let mut trees = Vec::new();
     for path in paths {
-        for (folder, name) in leading_to(path) {
+        for (folder, name) in folders_on_the_way(path) {
             let Ok(metadata) = fs::metadata(&folder) else { continue };
-            let place = places
+            let entry = watched
                 .entry(folder)
-                .or_insert_with(|| ListenedFolder { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
-            if let Some(names) = &mut place.names {
+                .or_insert_with(|| WatchedFolder { id: FolderId::of(&metadata), names: Some(BTreeSet::new()) });
+            if let Some(names) = &mut entry.names {
                 names.insert(name);
             }
         }
-        let seen = survey(path, Rules { label: "", counts: |_| true, limited: false });
-        if let Ok(Survey { folders, .. }) = &seen {
-            places.extend(folders.iter().map(|(folder, id)| (folder.clone(), ListenedFolder { id: *id, names: None })));
+        let found = survey(path, Rules { label: "", matches: |_| true, limited: false });
+        if let Ok(Survey { folders, .. }) = &found {
+            watched.extend(folders.iter().map(|(folder, id)| (folder.clone(), WatchedFolder { id: *id, names: None })));
         }
-        trees.push(seen.map(|seen| (seen.files, seen.folders, seen.problems)).map_err(|error| error.to_string()));
+        trees.push(found.map(|Survey { files, folders, problems, .. }| Tree { files, folders, problems }));
     }
-    Scan { trees, places }
+    Scan { trees, watched }
 }
 
-/// The folders in which a path's own name and the links on the way to it stand, each with the name in question. Where
-/// the path does not exist, the last of them is where it would begin to.
-fn leading_to(path: &Path) -> Vec<(PathBuf, OsString)> {
+/// The folders that contain the path itself and every link on the way to it, each with the relevant name. If the path does
+/// not exist, the last one is where its first missing part would appear.
+fn folders_on_the_way(path: &Path) -> Vec<(PathBuf, OsString)> {
     let owned = |path: &Path| path.components().map(|part| part.as_os_str().to_owned()).collect::<VecDeque<_>>();
     let (mut rest, mut at, mut links) = (owned(path), PathBuf::from("/"), 0);
     let mut found = Vec::new();
@@ -112,14 +120,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_link_on_the_way_to_a_folder_is_listened_for() {
+    fn every_link_on_the_way_to_a_folder_is_watched() {
         let folder = tempfile::tempdir().unwrap();
         let holder = fs::canonicalize(folder.path()).unwrap();
         fs::create_dir_all(holder.join("trees/one/sub")).unwrap();
         symlink("../trees/one", holder.join("trees/via")).unwrap();
         symlink("trees/via", holder.join("current")).unwrap();
         let place = |folder: &str, name: &str| (holder.join(folder), OsString::from(name));
-        let found: Vec<_> = leading_to(&holder.join("current/sub"))
+        let found: Vec<_> = folders_on_the_way(&holder.join("current/sub"))
             .into_iter()
             .map(|(path, name)| (path.components().collect(), name))
             .collect();
@@ -128,8 +136,8 @@ mod tests {
             [place("", "current"), place("trees", "via"), place("trees/one", "sub")]
                 .map(|(path, name)| (path.components().collect::<PathBuf>(), name))
         );
-        assert_eq!(leading_to(&holder.join("trees/none/below")), [place("trees", "none")]);
+        assert_eq!(folders_on_the_way(&holder.join("trees/none/below")), [place("trees", "none")]);
         symlink("round", holder.join("round")).unwrap();
-        assert!(leading_to(&holder.join("round/sub")).len() <= MAX_LINKS + 2);
+        assert!(folders_on_the_way(&holder.join("round/sub")).len() <= MAX_LINKS + 2);
     }
 }

@@ -98,7 +98,7 @@ async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_
         let status = stand.status().await?;
         status["source"]["problems"].to_string().contains(word).then_some(())
     };
-    stand.until("it is said", PATIENCE, async || told("could not be fetched").await).await;
+    stand.until("it is said", PATIENCE, async || told("cannot fetch").await).await;
     server.answers(Manner::Well);
     repository.run(&["rm", "--quiet", "-r", "pods"]);
     repository.push(&[("README.md", "no pods any more")], "all gone");

@@ -148,7 +148,7 @@ async fn the_daemon_does_not_start_where_strangers_could_use_it() {
     }
     for (arguments, part) in [
         (&["run", "--forward-auth-header", "Remote-User"][..], "--forward-auth-header needs --trusted-proxy"),
-        (&["run", "--operator-group", "admins"], "--operator-group means nothing without --forward-auth-header"),
+        (&["run", "--operator-group", "admins"], "--operator-group needs --forward-auth-header"),
         (&["run", "--trusted-proxy", "proxy"], "is not an address like 10.0.0.1"),
         (&["run", "--dashboard-url", "pods.example.com"], "is not an address like https://"),
     ] {

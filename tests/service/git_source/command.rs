@@ -1,4 +1,4 @@
-//! The command line on a repository: fetched once, waited for, and over; and certificates, which are a matter of the
+//! The command line on a repository, which is fetched once; and certificates, which are a matter of the
 //! process's environment.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: 
                    spec: {adapter: echo, subdomain: alice, config: {mode: from-git}}}\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_that_end_fetch_once_and_say_what_is_wrong_with_what_they_found() {
+async fn offline_commands_fetch_once_and_report_what_is_wrong() {
     let repository = Repository::with(&[("pods/a.yaml", POD)]);
     let server = GitHttp::start(repository.root(), Some("x-access-token:s3cret-token")).await;
     let (url, state) = (server.url(), repository.path("state"));
@@ -40,7 +40,7 @@ async fn commands_that_end_fetch_once_and_say_what_is_wrong_with_what_they_found
     assert!(code == 0 && said.contains("ECHO_MODE=from-git"), "{said}");
     assert_eq!(server.asked().iter().filter(|one| one.starts_with("GET")).count(), 2);
     let (code, said) = run(&["validate"], &[("AGENTPOD_GIT_TOKEN", "s3cret-other")]);
-    assert!(code == 1 && said.contains("lets us not in"), "{said}");
+    assert!(code == 1 && said.contains("refused access"), "{said}");
     let (code, said) = run(&["validate"], &[]);
     assert!(code == 1 && said.contains("--git-token-file"), "{said}");
     repository.push(&[("pods/a.yaml", &POD.replace("subdomain", "subdomian"))], "a mistake");
@@ -51,13 +51,13 @@ async fn commands_that_end_fetch_once_and_say_what_is_wrong_with_what_they_found
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_refused_and_one_of_an_authority_that_is_named_is_not() {
+fn a_certificate_is_trusted_only_if_a_named_authority_signed_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Tls::start(folder.path());
     let url = format!("https://localhost:{}/repo.git", server.port);
     let state = folder.path().join("state");
     let (code, said) = agentpod(&state, &["validate", "--git", &url], &[]);
-    assert!(code == 1 && said.contains("cannot prove") && said.contains("SSL_CERT_FILE"), "{said}");
+    assert!(code == 1 && said.contains("is not trusted") && said.contains("SSL_CERT_FILE"), "{said}");
     let (code, said) = agentpod(&state, &["validate", "--git", &url], &[("SSL_CERT_FILE", &server.certificate)]);
-    assert!(code == 1 && !said.contains("cannot prove") && said.contains("could not be fetched"), "{said}");
+    assert!(code == 1 && !said.contains("is not trusted") && said.contains("cannot fetch"), "{said}");
 }

@@ -24,7 +24,7 @@ async fn problems_in(settings: GitSettings) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_commit_gives_the_files_that_a_folder_with_the_same_files_gives_and_says_which_commit_it_is() {
+async fn a_commit_gives_the_same_files_as_a_folder_and_its_own_description() {
     let repository = Repository::new();
     let id = repository.push(
         &[
@@ -50,11 +50,11 @@ async fn a_commit_gives_the_files_that_a_folder_with_the_same_files_gives_and_sa
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_said_to_be_missing_and_not_to_be_a_broken_disk() {
+async fn a_missing_folder_is_reported_as_missing_and_not_as_a_broken_disk() {
     let repository = Repository::with(&[("a.yaml", "a file")]);
     let nowhere = settings(&format!("file://{}/nowhere", repository.root().display()), repository.root());
     let told = why(fetch(&Git::new(nowhere)).await);
-    assert!(told.contains("there is nothing to fetch from") && !told.contains("disk"), "{told}");
+    assert!(told.contains("the repository cannot be found") && !told.contains("disk"), "{told}");
 }
 
 #[tokio::test]
@@ -72,14 +72,14 @@ async fn a_folder_of_the_repository_can_be_followed_alone() {
 }
 
 #[tokio::test]
-async fn no_manifests_and_empty_ones_are_refused_and_so_is_a_repository_without_commits() {
+async fn an_empty_set_empty_manifests_and_a_repository_without_commits_are_refused() {
     let repository = Repository::new();
     let git = Git::new(local(&repository));
     let empty = fetch(&git).await.unwrap_err();
     assert!(matches!(empty, SourceError::Empty { expected: "no commit", .. }), "{empty}");
     repository.push(&[("README.md", "1")], "no manifest");
     let told = why(fetch(&git).await);
-    assert!(told.contains("no manifest") && told.contains("nothing is changed"), "{told}");
+    assert!(told.contains("no manifest") && told.contains("nothing was changed"), "{told}");
     repository.push(&[("a.yaml", "1"), ("b.yaml", "")], "half written");
     let told = problems(&repository).await;
     assert!(told.len() == 1 && told[0].contains("b.yaml") && told[0].contains("empty"), "{told:?}");
@@ -88,11 +88,11 @@ async fn no_manifests_and_empty_ones_are_refused_and_so_is_a_repository_without_
     repository.run(&["rm", "--quiet", "-r", "."]);
     repository.push_all("emptied");
     let told = why(fetch(&git).await);
-    assert!(told.contains("no manifest") && told.contains("nothing is changed"), "{told}");
+    assert!(told.contains("no manifest") && told.contains("nothing was changed"), "{told}");
 }
 
 #[tokio::test]
-async fn links_are_followed_within_the_repository_and_refused_when_they_lead_out_of_it() {
+async fn links_are_followed_within_the_repository_and_refused_outside_it() {
     let repository = Repository::new();
     repository.write(&[("pods/a.yaml", "1"), ("shared/team/b.yaml", "2"), ("shared/c.txt", "3")]);
     let pods = repository.work().join("pods");
@@ -104,12 +104,12 @@ async fn links_are_followed_within_the_repository_and_refused_when_they_lead_out
     let inside = GitSettings { path: "current".into(), ..local(&repository) };
     assert_eq!(texts(&fetch(&Git::new(inside.clone())).await.unwrap()), "a.yaml=1 c.yaml=3 d.yaml=2 team/b.yaml=2");
     for (target, name, what) in [
-        ("/etc/passwd", "e.yaml", "leads out of the repository, to /etc/passwd"),
-        ("../../elsewhere.yaml", "e.yaml", "leads out of the repository"),
-        ("/srv/manifests", "folder", "leads out of the repository"),
+        ("/etc/passwd", "e.yaml", "points outside the repository, to /etc/passwd"),
+        ("../../elsewhere.yaml", "e.yaml", "points outside the repository"),
+        ("/srv/manifests", "folder", "points outside the repository"),
         ("nowhere.yaml", "e.yaml", "nowhere.yaml, which does not exist"),
-        ("e.yaml", "e.yaml", "in a circle"),
-        ("..", "folder/up", "in a circle"),
+        ("e.yaml", "e.yaml", "part of a loop"),
+        ("..", "folder/up", "is a loop"),
     ] {
         fs::create_dir_all(pods.join(name).parent().unwrap()).unwrap();
         symlink(target, pods.join(name)).unwrap();
@@ -137,7 +137,7 @@ async fn a_submodule_among_manifests_is_refused_and_one_beside_them_is_not() {
 }
 
 #[tokio::test]
-async fn a_pointer_of_git_lfs_a_file_that_is_too_large_and_a_name_that_is_no_text_are_problems_with_their_places() {
+async fn lfs_pointers_large_files_and_names_that_are_not_text_are_problems_of_their_files() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
     let large = "x".repeat((1 << 20) + 1);
     let repository =
@@ -145,11 +145,11 @@ async fn a_pointer_of_git_lfs_a_file_that_is_too_large_and_a_name_that_is_no_tex
     let told = problems(&repository).await;
     let about = |name: &str, what: &str| told.iter().any(|one| one.contains(name) && one.contains(what));
     assert!(told.len() == 3 && about("b.yaml", "Git LFS") && about("big/c.yaml", "1 MiB"), "{told:?}");
-    assert!(about("d?.yaml", "not readable text"), "{told:?}");
+    assert!(about("d?.yaml", "not valid text"), "{told:?}");
 }
 
 #[tokio::test]
-async fn ten_thousand_unrelated_files_cost_next_to_nothing_and_as_many_manifests_too_many_are_refused() {
+async fn ten_thousand_unrelated_files_cost_little_and_too_many_manifests_are_refused() {
     let repository = Repository::new();
     repository.write(&[("pods/a.yaml", "1")]);
     for number in 0..10_000 {

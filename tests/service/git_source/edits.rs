@@ -78,7 +78,7 @@ fn why(outcome: Result<Added, NotAdded>) -> String {
 }
 
 #[tokio::test]
-async fn a_file_becomes_a_commit_on_the_tip_in_the_name_of_who_added_it() {
+async fn a_file_becomes_a_commit_on_the_tip_with_its_author() {
     let (repository, server, settings) = with_password().await;
     repository.push(&[("agents/b.yaml", "2")], "more");
     let before = tip(&repository);
@@ -103,7 +103,7 @@ async fn a_file_becomes_a_commit_on_the_tip_in_the_name_of_who_added_it() {
 }
 
 #[tokio::test]
-async fn a_branch_that_moves_meanwhile_is_added_to_as_it_is_then() {
+async fn an_edit_is_applied_to_a_branch_that_moved_meanwhile() {
     let (repository, _server, settings) = with_password().await;
     let moving = repository.clone();
     let moves = move |time| {
@@ -118,7 +118,7 @@ async fn a_branch_that_moves_meanwhile_is_added_to_as_it_is_then() {
 }
 
 #[tokio::test]
-async fn a_branch_that_never_rests_is_given_up_on_after_three_times() {
+async fn an_edit_is_given_up_after_three_moves_of_the_branch() {
     let (repository, _server, settings) = with_password().await;
     let (moving, times) = (repository.clone(), Arc::new(AtomicUsize::new(0)));
     let count = times.clone();
@@ -127,12 +127,12 @@ async fn a_branch_that_never_rests_is_given_up_on_after_three_times() {
         moving.push(&[("agents/b.yaml", &format!("{time}"))], "meanwhile");
     };
     let why = why(Git::new(settings).add(edit("new.yaml", moves)).await);
-    assert!(why.contains("moved on each of 3 times"), "{why}");
+    assert!(why.contains("moved during each of 3 attempts"), "{why}");
     assert_eq!((times.load(Ordering::Relaxed), show(&repository, "%s")), (3, "meanwhile".into()));
 }
 
 #[tokio::test]
-async fn a_remote_that_does_not_take_it_says_why_and_stays_as_it_was() {
+async fn a_rejected_push_gives_the_reason_and_changes_nothing() {
     let (repository, server, settings) = with_password().await;
     let (before, git_source) = (tip(&repository), Git::new(settings));
     // A rule of the forge.
@@ -141,41 +141,41 @@ async fn a_remote_that_does_not_take_it_says_why_and_stays_as_it_was() {
     fs::write(&hook, "#!/bin/sh\ncat > /dev/null\necho nobody pushes to main >&2\nexit 1\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let told = why(git_source.add(plain()).await);
-    assert!(told.contains("does not take the commit: pre-receive hook declined"), "{told}");
+    assert!(told.contains("rejected the commit: pre-receive hook declined"), "{told}");
     fs::remove_file(hook).unwrap();
     // No right to push.
     git(&repository.bare(), &["config", "http.receivepack", "false"]);
     let told = why(git_source.add(plain()).await);
-    assert!(told.contains("we may not push") && told.contains("that may push to this branch"), "{told}");
+    assert!(told.contains("AgentPod may not push") && told.contains("that may push to this branch"), "{told}");
     git(&repository.bare(), &["config", "http.receivepack", "true"]);
     // Not let in at all, and away.
     server.let_in("somebody:else");
     let told = why(git_source.add(plain()).await);
-    assert!(told.contains("lets us not in"), "{told}");
+    assert!(told.contains("refused access"), "{told}");
     server.answers(Manner::HangsUp);
     let told = why(git_source.add(plain()).await);
-    assert!(told.contains("could not be fetched"), "{told}");
+    assert!(told.contains("cannot fetch"), "{told}");
     assert_eq!(tip(&repository), before);
 }
 
 #[tokio::test]
-async fn a_remote_that_hangs_is_not_waited_for_beyond_the_time_limit() {
+async fn an_edit_waits_for_a_remote_that_hangs_only_until_the_timeout() {
     let (_repository, server, settings) = with_password().await;
     server.answers(Manner::Never);
-    let git_source = Git::new(GitSettings { patience: std::time::Duration::from_millis(300), ..settings });
+    let git_source = Git::new(GitSettings { timeout: std::time::Duration::from_millis(300), ..settings });
     let told = why(git_source.add(plain()).await);
-    assert!(told.contains("did not answer") && told.contains("whether the commit is there"), "{told}");
+    assert!(told.contains("did not answer") && told.contains("whether the branch has the commit"), "{told}");
 }
 
 #[tokio::test]
-async fn what_has_no_place_is_not_committed() {
+async fn an_edit_without_a_free_path_is_not_committed() {
     let repository = Repository::with(&[("a.yaml", "1"), ("new.yaml/b.yaml", "2")]);
     let (before, git_source) = (tip(&repository), Git::new(local(&repository)));
     let place = |_: &SourceFiles| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
     let told = why(git_source.add(Edit { place: Arc::new(place), ..plain() }).await);
     assert!(told.contains("declared already"), "{told}");
     let told = why(git_source.add(edit("new.yaml", |_| {})).await);
-    assert!(told.contains("something else called new.yaml"), "{told}");
+    assert!(told.contains("new.yaml exists already"), "{told}");
     let nowhere = Git::new(GitSettings { path: "none".into(), ..local(&repository) });
     let told = why(nowhere.add(plain()).await);
     assert!(told.contains("no such folder"), "{told}");
@@ -183,14 +183,14 @@ async fn what_has_no_place_is_not_committed() {
 }
 
 #[tokio::test]
-async fn a_tag_is_not_added_to_and_neither_is_what_must_be_signed() {
+async fn tags_and_signed_sources_cannot_be_edited() {
     let repository = Repository::with(&[("a.yaml", "1")]);
     repository.run(&["tag", "v1"]);
     repository.run(&["push", "--quiet", "origin", "v1"]);
     let before = tip(&repository);
     let tag = GitSettings { reference: Reference::Tag("v1".into()), ..local(&repository) };
     let told = why(Git::new(tag).add(plain()).await);
-    assert!(told.contains("a tag is followed"), "{told}");
+    assert!(told.contains("follows a tag"), "{told}");
     let signed = GitSettings { signers: Some(repository.path("signers")), ..local(&repository) };
     let told = why(Git::new(signed).add(plain()).await);
     assert!(told.contains("would not be signed"), "{told}");
@@ -198,7 +198,7 @@ async fn a_tag_is_not_added_to_and_neither_is_what_must_be_signed() {
 }
 
 #[tokio::test]
-async fn a_named_branch_in_a_folder_and_one_over_ssh_are_added_to_through_links() {
+async fn named_branches_folders_links_and_ssh_can_be_edited() {
     let repository = Repository::with(&[("real/a.yaml", "1")]);
     std::os::unix::fs::symlink("real", repository.work().join("linked")).unwrap();
     repository.push_all("a link");

@@ -43,7 +43,7 @@ fn base64(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_unchanged_tip_costs_one_request_also_with_a_password_and_a_change_two_more() {
+async fn an_unchanged_tip_costs_one_request_even_with_a_password_and_a_change_two_more() {
     let (repository, server, settings) = with_password().await;
     let git = Git::new(settings.clone());
     assert!(git.fetch().await);
@@ -92,7 +92,7 @@ async fn only_the_newest_commit_is_fetched_and_a_rewritten_history_is_followed()
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_refused_with_what_to_do_and_a_rotated_one_counts_at_the_next_fetch() {
+async fn a_wrong_password_is_refused_with_what_to_do_and_a_rotated_one_is_used_at_the_next_fetch() {
     let (repository, server, settings) = with_password().await;
     let git = Git::new(settings.clone());
     fetch(&git).await.unwrap();
@@ -120,16 +120,16 @@ async fn a_wrong_password_is_refused_with_what_to_do_and_a_rotated_one_counts_at
 }
 
 #[tokio::test]
-async fn a_remote_that_misbehaves_is_an_error_and_what_was_fetched_is_there_again_when_it_behaves() {
+async fn a_misbehaving_remote_is_an_error_until_it_recovers() {
     let (_repository, server, settings) = with_password().await;
-    let git = Git::new(GitSettings { patience: Duration::from_secs(3), ..settings });
+    let git = Git::new(GitSettings { timeout: Duration::from_secs(3), ..settings });
     fetch(&git).await.unwrap();
     let manners = [
-        (Manner::HangsUp, "could not be fetched"),
+        (Manner::HangsUp, "cannot fetch"),
         (Manner::Never, "did not answer within 3 s"),
-        (Manner::Says(500, "s3cret-pa55word".into()), "could not be fetched"),
-        (Manner::Says(404, String::new()), "no such repository"),
-        (Manner::Says(200, "<html>s3cret-pa55word</html>".into()), "could not be fetched"),
+        (Manner::Says(500, "s3cret-pa55word".into()), "cannot fetch"),
+        (Manner::Says(404, String::new()), "the repository does not exist"),
+        (Manner::Says(200, "<html>s3cret-pa55word</html>".into()), "cannot fetch"),
     ];
     for (manner, what) in manners {
         server.answers(manner.clone());
@@ -146,19 +146,19 @@ async fn a_remote_that_misbehaves_is_an_error_and_what_was_fetched_is_there_agai
 }
 
 #[tokio::test]
-async fn remotes_that_hang_for_ever_are_not_piled_up() {
+async fn fetches_of_a_hanging_remote_do_not_pile_up() {
     let (_repository, server, settings) = with_password().await;
-    let git = Git::new(GitSettings { patience: Duration::from_millis(300), ..settings });
+    let git = Git::new(GitSettings { timeout: Duration::from_millis(300), ..settings });
     server.answers(Manner::Never);
     for _ in 0..3 {
         assert!(why(fetch(&git).await).contains("did not answer within"));
     }
-    assert!(why(fetch(&git).await).contains("neither did it the times before"));
+    assert!(why(fetch(&git).await).contains("did not answer this time or before"));
     assert_eq!(server.asked().len(), 3);
 }
 
 #[tokio::test]
-async fn a_password_is_not_taken_along_to_another_host() {
+async fn a_password_is_not_sent_to_another_host() {
     let (repository, server, settings) = with_password().await;
     let other = GitHttp::start(repository.root(), None).await;
     let elsewhere = other.url().replace("127.0.0.1", "localhost");

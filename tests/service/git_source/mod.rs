@@ -25,15 +25,15 @@ use crate::testkit::repository::Repository;
 fn settings(url: &str, state: &Path) -> GitSettings {
     crate::testkit::log::listen();
     GitSettings {
-        address: Address::read(url).unwrap(),
+        address: Address::parse(url).unwrap(),
         reference: Reference::Head,
         path: String::new(),
         interval: Duration::from_mins(1),
-        patience: Duration::from_secs(20),
+        timeout: Duration::from_secs(20),
         credentials: Credentials::default(),
         known_hosts: None,
         signers: None,
-        caches: state.join("caches"),
+        cache_dir: state.join("caches"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{fetch, local, texts, why};
 use crate::testkit::repository::Repository;
 
 #[tokio::test]
-async fn the_remotes_own_branch_a_named_one_and_a_tag_of_either_kind_are_followed() {
+async fn the_default_branch_a_named_one_and_both_kinds_of_tags_are_followed() {
     let repository = Repository::with(&[("a.yaml", "1")]);
     repository.run(&["tag", "light"]);
     repository.run(&["tag", "-m", "with a message", "heavy"]);
@@ -41,7 +41,7 @@ async fn the_remotes_own_branch_a_named_one_and_a_tag_of_either_kind_are_followe
 }
 
 #[tokio::test]
-async fn a_rewritten_history_is_followed_to_where_it_leads_now() {
+async fn a_rewritten_history_is_followed() {
     let repository = Repository::with(&[("a.yaml", "1")]);
     repository.push(&[("a.yaml", "2")], "the second");
     let git = Git::new(local(&repository));
@@ -64,7 +64,7 @@ async fn a_deleted_branch_is_an_error_and_one_that_comes_back_is_followed_again(
     repository.run(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
     crate::testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
     let told = why(fetch(&git).await);
-    assert!(told.contains("no branch main") && told.contains("nothing is changed"), "{told}");
+    assert!(told.contains("no branch main") && told.contains("nothing was changed"), "{told}");
     assert!(git.health().last_error.is_some() && git.health().last_read.is_some());
     repository.push(&[("a.yaml", "2")], "back again");
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=2");
@@ -72,7 +72,7 @@ async fn a_deleted_branch_is_an_error_and_one_that_comes_back_is_followed_again(
 }
 
 #[tokio::test]
-async fn what_was_fetched_and_got_damaged_is_fetched_once_more() {
+async fn a_damaged_cache_is_fetched_again() {
     let repository = Repository::with(&[("a.yaml", "1")]);
     let cache = || -> PathBuf { fs::read_dir(repository.path("caches")).unwrap().next().unwrap().unwrap().path() };
     fetch(&Git::new(local(&repository))).await.unwrap();

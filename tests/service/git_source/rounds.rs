@@ -124,7 +124,7 @@ async fn a_push_replaces_the_pod_it_changes_and_no_other_and_many_deliveries_are
 }
 
 #[tokio::test]
-async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() {
+async fn a_sync_is_answered_by_a_fetch_that_started_afterwards() {
     let mut stage = Stage::new().await;
     stage.start();
     let alice = stage.runs("alice", "").await;
@@ -145,7 +145,7 @@ async fn whoever_asks_for_a_sync_is_answered_by_a_fetch_that_began_afterwards() 
 }
 
 #[tokio::test]
-async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_back() {
+async fn a_failing_remote_changes_nothing_and_is_reported_until_it_recovers() {
     let mut stage = Stage::new().await;
     stage.start();
     let (alice, bob) = (stage.runs("alice", "").await, stage.runs("bob", "").await);
@@ -184,7 +184,7 @@ async fn a_remote_that_fails_leaves_everything_as_it_is_and_says_so_until_it_is_
 }
 
 #[tokio::test]
-async fn a_start_waits_a_moment_for_a_remote_that_hangs_and_then_goes_on_with_what_is_remembered() {
+async fn a_start_waits_briefly_for_a_hanging_remote_and_continues_with_the_stored_revision() {
     let mut stage = Stage::new().await;
     stage.start();
     stage.runs("alice", "").await;
@@ -207,7 +207,7 @@ async fn a_start_waits_a_moment_for_a_remote_that_hangs_and_then_goes_on_with_wh
 }
 
 #[tokio::test]
-async fn a_start_with_a_remote_that_refuses_goes_on_at_once_with_what_is_remembered() {
+async fn a_start_with_a_refusing_remote_continues_at_once_with_the_stored_revision() {
     let mut stage = Stage::new().await;
     stage.start();
     let alice = stage.runs("alice", "").await;

@@ -38,7 +38,7 @@ async fn refused(git: &Git, commit: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn a_signed_commit_is_taken_and_an_unsigned_one_is_refused_until_it_is_signed() {
+async fn a_signed_commit_is_accepted_and_an_unsigned_one_is_refused_until_it_is_signed() {
     let (repository, settings) = signed();
     let git = Git::new(settings);
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1");
@@ -89,7 +89,7 @@ async fn a_commit_that_was_changed_after_it_was_signed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_signed_tag_is_enough_and_one_without_a_signature_is_as_good_as_its_commit() {
+async fn a_signed_tag_is_enough_and_an_unsigned_one_needs_a_signed_commit() {
     let (repository, settings) = signed();
     repository.run(&["config", "commit.gpgsign", "false"]);
     let unsigned = repository.push(&[("a.yaml", "2")], "not signed");

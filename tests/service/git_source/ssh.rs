@@ -1,4 +1,4 @@
-//! Over SSH: whose key is let in, and which hosts are believed.
+//! Over SSH: which keys are accepted, and which hosts are trusted.
 
 use std::{fs, path::Path, process::Command};
 
@@ -47,7 +47,7 @@ fn fingerprint(key: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_key_that_is_let_in_fetches_from_a_host_that_is_known() {
+async fn an_accepted_key_fetches_from_a_trusted_host() {
     let stage = Stage::new();
     let git = Git::new(stage.settings("key", &stage.identities()));
     let first = fetch(&git).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_key_that_is_let_in_fetches_from_a_host_that_is_known() {
 }
 
 #[tokio::test]
-async fn a_key_nobody_knows_is_not_let_in_and_one_with_a_passphrase_needs_it() {
+async fn an_unknown_key_is_refused_and_an_encrypted_one_needs_its_passphrase() {
     let stage = Stage::new();
     stage.repository.key("stranger", "");
     let refused = fetch(&Git::new(stage.settings("stranger", &stage.identities()))).await.unwrap_err();
@@ -81,18 +81,18 @@ async fn a_key_nobody_knows_is_not_let_in_and_one_with_a_passphrase_needs_it() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_known_has_changed_or_was_revoked_is_refused_with_its_fingerprint() {
+async fn an_unknown_changed_or_revoked_host_key_is_refused_with_its_fingerprint() {
     let stage = Stage::new();
     let shown = fingerprint(&stage.repository.path("host"));
     let other = public(&stage.repository.key("other", ""));
     let port = stage.server.port;
     let place = format!("[127.0.0.1]:{port}");
     for (identities, what) in [
-        (String::new(), "is not known in"),
-        (format!("127.0.0.1 {}\n", stage.host_key), "is not known in"),
+        (String::new(), "is not listed in"),
+        (format!("127.0.0.1 {}\n", stage.host_key), "is not listed in"),
         (format!("{place} {other}\n"), "has changed"),
         (format!("@revoked {place} {}\n{}", stage.host_key, stage.identities()), "revoked"),
-        (format!("@cert-authority {place} {}\n", stage.host_key), "is not known in"),
+        (format!("@cert-authority {place} {}\n", stage.host_key), "is not listed in"),
     ] {
         let error = fetch(&Git::new(stage.settings("key", &identities))).await.unwrap_err();
         let told = error.to_string();
@@ -104,11 +104,11 @@ async fn a_host_that_is_not_known_has_changed_or_was_revoked_is_refused_with_its
         known_hosts: Some(stage.repository.path("no_such_file")),
         ..stage.settings("key", &stage.identities())
     };
-    assert!(why(fetch(&Git::new(missing)).await).contains("is not known in"));
+    assert!(why(fetch(&Git::new(missing)).await).contains("is not listed in"));
 }
 
 #[tokio::test]
-async fn a_host_may_be_known_by_a_hash_and_among_lines_that_mean_nothing_here() {
+async fn a_host_is_found_by_its_hash_among_unrelated_lines() {
     let stage = Stage::new();
     fs::write(stage.repository.path("hashed"), stage.identities()).unwrap();
     let hashed = Command::new("ssh-keygen").arg("-Hf").arg(stage.repository.path("hashed")).output().unwrap();

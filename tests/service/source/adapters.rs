@@ -20,7 +20,7 @@ async fn the_shipped_adapters_are_read_with_their_templates() {
 }
 
 #[tokio::test]
-async fn every_file_of_an_adapter_counts_and_nothing_beside_the_folders_does() {
+async fn every_file_of_an_adapter_is_read_and_nothing_beside_the_folders() {
     let (_folder, root) = folder();
     write(
         &root,
@@ -41,7 +41,7 @@ async fn every_file_of_an_adapter_counts_and_nothing_beside_the_folders_does() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_with_the_folder_it_is_in() {
+async fn problems_name_their_folder() {
     let (_folder, root) = folder();
     write(&root, &[("adapters/x/adapter.yaml", "a"), ("templates/x/t.j2", "t")]);
     File::create(root.join("adapters/x/logo.png")).unwrap().set_len(100 << 20).unwrap();
@@ -50,7 +50,7 @@ async fn what_is_wrong_is_told_with_the_folder_it_is_in() {
     std::fs::remove_file(root.join("adapters/x/logo.png")).unwrap();
     symlink("/etc/passwd", root.join("templates/x/passwd")).unwrap();
     let error = folders(&root).read().await.unwrap_err();
-    assert!(error.problems()[0].to_string().starts_with("templates/x/passwd: this link leads out"), "{error}");
+    assert!(error.problems()[0].to_string().starts_with("templates/x/passwd: this link points outside"), "{error}");
 }
 
 #[tokio::test]

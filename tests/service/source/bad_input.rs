@@ -42,7 +42,7 @@ async fn the_same_files_give_the_same_revision_in_whatever_order_they_were_writt
 }
 
 #[tokio::test]
-async fn what_is_hidden_a_backup_or_no_yaml_is_left_alone() {
+async fn hidden_files_backups_and_other_types_are_ignored() {
     let (_folder, root) = folder();
     write(
         &root,
@@ -61,7 +61,7 @@ async fn what_is_hidden_a_backup_or_no_yaml_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_or_is_a_file_is_an_error_that_names_it() {
+async fn a_missing_folder_or_a_file_in_its_place_is_an_error_that_names_it() {
     let (_folder, root) = folder();
     let missing = read(&root.join("nowhere")).await.unwrap_err();
     assert_eq!(missing.code(), "source_missing");
@@ -79,12 +79,12 @@ async fn an_empty_folder_is_an_error_and_never_an_empty_set() {
     write(&root, &[("README.md", "nothing here"), (".git/a.yaml", "1")]);
     let error = read(&root).await.unwrap_err();
     assert_eq!(error.code(), "source_empty");
-    assert!(error.to_string().contains("nothing is changed"), "{error}");
+    assert!(error.to_string().contains("nothing was changed"), "{error}");
     assert!(error.problems()[0].hint.as_ref().unwrap().contains(".yaml"));
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_to_nothing_is_a_problem_and_no_removal() {
+async fn an_empty_file_is_a_problem_and_not_a_removal() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", ""), ("b.yaml", "1")]);
     assert!(only_problem(&root).await.starts_with("a.yaml: the file is empty\n  help: "));
@@ -102,13 +102,13 @@ async fn a_file_of_100_mb_is_refused_without_being_read() {
 }
 
 #[tokio::test]
-async fn many_files_that_are_too_large_together_are_refused() {
+async fn files_that_are_too_large_in_total_are_refused() {
     let (_folder, root) = folder();
     for number in 0..65 {
         File::create(root.join(format!("{number}.yaml"))).unwrap().set_len(1 << 20).unwrap();
     }
     let problem = only_problem(&root).await;
-    assert!(problem.contains("more than 64 MiB together"), "{problem}");
+    assert!(problem.contains("more than 64 MiB in total"), "{problem}");
 }
 
 #[tokio::test]
@@ -122,14 +122,14 @@ async fn more_files_than_the_limit_are_refused() {
 }
 
 #[tokio::test]
-async fn folders_that_nest_too_deep_are_a_problem_with_their_place() {
+async fn folders_that_are_nested_too_deep_are_a_problem() {
     let (_folder, root) = folder();
     let deep = vec!["d"; MAX_DEPTH].join("/");
     write(&root, &[(&format!("{deep}/a.yaml"), "1")]);
     assert!(read(&root).await.is_ok());
     write(&root, &[(&format!("{deep}/d/a.yaml"), "1")]);
     let problem = only_problem(&root).await;
-    assert!(problem.starts_with(&format!("{deep}/d: folders nest more than 32 deep here")), "{problem}");
+    assert!(problem.starts_with(&format!("{deep}/d: folders are nested more than 32 levels deep here")), "{problem}");
 }
 
 #[tokio::test]
@@ -147,12 +147,12 @@ async fn links_within_the_folder_are_followed_and_all_others_are_problems() {
     symlink("..", root.join("real/up")).unwrap();
     let found = problems(&root).await;
     let starts = [
-        "dangling.yaml: this link leads to nowhere, which does not exist",
-        "out: this link leads out of the folder, to ",
-        "out.yaml: this link leads out of the folder, to ",
-        "passwd.yaml: this link leads out of the folder, to /etc/passwd",
-        "real/up: this link leads in a circle",
-        "round.yaml: this link leads in a circle",
+        "dangling.yaml: this link points to nowhere, which does not exist",
+        "out: this link points outside the folder, to ",
+        "out.yaml: this link points outside the folder, to ",
+        "passwd.yaml: this link points outside the folder, to /etc/passwd",
+        "real/up: this link is a loop",
+        "round.yaml: this link is part of a loop",
     ];
     assert_eq!(found.len(), starts.len(), "{found:#?}");
     for (problem, start) in found.iter().zip(starts) {
@@ -161,13 +161,13 @@ async fn links_within_the_folder_are_followed_and_all_others_are_problems() {
 }
 
 #[tokio::test]
-async fn two_folders_that_link_to_each_other_end() {
+async fn folders_that_link_to_each_other_are_a_problem_and_not_endless() {
     let (_folder, root) = folder();
     write(&root, &[("a/a.yaml", "1"), ("b/b.yaml", "2")]);
     symlink("../b", root.join("a/to-b")).unwrap();
     symlink("../a", root.join("b/to-a")).unwrap();
     let found = problems(&root).await;
-    assert!(found.len() == 2 && found.iter().all(|problem| problem.contains("in a circle")), "{found:?}");
+    assert!(found.len() == 2 && found.iter().all(|problem| problem.contains("is a loop")), "{found:?}");
 }
 
 #[tokio::test]
@@ -183,13 +183,13 @@ async fn a_pipe_or_a_socket_is_a_problem_and_is_never_opened() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_no_text_is_a_problem() {
+async fn a_name_that_is_not_text_is_a_problem() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
     let (_folder, root) = folder();
     fs::write(root.join(OsStr::from_bytes(b"caf\xe9.yaml")), "1").unwrap();
     fs::write(root.join("two\nlines.yaml"), "1").unwrap();
     let found = problems(&root).await;
-    assert!(found.len() == 2 && found.iter().all(|problem| problem.contains("not readable text")), "{found:?}");
+    assert!(found.len() == 2 && found.iter().all(|problem| problem.contains("not valid text")), "{found:?}");
     assert!(found.iter().any(|problem| problem.starts_with("two?lines.yaml: ")), "{found:?}");
 }
 

@@ -28,7 +28,7 @@ fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
 }
 
 #[tokio::test]
-async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
+async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let adapters = shipped_adapters().await;
     let new = NewPod::read(&pod("alice/new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
@@ -44,7 +44,7 @@ async fn a_new_pod_goes_to_a_file_of_its_own_and_never_to_one_that_is_there() {
 }
 
 #[tokio::test]
-async fn what_would_make_a_bad_revision_is_refused_as_validate_refuses_it() {
+async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
     let adapters = shipped_adapters().await;
     let there =
         files(&[("alice.yaml", TENANT), ("pods/one.yaml", &format!("# one\n{}", pod("alice/one", "subdomain: one")))]);
@@ -84,7 +84,7 @@ fn only_one_new_pod_is_added_alone_or_with_its_tenant() {
 }
 
 #[test]
-fn operators_add_pods_a_tenants_own_only_what_takes_nothing_from_others_and_viewers_none() {
+fn operators_may_add_pods_tenant_operators_only_without_secrets_and_viewers_none() {
     let person = |role, tenant: Option<&str>| Person {
         name: "tess".into(),
         role,
@@ -129,7 +129,7 @@ fn names(root: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_file_is_added_to_a_folder_whole_and_readable_and_nothing_else_is_left() {
+async fn a_file_is_added_completely_and_nothing_else_is_left() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let added = Source::Directory(Directory::new(&root)).add(edit("new.yaml", "text\n")).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_file_is_added_to_a_folder_whole_and_readable_and_nothing_else_is_left
 }
 
 #[tokio::test]
-async fn a_file_that_came_meanwhile_is_not_overwritten() {
+async fn a_file_that_appeared_meanwhile_is_not_overwritten() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let (path, edit) = (root.join("new.yaml"), edit("new.yaml", "ours"));
@@ -150,13 +150,13 @@ async fn a_file_that_came_meanwhile_is_not_overwritten() {
         Ok("new.yaml".to_owned())
     });
     let why = Source::Directory(Directory::new(&root)).add(Edit { place, ..edit }).await.unwrap_err();
-    assert!(why.to_string().contains("left as it is"), "{why}");
+    assert!(why.to_string().contains("was not changed"), "{why}");
     assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "theirs");
     assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
 }
 
 #[tokio::test]
-async fn what_is_refused_is_not_written_and_an_empty_folder_is_not_added_to() {
+async fn a_refused_edit_is_not_written_and_an_empty_folder_cannot_be_edited() {
     let (_guard, root) = folder();
     let source = Source::Directory(Directory::new(&root));
     assert!(matches!(source.add(edit("new.yaml", "text")).await, Err(NotAdded::Unread(_))), "a mount that failed?");
@@ -169,12 +169,12 @@ async fn what_is_refused_is_not_written_and_an_empty_folder_is_not_added_to() {
 }
 
 #[tokio::test]
-async fn a_folder_that_may_not_be_written_to_says_what_to_do() {
+async fn an_unwritable_folder_is_an_error_that_says_what_to_do() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1"), ("below/b.yaml", "1")]);
     // Permissions do not keep root out; a folder that is none does.
     let why = Source::Directory(Directory::new(&root)).add(edit("none/new.yaml", "text")).await.unwrap_err();
     let NotAdded::Unwritten { what, hint, .. } = why else { panic!("{why:?}") };
-    assert!(what.starts_with("none/new.yaml could not be written") && hint.contains("save the file yourself"));
+    assert!(what.starts_with("none/new.yaml cannot be written") && hint.contains("save the file yourself"));
     assert_eq!(names(&root), ["a.yaml", "below"]);
 }

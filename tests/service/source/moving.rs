@@ -119,7 +119,7 @@ async fn a_half_written_file_never_yields_a_torn_snapshot() {
 }
 
 #[tokio::test]
-async fn a_write_that_keeps_size_and_time_is_seen_all_the_same() {
+async fn a_write_that_keeps_size_and_time_is_noticed() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "one")]);
     let first = read(&root).await.unwrap();

@@ -53,7 +53,7 @@ async fn a_file_written_in_place_or_renamed_over_is_one_change_each() {
 }
 
 #[tokio::test]
-async fn reading_the_files_and_working_on_hidden_ones_is_no_change() {
+async fn reading_files_and_writing_hidden_ones_is_not_a_change() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1"), (".git/index", "1")]);
     let mut watch = watch(&root).await;
@@ -67,7 +67,7 @@ async fn reading_the_files_and_working_on_hidden_ones_is_no_change() {
 }
 
 #[tokio::test]
-async fn a_new_folder_and_what_is_put_into_it_later_are_changes() {
+async fn a_new_folder_and_later_files_in_it_are_changes() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let mut watch = watch(&root).await;
@@ -98,7 +98,7 @@ async fn a_thousand_files_written_at_once_are_one_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_written_one_after_the_other_are_told_when_the_last_is_there() {
+async fn files_written_one_after_the_other_are_reported_once_the_last_is_written() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let mut watch = watch(&root).await;
@@ -118,7 +118,7 @@ async fn files_written_one_after_the_other_are_told_when_the_last_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_never_gets_quiet_is_told_all_the_same() {
+async fn changes_that_never_stop_are_reported_anyway() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let mut watch = watch(&root).await;
@@ -208,7 +208,7 @@ async fn a_root_that_is_a_link_and_is_swapped_is_one_change() {
 }
 
 #[tokio::test]
-async fn a_root_that_is_removed_and_made_again_is_watched_again() {
+async fn a_root_that_is_removed_and_created_again_is_watched_again() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let mut watch = watch(&root).await;
@@ -264,7 +264,7 @@ async fn several_folders_are_watched_together() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_change_may_be_given_up_and_begun_again() {
+async fn waiting_for_a_change_can_be_cancelled_and_repeated() {
     let (_folder, root) = folder();
     let mut watch = watch(&root).await;
     write(&root, &[("a.yaml", "1")]);
@@ -277,7 +277,7 @@ async fn waiting_for_a_change_may_be_given_up_and_begun_again() {
 }
 
 #[tokio::test]
-async fn without_notifications_the_folders_are_compared() {
+async fn without_notifications_the_folders_are_scanned() {
     let (_folder, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let mut watch = Watch::polling(vec![root.clone()]);

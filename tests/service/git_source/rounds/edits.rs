@@ -18,7 +18,7 @@ use crate::testkit::{
 };
 
 #[tokio::test]
-async fn a_pod_that_is_added_runs_without_anybody_waiting_for_the_next_fetch() {
+async fn an_added_pod_runs_without_waiting_for_the_next_fetch() {
     let mut stage = Stage::new().await;
     git(&stage.repository.bare(), &["config", "http.receivepack", "true"]);
     stage.start();
