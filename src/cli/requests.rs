@@ -15,7 +15,10 @@ use super::{
 use crate::{
     config::Settings,
     core::{
-        decide::request::{RequestSpec, moment},
+        decide::{
+            request::{RequestSpec, moment},
+            request_kind::RequestKind,
+        },
         names::PodId,
         quantity::Span,
         report::reason::Reason,
@@ -34,14 +37,14 @@ const POLL: Duration = Duration::from_millis(100);
 /// The commands that make a request.
 #[derive(Debug, Subcommand)]
 pub enum Requests {
-    /// Stop a pod's container and start it again
+    #[command(about = RequestKind::Restart.info().summary)]
     Restart {
         /// The pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
         options: RequestOptions,
     },
-    /// Stop a pod's container and keep it stopped, whatever its manifest says
+    #[command(about = RequestKind::Pause.info().summary)]
     Pause {
         /// The pod, as TENANT/POD
         pod: PodId,
@@ -54,19 +57,19 @@ pub enum Requests {
         #[command(flatten)]
         options: RequestOptions,
     },
-    /// End a pod's pause
+    #[command(about = RequestKind::Resume.info().summary)]
     Resume {
         /// The pod, as TENANT/POD
         pod: PodId,
         #[command(flatten)]
         options: RequestOptions,
     },
-    /// Read the source now
+    #[command(about = RequestKind::Sync.info().summary)]
     Sync {
         #[command(flatten)]
         options: RequestOptions,
     },
-    /// Approve the removals that a plan holds: exactly these, once
+    #[command(about = RequestKind::Approve.info().summary)]
     Approve {
         /// The plan's hash, as agentpod plan shows it
         plan: String,
@@ -115,7 +118,7 @@ async fn submit(backend: &Backend, command: Requests) -> Result<ExitCode> {
     }
     let line = backend.submit(what.clone(), options.name, now).await?;
     let description = sanitize(&line.what);
-    let answers = matches!(what, RequestSpec::Sync | RequestSpec::Approve { .. });
+    let answers = what.kind().info().is_answered_at_once;
     if !has_leader {
         output::print(&format!("stored: {description}; {}", without_daemon(&what, now)))?;
         return Ok(ExitCode::SUCCESS);

@@ -88,7 +88,7 @@ impl Store {
             let id = sqlx::query_scalar!(
                 "INSERT INTO requests (kind, pod_id, argument, actor, requested_at, expires_at) \
                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
-                request.what.kind(),
+                request.what.kind().as_str(),
                 request.what.pod().map(PodId::key),
                 storable_json(&argument),
                 storable(&request.actor),

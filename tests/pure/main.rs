@@ -13,4 +13,5 @@ mod events;
 mod laws;
 mod manifests;
 mod purity;
+mod requests;
 mod shipped;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "std",
     "serde",
     "serde_json",
@@ -25,6 +25,7 @@ const CRATES: [&str; 16] = [
     "form_urlencoded",
     "strsim",
     "ipnet",
+    "hex",
 ];
 /// The parts of those that reach outside: files, environment, network, clock, randomness, threads.
 const OUTSIDE: [&str; 11] = [

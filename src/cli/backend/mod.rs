@@ -23,7 +23,7 @@ use crate::{
         decide::request::{Request, RequestSpec},
         names::PodId,
     },
-    dashboard::api::{Ask, RequestLine},
+    dashboard::api::{NewRequest, RequestLine},
     store::{
         Store,
         view::{
@@ -205,7 +205,7 @@ impl Backend {
             Self::Remote(_) if name.is_some() => {
                 bail!("over --server, requests are made by the token's account; omit --as")
             }
-            Self::Remote(client) => client.post("/requests", &Ask::of(what, now)).await,
+            Self::Remote(client) => client.post("/requests", &NewRequest::of(what, now)).await,
         }
     }
 

@@ -3,7 +3,8 @@
 //! | file | what it decides |
 //! | --- | --- |
 //! | `plan` | the steps for every pod, or why there are none |
-//! | `request` | what a person may ask for, and when it is done |
+//! | `request` | whether a request can be made, and when it is done |
+//! | `request_kind` | the kinds of requests, as one table |
 //! | `retry` | when to try again |
 //! | `purge` | whether a removed pod's data may be deleted |
 //! | `probes` | which containers have to be probed |
@@ -22,4 +23,5 @@ pub mod plan;
 pub mod probes;
 pub mod purge;
 pub mod request;
+pub mod request_kind;
 pub mod retry;

@@ -1,87 +1,88 @@
-//! Requests: what a person asks for beside the manifests, and whether it can be asked for at all. They are rows until the
-//! planner has seen to them; who asked stands in the events. Nothing in here says how one is carried out.
+//! Requests: what people ask AgentPod to do beyond the manifests, and whether it can be done. A request is a row until the
+//! planner has handled it; events name who made it. How one is carried out is decided elsewhere.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime, UtcOffset};
+use time::{OffsetDateTime, UtcOffset};
 
-use crate::core::names::PodId;
+use super::request_kind::RequestKind;
+use crate::core::{access::Person, names::PodId};
 
-/// What is asked for.
+/// The kind and arguments of a request, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum RequestSpec {
     /// Stop a pod's container and start it again.
     Restart {
-        /// Which.
+        /// The pod.
         pod: PodId,
     },
-    /// Stop a pod's container, and keep it stopped.
+    /// Stop a pod's container and keep it stopped.
     Pause {
-        /// Which.
+        /// The pod.
         pod: PodId,
-        /// Until when; `None` is until somebody resumes it.
+        /// The end of the pause; `None`: when somebody resumes it.
         #[serde(default, with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
     },
     /// End a pod's pause.
     Resume {
-        /// Which.
+        /// The pod.
         pod: PodId,
     },
     /// Read the source now.
     Sync,
-    /// Let the removals go on that this plan holds.
+    /// Approve the removals that this plan holds.
     Approve {
         /// The plan's hash, as `agentpod plan` shows it.
         plan: String,
     },
 }
 
-/// What somebody asks for.
+/// A request, and who makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// What.
+    /// What is requested.
     pub what: RequestSpec,
-    /// Who, as it is to stand in the events: `alice@host`.
+    /// Who makes it, as events show it: `alice@host`.
     pub actor: String,
 }
 
-/// A request nobody is done with yet.
+/// A request that is not done yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OpenRequest {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// What was asked for, and by whom.
+    /// What is requested, and by whom.
     pub request: Request,
-    /// When it was asked for.
+    /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub requested_at: OffsetDateTime,
-    /// When it is not worth anything any more; a pause's end.
+    /// When it is too late to act on it; for a pause, its end.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
 }
 
-/// A request that is over, and how it went.
+/// A request that is over, and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedRequest {
-    /// Which.
+    /// Its ID.
     pub id: i64,
-    /// What was asked for, and by whom.
+    /// What was requested, and by whom.
     pub request: Request,
     /// Whether it was carried out.
     pub done: bool,
-    /// How it went, as a sentence.
+    /// The outcome, as a sentence.
     pub outcome: String,
 }
 
-/// What is known of a pod when something is asked for it.
+/// The state of a pod when a request about it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PodPresence {
-    /// It never was declared.
+    /// It was never declared.
     Never,
-    /// It is not declared any more.
+    /// It is no longer declared.
     Undeclared,
     /// It is declared stopped.
     Stopped,
@@ -89,51 +90,51 @@ pub enum PodPresence {
     Running,
 }
 
-/// Why something cannot be asked for.
+/// Why a request cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestRefusal {
     /// There is no such pod.
-    #[error("there is no pod {0}, and there never was; agentpod status lists the pods")]
+    #[error("there is no pod {0}, and there never was one; agentpod status lists the pods")]
     Unknown(PodId),
     /// It is being removed.
-    #[error("{0} is not declared any more, so there is nothing to ask for; declare it again first")]
+    #[error("{0} is no longer declared; declare it again first")]
     Undeclared(PodId),
     /// Its manifest stops it.
-    #[error("{0} is stopped by its manifest (state: stopped); change that instead")]
+    #[error("{0} is stopped by its manifest (state: stopped); change the manifest instead")]
     DeclaredStopped(PodId),
     /// It is paused.
-    #[error("{pod} is paused already, by {by}; agentpod resume {pod} ends that", by = pause.words())]
+    #[error("{pod} is already paused by {by}; agentpod resume {pod} ends the pause", by = pause.words())]
     Paused {
-        /// Which.
+        /// The pod.
         pod: PodId,
-        /// By whom, until when.
+        /// The pause in force.
         pause: Pause,
     },
     /// It is not paused.
     #[error("{0} is not paused")]
     NotPaused(PodId),
-    /// The pause would be over before it begins.
+    /// The pause would end before it begins.
     #[error("a pause must end in the future")]
     Past,
-    /// It is no plan's hash.
-    #[error("{0:?} is not the hash of a plan; agentpod plan shows it when one is held")]
+    /// The text is not a plan's hash.
+    #[error("{0:?} is not the hash of a plan; agentpod plan shows the hash when a plan is held")]
     NoHash(String),
-    /// Nobody is named.
-    #[error("who asks must be named")]
+    /// It names nobody.
+    #[error("the request names nobody; say who makes it")]
     Nobody,
-    /// The name would do more than stand in a line.
-    #[error("the name of who asks holds a control character; write it as plain text in one line")]
+    /// The name could change how a terminal shows it.
+    #[error("the name of who makes the request contains a control character; write it as plain text on one line")]
     UnprintableName,
 }
 
-/// A pod is kept stopped because somebody asked for it.
+/// A pod is kept stopped because somebody requested it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pause {
-    /// The request that asked for it.
+    /// The ID of the request.
     pub request: i64,
-    /// Who.
+    /// Who made it.
     pub actor: String,
-    /// Until when, if it ends by itself.
+    /// When it ends; `None`: when somebody resumes it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub until: Option<OffsetDateTime>,
 }
@@ -148,22 +149,22 @@ impl Pause {
     }
 }
 
-/// How many characters of a plan's hash are shown and have to be given.
+/// How many characters of a plan's hash are shown and expected.
 pub const HASH_LENGTH: usize = 12;
 
 impl RequestSpec {
-    /// One word, as it stands in the row.
-    pub fn kind(&self) -> &'static str {
+    /// Its kind.
+    pub fn kind(&self) -> RequestKind {
         match self {
-            Self::Restart { .. } => "restart",
-            Self::Pause { .. } => "pause",
-            Self::Resume { .. } => "resume",
-            Self::Sync => "sync",
-            Self::Approve { .. } => "approve",
+            Self::Restart { .. } => RequestKind::Restart,
+            Self::Pause { .. } => RequestKind::Pause,
+            Self::Resume { .. } => RequestKind::Resume,
+            Self::Sync => RequestKind::Sync,
+            Self::Approve { .. } => RequestKind::Approve,
         }
     }
 
-    /// The pod it is about, if about one.
+    /// The pod it is about; `None`: the whole fleet.
     pub fn pod(&self) -> Option<&PodId> {
         match self {
             Self::Restart { pod } | Self::Pause { pod, .. } | Self::Resume { pod } => Some(pod),
@@ -171,14 +172,19 @@ impl RequestSpec {
         }
     }
 
-    /// When it is not worth anything any more, asked for now. A restart nobody made for an hour would only surprise; an
-    /// approval is meant for what its author has just read; a wish to resume does not age.
+    /// When it is too late to act on it, if made now; for a pause, its end.
     pub fn expires(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         match self {
-            Self::Restart { .. } | Self::Sync => Some(now + Duration::hours(1)),
-            Self::Approve { .. } => Some(now + Duration::days(1)),
             Self::Pause { until, .. } => *until,
-            Self::Resume { .. } => None,
+            other => other.kind().info().expires_after.map(|wait| now + wait),
+        }
+    }
+
+    /// Whether somebody may make it. Whether it can be made is another question: see [`Request::check`].
+    pub fn is_permitted(&self, person: &Person) -> bool {
+        match self.pod() {
+            Some(pod) => person.may_request(&pod.tenant),
+            None => person.may_request_for_all(),
         }
     }
 }
@@ -197,8 +203,13 @@ impl fmt::Display for RequestSpec {
 }
 
 impl Request {
-    /// Whether it can be asked for, from what is known of its pod and of the pause in force.
-    pub fn check(&self, known: PodPresence, pause: Option<&Pause>, now: OffsetDateTime) -> Result<(), RequestRefusal> {
+    /// Whether it can be made, given the state of its pod and the pause in force.
+    pub fn check(
+        &self,
+        presence: PodPresence,
+        pause: Option<&Pause>,
+        now: OffsetDateTime,
+    ) -> Result<(), RequestRefusal> {
         if self.actor.trim().is_empty() {
             return Err(RequestRefusal::Nobody);
         }
@@ -215,7 +226,7 @@ impl Request {
             _ => {}
         }
         let Some(pod) = self.what.pod() else { return Ok(()) };
-        match (&self.what, known, pause) {
+        match (&self.what, presence, pause) {
             (_, PodPresence::Never, _) => Err(RequestRefusal::Unknown(pod.clone())),
             (RequestSpec::Resume { .. }, _, Some(_)) => Ok(()),
             (_, PodPresence::Undeclared, _) => Err(RequestRefusal::Undeclared(pod.clone())),
@@ -228,30 +239,30 @@ impl Request {
 }
 
 impl OpenRequest {
-    /// That it was carried out.
+    /// Ends it as carried out.
     pub fn done(&self, outcome: impl Into<String>) -> EndedRequest {
         EndedRequest { id: self.id, request: self.request.clone(), done: true, outcome: outcome.into() }
     }
 
-    /// That it was not, and why.
+    /// Ends it as refused.
     pub fn refused(&self, why: impl Into<String>) -> EndedRequest {
         EndedRequest { done: false, ..self.done(why) }
     }
 }
 
-/// The pause of a pod that stands: asked for, and not ended by a later wish to resume, or by its time.
+/// The pause in force for a pod: requested, and ended neither by a later resume nor by its time.
 pub fn pause_of(open: &[OpenRequest], pod: &PodId, now: OffsetDateTime) -> Option<Pause> {
-    let mut standing = None;
+    let mut current = None;
     for one in open.iter().filter(|one| one.request.what.pod() == Some(pod)) {
         match one.request.what {
             RequestSpec::Pause { until, .. } if until.is_none_or(|until| until > now) => {
-                standing = Some(Pause { request: one.id, actor: one.request.actor.clone(), until });
+                current = Some(Pause { request: one.id, actor: one.request.actor.clone(), until });
             }
-            RequestSpec::Pause { .. } | RequestSpec::Resume { .. } => standing = None,
+            RequestSpec::Pause { .. } | RequestSpec::Resume { .. } => current = None,
             _ => {}
         }
     }
-    standing
+    current
 }
 
 /// `2026-11-24 12:34:56 UTC`.
@@ -263,6 +274,8 @@ pub fn moment(at: OffsetDateTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use time::Duration;
+
     use super::*;
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:00 UTC);
@@ -280,23 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_refused_with_what_to_do() {
-        let standing = Pause { request: 1, actor: "bob@host".into(), until: Some(NOW + Duration::hours(2)) };
+    fn a_request_that_cannot_be_made_is_refused_with_what_to_do() {
+        let current = Pause { request: 1, actor: "bob@host".into(), until: Some(NOW + Duration::hours(2)) };
         let restart = || ask(RequestSpec::Restart { pod: pod() });
         let why = |request: Request, known, pause: Option<&Pause>| match request.check(known, pause, NOW) {
             Ok(()) => "yes".to_owned(),
             Err(refusal) => refusal.to_string(),
         };
         assert!(why(restart(), PodPresence::Never, None).starts_with("there is no pod t/a"));
-        assert!(why(pause(None), PodPresence::Undeclared, None).starts_with("t/a is not declared any more"));
+        assert!(why(pause(None), PodPresence::Undeclared, None).starts_with("t/a is no longer declared"));
         assert!(why(restart(), PodPresence::Stopped, None).contains("state: stopped"));
         assert_eq!(why(restart(), PodPresence::Running, None), "yes");
         assert_eq!(
-            why(pause(None), PodPresence::Running, Some(&standing)),
-            "t/a is paused already, by bob@host until 2026-11-24 14:00:00 UTC; agentpod resume t/a ends that"
+            why(pause(None), PodPresence::Running, Some(&current)),
+            "t/a is already paused by bob@host until 2026-11-24 14:00:00 UTC; agentpod resume t/a ends the pause"
         );
         assert_eq!(why(ask(RequestSpec::Resume { pod: pod() }), PodPresence::Running, None), "t/a is not paused");
-        assert_eq!(why(ask(RequestSpec::Resume { pod: pod() }), PodPresence::Undeclared, Some(&standing)), "yes");
+        assert_eq!(why(ask(RequestSpec::Resume { pod: pod() }), PodPresence::Undeclared, Some(&current)), "yes");
         assert_eq!(why(pause(Some(NOW)), PodPresence::Running, None), "a pause must end in the future");
         for bad in ["", "0123456789a", "0123456789ab0", "0123456789az"] {
             assert!(
@@ -306,24 +319,24 @@ mod tests {
         }
         assert_eq!(
             why(Request { actor: " ".into(), ..restart() }, PodPresence::Running, None),
-            "who asks must be named"
+            "the request names nobody; say who makes it"
         );
         for bad in ["eve\nroot@host", "\u{1b}[2Jeve"] {
-            let told = why(Request { actor: bad.into(), ..restart() }, PodPresence::Running, None);
-            assert!(told.contains("control character") && !told.contains("eve"), "{told}");
+            let text = why(Request { actor: bad.into(), ..restart() }, PodPresence::Running, None);
+            assert!(text.contains("control character") && !text.contains("eve"), "{text}");
         }
     }
 
     #[test]
-    fn a_pause_stands_until_its_time_or_until_somebody_resumes_it() {
+    fn a_pause_lasts_until_its_time_or_until_somebody_resumes_it() {
         let open = |id, request: Request| OpenRequest { id, request, requested_at: NOW, expires_at: None };
         let (later, earlier) = (NOW + Duration::hours(1), NOW - Duration::hours(1));
-        let standing = |all: &[OpenRequest]| pause_of(all, &pod(), NOW).map(|pause| pause.request);
+        let current = |all: &[OpenRequest]| pause_of(all, &pod(), NOW).map(|pause| pause.request);
         let resume = || ask(RequestSpec::Resume { pod: pod() });
-        assert_eq!(standing(&[open(1, pause(Some(later)))]), Some(1));
-        assert_eq!(standing(&[open(1, pause(Some(earlier)))]), None);
-        assert_eq!(standing(&[open(1, pause(None)), open(2, resume())]), None);
-        assert_eq!(standing(&[open(1, pause(None)), open(2, resume()), open(3, pause(None))]), Some(3));
+        assert_eq!(current(&[open(1, pause(Some(later)))]), Some(1));
+        assert_eq!(current(&[open(1, pause(Some(earlier)))]), None);
+        assert_eq!(current(&[open(1, pause(None)), open(2, resume())]), None);
+        assert_eq!(current(&[open(1, pause(None)), open(2, resume()), open(3, pause(None))]), Some(3));
         assert!(pause_of(&[open(1, pause(None))], &"t/b".parse().unwrap(), NOW).is_none());
     }
 }

@@ -27,7 +27,7 @@ use self::{
     table::{Found, Name},
 };
 pub use self::{
-    requests::{Ask, RequestLine},
+    requests::{NewRequest, RequestLine},
     settings::SettingsView,
 };
 use super::{
@@ -133,7 +133,7 @@ impl Api {
             Name::Events => self.events(&question).await?,
             Name::Settings => self.settings(&question)?,
             Name::Request => self.request(&question).await?,
-            Name::Logs | Name::OpenApi | Name::Ask => return Err(nothing()),
+            Name::Logs | Name::OpenApi | Name::CreateRequest => return Err(nothing()),
         };
         Ok(answer::tagged(headers, body))
     }
@@ -141,7 +141,7 @@ impl Api {
     async fn ask(&self, visitor: &Visitor, sent: &RequestBody, path: &str) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
         match found.operation("post").map(|operation| operation.name) {
-            Some(Name::Ask) => self.take_request(visitor, sent).await,
+            Some(Name::CreateRequest) => self.create_request(visitor, sent).await,
             _ => Ok(not_by_that_method(&found)),
         }
     }

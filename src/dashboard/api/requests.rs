@@ -1,4 +1,4 @@
-//! Requests: what somebody asks for beside the manifests, taken as a row and seen to by the reconciler.
+//! Making requests and following them. A request is stored as a row; the reconciler carries it out.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -12,51 +12,54 @@ use warp::{
 use super::{Api, Question, ROOT, Refusal, answer};
 use crate::{
     core::{
-        decide::request::{Request, RequestRefusal as Refused, RequestSpec},
+        decide::{
+            request::{Request, RequestRefusal as Refused, RequestSpec},
+            request_kind::RequestKind,
+        },
         names::PodId,
     },
     dashboard::auth::{RequestBody, Visitor},
     store::{RequestRow, view::Time},
 };
 
-/// A year: the longest a pause may be that ends by itself.
+/// The longest pause that ends by itself: a year.
 const MOST_SECONDS: u32 = 31_536_000;
 
-/// A whole number of seconds, however it is written: to JSON, 60 and 60.0 are the same.
+/// A whole number of seconds; in JSON, 60 and 60.0 are the same number.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
     if number.fract() != 0.0 || !(1.0..=f64::from(MOST_SECONDS)).contains(&number) {
-        return Err(D::Error::custom(format!("seconds is a whole number from 1 to {MOST_SECONDS}, a year")));
+        return Err(D::Error::custom(format!("seconds must be a whole number from 1 to {MOST_SECONDS} (a year)")));
     }
     Ok(Some(number as u32))
 }
 
-/// What can be asked for.
+/// A request, as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Ask {
+pub enum NewRequest {
     /// Stop a pod's container and start it again.
     Restart {
-        /// Which.
+        /// The pod.
         pod: PodId,
     },
-    /// Stop a pod's container, and keep it stopped.
+    /// Stop a pod's container and keep it stopped.
     Pause {
-        /// Which.
+        /// The pod.
         pod: PodId,
-        /// For how long; for ever if it is not said.
+        /// How long to pause; if absent, until somebody resumes it.
         #[serde(default, deserialize_with = "seconds")]
         #[schemars(range(min = 1, max = MOST_SECONDS))]
         seconds: Option<u32>,
     },
     /// End a pod's pause.
     Resume {
-        /// Which.
+        /// The pod.
         pod: PodId,
     },
     /// Read the source now.
     Sync {},
-    /// Let the removals go on that this plan holds.
+    /// Approve the removals that this plan holds.
     Approve {
         /// The plan's hash, as `agentpod plan` shows it.
         #[schemars(regex(pattern = "^[0-9a-f]{12}$"), length(equal = 12))]
@@ -64,24 +67,24 @@ pub enum Ask {
     },
 }
 
-/// A request, and what became of it.
+/// A request and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestLine {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// `restart`, `pause`, `resume`, `sync` or `approve`.
-    pub kind: String,
-    /// The pod it is about, if about one.
+    /// Its kind.
+    pub kind: RequestKind,
+    /// The pod it is about; null: the whole fleet.
     pub pod: Option<PodId>,
     /// The same as a sentence.
     pub what: String,
-    /// Who asked.
+    /// Who made it.
     pub actor: String,
-    /// When.
+    /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub requested_at: OffsetDateTime,
-    /// When it is not worth anything any more; a pause's end.
+    /// When it is too late to act on it; for a pause, its end.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub expires_at: Option<OffsetDateTime>,
@@ -89,13 +92,13 @@ pub struct RequestLine {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub picked_up_at: Option<OffsetDateTime>,
-    /// When it ended.
+    /// When it was done or refused.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub ended_at: Option<OffsetDateTime>,
-    /// How, as a sentence.
+    /// The outcome, as a sentence.
     pub outcome: Option<String>,
-    /// Whether it was carried out, once it ended.
+    /// Whether it was carried out; null while it is open.
     pub done: Option<bool>,
 }
 
@@ -104,7 +107,7 @@ impl From<RequestRow> for RequestLine {
         let what = &row.open.request.what;
         Self {
             id: row.open.id,
-            kind: what.kind().into(),
+            kind: what.kind(),
             pod: what.pod().cloned(),
             what: what.to_string(),
             actor: row.open.request.actor.clone(),
@@ -118,8 +121,8 @@ impl From<RequestRow> for RequestLine {
     }
 }
 
-impl Ask {
-    /// What is to be sent for this; a pause's rest in whole seconds, at least one.
+impl NewRequest {
+    /// What to send for a request. A pause is sent as the whole seconds that remain, at least one.
     pub fn of(what: RequestSpec, now: OffsetDateTime) -> Self {
         match what {
             RequestSpec::Restart { pod } => Self::Restart { pod },
@@ -134,7 +137,7 @@ impl Ask {
         }
     }
 
-    fn what(self, now: OffsetDateTime) -> RequestSpec {
+    fn spec(self, now: OffsetDateTime) -> RequestSpec {
         match self {
             Self::Restart { pod } => RequestSpec::Restart { pod },
             Self::Pause { pod, seconds } => {
@@ -148,15 +151,14 @@ impl Ask {
 }
 
 impl Api {
-    pub(super) async fn take_request(&self, visitor: &Visitor, sent: &RequestBody) -> Result<Response, Refusal> {
+    pub(super) async fn create_request(&self, visitor: &Visitor, sent: &RequestBody) -> Result<Response, Refusal> {
         let now = (self.clock)();
-        let ask: Ask = sent.json()?;
-        let what = ask.what(now);
-        match what.pod() {
-            Some(pod) if !visitor.person.sees(&pod.tenant) => return Err(super::pods::missing(pod)),
-            Some(pod) => visitor.needs(visitor.person.may_request(&pod.tenant))?,
-            None => visitor.needs(visitor.person.may_request_for_all())?,
+        let new: NewRequest = sent.json()?;
+        let what = new.spec(now);
+        if let Some(pod) = what.pod().filter(|pod| !visitor.person.sees(&pod.tenant)) {
+            return Err(super::pods::missing(pod));
         }
+        visitor.needs(what.is_permitted(&visitor.person))?;
         let request = Request { what, actor: visitor.person.name.clone() };
         let id = self.store.ask(&request, now).await?.map_err(|refused| match refused {
             Refused::Unknown(pod) => super::pods::missing(&pod),

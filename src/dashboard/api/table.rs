@@ -7,7 +7,7 @@ use super::{
     ROOT,
     answer::{JSON, TEXT},
     params::LONGEST,
-    requests::{Ask, RequestLine},
+    requests::{NewRequest, RequestLine},
     settings::SettingsView,
 };
 use crate::{
@@ -35,7 +35,7 @@ pub(super) enum Name {
     Revision,
     Events,
     Settings,
-    Ask,
+    CreateRequest,
     Request,
     OpenApi,
 }
@@ -202,9 +202,9 @@ pub(super) const ALL: &[Operation] = &[
     get(Name::Settings, "/settings", "How this AgentPod was started", |all| all.subschema_for::<SettingsView>()),
     Operation {
         method: "post",
-        body: Some(|all| all.subschema_for::<Ask>()),
+        body: Some(|all| all.subschema_for::<NewRequest>()),
         status: 202,
-        ..get(Name::Ask, "/requests", "Asks for something; the reconciler sees to it", |all| {
+        ..get(Name::CreateRequest, "/requests", "Make a request; the reconciler carries it out", |all| {
             all.subschema_for::<RequestLine>()
         })
         .or_missing()

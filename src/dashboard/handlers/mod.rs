@@ -2,7 +2,6 @@
 //! writes them down. Nothing is decided and nothing written here but what somebody asks for.
 
 mod adapters;
-mod ask;
 mod commit;
 mod lines;
 mod logs;
@@ -11,6 +10,7 @@ mod overview;
 mod pod;
 mod pods;
 mod query;
+mod requests;
 mod settings;
 mod source;
 mod tenants;
@@ -33,7 +33,7 @@ use super::{
     assets,
     auth::{RequestBody, SignedInBy, Visitor, signed, visitor, writer},
     get_or_head,
-    pages::{self, Frame, Notice, Page, frame::PageViewer, words::Moment},
+    pages::{self, Frame, Page, frame::PageViewer, words::Moment},
     refusal::Refusal,
 };
 use crate::core::access::Role;
@@ -72,7 +72,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
     let ask = warp::path!("dashboard" / "requests").and(warp::post()).and(writer()).then(
         move |visitor: Visitor, sent: RequestBody| {
             let show = asking.clone();
-            async move { show.ask(&visitor, &sent).await.unwrap_or_else(Reply::into_response) }
+            async move { show.create_request(&visitor, &sent).await.unwrap_or_else(Reply::into_response) }
         },
     );
     // The form itself changes nothing, so everybody who sees the source may try one; committing asks who it is.
@@ -134,7 +134,7 @@ impl Handlers {
 
     fn write<P: Page>(&self, guest: &PageRequest, page: &P) -> Result<Response, Refusal> {
         let person = &guest.visitor.person;
-        let notice = guest.query.get("said").and_then(ask::sentence);
+        let notice = guest.query.get("requested").and_then(requests::confirmation);
         let frame = Frame {
             title: page.title(),
             instance: self.api.settings.instance.clone(),
@@ -150,7 +150,7 @@ impl Handlers {
             csrf: guest.visitor.csrf.clone().unwrap_or_default(),
             sees_all: person.sees_all(),
             may_ask_for_all: person.may_request_for_all(),
-            notice: notice.map(|(tone, text)| Notice { tone, text: text.into() }),
+            notice,
             now: Moment::new(guest.now, guest.now),
             tones: pages::frame::tones(),
         };

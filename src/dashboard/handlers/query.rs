@@ -19,7 +19,7 @@ impl Query {
     pub fn with(&self, path: &str, name: &str, value: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (field, kept) in &self.0 {
-            if field != name && !kept.is_empty() && !matches!(field.as_str(), "after" | "said") {
+            if field != name && !kept.is_empty() && !matches!(field.as_str(), "after" | "requested") {
                 query.append_pair(field, kept);
             }
         }

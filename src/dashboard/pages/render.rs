@@ -9,6 +9,7 @@ use minijinja::{
 use serde::Serialize;
 
 use super::{Frame, Page};
+use crate::core::decide::request_kind::RequestKind;
 
 macro_rules! templates {
     ($($name:literal),* $(,)?) => {
@@ -54,6 +55,9 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
         // Our own addresses need no escaping, and are many on a page.
         assets.get(file).cloned().map(Value::from_safe_string).ok_or_else(missing)
     });
+    let requests: BTreeMap<&str, Value> =
+        RequestKind::ALL.iter().map(|kind| (kind.as_str(), Value::from(Serde(kind.info())))).collect();
+    environment.add_global("requests", Value::from(requests));
     for (name, text) in templates {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
             tracing::error!("the template {name} cannot be read: {error:#}");

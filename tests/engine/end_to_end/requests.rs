@@ -60,7 +60,7 @@ async fn a_paused_pod_stays_stopped_whatever_comes_until_its_time_or_until_it_is
     assert_eq!((&row["phase"], &row["reason"]), (&"Stopped".into(), &"Paused".into()));
     assert!(row["message"].as_str().unwrap().starts_with("paused by carol@laptop until "), "{row}");
     let said = stand.agentpod(&["pause", ID, "--until-resumed"]);
-    assert!(said.code == 1 && said.err.contains("paused already, by carol@laptop"), "{}", said.err);
+    assert!(said.code == 1 && said.err.contains("already paused by carol@laptop"), "{}", said.err);
 
     // Neither a changed manifest nor a new daemon starts it.
     stand.save("alice.yaml", &echo("alice", "config: {mode: later}"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agentpod::{
     core::{
-        decide::request::RequestSpec,
+        decide::{request::RequestSpec, request_kind::RequestKind},
         names::PodId,
         observe::actual::{ContainerState, Exit},
     },
@@ -172,7 +172,7 @@ proptest! {
         }
         harness.settle();
         prop_assert_eq!(unsatisfied(&harness), None);
-        prop_assert!(!harness.requests.iter().any(|open| open.request.what.kind() != "restart"), "{:?}", harness.requests);
+        prop_assert!(!harness.requests.iter().any(|open| open.request.what.kind() != RequestKind::Restart), "{:?}", harness.requests);
         let writes = harness.engine.world().writes.len();
         for _ in 0..3 {
             prop_assert_eq!(harness.round(usize::MAX), 0);

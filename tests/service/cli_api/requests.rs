@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use agentpod::core::decide::request::{EndedRequest, RequestSpec};
+use agentpod::core::decide::{
+    request::{EndedRequest, RequestSpec},
+    request_kind::RequestKind,
+};
 use time::OffsetDateTime;
 
 use super::stage::Stage;
@@ -20,7 +23,7 @@ async fn a_request_over_the_server_is_a_row_with_the_accounts_name() {
     stage.there(OLGA, &["sync"]).await.well();
     let open = stage.store.open_requests().await.unwrap();
     let asked: Vec<_> = open.iter().map(|open| (open.request.what.kind(), open.request.actor.as_str())).collect();
-    assert_eq!(asked, [("restart", "olga"), ("pause", "alan"), ("sync", "olga")]);
+    assert_eq!(asked, [(RequestKind::Restart, "olga"), (RequestKind::Pause, "alan"), (RequestKind::Sync, "olga")]);
     let RequestSpec::Pause { pod: of, until: Some(until) } = &open[1].request.what else { panic!("{open:?}") };
     assert_eq!(*of, pod("alice/assistant"));
     let seconds = (*until - open[1].requested_at).whole_seconds();

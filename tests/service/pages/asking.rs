@@ -1,6 +1,12 @@
 //! What people ask for by the buttons of a page.
 
-use agentpod::core::{decide::request::RequestSpec, report::phase::Phase};
+use agentpod::core::{
+    decide::{
+        request::RequestSpec,
+        request_kind::{RequestArgument, RequestKind},
+    },
+    report::phase::Phase,
+};
 
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
@@ -15,12 +21,12 @@ async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
     let stage = Stage::new().await;
     let answer =
         stage.ask("POST", ASK, OLGA, "kind=restart&pod=alice/assistant&back=/dashboard/pods/alice/assistant").await;
-    assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?said=restart"));
+    assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?requested=restart"));
     let open = stage.store.open_requests().await.unwrap();
     assert_eq!(open[0].request.what, RequestSpec::Restart { pod: pod("alice/assistant") });
     assert_eq!(open[0].request.actor, "olga");
-    let page = stage.page("/dashboard/pods/alice/assistant?said=restart", OLGA).await;
-    assert!(page.contains("The restart was asked for") && page.contains("asked for by olga"));
+    let page = stage.page("/dashboard/pods/alice/assistant?requested=restart", OLGA).await;
+    assert!(page.contains("Restart requested") && page.contains("asked for by olga"));
 }
 
 #[tokio::test]
@@ -34,7 +40,7 @@ async fn a_pause_is_shown_with_its_end_and_can_be_ended() {
     assert!(page.contains("Paused until") && page.contains("value=\"resume\"") && !page.contains("value=\"pause\""));
     let answer = stage.ask("POST", ASK, ALAN, "kind=pause&for=1h&pod=alice/assistant").await;
     assert_eq!(answer.status, 409, "it is paused already");
-    assert!(answer.body.contains("paused already"));
+    assert!(answer.body.contains("already paused"));
     assert_eq!(stage.ask("POST", ASK, ALAN, "kind=resume&pod=alice/assistant").await.status, 303);
 }
 
@@ -83,6 +89,30 @@ async fn after_asking_nobody_is_led_to_another_site() {
         ["//evil.example", "https://evil.example", "/\\evil.example", "/login", "/dashboard?x=%0d%0aset-cookie:a"]
     {
         let answer = stage.ask("POST", ASK, OLGA, &format!("kind=sync&back={back}")).await;
-        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard?said=sync"), "{back}");
+        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard?requested=sync"), "{back}");
     }
+}
+
+#[tokio::test]
+async fn a_form_of_every_kind_is_stored_under_that_kind() {
+    let stage = Stage::new().await;
+    for kind in RequestKind::ALL {
+        let body: String = kind
+            .info()
+            .takes
+            .iter()
+            .map(|takes| match takes {
+                RequestArgument::Pod => "&pod=alice/assistant",
+                RequestArgument::Duration => "&for=1h",
+                RequestArgument::Plan => "&plan=5d0c41aa90f3",
+            })
+            .collect();
+        let answer = stage.ask("POST", ASK, OLGA, &format!("kind={kind}{body}")).await;
+        assert_eq!(answer.status, 303, "{kind}: {}", answer.body);
+        let page = stage.page(answer.header("location"), OLGA).await;
+        assert!(page.contains(kind.info().confirmation), "{kind}");
+    }
+    let stored: Vec<RequestKind> =
+        stage.store.open_requests().await.unwrap().iter().map(|open| open.request.what.kind()).collect();
+    assert_eq!(stored, RequestKind::ALL);
 }

@@ -99,7 +99,7 @@ async fn names_and_messages_with_markup_in_them_stay_text() {
         ),
         format!("/dashboard/tenants?q={quoted}"),
         format!("/dashboard/pods/new?adapter=echo&tenant={quoted}"),
-        format!("/dashboard?said={quoted}"),
+        format!("/dashboard?requested={quoted}"),
     ] {
         let text = stage.page(&page, OLGA).await;
         assert!(!text.contains("<img") && !text.contains("<b>&"), "{page}");

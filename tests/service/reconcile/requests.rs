@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use agentpod::core::{decide::request::RequestSpec, names::PodId};
+use agentpod::core::{
+    decide::{request::RequestSpec, request_kind::RequestKind},
+    names::PodId,
+};
 use time::OffsetDateTime;
 
 use super::stage::{POD, Stage};
@@ -107,5 +110,32 @@ async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
     assert!(outcome.starts_with("the newest revision is refused: all.yaml: "), "{outcome}");
     assert_eq!(row.done, Some(false));
     assert_eq!(stage.event("request_refused").await.cause.as_deref(), Some("alice@host asked"));
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_of_every_kind_is_answered() {
+    let (mut stage, _) = at_rest().await;
+    let mut requests = Vec::new();
+    for kind in RequestKind::ALL {
+        let what = match kind {
+            RequestKind::Restart => RequestSpec::Restart { pod: pod() },
+            RequestKind::Pause => RequestSpec::Pause { pod: pod(), until: None },
+            RequestKind::Resume => RequestSpec::Resume { pod: pod() },
+            RequestKind::Sync => RequestSpec::Sync,
+            RequestKind::Approve => RequestSpec::Approve { plan: "5d0c41aa90f3".into() },
+        };
+        let id = stage.ask(what).await;
+        // A pause ends when it is resumed, which is the next kind.
+        if kind == RequestKind::Pause {
+            stage.phase("Stopped").await;
+        } else {
+            stage.answered(id).await;
+        }
+        requests.push((kind, id));
+    }
+    for (kind, id) in requests {
+        assert_eq!(stage.answered(id).await.done, Some(kind != RequestKind::Approve), "{kind}");
+    }
     stage.stop().await;
 }

@@ -20,6 +20,7 @@ pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
 
 use super::{
     request::{EndedRequest, OpenRequest, Pause},
+    request_kind::RequestKind,
     retry::Retry,
 };
 use crate::core::{
@@ -208,12 +209,12 @@ pub enum Cause {
     RemovalApproved(String),
     /// Somebody asked for it.
     Requested {
-        /// The request.
+        /// The ID of the request.
         request: i64,
-        /// Who.
+        /// Who made it.
         actor: String,
-        /// For what, in one word.
-        what: &'static str,
+        /// Its kind.
+        what: RequestKind,
     },
     /// Somebody asked for it to be kept stopped.
     Paused(Pause),
