@@ -118,7 +118,7 @@ pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let link = adapters
         .templates
         .render_text(&login.link, &json!({"pod": values, "ticket": ticket}))
-        .map_err(anyhow::Error::msg)?;
+        .context("the login link cannot be rendered")?;
     output::print(&link)?;
     if let Some(span) = login.valid_for {
         eprintln!("the link works once, for {span}");

@@ -4,16 +4,16 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// A SHA-256 in hex.
+/// A SHA-256 hash in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digest {
-    /// The digest of a value's canonical JSON: maps in the core are sorted, so equal values give equal text.
+    /// The digest of a value's JSON, which is canonical since maps in the core are sorted.
     ///
     /// # Panics
-    /// If the value has a map whose keys are not strings; no type of the core has one.
+    /// If a map's keys are not strings, which no type of the core has.
     pub fn of(value: &impl Serialize) -> Self {
         let text = serde_json::to_vec(value).expect("core types serialise: their map keys are strings");
         Self::of_bytes(&text)
@@ -25,24 +25,24 @@ impl Digest {
         Self(hex::encode(hash))
     }
 
-    /// The digest of files by path, each below `prefix`: that of the lines which `sha256sum` prints for them, so that
-    /// anybody can check it by hand.
+    /// The digest of files by path below `prefix`: that of the lines that `sha256sum` prints, so that it can be checked by
+    /// hand.
     pub fn of_files(prefix: &str, files: &BTreeMap<String, Vec<u8>>) -> Self {
         let line = |(name, bytes): (&String, &Vec<u8>)| format!("{}  {prefix}{name}\n", Self::of_bytes(bytes).as_str());
         Self::of_bytes(files.iter().map(line).collect::<String>().as_bytes())
     }
 
-    /// A digest as it was written into a label; any text, since a label can hold any.
+    /// A digest from a label, which can be any text.
     pub fn from_label(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// All of it.
+    /// The full digest.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The first eight characters: enough to tell a pod's containers apart.
+    /// The first eight digits, which tell a pod's containers apart.
     pub fn short(&self) -> &str {
         self.0.get(..8).unwrap_or(&self.0)
     }

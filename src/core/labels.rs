@@ -1,5 +1,5 @@
-//! Labels: who owns a container, and how the proxy routes to it. Pure text; nothing a tenant writes becomes a label key,
-//! and every value that reaches one was parsed into a name first.
+//! Labels: the owner of a container, and the proxy's route to it. No text of a tenant becomes a label's key, and every value
+//! was parsed into a name first.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::{
     site::{Scheme, Site},
 };
 
-/// Marks everything AgentPod makes.
+/// Marks everything that AgentPod creates.
 pub const MANAGED: &str = "agentpod.managed";
-/// Which AgentPod it belongs to; only what carries ours is ever listed.
+/// The owning instance; only objects with our own are ever listed.
 pub const INSTANCE: &str = "agentpod.instance";
 /// The tenant's name.
 pub const TENANT: &str = "agentpod.tenant";
@@ -18,30 +18,30 @@ pub const TENANT: &str = "agentpod.tenant";
 pub const POD_ID: &str = "agentpod.pod-id";
 /// The adapter's name.
 pub const ADAPTER: &str = "agentpod.adapter";
-/// The digest the container was made for.
+/// The digest of the container's blueprint.
 pub const DIGEST: &str = "agentpod.digest";
 /// The digests of the parts it was made from; says what changed when it is replaced.
 pub const PARTS: &str = "agentpod.parts";
-/// On the shared network: the address kept free for the proxy.
+/// On the shared network, the address that is reserved for the proxy.
 pub const PROXY_ADDRESS: &str = "agentpod.proxy-address";
 
-/// Whether the proxy reads a label of this key.
-pub fn is_the_proxys(key: &str) -> bool {
+/// Whether the proxy reads labels with this key.
+pub fn is_proxy_label(key: &str) -> bool {
     key.starts_with("traefik.")
 }
 
-/// The rules in some labels by which the proxy leads requests: for ours, the host name.
+/// The proxy's routing rules in some labels; ours match the host name.
 pub fn rules(labels: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
     let is_rule = |key: &str| key.starts_with("traefik.http.routers.") && key.ends_with(".rule");
     labels.iter().filter(move |(key, _)| is_rule(key)).map(|(_, rule)| rule.as_str())
 }
 
-/// The labels of anything that belongs to an instance.
+/// The labels of every object of an instance.
 pub fn owned(instance: &InstanceName) -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED.to_owned(), "true".to_owned()), (INSTANCE.to_owned(), instance.to_string())])
 }
 
-/// The labels of anything that belongs to a pod.
+/// The labels of every object of a pod.
 pub fn of_pod(site: &Site, id: &PodId) -> BTreeMap<String, String> {
     let mut labels = owned(&site.instance);
     labels.insert(TENANT.into(), id.tenant.to_string());
@@ -49,9 +49,9 @@ pub fn of_pod(site: &Site, id: &PodId) -> BTreeMap<String, String> {
     labels
 }
 
-/// The labels of a pod's container, all but its digest.
+/// The labels of a pod's container, without its digests.
 ///
-/// No compress, buffering or retry middleware is ever attached: each breaks WebSockets or streamed answers.
+/// No compress, buffering or retry middleware is attached, since each breaks WebSockets or streamed answers.
 pub fn of_container(
     site: &Site,
     id: &PodId,
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_says_who_owns_it_and_how_to_route_to_it() {
+    fn a_container_has_the_labels_of_its_owner_and_its_route() {
         assert_eq!(
             labels(&site(Scheme::Https, Some("letsencrypt"))),
             [
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_with_a_wildcard_certificate_only_switches_tls_on() {
+    fn a_site_with_a_wildcard_certificate_only_enables_tls() {
         assert!(
             labels(&site(Scheme::Https, None)).contains(&"traefik.http.routers.alice_assistant.tls=true".to_owned())
         );

@@ -1,18 +1,18 @@
-//! The pure core: what is declared, what should be, what was seen, what to do about it.
+//! The pure core: the declared state, the desired state, the observed state, and what to do about it.
 //!
-//! Nothing in here may reach outside: no tokio, sqlx, bollard, notify, warp or tracing, no clock, no environment,
-//! no files. Time, secrets' fingerprints and the engine's answers come in as arguments. `tests/pure/purity.rs` reads the
-//! imports of this folder and fails when that stops being true.
+//! Nothing here does I/O: no tokio, sqlx, bollard, notify, warp or tracing, no clock, no environment, no files. Time,
+//! fingerprints of secrets and the engine's answers are arguments. `tests/pure/purity.rs` checks the imports of this
+//! folder.
 //!
 //! | folder | question it answers |
 //! | --- | --- |
 //! | `declare/` | what should exist? |
 //! | `observe/` | what exists? |
-//! | `decide/` | what is to be done? |
-//! | `report/` | what are people told? |
-//! | `access`, `webhook` | who may ask, and is this delivery genuine? |
+//! | `decide/` | what should be done? |
+//! | `report/` | what should people know? |
+//! | `access`, `webhook` | who may do what, and is this delivery genuine? |
 //!
-//! The files beside them are the vocabulary of all: names, labels, digests, quantities, secrets' names, problems.
+//! The files beside them are shared types: names, labels, digests, quantities, references to secrets, problems.
 
 pub mod access;
 pub mod decide;

@@ -1,26 +1,26 @@
-//! Names: parsed once into types that cannot be held unless they are valid.
+//! Names, as types that only exist if they are valid.
 //!
-//! Every name is a DNS label, so that nothing a person writes can reach a Docker label, a Traefik rule, a path or SQL
-//! in a form that means something there. `_` cannot occur in a name, which makes it the separator in [`PodId::key`].
+//! Every name is a DNS label, so that it has no special meaning in a Docker label, a Traefik rule, a path or SQL. A name
+//! never contains `_`, which makes it the separator in [`PodId::key`].
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// Why a text is not a name; says what is wrong with it and what a name looks like.
+/// A text is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {kind}: {why}")]
 pub struct NameError {
-    /// The text as it was given.
+    /// The given text.
     pub text: String,
-    /// What it should have been, for people: `tenant name`.
+    /// The expected kind of name, like `tenant name`.
     pub kind: &'static str,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
-/// The rule for every name, as a pattern for JSON Schema.
+/// The pattern of every name, for JSON Schema.
 pub const LABEL_PATTERN: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 
 fn check_label(kind: &'static str, max: usize, text: &str) -> Result<(), NameError> {
@@ -90,7 +90,7 @@ macro_rules! name_type {
                     "type": "string",
                     "pattern": LABEL_PATTERN,
                     "maxLength": $max,
-                    "description": concat!("A name of lower-case letters, digits and hyphens (not first or last), at most ", $max, " characters."),
+                    "description": concat!("A name of lower-case letters, digits and inner hyphens, at most ", $max, " characters."),
                 })
             }
         }
@@ -98,45 +98,43 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// A tenant's name; never changes, a rename is a removal and a creation.
+    /// A tenant's name. It never changes: a rename is a removal and a creation.
     TenantName, "tenant name", 40);
 name_type!(
     /// A pod's name, unique within its tenant.
     PodName, "pod name", 40);
 name_type!(
-    /// The first label of a pod's host name, unique over all tenants.
+    /// The first label of a pod's host name, unique across all tenants.
     Subdomain, "subdomain", 63);
 name_type!(
     /// The name of a folder below `adapters/`.
     AdapterName, "adapter name", 40);
 name_type!(
-    /// Which AgentPod a container belongs to, when several share an engine.
+    /// The name of an AgentPod, if several share an engine.
     InstanceName, "instance name", 32);
 
-/// A pod's identity: `(tenant, pod)`. It never changes.
-///
-/// In JSON it is the text people type: `tenant/pod`.
+/// A pod's identity, written `tenant/pod`. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PodId {
-    /// Who it belongs to.
+    /// The tenant that owns it.
     pub tenant: TenantName,
     /// Its name within the tenant.
     pub pod: PodName,
 }
 
 impl PodId {
-    /// The identity of `pod` of `tenant`.
+    /// The identity of a tenant's pod.
     pub fn new(tenant: TenantName, pod: PodName) -> Self {
         Self { tenant, pod }
     }
 
-    /// `tenant_pod`: the form used in labels, container names and rows.
+    /// The form `tenant_pod`, for labels, container names and rows.
     pub fn key(&self) -> String {
         format!("{}_{}", self.tenant, self.pod)
     }
 
-    /// Reads [`PodId::key`] back.
+    /// Parses [`PodId::key`].
     pub fn from_key(key: &str) -> Option<Self> {
         let (tenant, pod) = key.split_once('_')?;
         Some(Self::new(tenant.parse().ok()?, pod.parse().ok()?))
@@ -176,7 +174,7 @@ impl fmt::Display for PodId {
     }
 }
 
-/// `TENANT/POD`, as people type it.
+/// Parses `TENANT/POD`.
 impl FromStr for PodId {
     type Err = NameError;
     fn from_str(text: &str) -> Result<Self, NameError> {
@@ -204,13 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_name_says_what_is_wrong_with_it() {
+    fn an_invalid_name_says_what_is_wrong() {
         let error = "al`ice".parse::<Subdomain>().unwrap_err().to_string();
         assert_eq!(error, r#""al`ice" is not a subdomain: '`' is not allowed, only a-z, 0-9 and -"#);
     }
 
     #[test]
-    fn a_pod_key_reads_back_to_the_same_pod() {
+    fn a_pod_key_parses_back_to_the_same_pod() {
         let id: PodId = "a-b/c".parse().unwrap();
         assert_eq!(id.key(), "a-b_c");
         assert_eq!(PodId::from_key(&id.key()), Some(id));

@@ -1,32 +1,32 @@
-//! A problem with something a person wrote: where it is, what is wrong, what to do. Problems are collected, never
-//! thrown: one bad line must not hide the next.
+//! Problems with what a person wrote: the position, what is wrong, and what to do. Problems are collected, so that one does
+//! not hide the next.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A place in a text file; both counted from 1, columns in characters.
+/// A position in a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
-    /// The line.
+    /// The line, from 1.
     pub line: usize,
-    /// The character in the line.
+    /// The column in characters, from 1.
     pub column: usize,
 }
 
-/// One thing wrong with one file.
+/// A problem with a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
-    /// The file, as the source names it (relative to its root).
+    /// The file's path below the source's root.
     pub file: String,
-    /// Where in it, if it is about a place.
+    /// The position, if the problem has one.
     pub at: Option<Position>,
     /// What is wrong.
     pub what: String,
-    /// What to do about it.
+    /// What to do.
     pub hint: Option<String>,
-    /// The line itself, for showing.
+    /// The line at the position.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excerpt: Option<String>,
 }
@@ -37,14 +37,14 @@ impl Problem {
         Self { file: file.into(), at: None, what: what.into(), hint: None, excerpt: None }
     }
 
-    /// The same problem with advice.
+    /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same problem at a place of `text`.
+    /// Adds a position in `text`.
     #[must_use]
     pub fn at(mut self, at: Position, text: &str) -> Self {
         self.at = Some(at);
@@ -53,7 +53,7 @@ impl Problem {
     }
 }
 
-/// Keeps a shown line on one line of a terminal.
+/// Shortens and sanitizes a line for a terminal.
 fn shorten(line: &str) -> String {
     let mut short: String = line.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.chars().nth(160).is_some() {
@@ -62,7 +62,7 @@ fn shorten(line: &str) -> String {
     short
 }
 
-/// How many characters from `column` on belong to the word, or the quoted text, there.
+/// The width of the word or quoted text at a column.
 fn word_width(line: &str, column: usize) -> usize {
     let rest = || line.chars().skip(column - 1);
     let length = rest().count();
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_shows_the_line_with_a_caret_below_the_word() {
+    fn a_problem_shows_its_line_with_carets_below_the_word() {
         let text = "spec:\n  adaptr: openclaw\n";
         let problem = Problem::of_file("a.yaml", "unknown field \"adaptr\"")
             .at(Position { line: 2, column: 3 }, text)
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_offered_only_when_it_is_near() {
+    fn the_nearest_name_is_suggested_only_if_it_is_near() {
         assert_eq!(nearest("adaptr", ["adapter", "subdomain"]), Some("adapter"));
         assert_eq!(nearest("subDomain", ["adapter", "subdomain"]), Some("subdomain"));
         assert_eq!(nearest("zebra", ["adapter", "subdomain"]), None);

@@ -1,11 +1,11 @@
-//! Quantities as people write them (`2Gi`, `500m`, `30s`) parsed into exact numbers. Units are in the type's name.
+//! Quantities as people write them (`2Gi`, `500m`, `30s`), parsed into exact numbers.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a text is not a quantity.
+/// A text is not a valid quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
 pub struct QuantityError {
@@ -77,7 +77,7 @@ impl Span {
         Self(seconds * 1000)
     }
 
-    /// The same as the standard library's type.
+    /// The span as a standard duration.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
@@ -152,7 +152,7 @@ macro_rules! quantity_serde {
     };
 }
 
-// No pattern admits more than a number can hold.
+// The patterns only allow values that fit the number.
 quantity_serde!(
     Memory,
     r"^([0-9]{1,15}|[0-9]{1,12}(\.[0-9]{1,6})?(Ki|k)|[0-9]{1,9}(\.[0-9]{1,6})?(Mi|M)|[0-9]{1,6}(\.[0-9]{1,6})?(Gi|G)|[0-9]{1,3}(\.[0-9]{1,6})?(Ti|T))$",
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_read_as_people_write_them() {
+    fn quantities_parse_as_people_write_them() {
         assert_eq!("2Gi".parse(), Ok(Memory(2 << 30)));
         assert_eq!("1.5Gi".parse(), Ok(Memory(3 << 29)));
         assert_eq!("1000".parse(), Ok(Memory(1000)));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_an_example_of_what_would_do() {
+    fn invalid_quantities_are_refused_with_an_example() {
         for bad in ["", "Gi", "-1", "2 Gi", "2gi", "1e9", "..", "99999999999999999999"] {
             assert!(bad.parse::<Memory>().is_err(), "{bad}");
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn quantities_print_as_they_are_best_read() {
+    fn quantities_print_in_their_largest_unit() {
         assert_eq!(Memory(2 << 30).to_string(), "2Gi");
         assert_eq!(Memory(1000).to_string(), "1000");
         assert_eq!(Cpus(1_500_000_000).to_string(), "1.5");

@@ -1,4 +1,4 @@
-//! The site: what is the same for every pod of one AgentPod. Settled from the command line before anything is built.
+//! The site: the settings that all pods share, from the command line.
 
 use std::net::IpAddr;
 
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use super::names::{InstanceName, PodId, Subdomain, TenantName};
 
-/// How the outside reaches pods, and the names shared by all of them.
+/// How pods are reached, and the names they share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Site {
-    /// Which AgentPod this is, among several on one engine.
+    /// The name of this AgentPod, among several on one engine.
     pub instance: InstanceName,
     /// Pods answer at `<subdomain>.<domain>`.
     pub domain: String,
-    /// `https` or `http`, as browsers see it.
+    /// The scheme, as browsers see it.
     pub scheme: Scheme,
-    /// The port browsers use, if it is not the scheme's own.
+    /// The port, as browsers see it; `None` for the scheme's default.
     pub port: Option<u16>,
     /// Traefik's entry point.
     pub entry_point: String,
-    /// Traefik's certificate resolver, if certificates are fetched for each host name.
+    /// Traefik's certificate resolver; `None` with a wildcard certificate.
     pub cert_resolver: Option<String>,
     /// The network that pods and the proxy share.
     pub network: String,
-    /// The proxy's address on that network, which agents are told to trust.
+    /// The proxy's address on that network, which agents are configured to trust.
     pub proxy_address: IpAddr,
 }
 
-/// What browsers speak.
+/// The scheme of public addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
-    /// In the clear; for trying things out on one machine.
+    /// Unencrypted, for tests on one machine.
     Http,
     /// Encrypted.
     Https,
 }
 
 impl Site {
-    /// The network of a tenant's pods; today all share one.
+    /// The network of a tenant's pods; at present all share one.
     pub fn network_of(&self, _tenant: &TenantName) -> &str {
         &self.network
     }
 
-    /// The name of the volume a pod's data gets when it is first declared.
+    /// The name for the volume of a newly declared pod.
     pub fn volume_of(&self, pod: &PodId) -> String {
         format!("{}_{}", self.instance, pod.key())
     }
@@ -53,17 +53,17 @@ impl Site {
         format!("{subdomain}.{}", self.domain)
     }
 
-    /// The address people type, which is also the origin their browser sends: no slash at its end.
+    /// The address of a pod, which is also its origin in browsers: without a final slash.
     pub fn url(&self, subdomain: &Subdomain) -> String {
         let scheme = match self.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",
         };
-        let usual = match self.scheme {
+        let default_port = match self.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        match self.port.filter(|port| *port != usual) {
+        match self.port.filter(|port| *port != default_port) {
             Some(port) => format!("{scheme}://{}:{port}", self.host(subdomain)),
             None => format!("{scheme}://{}", self.host(subdomain)),
         }

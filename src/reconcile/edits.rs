@@ -55,8 +55,8 @@ impl Edits {
     /// Adds a manifest with one new pod in somebody's name, tells it in the events, and has the source read at once.
     pub async fn add_pod(&self, person: &Person, text: &str, now: OffsetDateTime) -> Result<(PodId, Added), NotTaken> {
         let problems = |problems: Vec<Problem>| NotTaken::NotAdded(NotAdded::Problems(problems));
-        let pod = NewPod::read(text).map_err(problems)?;
-        pod.permit(person).map_err(NotTaken::Forbidden)?;
+        let pod = NewPod::parse(text).map_err(problems)?;
+        pod.authorize(person).map_err(|denied| NotTaken::Forbidden(denied.to_string()))?;
         let _turn = self.turn.lock().await;
         let adapters = self.folders.read().await.map_err(|error| NotTaken::NotAdded(error.into()))?.files;
         let (origin, site, id) = (self.origin(), self.site.clone(), pod.id.clone());

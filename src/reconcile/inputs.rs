@@ -149,7 +149,7 @@ impl Inputs {
             return Ok(NewRevision { reading, ..in_force.clone() });
         }
         let Snapshot { origin, .. } = &reading.snapshot;
-        match revision::judge(origin, reading.snapshot.texts(), &reading.adapters, &self.site) {
+        match revision::validate(origin, reading.snapshot.texts(), &reading.adapters, &self.site) {
             Ok(ValidRevision { manifests, adapters }) => Ok(NewRevision {
                 reading,
                 adapters_revision,

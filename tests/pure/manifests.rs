@@ -62,7 +62,7 @@ fn build(files: &[(&str, &[u8])], adapters: &Adapters) -> Result<Desired, Vec<Pr
 }
 
 #[test]
-fn every_bad_manifest_is_answered_as_its_user_should_read_it() {
+fn every_invalid_manifest_gets_the_expected_problems() {
     let adapters = shipped();
     let refresh = std::env::var_os("REFRESH").is_some();
     let mut wrong = Vec::new();
@@ -89,7 +89,7 @@ fn every_bad_manifest_is_answered_as_its_user_should_read_it() {
 }
 
 #[test]
-fn problems_in_several_files_name_theirs_and_each_other() {
+fn problems_across_files_name_both_files() {
     let pod = |name: &str| {
         format!(
             "apiVersion: agentpod.dev/v1\nkind: Pod\nmetadata: {{name: {name}, tenant: alice}}\nspec: {{adapter: echo, subdomain: alice}}\n"
@@ -113,7 +113,7 @@ fn problems_in_several_files_name_theirs_and_each_other() {
 }
 
 #[test]
-fn everything_that_is_shipped_is_right() {
+fn everything_that_is_shipped_is_valid() {
     let adapters = shipped();
     let manifests = files(&root().join("manifests"));
     let texts: Vec<(&str, &[u8])> = manifests.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
@@ -191,7 +191,7 @@ fn a_new_kind_of_agent_is_data_and_needs_no_rust() {
 }
 
 #[test]
-fn what_is_wrong_with_an_adapter_is_told_with_its_place_and_what_to_do() {
+fn problems_of_an_adapter_have_a_position_and_what_to_do() {
     let cases = [
         (
             "port: 9000",
@@ -202,7 +202,7 @@ fn what_is_wrong_with_an_adapter_is_told_with_its_place_and_what_to_do() {
         (
             "name: parrot,",
             "name: budgie,",
-            "adapters/parrot/adapter.yaml:4:18: the adapter is called \"budgie\"",
+            "adapters/parrot/adapter.yaml:4:18: the adapter's name is \"budgie\"",
             "folder",
         ),
         (
@@ -221,7 +221,7 @@ fn what_is_wrong_with_an_adapter_is_told_with_its_place_and_what_to_do() {
         (
             "type: string",
             "type: strnig",
-            "adapters/parrot/adapter.yaml:14:3: the schema itself is wrong at /properties/word/type",
+            "adapters/parrot/adapter.yaml:14:3: the schema is invalid at /properties/word/type",
             "configSchema",
         ),
         (
@@ -242,15 +242,15 @@ fn what_is_wrong_with_an_adapter_is_told_with_its_place_and_what_to_do() {
 }
 
 #[test]
-fn a_template_that_loops_misspells_or_renders_garbage_is_a_problem_with_its_place() {
+fn a_template_that_loops_misspells_or_renders_an_invalid_file_is_a_problem() {
     let cases = [
         (
             "x = 1\n{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}",
             "templates/parrot/parrot.toml.j2:2:",
             "too many steps",
         ),
-        ("x = {{ config.wrod }}", "templates/parrot/parrot.toml.j2:1:", "templates know"),
-        ("x = = 1", "templates/parrot/parrot.toml.j2: what it renders to does not parse", "agentpod render"),
+        ("x = {{ config.wrod }}", "templates/parrot/parrot.toml.j2:1:", "templates can use"),
+        ("x = = 1", "templates/parrot/parrot.toml.j2: the rendered text does not parse", "agentpod render"),
     ];
     for (template, start, hint) in cases {
         let (adapters, problems) = new_adapter(NEW_ADAPTER, template);

@@ -1,24 +1,24 @@
-//! A commit, as people are told of it. Pure data; who reads it from git is the source's business.
+//! A commit, as shown to people. The source reads it from git.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// Which commit a revision was read from, and who made it.
+/// The commit that a revision was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
-    /// Its full id, in hexadecimal digits.
+    /// The full ID, in hexadecimal digits.
     pub id: String,
-    /// Who wrote it: `Name <address>`, as the commit says; anybody can write anything here unless commits are verified.
+    /// The author, like `Name <address>`. Anybody can write anything here, unless commits are verified.
     pub author: String,
-    /// The first line of its message.
+    /// The first line of the message.
     pub summary: String,
-    /// When it was committed, by its committer's clock.
+    /// The commit's time, by the committer's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub committed_at: OffsetDateTime,
 }
 
 impl Commit {
-    /// The first digits of its id, enough for people.
+    /// The first ten digits of the ID.
     pub fn short(&self) -> &str {
         self.id.get(..10).unwrap_or(&self.id)
     }

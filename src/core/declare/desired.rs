@@ -1,7 +1,7 @@
-//! What should be: every declared pod as the container it needs, rendered and digested.
+//! The desired state: every declared pod with the container it needs, rendered and digested.
 //!
-//! The core renders with placeholders where secrets go and digests the result together with the secrets' fingerprints;
-//! the edge renders once more with the real values just before they are handed to the engine.
+//! The core renders with placeholders for secrets and digests the result together with the secrets' fingerprints. The edge
+//! renders again with the real values right before it passes them to the engine.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::core::{
     site::Site,
 };
 
-/// Everything that should be.
+/// The desired state of the fleet.
 #[derive(Debug, Clone)]
 pub struct Desired {
     /// The declared tenants.
@@ -31,150 +31,152 @@ pub struct Desired {
     pub pods: BTreeMap<PodId, DesiredPod>,
 }
 
-/// What one pod should be.
+/// The desired state of one pod.
 #[derive(Debug, Clone)]
 pub struct DesiredPod {
-    /// The declaration, with all defaults.
+    /// The declaration with all defaults.
     pub declared: Arc<ResolvedPod>,
-    /// Where people reach it.
+    /// The pod's public address.
     pub url: String,
-    /// The container it needs.
+    /// The desired container.
     pub container: ContainerSpec,
-    /// The files an agent re-reads by itself, and their digest; `None` if the adapter has none.
+    /// The digest of the files that the agent re-reads by itself; `None` if the adapter has none.
     pub hot: Option<Digest>,
-    /// Secrets that could not be read: which, and why. The pod is held until they can.
+    /// Secrets that cannot be read, each with the reason. The pod is held until they can.
     pub missing_secrets: Vec<String>,
 }
 
-/// The container a pod needs. Secret values are placeholders in here.
+/// A desired container, with placeholders for secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerSpec {
     /// `<tenant>_<pod>-<digest8>`.
     pub name: String,
-    /// The digest of the blueprint.
+    /// The blueprint's digest.
     pub digest: Digest,
-    /// Everything that, when changed, must replace the container.
+    /// What the container is created from.
     pub blueprint: Blueprint,
 }
 
-/// Everything that, when changed, must replace the container. All of it goes into the digest.
+/// What a container is created from. All of it is digested: a change replaces the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Blueprint {
     /// The image.
     pub image: String,
-    /// What to run in place of the image's own command.
+    /// The command; `None` for the image's own.
     pub command: Option<Vec<String>>,
-    /// `uid:gid`.
+    /// The user, as `uid:gid`.
     pub user: String,
-    /// Environment variables, secrets as placeholders.
+    /// Environment variables, with placeholders for secrets.
     pub environment: BTreeMap<String, String>,
     /// Rendered files whose change replaces the container.
     pub files: Vec<RenderedFile>,
-    /// Folders that hold rendered files: each an anonymous volume that goes with the container.
+    /// Folders of rendered files, each an anonymous volume that is removed with the container.
     pub folders: Vec<String>,
-    /// The named volume with the pod's data.
+    /// The name of the volume with the pod's data.
     pub volume: String,
-    /// Where it is mounted.
+    /// The path at which the data volume is mounted.
     pub data: String,
-    /// Writable memory: path to bytes.
+    /// Sizes of tmpfs mounts in bytes, by path.
     pub tmpfs: BTreeMap<String, u64>,
-    /// Whether the image's files cannot be changed.
+    /// Whether the root file system is read-only.
     pub read_only_root: bool,
-    /// Bytes of memory, without swap.
+    /// Memory in bytes, without swap.
     pub memory: u64,
-    /// Billionths of a processor.
+    /// Processor time in billionths of a core.
     pub nano_cpus: u64,
-    /// Processes and threads.
+    /// The most processes and threads.
     pub pids: u32,
-    /// The network it is attached to.
+    /// The network to attach it to.
     pub network: String,
-    /// All labels but the digest.
+    /// All labels except the digests.
     pub labels: BTreeMap<String, String>,
-    /// Seconds a stop may take.
+    /// How long a stop may take, in seconds.
     pub stop_timeout: u64,
-    /// The secrets' fingerprints by variable name.
+    /// The secrets' fingerprints, by environment variable.
     pub secrets: BTreeMap<String, Fingerprint>,
-    /// Counts rotations of the gateway token.
+    /// The number of the gateway token, from 1; a rotation increments it.
     pub token_version: i32,
 }
 
-/// A file as the agent will find it.
+/// A rendered file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RenderedFile {
-    /// Where, inside the container.
+    /// The path inside the container.
     pub path: String,
-    /// Its permissions.
+    /// The permission bits.
     pub mode: u32,
-    /// Its text.
+    /// The content.
     pub text: String,
-    /// Whether it is uploaded into the running container when it changes.
+    /// Whether a change is uploaded into the running container.
     #[serde(skip)]
     pub hot: bool,
 }
 
-/// What is remembered of a pod from when it was first declared.
+/// What a pod keeps from when it was first declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodIdentity {
-    /// The name of its volume; never derived again.
+    /// The name of its volume, which stays even if naming rules change.
     pub volume: String,
-    /// Counts rotations of its gateway token.
+    /// The number of its gateway token, from 1; a rotation increments it.
     pub token_version: i32,
 }
 
-/// The texts that stand in for secret values, or the values themselves.
+/// Texts for templates: placeholders for secrets, or the real values.
 #[derive(Debug, Clone)]
 pub struct SecretTexts {
-    /// By variable name.
+    /// The secrets, by environment variable.
     pub secrets: BTreeMap<String, String>,
     /// The pod's gateway token.
     pub token: String,
 }
 
 impl SecretTexts {
-    /// Placeholders: what everything but the engine gets to see.
+    /// Placeholders, for everything except the engine.
     pub fn placeholders(pod: &ResolvedPod) -> Self {
         let secrets = pod.secrets.keys().map(|name| (name.clone(), format!("[secret {name}]"))).collect();
         Self { secrets, token: "[gateway token]".into() }
     }
 }
 
-/// What a pod's templates render to.
+/// A pod's rendered templates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// Environment variables.
     pub environment: BTreeMap<String, String>,
-    /// All files, hot and not.
+    /// All files, including hot ones.
     pub files: Vec<RenderedFile>,
 }
 
-/// Builds what should be, or tells every reason why not. Unreadable secrets are no reason: they hold their pod alone.
+/// Builds the desired state, or returns every problem. Unreadable secrets are not problems: they only hold their pod.
 pub fn build(
     manifests: &Manifests,
     adapters: &Adapters,
     site: &Site,
-    known: &BTreeMap<PodId, PodIdentity>,
+    identities: &BTreeMap<PodId, PodIdentity>,
     fingerprints: &Fingerprints,
 ) -> Result<Desired, Vec<Problem>> {
     let (resolved, mut problems) = resolve::resolve(manifests, adapters);
     let mut pods = BTreeMap::new();
-    // One mistake in a template is one problem, however many pods it is rendered for.
-    let mut unrendered: BTreeMap<Problem, Vec<PodId>> = BTreeMap::new();
+    // A mistake in a template is one problem, however many pods use it.
+    let mut template_problems: BTreeMap<Problem, Vec<PodId>> = BTreeMap::new();
     for (id, pod) in resolved.pods {
         let pod = Arc::new(pod);
         match render(adapters, site, &pod, &SecretTexts::placeholders(&pod)) {
             Ok(rendered) => {
-                pods.insert(id.clone(), desired_pod(site, &pod, rendered, known.get(&id), fingerprints));
+                pods.insert(id.clone(), desired_pod(site, &pod, rendered, identities.get(&id), fingerprints));
             }
-            Err(found) => found.into_iter().for_each(|problem| unrendered.entry(problem).or_default().push(id.clone())),
+            Err(found) => {
+                found.into_iter().for_each(|problem| template_problems.entry(problem).or_default().push(id.clone()))
+            }
         }
     }
-    problems.extend(unrendered.into_iter().map(|(problem, pods)| of_pods(problem, &pods)));
+    problems.extend(template_problems.into_iter().map(|(problem, pods)| naming_pods(problem, &pods)));
     problems.sort();
     problems.dedup();
     if problems.is_empty() { Ok(Desired { tenants: resolved.tenants, pods }) } else { Err(problems) }
 }
 
-fn of_pods(problem: Problem, pods: &[PodId]) -> Problem {
+fn naming_pods(problem: Problem, pods: &[PodId]) -> Problem {
     let pods = match pods {
         [] => return problem,
         [one] => format!("for {one}"),
@@ -238,7 +240,7 @@ fn template_values(site: &Site, pod: &ResolvedPod, texts: &SecretTexts) -> Value
     })
 }
 
-/// What templates know about a pod.
+/// The template value `pod`.
 pub fn pod_values(site: &Site, pod: &ResolvedPod) -> Value {
     json!({
         "id": pod.id.key(),
@@ -254,7 +256,7 @@ fn desired_pod(
     site: &Site,
     pod: &Arc<ResolvedPod>,
     rendered: Rendered,
-    known: Option<&PodIdentity>,
+    identity: Option<&PodIdentity>,
     fingerprints: &Fingerprints,
 ) -> DesiredPod {
     let spec = &pod.adapter.spec;
@@ -269,8 +271,8 @@ fn desired_pod(
             Some(Ok(fingerprint)) => {
                 secrets.insert(name.clone(), fingerprint.clone());
             }
-            Some(Err(why)) => missing_secrets.push(format!("{name} from {reference}: {why}")),
-            None => missing_secrets.push(format!("{name} from {reference}: it was not looked up")),
+            Some(Err(error)) => missing_secrets.push(format!("{name} from {reference}: {error}")),
+            None => missing_secrets.push(format!("{name} from {reference}: it was not read")),
         }
     }
     let blueprint = Blueprint {
@@ -280,7 +282,7 @@ fn desired_pod(
         environment: rendered.environment,
         files,
         folders,
-        volume: known.map_or_else(|| site.volume_of(&pod.id), |known| known.volume.clone()),
+        volume: identity.map_or_else(|| site.volume_of(&pod.id), |identity| identity.volume.clone()),
         data: spec.data.0.clone(),
         tmpfs: spec.tmpfs.iter().map(|(path, size)| (path.0.clone(), size.0)).collect(),
         read_only_root: spec.read_only_root,
@@ -291,7 +293,7 @@ fn desired_pod(
         labels: labels::of_container(site, &pod.id, &pod.adapter.metadata.name, &pod.subdomain, spec.port),
         stop_timeout: spec.stop_timeout.0.div_ceil(1000),
         secrets,
-        token_version: known.map_or(1, |known| known.token_version),
+        token_version: identity.map_or(1, |identity| identity.token_version),
     };
     let digest = Digest::of(&blueprint);
     DesiredPod {
@@ -303,7 +305,7 @@ fn desired_pod(
     }
 }
 
-/// `<tenant>_<pod>-<digest8>`: old and new never collide, and no step needs an id that an earlier step returned.
+/// The name `<tenant>_<pod>-<digest8>`: old and new never collide, and no step needs an ID from an earlier step.
 pub fn container_name(id: &PodId, digest: &Digest) -> String {
     format!("{}-{}", id.key(), digest.short())
 }

@@ -1,6 +1,5 @@
-//! Adding a pod to a source: what a new manifest may declare, who may add it, and which file it goes to. An addition is
-//! judged together with everything that is there, exactly as a round would judge it afterwards: one that would make a bad
-//! revision is refused. Pure: who writes the file, and where, is the source's business.
+//! Adds a pod to a source: what a new manifest may declare, who may add it, and which file it goes to. The source with the
+//! new file is validated as a round would, so that an addition cannot break the revision. The source writes the file.
 
 use std::collections::BTreeMap;
 
@@ -11,35 +10,57 @@ use super::{
 };
 use crate::core::{
     access::{Person, Role},
-    names::PodId,
+    names::{PodId, TenantName},
     problem::Problem,
     site::Site,
 };
 
-/// What a manifest is called in its problems while no file is found for it.
+/// The file name in problems of a manifest that has no file yet.
 const UNNAMED: &str = "pod.yaml";
-/// So many files may be called alike: the pod `b-c` of `a` and the pod `c` of `a-b` are.
-const MOST_ALIKE: usize = 100;
+/// How many files may share a stem, as those of the pod `b-c` of `a` and the pod `c` of `a-b` do.
+const MAX_SAME_STEM: usize = 100;
 
 /// The files of a source by their path below its root.
 pub type SourceFiles = BTreeMap<String, Vec<u8>>;
 
-/// A manifest that declares one pod, and its tenant if need be.
+/// A manifest that declares one pod, and perhaps its tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPod {
-    /// The pod.
+    /// The declared pod.
     pub id: PodId,
-    /// Whether its tenant is declared with it.
+    /// Whether it declares the tenant too.
     pub with_tenant: bool,
-    /// Whether it names places of secrets.
+    /// Whether it refers to secrets.
     pub with_secrets: bool,
-    /// The manifest.
+    /// The manifest's text.
     pub text: String,
 }
 
+/// Why a person may not add a pod.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditDenied {
+    /// Viewers add nothing.
+    #[error("{0} is a viewer and may not add pods; ask an operator")]
+    Viewer(String),
+    /// The pod belongs to another tenant.
+    #[error("{person} may not add a pod of the tenant {tenant}")]
+    OtherTenant {
+        /// The account's name.
+        person: String,
+        /// The pod's tenant.
+        tenant: TenantName,
+    },
+    /// Only operators of all tenants refer to secrets.
+    #[error("only an operator of all tenants may add a manifest that refers to secrets")]
+    Secrets,
+    /// Only operators of all tenants declare tenants.
+    #[error("only an operator of all tenants may add a manifest that declares a tenant")]
+    Tenant,
+}
+
 impl NewPod {
-    /// Reads a manifest by itself, or says what is wrong with it.
-    pub fn read(text: &str) -> Result<Self, Vec<Problem>> {
+    /// Parses a manifest by itself.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let (manifests, mut problems) = manifest::read([(UNNAMED, text.as_bytes())]);
         let mut pods = manifests.pods.into_iter();
         let (first, more) = (pods.next(), pods.next().is_some());
@@ -57,7 +78,7 @@ impl NewPod {
                 if problems.is_empty() {
                     problems.push(
                         Problem::of_file(UNNAMED, "this is not one new pod, alone or with its tenant")
-                            .hint("change everything else where the source's files are kept"),
+                            .hint("make all other changes in the source itself"),
                     );
                 }
                 Err(problems)
@@ -65,24 +86,24 @@ impl NewPod {
         }
     }
 
-    /// Refuses who may not add it, with a sentence. A tenant's own operator adds only what can take nothing from others:
-    /// the place of a secret may be another tenant's, and a tenant's quota is not for itself to say.
-    pub fn permit(&self, person: &Person) -> Result<(), String> {
+    /// Checks that a person may add it. An operator of one tenant may not refer to secrets, which could be another tenant's,
+    /// nor declare the tenant, which sets its quota.
+    pub fn authorize(&self, person: &Person) -> Result<(), EditDenied> {
         let tenant = &self.id.tenant;
         if person.role != Role::Operator {
-            return Err(format!("{} may look, and add nothing; ask an operator", person.name));
+            return Err(EditDenied::Viewer(person.name.clone()));
         }
         if !person.sees(tenant) {
-            return Err(format!("{} may not add a pod of the tenant {tenant}", person.name));
+            return Err(EditDenied::OtherTenant { person: person.name.clone(), tenant: tenant.clone() });
         }
-        let only = [(self.with_secrets, "names secrets"), (self.with_tenant, "declares a tenant")];
-        match only.into_iter().find(|(does, _)| *does && !person.sees_all()) {
-            Some((_, what)) => Err(format!("a manifest that {what} is added by an operator of all tenants only")),
-            None => Ok(()),
+        match person.sees_all() {
+            false if self.with_secrets => Err(EditDenied::Secrets),
+            false if self.with_tenant => Err(EditDenied::Tenant),
+            _ => Ok(()),
         }
     }
 
-    /// The file it goes to, a new one, if what is there together with it makes a good revision.
+    /// The new file it goes to, if the source with it is a valid revision.
     pub fn place(
         &self,
         origin: &str,
@@ -92,24 +113,24 @@ impl NewPod {
     ) -> Result<String, Vec<Problem>> {
         let texts = || files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let file = self.free_name(files)?;
-        if let Some(there) = manifest::read(texts()).0.pods.get(&self.id) {
-            let at = there.document.root.at;
+        if let Some(existing) = manifest::read(texts()).0.pods.get(&self.id) {
+            let at = existing.document.root.at;
             let problem = Problem::of_file(&file, format!("pod {} is declared already", self.id));
             return Err(vec![problem.hint(format!(
-                "it stands in {}:{}; change it there, or choose another name",
-                there.document.file, at.line
+                "it is declared in {}:{}; change it there, or choose another name",
+                existing.document.file, at.line
             ))]);
         }
         let together = texts().chain([(file.as_str(), self.text.as_bytes())]);
-        revision::judge(origin, together, adapters, site).map(|_| file.clone())
+        revision::validate(origin, together, adapters, site).map(|_| file.clone())
     }
 
     fn free_name(&self, files: &SourceFiles) -> Result<String, Vec<Problem>> {
         let stem = format!("{}-{}", self.id.tenant, self.id.pod);
-        let alike = (2..=MOST_ALIKE).map(|number| format!("{stem}-{number}.yaml"));
-        let name = [format!("{stem}.yaml")].into_iter().chain(alike).find(|name| !files.contains_key(name));
+        let numbered = (2..=MAX_SAME_STEM).map(|number| format!("{stem}-{number}.yaml"));
+        let name = [format!("{stem}.yaml")].into_iter().chain(numbered).find(|name| !files.contains_key(name));
         name.ok_or_else(|| {
-            let what = format!("there are {MOST_ALIKE} files whose names begin with {stem}");
+            let what = format!("there are {MAX_SAME_STEM} files whose names start with {stem}");
             vec![Problem::of_file(format!("{stem}.yaml"), what).hint("remove or rename some of them")]
         })
     }

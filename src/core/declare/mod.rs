@@ -1,19 +1,19 @@
-//! What people declare, and what follows from it.
+//! What people declare, and the desired state that follows from it.
 //!
-//! | file | from → to |
+//! | file | input → output |
 //! | --- | --- |
-//! | `document` | bytes of a YAML or JSON file → a tree that knows its lines |
-//! | `schema` | a tree and a JSON Schema → what is wrong, in plain words |
+//! | `document` | bytes of a YAML or JSON file → a tree with positions |
+//! | `schema` | a tree and a JSON Schema → problems in plain words |
 //! | `manifest` | documents → tenants, pods and defaults |
 //! | `adapter`, `template` | an adapter's folder → how to run one kind of agent |
-//! | `resolve` | all of these together → pods with defaults filled in, or every problem |
+//! | `resolve` | all of these together → pods with defaults, or every problem |
 //! | `desired` | resolved pods → the containers and files that should exist |
 //! | `parts` | a container to be → the parts by which a change is named |
 //! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
 //! | `edit` | a new pod → the text of the file that declares it |
 //!
-//! Nothing here knows what is running.
+//! Nothing here knows the actual state.
 
 pub mod adapter;
 pub mod commit;

@@ -1,5 +1,5 @@
-//! Manifests and adapters put together: every pod with all its defaults filled in, and every problem that only shows
-//! when several files are looked at together. May not render anything.
+//! Resolves manifests and adapters: every pod with all its defaults, and every problem that involves several files. It
+//! renders nothing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,10 +18,10 @@ use crate::core::{
     secret::SecretRef,
 };
 
-/// A pod with everything decided that does not depend on secrets or on the site.
+/// A pod with all its defaults, independent of secrets and of the site.
 #[derive(Debug, Clone)]
 pub struct ResolvedPod {
-    /// Who it is.
+    /// The pod's identity.
     pub id: PodId,
     /// The kind of agent.
     pub adapter: Arc<Adapter>,
@@ -29,42 +29,42 @@ pub struct ResolvedPod {
     pub subdomain: Subdomain,
     /// Whether it should run.
     pub state: RunState,
-    /// The image it runs.
+    /// The image to run.
     pub image: String,
-    /// How much it may take.
+    /// The resource limits.
     pub limits: Limits,
-    /// The agent's settings with all defaults.
+    /// The agent's config, with all defaults.
     pub config: Map<String, Value>,
-    /// Environment variables whose values stand elsewhere.
+    /// References to secrets, by environment variable.
     pub secrets: BTreeMap<String, SecretRef>,
     /// The manifest's file, for messages.
     pub file: String,
 }
 
-/// How much a pod may take.
+/// A pod's resource limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory, without swap.
+    /// Memory in bytes, without swap.
     pub memory: Memory,
-    /// Processors.
+    /// Processor time.
     pub cpus: Cpus,
-    /// Processes and threads.
+    /// The most processes and threads.
     pub pids: u32,
 }
 
-/// What a pod gets when neither manifest, nor defaults, nor adapter says.
-const LAST_RESORT: Limits = Limits { memory: Memory(1 << 30), cpus: Cpus(1_000_000_000), pids: 512 };
+/// The limits of a pod if neither manifest, defaults nor adapter set them.
+const DEFAULT_LIMITS: Limits = Limits { memory: Memory(1 << 30), cpus: Cpus(1_000_000_000), pids: 512 };
 
-/// Everything declared, put together.
+/// Everything declared, resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
-    /// By name.
+    /// The tenants, by name.
     pub tenants: BTreeMap<TenantName, Tenant>,
-    /// By identity.
+    /// The pods, by identity.
     pub pods: BTreeMap<PodId, ResolvedPod>,
 }
 
-/// Puts manifests and adapters together. A pod with a problem is left out, and then the whole revision is refused.
+/// Resolves manifests and adapters. A pod with a problem is left out; the caller then rejects the whole revision.
 pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut resolved = Resolved::default();
@@ -79,7 +79,7 @@ pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Pro
             resolved.pods.insert(id.clone(), pod);
         }
     }
-    problems.extend(defaults_of_nobody(manifests, adapters));
+    problems.extend(unused_defaults(manifests, adapters));
     problems.extend(shared_subdomains(manifests));
     for (name, tenant) in &manifests.tenants {
         problems.extend(over_quota(name, tenant, &resolved));
@@ -111,29 +111,29 @@ fn resolve_pod(
         problems.push(document.problem(declared.locate(["spec", "image"]), what).hint(hint));
     }
 
-    let asked =
+    let requested =
         spec.resources.over(defaults.map_or(Resources::default(), |d| d.resources)).over(adapter.spec.resources);
     let limits = Limits {
-        memory: asked.memory.unwrap_or(LAST_RESORT.memory),
-        cpus: asked.cpus.unwrap_or(LAST_RESORT.cpus),
-        pids: asked.pids.unwrap_or(LAST_RESORT.pids),
+        memory: requested.memory.unwrap_or(DEFAULT_LIMITS.memory),
+        cpus: requested.cpus.unwrap_or(DEFAULT_LIMITS.cpus),
+        pids: requested.pids.unwrap_or(DEFAULT_LIMITS.pids),
     };
-    problems.extend(too_little(declared, adapter, limits));
+    problems.extend(below_minimum(declared, adapter, limits));
 
     let mut config = defaults.and_then(|d| d.config.get(&spec.adapter)).cloned().unwrap_or_default();
     merge(&mut config, &spec.config);
     fill_defaults(&adapter.config_schema, &mut config);
     let spec_node = document.root.entry("spec").map_or(&document.root, |(_, node)| node);
     let config_node: &Node = spec_node.entry("config").map_or(spec_node, |(_, node)| node);
-    let faults: Vec<Violation> =
-        schema::faults(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
-    problems.extend(faults.into_iter().map(|fault| {
-        match in_defaults(manifests, "config", adapter, &fault.key_path()) {
-            // What the pod does not say itself, and Defaults does, is wrong there.
-            Some((defaults, node)) if config_node.get(&fault.key_path()).is_none() => {
-                schema::at_place(defaults, node, fault)
+    let violations: Vec<Violation> =
+        schema::violations(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
+    problems.extend(violations.into_iter().map(|violation| {
+        match in_defaults(manifests, "config", adapter, &violation.key_path()) {
+            // If the value comes from Defaults, the problem is there.
+            Some((defaults, node)) if config_node.get(&violation.key_path()).is_none() => {
+                schema::locate(defaults, node, violation)
             }
-            _ => schema::at_place(document, config_node, fault),
+            _ => schema::locate(document, config_node, violation),
         }
     }));
 
@@ -147,7 +147,7 @@ fn resolve_pod(
             }
             _ => document.problem(document.root.locate_key(["spec", "secrets", name]), what),
         };
-        problems.push(problem.hint("leave it out; what can be changed of it, the adapter's config changes"));
+        problems.push(problem.hint("remove it; use the adapter's config instead"));
     }
 
     (problems.len() == before).then(|| ResolvedPod {
@@ -163,7 +163,7 @@ fn resolve_pod(
     })
 }
 
-/// Where `Defaults` says something at a path below an adapter's `config` or `secrets`, if it does.
+/// The node of `Defaults` at a path below an adapter's `config` or `secrets`, if there is one.
 fn in_defaults<'a>(
     manifests: &'a Manifests,
     section: &str,
@@ -175,8 +175,8 @@ fn in_defaults<'a>(
     node.get(path).map(|_| (&**document, node))
 }
 
-/// Defaults for adapters that there are not.
-fn defaults_of_nobody(manifests: &Manifests, adapters: &Adapters) -> Vec<Problem> {
+/// The problems of defaults for adapters that do not exist.
+fn unused_defaults(manifests: &Manifests, adapters: &Adapters) -> Vec<Problem> {
     let Some(defaults) = &manifests.defaults else { return Vec::new() };
     let spec = &defaults.value.spec;
     let named =
@@ -208,16 +208,16 @@ fn unknown_tenant(id: &PodId, pod: &Declared<Pod>, manifests: &Manifests) -> Pro
     pod.document.problem(at, format!("there is no tenant {:?}", id.tenant.as_str())).hint(hint)
 }
 
-fn too_little(pod: &Declared<Pod>, adapter: &Adapter, limits: Limits) -> Vec<Problem> {
+fn below_minimum(pod: &Declared<Pod>, adapter: &Adapter, limits: Limits) -> Vec<Problem> {
     let minimum = adapter.spec.minimum;
     let mut problems = Vec::new();
     let mut check = |name: &str, enough: bool, given: String, least: String| {
         if !enough {
-            let what = format!("{name} {given} is less than {} can live with", adapter.metadata.title);
+            let what = format!("{name} {given} is less than {} needs", adapter.metadata.title);
             problems.push(
                 pod.document
                     .problem(pod.locate(["spec", "resources", name]), what)
-                    .hint(format!("give it at least {least}")),
+                    .hint(format!("set at least {least}")),
             );
         }
     };
@@ -242,10 +242,12 @@ fn shared_subdomains(manifests: &Manifests) -> Vec<Problem> {
             first.insert(subdomain, (id, pod));
             continue;
         };
-        let there = other.locate(["spec", "subdomain"]);
+        let first_at = other.locate(["spec", "subdomain"]);
         let what = format!("the subdomain {:?} is used twice: by {other_id} and by {id}", subdomain.as_str());
-        let hint =
-            format!("it is used first at {}:{}:{}; choose another", other.document.file, there.line, there.column);
+        let hint = format!(
+            "it is first used at {}:{}:{}; choose another",
+            other.document.file, first_at.line, first_at.column
+        );
         problems.push(pod.document.problem(pod.locate(["spec", "subdomain"]), what).hint(hint));
     }
     problems
@@ -268,9 +270,9 @@ fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, resolved: &Resolved)
                 ),
                 _ => (
                     format!(
-                        "the running pods of tenant {name} ask for {item} {taken} together, more than the quota of {allowed}"
+                        "the running pods of tenant {name} request {item} {taken} in total, more than the quota of {allowed}"
                     ),
-                    "raise the quota, or give a pod less, or stop one",
+                    "raise the quota, reduce a pod's resources, or stop a pod",
                 ),
             };
             let at = tenant.locate(["spec", "quota", item]);
@@ -298,7 +300,7 @@ fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, resolved: &Resolved)
     problems
 }
 
-/// Lays `over` over `below`, mapping by mapping; anything else is replaced whole.
+/// Merges `over` into `below`: mappings recursively, other values as a whole.
 fn merge(below: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (below.get_mut(key), value) {
@@ -310,7 +312,7 @@ fn merge(below: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-/// Fills in the `default`s of a schema, also inside nested objects.
+/// Fills in the `default`s of a schema, in nested objects too.
 pub fn fill_defaults(schema: &Value, config: &mut Map<String, Value>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (key, property) in properties {

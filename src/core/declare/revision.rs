@@ -1,5 +1,5 @@
-//! A revision as a whole: manifests and adapters of one moment that parse, resolve and render together, or everything that
-//! is wrong with them. The one judgement for rounds, `agentpod validate` and what is to be added from the dashboard.
+//! Validates a whole revision: manifests and adapters that parse, resolve and render together. Rounds, `agentpod validate`
+//! and edits on the dashboard all use it.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use super::{
 };
 use crate::core::{problem::Problem, site::Site};
 
-/// A revision that builds whole.
+/// A revision without problems.
 #[derive(Debug)]
 pub struct ValidRevision {
-    /// What it declares.
+    /// The parsed manifests.
     pub manifests: Manifests,
-    /// What it was judged with.
+    /// The adapters it was validated with.
     pub adapters: Adapters,
 }
 
-/// Parses and builds everything, or says everything that is wrong. `origin` is where the files are, for people.
-pub fn judge<'a>(
+/// Parses and builds everything, or returns every problem. `origin` names the source, for people.
+pub fn validate<'a>(
     origin: &str,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     adapters: &AdapterFiles,
@@ -31,8 +31,8 @@ pub fn judge<'a>(
     problems.extend(found);
     if problems.is_empty() && manifests.tenants.is_empty() && manifests.pods.is_empty() {
         problems.push(
-            Problem::of_file(origin, "nothing is declared in here")
-                .hint("to remove everything, remove pods one by one; an empty source is never taken as a wish"),
+            Problem::of_file(origin, "no tenants or pods are declared")
+                .hint("to remove everything, remove the pods one by one; an empty source is never taken literally"),
         );
     }
     if problems.is_empty()

@@ -1,8 +1,7 @@
-//! Templates: an agent's own config rendered from a pod's declared one.
+//! Templates: render an agent's own config from a pod's declared one.
 //!
-//! Undefined values are errors, nothing outside the given values is in reach, fuel ends what loops, and a file that
-//! declares a format must parse as it. Values in JSON-like templates are written as JSON, so that no value can break
-//! out of its place.
+//! Undefined values are errors, only the given values are accessible, fuel limits loops, and a rendered file must parse as
+//! its declared format. Values in JSON-like templates are escaped as JSON, so that no value can inject anything.
 
 use std::collections::BTreeMap;
 
@@ -16,17 +15,17 @@ use crate::core::{
     problem::{Position, Problem},
 };
 
-/// The most a rendered file may hold, in bytes.
+/// The most bytes of a rendered file.
 const MAX_RENDERED_BYTES: usize = 1 << 20;
-/// Instructions one rendering may take; an ordinary one takes some hundreds.
+/// The most instructions of one rendering; an ordinary one takes hundreds.
 const FUEL: u64 = 200_000;
-/// How deep brackets may nest in a rendered file; the JSON5 parser recurses without a limit of its own.
+/// How deep brackets may be nested in a rendered file; the JSON5 parser recurses without a limit.
 const MAX_DEPTH: usize = 128;
 
-/// What to do about a template that does not compile.
-pub(crate) const HINT: &str = "correct the template; its language is Jinja, as minijinja reads it";
+/// The hint for a template that does not compile.
+pub(crate) const HINT: &str = "correct the template; its syntax is Jinja's, as minijinja supports it";
 
-/// What a rendered file must parse as.
+/// The format of a rendered file, which is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -38,11 +37,11 @@ pub enum Format {
     Yaml,
     /// TOML.
     Toml,
-    /// Anything.
+    /// Any text.
     Text,
 }
 
-/// All templates of all adapters.
+/// The templates of all adapters.
 #[derive(Debug)]
 pub struct Templates {
     environment: Environment<'static>,
@@ -56,10 +55,10 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// Compiles templates given by their path below `templates/`.
+    /// Compiles templates by their path below `templates/`.
     pub fn new(files: &BTreeMap<String, Vec<u8>>, problems: &mut Vec<Problem>) -> Self {
         let mut environment = Environment::new();
-        // The mode is fixed when a template is loaded, so this comes first.
+        // Set first, since escaping is fixed when a template is added.
         environment.set_auto_escape_callback(|name| match name.trim_end_matches(".j2").rsplit('.').next() {
             Some("json" | "json5" | "yaml" | "yml" | "toml") => AutoEscape::Json,
             _ => AutoEscape::None,
@@ -91,9 +90,9 @@ impl Templates {
     }
 
     /// Compiles the template of one environment variable.
-    pub fn add_environment(&mut self, adapter: &AdapterName, name: &str, template: &str) -> Result<(), String> {
+    pub fn add_environment(&mut self, adapter: &AdapterName, name: &str, template: &str) -> Result<(), TemplateError> {
         let added = self.environment.add_template_owned(environment_key(adapter, name), template.to_owned());
-        added.map_err(|error| sentence(&error))
+        added.map_err(|error| TemplateError::new(&error))
     }
 
     /// Renders one environment variable.
@@ -102,15 +101,17 @@ impl Templates {
         adapter: &AdapterName,
         name: &str,
         values: &impl Serialize,
-    ) -> Result<String, String> {
-        let template =
-            self.environment.get_template(&environment_key(adapter, name)).map_err(|error| sentence(&error))?;
-        template.render(Serde(values)).map_err(|error| sentence(&error))
+    ) -> Result<String, TemplateError> {
+        let template = self
+            .environment
+            .get_template(&environment_key(adapter, name))
+            .map_err(|error| TemplateError::new(&error))?;
+        template.render(Serde(values)).map_err(|error| TemplateError::new(&error))
     }
 
-    /// Renders a text that stands in an adapter, like the login link.
-    pub fn render_text(&self, text: &str, values: &impl Serialize) -> Result<String, String> {
-        self.environment.render_str(text, Serde(values)).map_err(|error| sentence(&error))
+    /// Renders a template from an adapter's file, like the login link.
+    pub fn render_text(&self, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
+        self.environment.render_str(text, Serde(values)).map_err(|error| TemplateError::new(&error))
     }
 
     /// Renders a file and checks that it parses as its format.
@@ -131,13 +132,13 @@ impl Templates {
                 file,
                 format!("it renders to {} bytes, more than {MAX_RENDERED_BYTES}", text.len()),
             )
-            .hint("render less"));
+            .hint("shorten the template's output"));
         }
-        match parses(format, &text) {
+        match check_format(format, &text) {
             Ok(()) => Ok(text),
-            Err(why) => {
-                let hint = "look at the rendered text: agentpod render TENANT/POD";
-                Err(Problem::of_file(file, format!("what it renders to does not parse: {why}")).hint(hint))
+            Err(error) => {
+                let hint = "see the rendered text with agentpod render TENANT/POD";
+                Err(Problem::of_file(file, format!("the rendered text does not parse: {error}")).hint(hint))
             }
         }
     }
@@ -147,25 +148,31 @@ fn environment_key(adapter: &AdapterName, name: &str) -> String {
     format!("{adapter}#{name}")
 }
 
-/// What went wrong, without the values that were in reach: they may be secrets.
-fn sentence(error: &minijinja::Error) -> String {
-    let what = error.kind().to_string();
-    match error.detail() {
-        Some(detail) => format!("{what}: {detail}"),
-        None => what,
+/// Why a template cannot be compiled or rendered. It quotes no values, which may be secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TemplateError(String);
+
+impl TemplateError {
+    fn new(error: &minijinja::Error) -> Self {
+        let kind = error.kind().to_string();
+        match error.detail() {
+            Some(detail) => Self(format!("{kind}: {detail}")),
+            None => Self(kind),
+        }
     }
 }
 
 fn problem_in(file: &str, source: &str, error: &minijinja::Error) -> Problem {
     let hint = match error.kind() {
-        ErrorKind::OutOfFuel => "it takes too many steps; look for a loop that never ends or goes over too many things",
+        ErrorKind::OutOfFuel => "it takes too many steps; check for a loop that is endless or too long",
         ErrorKind::UndefinedError => {
-            "templates know pod, config, limits, proxy, data, secrets and token; test with \"is defined\" what may be missing"
+            "templates can use pod, config, limits, proxy, data, secrets and token; check optional values with \"is defined\""
         }
-        ErrorKind::TemplateNotFound => "a template can only include others by their path below templates/",
+        ErrorKind::TemplateNotFound => "include other templates by their path below templates/",
         _ => HINT,
     };
-    let problem = Problem::of_file(file, sentence(error)).hint(hint);
+    let problem = Problem::of_file(file, TemplateError::new(error).to_string()).hint(hint);
     let Some(line) = error.line() else { return problem };
     let start = error.range().map_or(0, |range| range.start.min(source.len()));
     let column =
@@ -173,29 +180,46 @@ fn problem_in(file: &str, source: &str, error: &minijinja::Error) -> Problem {
     problem.at(Position { line, column }, source)
 }
 
-fn parses(format: Format, text: &str) -> Result<(), String> {
+/// Why a rendered text does not parse.
+#[derive(Debug, thiserror::Error)]
+enum FormatError {
+    #[error("brackets are nested {0} deep, more than {MAX_DEPTH}")]
+    TooDeep(usize),
+    #[error("{0}")]
+    Syntax(String),
+}
+
+impl FormatError {
+    fn syntax(error: impl std::fmt::Display) -> Self {
+        Self::Syntax(error.to_string())
+    }
+}
+
+fn check_format(format: Format, text: &str) -> Result<(), FormatError> {
     match format {
         Format::Text => Ok(()),
         Format::Json5 => {
             let depth = deepest_bracket(text);
             if depth > MAX_DEPTH {
-                return Err(format!("brackets nest {depth} deep, more than {MAX_DEPTH}"));
+                return Err(FormatError::TooDeep(depth));
             }
-            json5::from_str::<serde_json::Value>(text).map(drop).map_err(|error| error.to_string())
+            json5::from_str::<serde_json::Value>(text).map(drop).map_err(FormatError::syntax)
         }
-        Format::Json => serde_json::from_str::<serde_json::Value>(text).map(drop).map_err(|error| error.to_string()),
-        Format::Toml => toml::from_str::<toml::Table>(text).map(drop).map_err(|error| error.message().to_owned()),
+        Format::Json => serde_json::from_str::<serde_json::Value>(text).map(drop).map_err(FormatError::syntax),
+        Format::Toml => toml::from_str::<toml::Table>(text)
+            .map(drop)
+            .map_err(|error| FormatError::Syntax(error.message().to_owned())),
         Format::Yaml => match document::read("", text.as_bytes()).1.first() {
             None => Ok(()),
-            Some(problem) => Err(match problem.at {
+            Some(problem) => Err(FormatError::Syntax(match problem.at {
                 Some(at) => format!("{} at line {} column {}", problem.what, at.line, at.column),
                 None => problem.what.clone(),
-            }),
+            })),
         },
     }
 }
 
-/// Counts brackets wherever they stand, also in strings: too careful is fine here.
+/// How deep brackets are nested, counting those in strings too: a cautious estimate is fine.
 fn deepest_bracket(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     for byte in text.bytes() {
@@ -228,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_break_out_of_its_place() {
+    fn a_value_cannot_inject_anything() {
         let text = render(
             "{a: {{ name }}, b: {{ list }}}",
             Format::Json5,
@@ -240,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_value_is_a_problem_with_its_line() {
+    fn a_misspelled_value_is_a_problem_with_its_line() {
         let error = render("{\n  a: {{ pod.nmae }},\n}", Format::Json5, json!({"pod": {"name": "x"}})).unwrap_err();
         assert!(error.starts_with("templates/echo/t.json5.j2:2:"), "{error}");
         assert!(error.contains("undefined"), "{error}");
@@ -254,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_renders_garbage_is_a_problem_in_every_format() {
+    fn a_rendered_text_that_does_not_parse_is_a_problem_in_every_format() {
         for format in [Format::Json5, Format::Json, Format::Yaml, Format::Toml] {
             let error = render("{a: [1, }", format, json!({})).unwrap_err();
             assert!(error.contains("does not parse"), "{format:?} {error}");
@@ -264,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_cannot_be_compiled_is_a_problem_with_its_line() {
+    fn a_template_that_does_not_compile_is_a_problem_with_its_line() {
         let error = render("{\n{% if %}\n}", Format::Json5, json!({})).unwrap_err();
         assert!(error.starts_with("templates/echo/t.json5.j2:2:"), "{error}");
     }

@@ -36,7 +36,7 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
     let Some(labels) = container.in_force.as_ref().and_then(|in_force| in_force.proxy_labels.as_ref()) else {
         return Condition::unknown(ConditionKind::Routed, "its container's labels could not be read");
     };
-    let desired = blueprint.labels.iter().filter(|(key, _)| labels::is_the_proxys(key));
+    let desired = blueprint.labels.iter().filter(|(key, _)| labels::is_proxy_label(key));
     let stale: Vec<&str> =
         desired.filter(|(key, value)| labels.get(*key) != Some(*value)).map(|(key, _)| key.as_str()).collect();
     if !stale.is_empty() {

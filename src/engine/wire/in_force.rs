@@ -21,7 +21,7 @@ pub fn in_force(inspected: &ContainerInspectResponse) -> InForce {
         user: config.map(|config| config.user.clone().unwrap_or_default()),
         proxy_labels: config.and_then(|config| config.labels.as_ref()).map(|all| {
             all.iter()
-                .filter(|(key, _)| labels::is_the_proxys(key))
+                .filter(|(key, _)| labels::is_proxy_label(key))
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect()
         }),

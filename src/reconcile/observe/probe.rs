@@ -116,7 +116,7 @@ pub async fn ask(
                 let body = get(address, host, &http.path).await?;
                 http.body
                     .as_ref()
-                    .map_or(Ok(()), |check| check.judge(&body).map_err(|why| format!("{}: {why}", http.path)))
+                    .map_or(Ok(()), |check| check.check(&body).map_err(|error| format!("{}: {error}", http.path)))
             }
             ProbeKind::Exec(exec) => {
                 let answer = engine.exec(container, &exec.command, limit).await.map_err(|error| error.to_string())?;

@@ -225,7 +225,7 @@ fn what_cannot_be_known_or_read_is_held_with_the_reason() {
     let secret = scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), &[]);
     assert_eq!(
         secret.text(),
-        "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not looked up"
+        "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not read"
     );
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Paused)]).text(),
@@ -331,7 +331,7 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let blind = |states: &[(char, ContainerState)]| {
         scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), states)
     };
-    let held = "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not looked up";
+    let held = "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not read";
     assert_eq!(blind(&[('n', down(1))]).text(), "t/a: its container ended (exit code 1)\n  start t_a-N");
     assert_eq!(blind(&[('n', up())]).text(), held);
     assert_eq!(blind(&[('n', ContainerState::Created)]).text(), held, "its files may not be in it");

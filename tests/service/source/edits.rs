@@ -30,7 +30,7 @@ fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
 #[tokio::test]
 async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let adapters = shipped_adapters().await;
-    let new = NewPod::read(&pod("alice/new", "subdomain: new")).unwrap();
+    let new = NewPod::parse(&pod("alice/new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
     let place = |files: &SourceFiles| new.place("here", files, &adapters, &site());
     assert_eq!(place(&first), Ok("alice-new.yaml".into()));
@@ -39,7 +39,7 @@ async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     assert_eq!(place(&taken), Ok("alice-new-2.yaml".into()));
     let below = [first, files(&[("deep/alice-new.yaml", &pod("alice/other", "subdomain: other"))])];
     assert_eq!(place(&below.into_iter().flatten().collect()), Ok("alice-new.yaml".into()));
-    let with_tenant = NewPod::read(&format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new"))).unwrap();
+    let with_tenant = NewPod::parse(&format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new"))).unwrap();
     assert_eq!(with_tenant.place("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
 }
 
@@ -58,7 +58,7 @@ async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
         (&there, format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new")), "alice"),
         (&broken, pod("alice/new", "subdomain: new"), "broken.yaml"),
     ] {
-        let new = NewPod::read(&text).unwrap();
+        let new = NewPod::parse(&text).unwrap();
         let told = told(new.place("here", there, &adapters, &site()));
         assert!(told.contains(why), "{text}: {told}");
     }
@@ -76,10 +76,10 @@ fn only_one_new_pod_is_added_alone_or_with_its_tenant() {
         format!("{other_tenant}---\n{one}"),
         format!("{defaults}---\n{one}"),
     ] {
-        assert!(told(NewPod::read(&text)).contains("not one new pod"), "{text}");
+        assert!(told(NewPod::parse(&text)).contains("not one new pod"), "{text}");
     }
     for text in ["", "{", "kind: Pod\n", &one.replace("subdomain", "subdomian"), &format!("{one}---\n{one}")] {
-        assert!(told(NewPod::read(text)).contains("pod.yaml"), "{text}");
+        assert!(told(NewPod::parse(text)).contains("pod.yaml"), "{text}");
     }
 }
 
@@ -103,10 +103,10 @@ fn operators_may_add_pods_tenant_operators_only_without_secrets_and_viewers_none
         (&with_tenant, everybodys, true),
         (&with_tenant, alices, false),
     ] {
-        let new = NewPod::read(text).unwrap();
+        let new = NewPod::parse(text).unwrap();
         let tenant = operator.unwrap();
-        assert_eq!(new.permit(&person(Role::Operator, tenant)).is_ok(), may, "{text} by {tenant:?}");
-        assert!(new.permit(&person(Role::Viewer, tenant)).is_err(), "{text} by a viewer");
+        assert_eq!(new.authorize(&person(Role::Operator, tenant)).is_ok(), may, "{text} by {tenant:?}");
+        assert!(new.authorize(&person(Role::Viewer, tenant)).is_err(), "{text} by a viewer");
     }
 }
 

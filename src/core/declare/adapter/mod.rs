@@ -1,5 +1,5 @@
-//! Adapters: what AgentPod knows about one kind of agent, as data. A folder `adapters/NAME/` with an `adapter.yaml`
-//! and templates in `templates/NAME/`; adding a kind of agent needs no Rust.
+//! Adapters: how to run one kind of agent, as data. A folder `adapters/NAME/` with an `adapter.yaml`, and templates in
+//! `templates/NAME/`; a new kind of agent needs no Rust.
 
 mod probe;
 mod read;
@@ -17,7 +17,7 @@ pub use read::{AdapterFiles, read};
 use super::{manifest::Resources, template::Templates};
 use crate::core::{declare::template::Format, names::AdapterName, quantity::Span};
 
-/// What `adapter.yaml` says.
+/// The content of `adapter.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AdapterManifest {
@@ -27,13 +27,13 @@ pub struct AdapterManifest {
     /// Always `Adapter`.
     #[schemars(extend("const" = "Adapter"))]
     pub kind: String,
-    /// Its name and what people read about it.
+    /// The adapter's name and description.
     pub metadata: AdapterMetadata,
-    /// How such an agent is run.
+    /// How to run such an agent.
     pub spec: AdapterSpec,
 }
 
-/// An adapter's name and what people read about it.
+/// An adapter's name and description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterMetadata {
@@ -46,113 +46,113 @@ pub struct AdapterMetadata {
     pub description: String,
 }
 
-/// How such an agent is run.
+/// How to run such an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AdapterSpec {
-    /// The image, pinned.
+    /// The image, with a tag or digest.
     #[schemars(regex(pattern = super::manifest::IMAGE_PATTERN))]
     pub image: String,
-    /// Other images a pod may ask for, by the beginning of their name; the adapter's own repository always is.
+    /// Other image repositories that a pod may use, or prefixes that end in `/`; the adapter's own is always allowed.
     #[serde(default)]
     pub allowed_images: Vec<String>,
-    /// What to run in place of the image's own command.
+    /// The command to run instead of the image's own.
     #[serde(default)]
     pub command: Option<Vec<String>>,
-    /// The user it runs as: `uid:gid`, not root.
+    /// The user to run as, `uid:gid`; not root.
     #[schemars(regex(pattern = r"^[1-9][0-9]*:[0-9]+$"))]
     pub user: String,
-    /// The port the agent listens on, to which the proxy routes.
+    /// The port the agent listens on, which the proxy routes to.
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
-    /// Where the agent keeps what must outlive its container.
+    /// The folder of the data that outlives the container.
     pub data: AbsolutePath,
-    /// Writable memory: path to size, like `/tmp: 64Mi`.
+    /// Writable memory by path, like `/tmp: 64Mi`.
     #[serde(default)]
     pub tmpfs: BTreeMap<AbsolutePath, crate::core::quantity::Memory>,
-    /// Whether the agent lives with a read-only root; say why not in a comment.
+    /// Whether the root file system is read-only; if not, say why in a comment.
     #[serde(default = "yes")]
     pub read_only_root: bool,
     /// How long a stop may take before the agent is killed.
     #[serde(default = "ten_seconds")]
     pub stop_timeout: Span,
-    /// What a pod gets that does not say.
+    /// The resources of a pod that sets none.
     pub resources: Resources,
-    /// The least it can live with; a pod asking for less is a problem.
+    /// The least resources the agent needs; less is a problem.
     #[serde(default)]
     pub minimum: Resources,
-    /// Environment variables as templates; one that renders to nothing is left out.
+    /// Environment variables as templates; one that renders to an empty text is omitted.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// Files rendered for the agent.
+    /// Files to render for the agent.
     #[serde(default)]
     pub files: Vec<FileSpec>,
-    /// JSON Schema (2020-12) of a pod's `config`.
+    /// The JSON Schema (2020-12) of a pod's `config`.
     #[serde(default)]
     pub config_schema: Map<String, Value>,
-    /// When the agent is ready.
+    /// How to check that the agent is ready.
     pub health: Probe,
-    /// How a person gets in, if the agent must be asked for a link.
+    /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
     pub login: Option<Login>,
 }
 
-/// A file rendered for the agent.
+/// A file to render for the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSpec {
     /// The template, below `templates/NAME/`.
     pub template: String,
-    /// Where the agent finds it. Its folder is a volume of the container's own; never a file in the image.
+    /// The path inside the container. Its folder becomes a volume of its own, so no file of the image is replaced.
     pub path: AbsolutePath,
-    /// What the rendered text must parse as.
+    /// The format that the rendered text must parse as.
     pub format: Format,
-    /// Its permissions, in octal; it belongs to root, and the agent may only read it.
+    /// The permissions in octal. The file belongs to root, so the agent can only read it.
     #[serde(default = "mode_0444")]
     #[schemars(regex(pattern = "^0[0-7]{3}$"))]
     pub mode: String,
-    /// What a change of it does.
+    /// How a change takes effect.
     #[serde(default)]
     pub apply: Apply,
 }
 
-/// What a change of a rendered file does.
+/// How a change of a rendered file takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Apply {
     /// The container is replaced.
     #[default]
     Replace,
-    /// The file is uploaded into the running container; the agent re-reads it by itself.
+    /// The file is uploaded into the running container, and the agent re-reads it by itself.
     Upload,
 }
 
-/// How the running agent is asked for a login link.
+/// How to get a login link from a running agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Login {
-    /// The command, run in the container; its standard output is JSON.
+    /// The command to run in the container; its standard output is JSON.
     pub exec: Vec<String>,
-    /// Where in the answer the text stands that carries the ticket, as a JSON pointer.
+    /// The JSON pointer of the text with the ticket.
     pub pointer: String,
-    /// The text is a URL, and the ticket is this parameter of its query or fragment.
+    /// If the text is a URL, the parameter of its query or fragment that is the ticket.
     #[serde(default)]
     pub parameter: Option<String>,
-    /// The link, a template that knows `pod` and `ticket`.
+    /// The template of the link, with the values `pod` and `ticket`.
     pub link: String,
-    /// How long the link can be used, for telling people.
+    /// How long the link is valid, to tell people.
     #[serde(default)]
     pub valid_for: Option<Span>,
 }
 
-/// A path inside a container: absolute, and without `..` or anything a mount could trip over.
+/// An absolute path inside a container, without `..` or special characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
 pub struct AbsolutePath(#[schemars(regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))] pub String);
 
 impl AbsolutePath {
-    /// The folder a file stands in.
+    /// The folder of a file.
     pub fn parent(&self) -> &str {
         match self.0.rfind('/') {
             Some(0) | None => "/",
@@ -166,32 +166,32 @@ impl AbsolutePath {
     }
 }
 
-/// An adapter ready for use.
+/// A parsed adapter.
 #[derive(Debug, Clone)]
 pub struct Adapter {
-    /// What its file says.
+    /// The adapter's name and description.
     pub metadata: AdapterMetadata,
-    /// How such an agent is run.
+    /// How to run such an agent.
     pub spec: AdapterSpec,
-    /// `configSchema` as one value.
+    /// `configSchema`, as a complete schema.
     pub config_schema: Value,
     /// `configSchema`, compiled.
     pub config_validator: std::sync::Arc<Validator>,
-    /// Samples to check the templates with: pods' `config` by file name.
+    /// Sample configs to check the templates with, by file name.
     pub samples: BTreeMap<String, Map<String, Value>>,
 }
 
 /// All adapters and their templates.
 #[derive(Debug, Default)]
 pub struct Adapters {
-    /// By name.
+    /// The adapters, by name.
     pub all: BTreeMap<AdapterName, std::sync::Arc<Adapter>>,
-    /// The templates of all of them.
+    /// The templates of all adapters.
     pub templates: Templates,
 }
 
 impl Adapter {
-    /// Whether a pod may ask for `image`: the adapter's own repository, or one it lists.
+    /// Whether a pod may use `image`: from the adapter's own repository, or an allowed one.
     pub fn allows_image(&self, image: &str) -> bool {
         let repository = |image: &str| -> String {
             let plain = image.split('@').next().unwrap_or(image);
@@ -200,13 +200,13 @@ impl Adapter {
                 _ => plain.into(),
             }
         };
-        let asked = repository(image);
-        asked == repository(&self.spec.image)
+        let requested = repository(image);
+        requested == repository(&self.spec.image)
             || self
                 .spec
                 .allowed_images
                 .iter()
-                .any(|allowed| asked == *allowed || (allowed.ends_with('/') && asked.starts_with(allowed)))
+                .any(|allowed| requested == *allowed || (allowed.ends_with('/') && requested.starts_with(allowed)))
     }
 }
 

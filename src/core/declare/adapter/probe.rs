@@ -1,4 +1,4 @@
-//! When an agent is ready, as its adapter declares it. Asking is the reconciler's work; judging the answer is here.
+//! Readiness probes, as adapters declare them, and the check of an answer's body. The reconciler sends the probes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,50 +6,50 @@ use serde_json::Value;
 
 use crate::core::quantity::Span;
 
-/// How to find out whether an agent is ready.
+/// How to check whether an agent is ready.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Probe {
-    /// What to ask.
+    /// The kind of probe.
     #[serde(flatten)]
     pub kind: ProbeKind,
-    /// How long a start may take until the first good answer.
+    /// How long a start may take until the first success.
     #[serde(default = "two_minutes")]
     pub startup: Span,
-    /// The time between two questions once it is ready.
+    /// The time between two probes of a ready agent.
     #[serde(default = "ten_seconds")]
     pub interval: Span,
-    /// How long one answer may take.
+    /// How long one probe may take.
     #[serde(default = "five_seconds")]
     pub timeout: Span,
-    /// How many bad answers in a row make a ready agent unready.
+    /// How many failures in a row make a ready agent unready.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 100))]
     pub failures: u32,
 }
 
-/// What to ask; exactly one.
+/// The kind of probe; exactly one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ProbeKind {
-    /// A GET that must answer 200 and pass the body check.
+    /// A GET request that must return 200 and pass the body check.
     Http(HttpProbe),
     /// A connection that must open.
     Tcp(TcpProbe),
     /// A command in the container that must exit 0.
     Exec(ExecProbe),
-    /// A WebSocket that must open, and may have to say something first.
+    /// A WebSocket that must open, and perhaps send a first message.
     Websocket(WebsocketProbe),
 }
 
-/// A GET on the agent's port.
+/// A GET request to the agent's port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpProbe {
-    /// The path to get.
+    /// The path to request.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
-    /// What the body must say; agents answer 200 to anything.
+    /// The check of the body, since some agents return 200 for any path.
     #[serde(default)]
     pub body: Option<BodyCheck>,
 }
@@ -75,32 +75,51 @@ pub struct WebsocketProbe {
     /// The path to open.
     #[schemars(regex(pattern = "^/"))]
     pub path: String,
-    /// Text the first message must hold, if the agent speaks first.
+    /// A text in the first message, if the agent sends one.
     #[serde(default)]
     pub expect: Option<String>,
 }
 
-/// What the body of an answer must say.
+/// A check of an answer's body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BodyCheck {
-    /// It is JSON and holds these keys with these values.
+    /// It is a JSON object with these keys and values.
     Json(serde_json::Map<String, Value>),
     /// It contains this text.
     Contains(String),
 }
 
+/// Why a body does not pass its check.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BodyMismatch {
+    /// The text is not in it.
+    #[error("the answer does not contain {0:?}")]
+    Text(String),
+    /// It is not JSON.
+    #[error("the answer is not JSON")]
+    NotJson,
+    /// A key has another value.
+    #[error("the answer's {key:?} is not {expected}")]
+    Value {
+        /// The key.
+        key: String,
+        /// The value it should have.
+        expected: Value,
+    },
+}
+
 impl BodyCheck {
-    /// Whether a body passes, or why not.
-    pub fn judge(&self, body: &str) -> Result<(), String> {
+    /// Checks a body.
+    pub fn check(&self, body: &str) -> Result<(), BodyMismatch> {
         match self {
             Self::Contains(text) if body.contains(text.as_str()) => Ok(()),
-            Self::Contains(text) => Err(format!("the answer does not contain {text:?}")),
-            Self::Json(wanted) => {
-                let answer: Value = serde_json::from_str(body).map_err(|_| "the answer is not JSON".to_owned())?;
-                match wanted.iter().find(|(key, value)| answer.get(key.as_str()) != Some(value)) {
+            Self::Contains(text) => Err(BodyMismatch::Text(text.clone())),
+            Self::Json(expected) => {
+                let answer: Value = serde_json::from_str(body).map_err(|_| BodyMismatch::NotJson)?;
+                match expected.iter().find(|(key, value)| answer.get(key.as_str()) != Some(value)) {
                     None => Ok(()),
-                    Some((key, value)) => Err(format!("the answer's {key:?} is not {value}")),
+                    Some((key, value)) => Err(BodyMismatch::Value { key: key.clone(), expected: value.clone() }),
                 }
             }
         }
@@ -128,11 +147,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_answers_200_to_anything_does_not_pass_for_ready() {
+    fn a_page_that_returns_200_for_anything_does_not_count_as_ready() {
         let check = BodyCheck::Json(serde_json::from_str(r#"{"ready": true}"#).unwrap());
-        assert_eq!(check.judge(r#"{"ready":true,"more":1}"#), Ok(()));
-        assert_eq!(check.judge("<html>").unwrap_err(), "the answer is not JSON");
-        assert_eq!(check.judge(r#"{"ready":false}"#).unwrap_err(), "the answer's \"ready\" is not true");
-        assert!(BodyCheck::Contains("ok".into()).judge("it is ok").is_ok());
+        assert_eq!(check.check(r#"{"ready":true,"more":1}"#), Ok(()));
+        assert_eq!(check.check("<html>").unwrap_err(), BodyMismatch::NotJson);
+        assert_eq!(check.check(r#"{"ready":false}"#).unwrap_err().to_string(), "the answer's \"ready\" is not true");
+        assert!(BodyCheck::Contains("ok".into()).check("it is ok").is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Adapter files into [`Adapters`], with every problem of every file.
+//! Parses adapter files into [`Adapters`], with every problem of every file.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use crate::core::{
     problem::Problem,
 };
 
-/// The files adapters are made of, each by its path below its root.
+/// The files of all adapters, by path below each folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AdapterFiles {
     /// Below `adapters/`: `NAME/adapter.yaml`, `NAME/samples/*.yaml`.
@@ -30,13 +30,13 @@ pub struct AdapterFiles {
 }
 
 impl AdapterFiles {
-    /// The same files give the same digest.
+    /// The digest of the files; equal files have equal digests.
     pub fn digest(&self) -> Digest {
         Digest::of(&[Digest::of_files("adapters/", &self.adapters), Digest::of_files("templates/", &self.templates)])
     }
 }
 
-/// Reads all adapters. One that has a problem is left out; pods that name it are problems then, and hold.
+/// Parses all adapters. One with a problem is left out, so that pods with it have a problem too.
 pub fn read(files: &AdapterFiles) -> (Adapters, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut templates = Templates::new(&files.templates, &mut problems);
@@ -58,14 +58,15 @@ fn manifest_schema() -> &'static (Value, jsonschema::Validator) {
     SCHEMA.get_or_init(|| {
         let mut schema =
             SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<AdapterManifest>().to_value();
-        one_probe_with_its_settings(&mut schema);
-        let validator = schema::compile(&schema).expect("our own schema is valid: a test compiles it");
+        flatten_probe_kinds(&mut schema);
+        let validator = schema::compile(&schema).expect("our own schema is valid, as a test shows");
         (schema, validator)
     })
 }
 
-/// The derived schema of a flattened enum forbids its neighbours; say it as one object with exactly one probe.
-fn one_probe_with_its_settings(schema: &mut Value) {
+/// Rewrites the schema of probes as one object with exactly one kind; the derived one of a flattened enum forbids the other
+/// fields.
+fn flatten_probe_kinds(schema: &mut Value) {
     let Some(probe) = schema.pointer_mut("/$defs/Probe") else { return };
     let kinds = probe.get("oneOf").cloned().unwrap_or_default();
     let mut properties = probe.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -77,7 +78,7 @@ fn one_probe_with_its_settings(schema: &mut Value) {
         }
     }
     *probe = json!({"type": "object", "properties": properties, "additionalProperties": false, "oneOf": one_of,
-        "description": "How to find out whether the agent is ready: one of http, tcp, exec, websocket, and its times."});
+        "description": "How to check whether the agent is ready: one of http, tcp, exec or websocket, and its times."});
 }
 
 fn read_one(
@@ -93,8 +94,8 @@ fn read_one(
     if documents.len() > 1 {
         problems.push(
             documents[1]
-                .problem(documents[1].root.at, "an adapter's file holds one document")
-                .hint("remove what follows the line ---"),
+                .problem(documents[1].root.at, "an adapter's file may contain only one document")
+                .hint("remove everything after the line ---"),
         );
     }
     let document = (!documents.is_empty()).then(|| documents.remove(0))?;
@@ -107,43 +108,46 @@ fn read_one(
     let manifest: AdapterManifest = match serde_json::from_value(document.root.to_json()) {
         Ok(manifest) => manifest,
         Err(error) => {
-            problems.push(document.problem(document.root.at, error.to_string()).hint("correct that value"));
+            problems.push(document.problem(document.root.at, error.to_string()).hint("correct this value"));
             return None;
         }
     };
     let AdapterManifest { metadata, spec, .. } = manifest;
     if metadata.name.as_str() != folder {
         let at = document.root.locate(["metadata", "name"]);
-        let what = format!("the adapter is called {:?}, but its folder {folder:?}", metadata.name.as_str());
-        problems.push(document.problem(at, what).hint("give both the same name, also the folder below templates/"));
+        let what = format!("the adapter's name is {:?}, but its folder is {folder:?}", metadata.name.as_str());
+        problems
+            .push(document.problem(at, what).hint("use the same name for both, and for the folder below templates/"));
     }
     for (index, file) in spec.files.iter().enumerate() {
         let at = document.root.locate(["spec", "files", &index.to_string(), "template"]);
         if !templates.has(&metadata.name, &file.template) {
             let what = format!("there is no template {:?}", file.template);
-            problems
-                .push(document.problem(at, what).hint(format!("it belongs at templates/{folder}/{}", file.template)));
+            problems.push(document.problem(at, what).hint(format!("create templates/{folder}/{}", file.template)));
         }
         if file.path.parent() == "/" || file.path.is_below(&spec.data) {
             let at = document.root.locate(["spec", "files", &index.to_string(), "path"]);
-            let what = "a rendered file needs a folder of its own, outside the data folder";
-            problems.push(document.problem(at, what).hint("for example /config/agent.json"));
+            let what = "a rendered file needs its own folder, outside the data folder";
+            problems.push(document.problem(at, what).hint("use a path like /config/agent.json"));
         }
     }
     for (name, template) in &spec.environment {
-        if let Err(why) = templates.add_environment(&metadata.name, name, template) {
-            problems
-                .push(document.problem(document.root.locate(["spec", "environment", name]), why).hint(template::HINT));
+        if let Err(error) = templates.add_environment(&metadata.name, name, template) {
+            problems.push(
+                document
+                    .problem(document.root.locate(["spec", "environment", name]), error.to_string())
+                    .hint(template::HINT),
+            );
         }
     }
     let config_schema = with_strict_root(spec.config_schema.clone());
     let config_validator = match schema::compile(&config_schema) {
         Ok(validator) => Arc::new(validator),
-        Err(why) => {
+        Err(error) => {
             problems.push(
                 document
-                    .problem(document.root.locate_key(["spec", "configSchema"]), why)
-                    .hint("configSchema is JSON Schema, draft 2020-12"),
+                    .problem(document.root.locate_key(["spec", "configSchema"]), error.to_string())
+                    .hint("write configSchema as JSON Schema, draft 2020-12"),
             );
             return None;
         }
@@ -152,7 +156,7 @@ fn read_one(
     Some(Adapter { metadata, spec, config_schema, config_validator, samples })
 }
 
-/// Unknown settings are problems unless the adapter says otherwise.
+/// Makes unknown settings problems, unless the schema allows them.
 fn with_strict_root(mut schema: Map<String, Value>) -> Value {
     schema.entry("type").or_insert_with(|| "object".into());
     schema.entry("additionalProperties").or_insert(false.into());
@@ -184,6 +188,6 @@ fn read_samples(
 
 fn not_a_config(document: &Document) -> Problem {
     document
-        .problem(document.root.at, "this is no sample")
-        .hint("a sample is the `config` of a pod: settings, key: value")
+        .problem(document.root.at, "this is not a sample")
+        .hint("write a sample as the `config` of a pod, with lines like key: value")
 }

@@ -1,7 +1,7 @@
-//! YAML text into trees that remember where every key and value stood. The one place that knows the YAML crate.
+//! Parses YAML into trees with the position of every key and value. The only place that uses the YAML crate.
 //!
-//! A file holds any number of documents; each is read by itself, so that one broken document does not hide the
-//! problems of the next. Budgets refuse alias bombs and absurd nesting before they cost anything.
+//! A file contains any number of documents; each is parsed by itself, so that one broken document does not hide the
+//! problems of the next. Budgets refuse alias bombs and excessive nesting early.
 
 mod plain_words;
 mod write;
@@ -15,49 +15,49 @@ pub use write::write;
 
 use crate::core::problem::{Position, Problem};
 
-/// The most a manifest file may hold; larger ones are refused unread. In bytes.
+/// The most bytes of a manifest file; larger ones are refused unread.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// One document of one file.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// The file's name, as the source calls it.
+    /// The file's path in the source.
     pub file: String,
     /// The whole file's text, for excerpts.
     pub text: Arc<str>,
-    /// What the document says.
+    /// The document's content.
     pub root: Node,
 }
 
-/// A value and where it stands.
+/// A value with its position.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Where the value begins.
+    /// The start of the value.
     pub at: Position,
     /// The value.
     pub value: NodeValue,
 }
 
-/// What a [`Node`] holds.
+/// The value of a [`Node`].
 #[derive(Debug, Clone)]
 pub enum NodeValue {
-    /// Nothing, a bool, a number or a text.
+    /// A null, boolean, number or string.
     Scalar(Value),
     /// A sequence.
     List(Vec<Node>),
-    /// A mapping, in the order written: where the key stands, the key, its value.
+    /// A mapping in its written order: the key's position, the key, its value.
     Map(Vec<(Position, String, Node)>),
 }
 
 impl Document {
-    /// A problem at a place of this document.
+    /// A problem at a position in this document.
     pub fn problem(&self, at: Position, what: impl Into<String>) -> Problem {
         Problem::of_file(&self.file, what).at(at, &self.text)
     }
 }
 
 impl Node {
-    /// The same without places.
+    /// The value without positions.
     pub fn to_json(&self) -> Value {
         match &self.value {
             NodeValue::Scalar(value) => value.clone(),
@@ -68,7 +68,7 @@ impl Node {
         }
     }
 
-    /// The entry `key` of a mapping: where the key stands, and its value.
+    /// The entry `key` of a mapping: the key's position, and its value.
     pub fn entry(&self, key: &str) -> Option<(Position, &Node)> {
         let NodeValue::Map(entries) = &self.value else { return None };
         entries.iter().find(|(_, name, _)| name == key).map(|(at, _, node)| (*at, node))
@@ -82,7 +82,7 @@ impl Node {
         }
     }
 
-    /// What is at a path.
+    /// The node at a path.
     pub fn get(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| match &node.value {
             NodeValue::List(items) => items.get(key.parse::<usize>().ok()?),
@@ -90,12 +90,12 @@ impl Node {
         })
     }
 
-    /// Whether there is a key without a value at a path.
+    /// Whether the path is a key without a value.
     pub fn is_empty_at(&self, path: &[&str]) -> bool {
         self.get(path).is_some_and(|node| matches!(node.value, NodeValue::Scalar(Value::Null)))
     }
 
-    /// The place of the value at a path, or of its nearest ancestor that exists.
+    /// The position of the value at a path, or of its nearest existing ancestor.
     pub fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         let mut node = self;
         let mut at = self.at;
@@ -111,7 +111,7 @@ impl Node {
         at
     }
 
-    /// The place of the last key of a path, or of the value where there is no such key.
+    /// The position of the last key of a path, or of the nearest value if there is no such key.
     pub fn locate_key<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         let path: Vec<&str> = path.into_iter().collect();
         let Some((last, holders)) = path.split_last() else { return self.at };
@@ -132,7 +132,7 @@ impl Node {
     }
 }
 
-/// Reads every document of a file. What cannot be read is a problem; the other documents are still returned.
+/// Parses every document of a file. A broken document is a problem; the others are still returned.
 pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return (Vec::new(), vec![too_large(file, bytes.len() as u64)]);
@@ -153,7 +153,7 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
                 root.shift_lines(first_line);
                 documents.push(Document { file: file.into(), text: text.clone(), root });
             }
-            Err((at, message)) => {
+            Err(SyntaxError { at, message }) => {
                 let (what, hint) = plain_words::of(&message);
                 let problem = Problem { hint, ..Problem::of_file(file, what) };
                 let at = at.map(|at| Position { line: at.line + first_line, ..at });
@@ -167,13 +167,13 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
     (documents, problems)
 }
 
-/// The problem of a file that is too large to be a manifest.
+/// The problem of a file that is too large.
 pub fn too_large(file: &str, bytes: u64) -> Problem {
-    Problem::of_file(file, format!("the file has {bytes} bytes; {MAX_FILE_BYTES} (1 MiB) is the most a file may have"))
-        .hint("split it, or move what does not belong here out of the folder")
+    Problem::of_file(file, format!("the file has {bytes} bytes, more than {MAX_FILE_BYTES} (1 MiB)"))
+        .hint("split it, or move it out of the folder if it is not a manifest")
 }
 
-/// Splits at lines `---`; gives each part with the number of lines before it.
+/// Splits at lines `---`; returns each part with the number of lines before it.
 fn split(text: &str) -> Vec<(usize, &str)> {
     let mut parts = Vec::new();
     let (mut start, mut start_line, mut offset) = (0, 0, 0);
@@ -189,7 +189,14 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     parts
 }
 
-fn read_one(text: &str) -> Result<Option<Node>, (Option<Position>, String)> {
+/// The YAML parser's error.
+struct SyntaxError {
+    at: Option<Position>,
+    message: String,
+}
+
+/// Parses one document; `None` if it has only comments.
+fn read_one(text: &str) -> Result<Option<Node>, SyntaxError> {
     if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(None);
     }
@@ -204,7 +211,7 @@ fn read_one(text: &str) -> Result<Option<Node>, (Option<Position>, String)> {
             line: (location.line() as usize).max(1),
             column: (location.column() as usize).max(1),
         });
-        (at, error.without_snippet().to_string())
+        SyntaxError { at, message: error.without_snippet().to_string() }
     })
 }
 
@@ -294,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_remembers_its_place_also_in_the_second_document() {
+    fn every_value_has_its_position_even_in_the_second_document() {
         let (documents, _) = read("a.yaml", b"a: 1\n---\nb:\n  c: [x, y]\n");
         let root = &documents[1].root;
         assert_eq!(root.locate(["b", "c", "1"]), Position { line: 4, column: 10 });
@@ -303,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_only_look_like_numbers_or_booleans_stay_words() {
+    fn words_that_look_like_numbers_or_booleans_stay_words() {
         let json = only("a: no\nb: 012\nc: 1_000\nd: 1.10\ne: true\nf: 7\ng: ~\n").root.to_json();
         assert_eq!(
             json,
@@ -312,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_key_is_a_problem_with_its_place() {
+    fn a_duplicate_key_is_a_problem_with_its_position() {
         let found = problems("a: 1\nb: 2\na: 3\n");
         assert_eq!(found.len(), 1);
         assert!(found[0].starts_with("a.yaml:3:1: ") && found[0].contains("duplicate"), "{found:?}");
@@ -326,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_refused_quickly() {
+    fn an_alias_bomb_is_refused_quickly() {
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for level in 1..12 {
             let aliases = vec![format!("*a{}", level - 1); 10].join(",");
@@ -339,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_text_or_too_large_is_refused() {
+    fn a_file_that_is_not_text_or_too_large_is_refused() {
         assert!(problems("").is_empty() && problems("# nothing\n---\n").is_empty());
         assert!(read("a.yaml", b"a: \xff\n").1[0].what.contains("UTF-8"));
         assert!(read("a.yaml", &vec![b'#'; 2 << 20]).1[0].what.contains("bytes"));

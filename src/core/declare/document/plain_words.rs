@@ -1,60 +1,52 @@
-//! The YAML parser's messages in plain words, with what to do. A message that is not known is passed on as it is.
+//! Explains the YAML parser's messages in plain words, with what to do. An unknown message is passed on unchanged.
 
-/// Part of a message, what to say instead, what to do.
-const KNOWN: [(&str, &str, &str); 12] = [
+/// Part of a parser's message, its explanation, and what to do.
+const EXPLANATIONS: [(&str, &str, &str); 12] = [
     (
         "did not find expected key",
-        "this line does not fit the indentation of the lines above",
-        "keys of the same mapping begin in the same column",
+        "this line's indentation does not match the lines above",
+        "start all keys of a mapping in the same column",
     ),
     (
         "mapping values are not allowed",
-        "a key is not possible here",
-        "either the line above has a value already and nothing can be indented below it, or a text with \": \" in it lacks its quotes",
+        "a key is not allowed here",
+        "either the line above already has a value, or a text with \": \" in it needs quotes",
     ),
-    (
-        "tabs disallowed",
-        "a tab is used for indentation",
-        "YAML knows only blanks there: replace the tab by two of them",
-    ),
+    ("tabs disallowed", "a tab is used for indentation", "replace the tab with two spaces"),
     (
         "did not find expected ',' or '}'",
         "a comma or } is missing before this",
-        "separate entries by commas; a text with : , { } [ or ] in it needs quotes",
+        "separate entries with commas; put a text with : , { } [ or ] in it in quotes",
     ),
     (
         "did not find expected ',' or ']'",
         "a comma or ] is missing before this",
-        "separate entries by commas; a text with : , { } [ or ] in it needs quotes",
+        "separate entries with commas; put a text with : , { } [ or ] in it in quotes",
     ),
     ("unclosed bracket", "this bracket is never closed", "close it, with } for { and ] for ["),
     ("unclosed quote", "this quote is never closed", "close it with the same kind of quote"),
     (
         "unknown anchor",
-        "a value that begins with * refers to an anchor, and there is none of that name",
+        "a value that starts with * refers to an anchor, but there is no such anchor",
         "put the value in quotes if it is a text",
     ),
-    ("unexpected character", "a value cannot begin with this character", "put the value in quotes"),
+    ("unexpected character", "a value cannot start with this character", "put the value in quotes"),
     (
         "budget breached: Nodes",
-        "the document is too large with its aliases filled in",
-        "use fewer aliases (*name), or split it",
+        "the document is too large with its aliases expanded",
+        "use fewer aliases (*name), or split the document",
     ),
-    (
-        "budget breached",
-        "the document uses more of YAML than a manifest may",
-        "write it more simply: fewer aliases, less nesting",
-    ),
-    ("recursion limit exceeded", "the document nests too deep", "32 levels are the most"),
+    ("budget breached", "the document exceeds the limits of a manifest", "use fewer aliases and less nesting"),
+    ("recursion limit exceeded", "the document is nested too deep", "use at most 32 levels"),
 ];
 
-/// What to say in place of a message, and what to do.
+/// The explanation of a message, and what to do.
 pub(crate) fn of(message: &str) -> (String, Option<String>) {
     if let Some(key) = message.split("duplicate mapping key: ").nth(1) {
         let key = key.split(", set ").next().unwrap_or(key);
-        return (format!("duplicate key: {key:?} is written above already"), Some("remove one of the two".into()));
+        return (format!("duplicate key: {key:?} is already set above"), Some("remove one of the two".into()));
     }
-    match KNOWN.iter().find(|(part, ..)| message.contains(part)) {
+    match EXPLANATIONS.iter().find(|(part, ..)| message.contains(part)) {
         Some((_, what, hint)) => ((*what).into(), Some((*hint).into())),
         None => (message.split(" at line ").next().unwrap_or(message).trim().to_owned(), None),
     }

@@ -1,10 +1,10 @@
-//! A value as YAML text, for manifests that a form fills in and for showing config.
+//! Writes a value as YAML, for manifests from a form and for showing config.
 
 use serde_json::Value;
 
-/// One document. Whatever reads manifests reads the same value out of it.
+/// Writes one document, which parses back to the same value.
 pub fn write(value: &Value) -> String {
-    // Nothing in a JSON value is beyond YAML; were there something, JSON is YAML too.
+    // Every JSON value can be written as YAML; as a fallback, JSON is YAML too.
     serde_yaml::to_string(value).unwrap_or_else(|_| format!("{value}\n"))
 }
 
@@ -16,7 +16,7 @@ mod tests {
     use crate::core::declare::document::read;
 
     #[test]
-    fn what_is_written_is_read_as_the_same_value() {
+    fn a_written_value_parses_back_to_itself() {
         let tricky = [
             "yes",
             "no",

@@ -1,5 +1,5 @@
-//! Manifests: what people declare, as types. The types are the schema: `agentpod schema` prints what is derived here,
-//! and every manifest is checked against it before it is read into them.
+//! Manifests, as types. The JSON Schema is derived from them: `agentpod schema` prints it, and every manifest is checked
+//! against it before it is parsed.
 
 mod read;
 
@@ -19,10 +19,10 @@ use crate::core::{
     secret::SecretRef,
 };
 
-/// The one version of the format.
+/// The only version of the format.
 pub const API_VERSION: &str = "agentpod.dev/v1";
 
-/// Somebody agents are hosted for.
+/// A tenant, which agents are hosted for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tenant {
@@ -32,14 +32,14 @@ pub struct Tenant {
     /// Always `Tenant`.
     #[schemars(extend("const" = "Tenant"))]
     pub kind: String,
-    /// Which tenant.
+    /// The tenant's name.
     pub metadata: TenantMetadata,
-    /// What is said of it.
+    /// The tenant's settings.
     #[serde(default)]
     pub spec: TenantSpec,
 }
 
-/// Which tenant.
+/// A tenant's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TenantMetadata {
@@ -47,32 +47,32 @@ pub struct TenantMetadata {
     pub name: TenantName,
 }
 
-/// What is said of a tenant.
+/// A tenant's settings.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TenantSpec {
-    /// The name people see.
+    /// The name shown to people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Where to reach them.
+    /// The contact address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The most all of the tenant's pods may take together.
+    /// The limits of all the tenant's pods together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
 }
 
-/// The most all of a tenant's running pods may take together.
+/// The limits of all of a tenant's pods together.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    /// How many pods, stopped ones included.
+    /// The most pods, including stopped ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pods: Option<u32>,
-    /// Memory of the running ones.
+    /// The most memory of running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// Processors of the running ones.
+    /// The most processors of running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
 }
@@ -87,45 +87,45 @@ pub struct Pod {
     /// Always `Pod`.
     #[schemars(extend("const" = "Pod"))]
     pub kind: String,
-    /// Which pod of which tenant.
+    /// The pod's name and tenant.
     pub metadata: PodMetadata,
-    /// What it should be.
+    /// The desired state.
     pub spec: PodSpec,
 }
 
-/// Which pod of which tenant.
+/// A pod's name and tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PodMetadata {
-    /// The pod's name, unique within its tenant. Changing it makes another pod with empty data.
+    /// The pod's name, unique within its tenant. Changing it creates another pod with empty data.
     pub name: PodName,
     /// The tenant it belongs to.
     pub tenant: TenantName,
 }
 
-/// What a pod should be.
+/// The desired state of a pod.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PodSpec {
     /// The kind of agent: the name of a folder below `adapters/`.
     pub adapter: AdapterName,
-    /// The pod answers at `SUBDOMAIN.<domain>`; unique over all tenants.
+    /// The pod answers at `SUBDOMAIN.<domain>`; unique across all tenants.
     pub subdomain: Subdomain,
     /// Whether it should run.
     #[serde(default)]
     pub state: RunState,
-    /// Another image than the adapter's, with a tag or a digest: registry/name:tag or registry/name@sha256:…; the
-    /// adapter says which are allowed.
+    /// An image instead of the adapter's, with a tag or a digest: registry/name:tag or registry/name@sha256:…. The
+    /// adapter limits which images are allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "image")]
     pub image: Option<String>,
-    /// How much it may take.
+    /// The resource limits.
     #[serde(default)]
     pub resources: Resources,
     /// The agent's settings, checked against the adapter's `configSchema`.
     #[serde(default)]
     pub config: Map<String, Value>,
-    /// Environment variables whose values stand elsewhere, or here encrypted.
+    /// Environment variables with secret values, by reference or encrypted.
     #[serde(default)]
     #[schemars(schema_with = "secrets")]
     pub secrets: BTreeMap<String, SecretRef>,
@@ -135,31 +135,31 @@ pub struct PodSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Its container runs.
+    /// The container runs.
     #[default]
     Running,
-    /// Its container is stopped; container and data stay.
+    /// The container is stopped; container and data stay.
     Stopped,
 }
 
-/// How much a pod may take; what is left out comes from `Defaults`, then from the adapter.
+/// A pod's resource limits; what is omitted comes from `Defaults`, then from the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Memory, without swap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// Processors.
+    /// Processor cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Cpus>,
-    /// Processes and threads, from 16 to 65536.
+    /// The most processes and threads, from 16 to 65536.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 65536))]
     pub pids: Option<u32>,
 }
 
 impl Resources {
-    /// These, and where they are silent, `below`.
+    /// These limits, with missing ones from `below`.
     #[must_use]
     pub fn over(self, below: Self) -> Self {
         let Self { memory, cpus, pids } = self;
@@ -167,7 +167,7 @@ impl Resources {
     }
 }
 
-/// What every pod starts from; at most one in a source.
+/// Defaults of all pods; at most one in a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Defaults {
@@ -185,10 +185,10 @@ pub struct Defaults {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultsSpec {
-    /// How much a pod may take that does not say.
+    /// The resource limits of pods that set none.
     #[serde(default)]
     pub resources: Resources,
-    /// Settings by adapter: `config: {openclaw: {model: …}}`.
+    /// Config by adapter: `config: {openclaw: {model: …}}`.
     #[serde(default)]
     pub config: BTreeMap<AdapterName, Map<String, Value>>,
     /// Secrets by adapter: `secrets: {openclaw: {NAME: {env: …}}}`.
@@ -197,17 +197,17 @@ pub struct DefaultsSpec {
     pub secrets: BTreeMap<AdapterName, BTreeMap<String, SecretRef>>,
 }
 
-/// A declared object and the document it stands in.
+/// A declared object with its document.
 #[derive(Debug, Clone)]
 pub struct Declared<T> {
-    /// What was declared.
+    /// The declared object.
     pub value: T,
-    /// Where.
+    /// The document that declares it.
     pub document: Arc<Document>,
 }
 
 impl<T> Declared<T> {
-    /// The place of a path in the document.
+    /// The position of a path in the document.
     pub fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         self.document.root.locate(path)
     }
@@ -216,11 +216,11 @@ impl<T> Declared<T> {
 /// Everything a source declares.
 #[derive(Debug, Clone, Default)]
 pub struct Manifests {
-    /// By name.
+    /// The tenants, by name.
     pub tenants: BTreeMap<TenantName, Declared<Tenant>>,
-    /// By identity.
+    /// The pods, by identity.
     pub pods: BTreeMap<PodId, Declared<Pod>>,
-    /// The one `Defaults`, if there is one.
+    /// The defaults, if there are any.
     pub defaults: Option<Declared<Defaults>>,
 }
 
@@ -229,7 +229,7 @@ fn image(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "description": "An image with a tag or a digest: registry/name:tag or registry/name@sha256:…"})
 }
 
-/// An image reference with a tag or digest; a floating `latest` by omission is refused.
+/// The pattern of an image with a tag or digest; an implicit `latest` is refused.
 pub const IMAGE_PATTERN: &str =
     r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$";
 
@@ -237,8 +237,8 @@ fn secrets(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let reference = generator.subschema_for::<SecretRef>();
     schemars::json_schema!({"type": "object", "additionalProperties": reference,
         "propertyNames": {"pattern": crate::core::secret::ENV_PATTERN,
-            "description": "The name of an environment variable: letters, digits and _, not beginning with a digit."},
-        "description": "Environment variables whose values stand elsewhere, or here encrypted: {NAME: {env: NAME}}, {NAME: {file: /path}} or {NAME: {age: …}}."})
+            "description": "The name of an environment variable: letters, digits and _, not starting with a digit."},
+        "description": "Environment variables with secret values, by reference or encrypted: {NAME: {env: NAME}}, {NAME: {file: /path}} or {NAME: {age: …}}."})
 }
 
 fn secrets_by_adapter(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

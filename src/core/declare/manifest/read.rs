@@ -1,5 +1,4 @@
-//! Files into [`Manifests`], with every problem of every file. May not know adapters: what a manifest means together
-//! with others is `resolve`'s business.
+//! Parses files into [`Manifests`], with every problem of every file. It does not know adapters; `resolve` combines both.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -24,23 +23,22 @@ use crate::core::{
 
 const KINDS: [&str; 3] = ["Tenant", "Pod", "Defaults"];
 
-/// Reads all files of a source. Whatever is wrong is in the problems; what is right is still returned.
+/// Parses all files of a source. Valid manifests are returned along with the problems of the others.
 pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Manifests, Vec<Problem>) {
     let mut manifests = Manifests::default();
     let mut problems = Vec::new();
     for (file, bytes) in files {
         let (documents, unreadable) = document::read(file, bytes);
         if documents.is_empty() && unreadable.is_empty() {
-            // Nothing but comments: more often the beginning of a file than a wish.
+            // Only comments: more often an interrupted write than an intention.
             problems.push(
-                Problem::of_file(file, "nothing is declared in this file").hint(
-                    "an interrupted write leaves such a file; to remove what was declared in it, delete the file",
-                ),
+                Problem::of_file(file, "this file declares nothing")
+                    .hint("an interrupted write leaves such a file; to remove its declarations, delete the file"),
             );
         }
         problems.extend(unreadable);
         for document in documents {
-            take(Arc::new(document), &mut manifests, &mut problems);
+            add(Arc::new(document), &mut manifests, &mut problems);
         }
     }
     (manifests, problems)
@@ -70,7 +68,7 @@ type CompiledSchema = (Value, Validator);
 
 fn compiled<T: JsonSchema>() -> CompiledSchema {
     let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
-    let validator = schema::compile(&schema).expect("our own schema is valid: a test compiles it");
+    let validator = schema::compile(&schema).expect("our own schema is valid, as a test shows");
     (schema, validator)
 }
 
@@ -89,7 +87,7 @@ fn defaults_schema() -> &'static CompiledSchema {
     SCHEMA.get_or_init(compiled::<Defaults>)
 }
 
-fn take(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<Problem>) {
+fn add(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<Problem>) {
     let root = &document.root;
     if let Some(problem) = wrong_header(&document) {
         problems.push(problem);
@@ -108,35 +106,35 @@ fn take(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<P
         }
         Some("Pod") => {
             let Some(pod) = typed::<Pod>(&document, pod_schema(), problems) else { return };
-            not_age(&document, &["spec", "secrets"], &pod.value.spec.secrets, problems);
+            check_age(&document, &["spec", "secrets"], &pod.value.spec.secrets, problems);
             let id = PodId::new(pod.value.metadata.tenant.clone(), pod.value.metadata.name.clone());
             declare(manifests.pods.entry(id.clone()), pod, &format!("pod {id}"), problems);
         }
         _ => {
             let Some(defaults) = typed::<Defaults>(&document, defaults_schema(), problems) else { return };
             for (adapter, secrets) in &defaults.value.spec.secrets {
-                not_age(&document, &["spec", "secrets", adapter.as_str()], secrets, problems);
+                check_age(&document, &["spec", "secrets", adapter.as_str()], secrets, problems);
             }
             match &manifests.defaults {
-                Some(first) => problems.push(twice("Defaults", &document, first)),
+                Some(first) => problems.push(duplicate("Defaults", &document, first)),
                 None => manifests.defaults = Some(defaults),
             }
         }
     }
 }
 
-/// What keeps a document from being looked at as any kind of manifest.
+/// The problem of a document that is not a manifest of any kind.
 fn wrong_header(document: &Document) -> Option<Problem> {
     let root = &document.root;
     let problem = |at: Position, what: String, hint: String| Some(document.problem(at, what).hint(hint));
-    let begin = || format!("a manifest begins with apiVersion: {API_VERSION} and kind: Pod, Tenant or Defaults");
-    let what_it_is = match &root.value {
+    let begin = || format!("start a manifest with apiVersion: {API_VERSION} and kind: Pod, Tenant or Defaults");
+    let found = match &root.value {
         NodeValue::Map(_) => None,
-        NodeValue::List(_) => Some("a list; separate several manifests by lines ---"),
+        NodeValue::List(_) => Some("a list; separate several manifests with lines ---"),
         NodeValue::Scalar(_) => Some("a single value"),
     };
-    if let Some(what_it_is) = what_it_is {
-        return problem(root.at, format!("this is no manifest but {what_it_is}"), begin());
+    if let Some(found) = found {
+        return problem(root.at, format!("this is not a manifest but {found}"), begin());
     }
     match header(root, "apiVersion") {
         Some(Ok(API_VERSION)) => {}
@@ -154,7 +152,7 @@ fn wrong_header(document: &Document) -> Option<Problem> {
                 format!("write apiVersion: {API_VERSION}"),
             );
         }
-        None => return problem(root.at, "this is no manifest: \"apiVersion\" is missing".into(), begin()),
+        None => return problem(root.at, "this is not a manifest: \"apiVersion\" is missing".into(), begin()),
     }
     let kinds = || format!("one of: {}", KINDS.join(", "));
     match header(root, "kind") {
@@ -168,7 +166,7 @@ fn wrong_header(document: &Document) -> Option<Problem> {
     }
 }
 
-/// A text at the top of a document, or what stands in its place.
+/// The text of a top-level key, or the value that is there instead.
 fn header<'a>(root: &'a Node, key: &str) -> Option<Result<&'a str, Value>> {
     let (_, node) = root.entry(key)?;
     Some(root.text(&[key]).ok_or_else(|| node.to_json()))
@@ -190,17 +188,15 @@ fn typed<T: DeserializeOwned>(
         Err(error) => {
             let at = document.root.locate_key(["spec"]);
             problems.push(
-                document
-                    .problem(at, error.to_string())
-                    .hint("correct that value; the schema of manifests: agentpod schema"),
+                document.problem(at, error.to_string()).hint("correct this value; see the schema with agentpod schema"),
             );
             None
         }
     }
 }
 
-/// Encrypted values that nobody could open. Without the line: it may hold the value itself, written there by mistake.
-fn not_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, SecretRef>, problems: &mut Vec<Problem>) {
+/// Adds problems of encrypted values that cannot be decrypted. Without the line, which may contain the plain value by mistake.
+fn check_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, SecretRef>, problems: &mut Vec<Problem>) {
     let texts = secrets.iter().filter_map(|(name, reference)| Some((name, reference.age.as_ref()?)));
     let problem = |(name, text): (&String, &String)| {
         let NotAge { what, hint } = secret::age_file(text).err()?;
@@ -213,7 +209,7 @@ fn not_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, Secret
     problems.extend(found);
 }
 
-/// Takes the excerpt from problems whose line holds what may be a secret: a value written where its place belongs.
+/// Removes the excerpt from problems whose line may contain a secret, written in place of a reference.
 fn hide_secrets(root: &Node, problems: &mut [Problem]) {
     let mut lines = BTreeSet::new();
     if let Some((_, secrets)) = root.entry("spec").and_then(|(_, spec)| spec.entry("secrets")) {
@@ -242,17 +238,18 @@ fn declare<K: Ord, T>(
     problems: &mut Vec<Problem>,
 ) {
     match entry {
-        Entry::Occupied(first) => problems.push(twice(name, &declared.document, first.get())),
+        Entry::Occupied(first) => problems.push(duplicate(name, &declared.document, first.get())),
         Entry::Vacant(free) => {
             free.insert(declared);
         }
     }
 }
 
-fn twice<T>(name: &str, second: &Document, first: &Declared<T>) -> Problem {
-    let place = second.root.locate(["metadata", "name"]);
-    let there = first.locate(["metadata", "name"]);
-    second
-        .problem(place, format!("{name} is declared twice"))
-        .hint(format!("it is declared first at {}:{}:{}; remove one", first.document.file, there.line, there.column))
+fn duplicate<T>(name: &str, second: &Document, first: &Declared<T>) -> Problem {
+    let at = second.root.locate(["metadata", "name"]);
+    let first_at = first.locate(["metadata", "name"]);
+    second.problem(at, format!("{name} is declared twice")).hint(format!(
+        "it is first declared at {}:{}:{}; remove one",
+        first.document.file, first_at.line, first_at.column
+    ))
 }

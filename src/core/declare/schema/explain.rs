@@ -1,5 +1,5 @@
-//! The schema library's errors in plain words: what is wrong with which value, and what would do. Values below
-//! `secrets` are never repeated: what stands there by mistake is most likely the secret itself.
+//! Explains the schema library's errors in plain words: which value is wrong, and what to do. Values below `secrets` are
+//! never quoted, since a wrong one is most likely the secret itself.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
@@ -7,20 +7,20 @@ use serde_json::Value;
 use super::{Violation, ViolationKind};
 use crate::core::problem::nearest;
 
-/// How much of a value is repeated.
-const SHOWN: usize = 60;
+/// The most characters of a value in a message.
+const MAX_QUOTED: usize = 60;
 
-/// What an error says; more than one thing if several keys are wrong.
+/// Explains an error; several violations if several keys are wrong.
 pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violation> {
     let path = pointer(&error.instance_path().to_string());
     let rule = resolve(schema, &error.schema_path().to_string(), 1);
     let name = named(&path);
-    let value = shown(error.instance(), &path);
-    let help = || description(rule, schema).or_else(|| around(schema, &error.schema_path().to_string()));
-    let fault = |about: ViolationKind, what: String, hint: Option<String>| {
+    let value = quoted(error.instance(), &path);
+    let help = || description(rule, schema).or_else(|| container_description(schema, &error.schema_path().to_string()));
+    let violation = |about: ViolationKind, what: String, hint: Option<String>| {
         vec![Violation { path: path.clone(), about, what, hint }]
     };
-    let about_value = |what: String| fault(ViolationKind::Value, what, help());
+    let about_value = |what: String| violation(ViolationKind::Value, what, help());
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             unexpected.iter().flat_map(|key| unknown_key(key, rule, &path)).collect()
@@ -28,33 +28,37 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
         Kind::Required { property } => {
             let missing = property.as_str().unwrap_or_default();
             let hint = description(rule.and_then(|rule| rule.pointer(&format!("/properties/{missing}"))), schema);
-            fault(ViolationKind::Missing(missing.into()), format!("{missing:?} is missing{}", place(&path)), hint)
+            violation(
+                ViolationKind::Missing(missing.into()),
+                format!("{missing:?} is missing{}", location(&path)),
+                hint,
+            )
         }
-        Kind::Enum { options } => one_of(options.as_array().into_iter().flatten(), error, &fault, &name, &value),
+        Kind::Enum { options } => one_of(options.as_array().into_iter().flatten(), error, &violation, &name, &value),
         Kind::OneOfNotValid { context } | Kind::AnyOf { context } => {
             let constants: Vec<&Value> = context.iter().filter_map(|errors| constant(errors)).collect();
             if constants.len() == context.len() {
-                return one_of(constants.into_iter(), error, &fault, &name, &value);
+                return one_of(constants.into_iter(), error, &violation, &name, &value);
             }
-            // A value that may be left out is "this or nothing": only what is said of "this" is of use.
+            // An optional value is "this or null": only the errors about "this" are useful.
             let branches: Vec<_> = context.iter().filter(|errors| !is_nothing(errors, schema)).collect();
             match branches.as_slice() {
                 [errors] => errors.iter().flat_map(|error| explain(schema, error)).collect(),
-                _ => about_value(format!("{name} has none of the forms that are allowed here")),
+                _ => about_value(format!("{name} has none of the allowed forms")),
             }
         }
         Kind::OneOfMultipleValid { .. } => {
-            about_value(format!("{name} has several of the forms of which one is allowed"))
+            about_value(format!("{name} has several of the allowed forms; use only one"))
         }
         Kind::Constant { expected_value } => {
-            fault(ViolationKind::Value, format!("{name} is {value}, but must be {expected_value}"), None)
+            violation(ViolationKind::Value, format!("{name} is {value}, but must be {expected_value}"), None)
         }
         Kind::PropertyNames { error: inner } => {
             let key = inner.instance().as_str().unwrap_or_default().to_owned();
             let hint = description(resolve(schema, &inner.schema_path().to_string(), 1), schema);
-            fault(ViolationKind::Key(key.clone(), None), format!("{key:?} cannot be a name here"), hint)
+            violation(ViolationKind::Key(key.clone(), None), format!("{key:?} is not a valid name here"), hint)
         }
-        Kind::Type { .. } => wrong_type(rule, error.instance(), &fault, &name, help()),
+        Kind::Type { .. } => wrong_type(rule, error.instance(), &violation, &name, help()),
         Kind::Pattern { .. } if error.instance().as_str() == Some("") => about_value(format!("{name} is empty")),
         Kind::Pattern { .. } => about_value(format!("{name} cannot be {value}")),
         Kind::Minimum { limit } => about_value(format!("{name} is {value}, less than {limit}")),
@@ -63,13 +67,13 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
         Kind::MinLength { limit: 1 } => about_value(format!("{name} is empty")),
         Kind::MinLength { limit } => about_value(format!("{name} is shorter than {limit} characters")),
         Kind::MinItems { limit } | Kind::MinProperties { limit } => {
-            about_value(format!("{name} has too few entries, at least {limit} must be there"))
+            about_value(format!("{name} has too few entries; at least {limit} are needed"))
         }
         Kind::MaxItems { limit } | Kind::MaxProperties { limit } => {
-            about_value(format!("{name} has too many entries, at most {limit} may be there"))
+            about_value(format!("{name} has too many entries; at most {limit} are allowed"))
         }
-        _ if is_secret(&path) => about_value(format!("{name} is not as it should be")),
-        _ => about_value(format!("{name}: {}", cut(&error.to_string(), 2 * SHOWN))),
+        _ if is_secret(&path) => about_value(format!("{name} is not valid")),
+        _ => about_value(format!("{name}: {}", cut(&error.to_string(), 2 * MAX_QUOTED))),
     }
 }
 
@@ -79,7 +83,7 @@ fn unknown_key(key: &str, rule: Option<&Value>, path: &[String]) -> Vec<Violatio
     let hint = match &near {
         Some(near) => Some(format!("did you mean {near:?}?")),
         None if known.is_empty() => None,
-        None => Some(format!("known here: {}", known.join(", "))),
+        None => Some(format!("allowed here: {}", known.join(", "))),
     };
     vec![Violation {
         path: path.into(),
@@ -94,7 +98,7 @@ type MakeViolation<'a> = dyn Fn(ViolationKind, String, Option<String>) -> Vec<Vi
 fn one_of<'a>(
     options: impl Iterator<Item = &'a Value>,
     error: &ValidationError<'_>,
-    fault: &MakeViolation<'_>,
+    violation: &MakeViolation<'_>,
     name: &str,
     value: &str,
 ) -> Vec<Violation> {
@@ -107,10 +111,10 @@ fn one_of<'a>(
     };
     let what =
         if error.instance().is_null() { format!("{name} is empty") } else { format!("{name} cannot be {value}") };
-    fault(ViolationKind::Value, what, Some(hint))
+    violation(ViolationKind::Value, what, Some(hint))
 }
 
-/// What would have been right, if that is one value.
+/// The expected value, if there is exactly one.
 fn constant<'a>(errors: &'a [ValidationError<'_>]) -> Option<&'a Value> {
     match errors {
         [error] => match error.kind() {
@@ -118,7 +122,7 @@ fn constant<'a>(errors: &'a [ValidationError<'_>]) -> Option<&'a Value> {
             Kind::Enum { options } => options.as_array().filter(|options| options.len() == 1)?.first(),
             _ => None,
         },
-        // A constant whose type is wrong as well.
+        // A constant whose type is wrong too.
         _ => errors.iter().find_map(|error| match error.kind() {
             Kind::Constant { expected_value } => Some(&**expected_value),
             _ => None,
@@ -126,7 +130,7 @@ fn constant<'a>(errors: &'a [ValidationError<'_>]) -> Option<&'a Value> {
     }
 }
 
-/// Whether a branch only says that the value is not nothing.
+/// Whether a branch only states that the value is not null.
 fn is_nothing(errors: &[ValidationError<'_>], schema: &Value) -> bool {
     errors.iter().any(|error| {
         let rule = resolve(schema, &error.schema_path().to_string(), 1);
@@ -138,11 +142,11 @@ fn is_nothing(errors: &[ValidationError<'_>], schema: &Value) -> bool {
 fn wrong_type(
     rule: Option<&Value>,
     value: &Value,
-    fault: &MakeViolation<'_>,
+    violation: &MakeViolation<'_>,
     name: &str,
     help: Option<String>,
 ) -> Vec<Violation> {
-    let wanted: Vec<&str> = match rule.and_then(|rule| rule.get("type")) {
+    let expected: Vec<&str> = match rule.and_then(|rule| rule.get("type")) {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(several)) => {
             several.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect()
@@ -150,26 +154,26 @@ fn wrong_type(
         _ => Vec::new(),
     };
     if value.is_null() {
-        let hint = help.map(|help| format!("give it a value, or remove the line. {help}"));
-        return fault(
+        let hint = help.map(|help| format!("set a value, or remove the line. {help}"));
+        return violation(
             ViolationKind::Type,
             format!("{name} is empty"),
-            hint.or_else(|| Some("give it a value, or remove the line".into())),
+            hint.or_else(|| Some("set a value, or remove the line".into())),
         );
     }
-    let words: Vec<&str> = wanted.iter().map(|kind| in_words(kind)).collect();
-    let hint = match (wanted.as_slice(), value) {
-        // It shows how to write it already.
+    let words: Vec<&str> = expected.iter().map(|kind| in_words(kind)).collect();
+    let hint = match (expected.as_slice(), value) {
+        // The help already shows the syntax.
         _ if help.as_ref().is_some_and(|help| help.contains('{')) => help,
-        (["object"], _) => Some("it holds settings, one per line and indented below it: key: value".into()),
-        (["array"], _) => Some("write it in brackets, [a, b], or one entry per line, each after a hyphen".into()),
+        (["object"], _) => Some("write settings below it, indented, one per line like key: value".into()),
+        (["array"], _) => Some("write it in brackets like [a, b], or one entry per line after a hyphen".into()),
         (["boolean"], _) => Some("write true or false, without quotes".into()),
         (["string"], Value::Number(_) | Value::Bool(_)) => {
-            Some(format!("put it in quotes if it is meant: \"{value}\""))
+            Some(format!("put it in quotes if this is intended: \"{value}\""))
         }
         _ => help,
     };
-    fault(ViolationKind::Type, format!("{name} must be {}, not {}", words.join(" or "), what_it_is(value)), hint)
+    violation(ViolationKind::Type, format!("{name} must be {}, not {}", words.join(" or "), kind_of(value)), hint)
 }
 
 fn in_words(kind: &str) -> &'static str {
@@ -184,7 +188,7 @@ fn in_words(kind: &str) -> &'static str {
     }
 }
 
-fn what_it_is(value: &Value) -> String {
+fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "empty".into(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
@@ -194,7 +198,7 @@ fn what_it_is(value: &Value) -> String {
     }
 }
 
-/// What a message calls the value at a path.
+/// The name of the value at a path, for messages.
 fn named(path: &[String]) -> String {
     match path {
         [] => "the document".into(),
@@ -205,7 +209,7 @@ fn named(path: &[String]) -> String {
     }
 }
 
-fn place(path: &[String]) -> String {
+fn location(path: &[String]) -> String {
     if path.is_empty() { String::new() } else { format!(" in {}", named(path)) }
 }
 
@@ -217,9 +221,9 @@ fn is_secret(path: &[String]) -> bool {
     path.iter().any(|key| key == "secrets")
 }
 
-/// A value as far as a message repeats it.
-fn shown(value: &Value, path: &[String]) -> String {
-    if is_secret(path) { "what is written here".into() } else { cut(&value.to_string(), SHOWN) }
+/// A value for a message, cut to its maximum.
+fn quoted(value: &Value, path: &[String]) -> String {
+    if is_secret(path) { "this value".into() } else { cut(&value.to_string(), MAX_QUOTED) }
 }
 
 fn cut(text: &str, most: usize) -> String {
@@ -234,7 +238,7 @@ fn pointer(text: &str) -> Vec<String> {
     text.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
 }
 
-/// The schema at a path, `up` steps above it, following local references on the way.
+/// The schema `up` steps above a path, following local references.
 fn resolve<'a>(schema: &'a Value, path: &str, up: usize) -> Option<&'a Value> {
     let mut steps = pointer(path);
     steps.truncate(steps.len().saturating_sub(up));
@@ -264,8 +268,8 @@ fn description(at: Option<&Value>, schema: &Value) -> Option<String> {
     own.and_then(Value::as_str).map(|text| text.split("\n\n").next().unwrap_or(text).replace('\n', " "))
 }
 
-/// What is said of the list or mapping whose entries a rule without words is about.
-fn around(schema: &Value, path: &str) -> Option<String> {
+/// The description of the list or mapping that contains the value, if the value's rule has none.
+fn container_description(schema: &Value, path: &str) -> Option<String> {
     let steps = pointer(path);
     let [.., holder, _] = steps.as_slice() else { return None };
     matches!(holder.as_str(), "items" | "additionalProperties")

@@ -1,4 +1,4 @@
-//! JSON Schema errors as problems at places. One mechanism for manifests, adapters and each adapter's `config`.
+//! Checks values against JSON Schemas and reports problems with positions. Used for manifests, adapters and `config`.
 
 mod explain;
 
@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::document::{Document, Node};
 use crate::core::problem::{Position, Problem};
 
-/// What one schema error says, before it is given a place.
+/// A schema error without a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Where in the checked value, as keys and indexes.
+    /// The path in the checked value, as keys and indexes.
     pub path: Vec<String>,
-    /// What it is about there.
+    /// What the error is about.
     pub about: ViolationKind,
     /// What is wrong.
     pub what: String,
@@ -22,7 +22,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The path of what is wrong, down to the key if a key is.
+    /// The path, including the key if the error is about a key.
     pub fn key_path(&self) -> Vec<&str> {
         let key = match &self.about {
             ViolationKind::Key(key, _) => Some(key.as_str()),
@@ -37,59 +37,76 @@ impl Violation {
 pub enum ViolationKind {
     /// The value itself.
     Value,
-    /// The value's type: nothing else can be said of such a value.
+    /// The value's type, which hides all other errors of the value.
     Type,
-    /// A key in it that should not be there, and the one that was probably meant.
+    /// An unknown key, and the one that was probably meant.
     Key(String, Option<String>),
-    /// A key in it that should be there.
+    /// A missing key.
     Missing(String),
 }
 
+/// A schema is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// It violates the meta-schema.
+    #[error("the schema is invalid at {at}: {error}")]
+    Invalid {
+        /// The JSON pointer of the invalid part, or `its root`.
+        at: String,
+        /// The library's message.
+        error: String,
+    },
+    /// It cannot be compiled.
+    #[error("the schema cannot be used: {0}")]
+    NotCompiled(String),
+}
+
 /// Compiles a schema. Remote references are not followed.
-pub fn compile(schema: &Value) -> Result<Validator, String> {
+pub fn compile(schema: &Value) -> Result<Validator, SchemaError> {
     jsonschema::draft202012::meta::validate(schema).map_err(|error| {
         let path = error.instance_path().to_string();
-        format!("the schema itself is wrong at {}: {error}", if path.is_empty() { "its root" } else { &path })
+        let at = if path.is_empty() { "its root".into() } else { path };
+        SchemaError::Invalid { at, error: error.to_string() }
     })?;
-    jsonschema::draft202012::new(schema).map_err(|error| format!("the schema cannot be used: {error}"))
+    jsonschema::draft202012::new(schema).map_err(|error| SchemaError::NotCompiled(error.to_string()))
 }
 
-/// Everything a value does against a schema; one mistake is told once.
-pub fn faults(schema: &Value, validator: &Validator, value: &Value) -> Vec<Violation> {
+/// All violations of a schema by a value, without duplicates.
+pub fn violations(schema: &Value, validator: &Validator, value: &Value) -> Vec<Violation> {
     let all: Vec<Violation> = validator.iter_errors(value).flat_map(|error| explain::explain(schema, &error)).collect();
-    all.iter().filter(|fault| !is_told_already(fault, &all)).cloned().collect()
+    all.iter().filter(|violation| !is_duplicate(violation, &all)).cloned().collect()
 }
 
-/// Whether another fault says it better: that the value's type is wrong, or that the missing key is misspelt.
-fn is_told_already(fault: &Violation, all: &[Violation]) -> bool {
-    all.iter().filter(|other| other.path == fault.path).any(|other| match (&fault.about, &other.about) {
+/// Whether another violation explains it better: a wrong type, or a misspelling of the missing key.
+fn is_duplicate(violation: &Violation, all: &[Violation]) -> bool {
+    all.iter().filter(|other| other.path == violation.path).any(|other| match (&violation.about, &other.about) {
         (ViolationKind::Value, ViolationKind::Type) => true,
         (ViolationKind::Missing(key), ViolationKind::Key(_, Some(meant))) => key == meant,
         _ => false,
     })
 }
 
-/// The problems of `node` against a schema, each at its place, in the order of the text.
+/// The problems of `node` against a schema, with positions, in the order of the text.
 pub fn check(document: &Document, node: &Node, schema: &Value, validator: &Validator) -> Vec<Problem> {
-    let place = |fault: Violation| at_place(document, node, fault);
-    let mut problems: Vec<Problem> = faults(schema, validator, &node.to_json()).into_iter().map(place).collect();
+    let located = |violation: Violation| locate(document, node, violation);
+    let mut problems: Vec<Problem> = violations(schema, validator, &node.to_json()).into_iter().map(located).collect();
     problems.sort_by_key(|problem| problem.at);
     problems
 }
 
-/// Gives a fault below `node` its place in the document.
-pub fn at_place(document: &Document, node: &Node, fault: Violation) -> Problem {
-    let path: Vec<&str> = fault.path.iter().map(String::as_str).collect();
-    let at: Position = match &fault.about {
+/// Adds the position to a violation below `node`.
+pub fn locate(document: &Document, node: &Node, violation: Violation) -> Problem {
+    let path: Vec<&str> = violation.path.iter().map(String::as_str).collect();
+    let at: Position = match &violation.about {
         ViolationKind::Key(key, _) => node.locate_key(path.into_iter().chain([key.as_str()])),
-        // What is missing has no place; the key of what it is missing in has.
+        // A missing key has no position, but the key of its parent has.
         ViolationKind::Missing(_) => node.locate_key(path),
-        // Neither has what is empty.
+        // An empty value has no position either.
         ViolationKind::Type if node.is_empty_at(&path) => node.locate_key(path),
         ViolationKind::Value | ViolationKind::Type => node.locate(path),
     };
-    let problem = document.problem(at, fault.what);
-    match fault.hint {
+    let problem = document.problem(at, violation.what);
+    match violation.hint {
         Some(hint) => problem.hint(hint),
         None => problem,
     }

@@ -50,7 +50,7 @@ impl InForce {
     pub fn asked(blueprint: &Blueprint) -> Self {
         let signed = |number: u64| Some(i64::try_from(number).unwrap_or(i64::MAX));
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
-        let proxy_labels = blueprint.labels.clone().into_iter().filter(|(key, _)| labels::is_the_proxys(key));
+        let proxy_labels = blueprint.labels.clone().into_iter().filter(|(key, _)| labels::is_proxy_label(key));
         Self {
             user: Some(blueprint.user.clone()),
             capabilities_dropped: words(&["ALL"]),
