@@ -51,7 +51,7 @@ async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
     let broken = [there.clone(), files(&[("broken.yaml", "kind: Pod\n")])].into_iter().flatten().collect();
     for (there, text, why) in [
         (&there, pod("alice/one", "subdomain: two"), "pod alice/one is declared already"),
-        (&there, pod("alice/one", "subdomain: two"), "it stands in pods/one.yaml:2"),
+        (&there, pod("alice/one", "subdomain: two"), "it is declared in pods/one.yaml:2"),
         (&there, pod("alice/new", "subdomain: one"), "one"),
         (&there, pod("bob/new", "subdomain: new"), "bob"),
         (&there, pod("alice/new", "subdomain: new, config: {no: 1}"), "alice-new.yaml:1:"),
