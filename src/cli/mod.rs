@@ -178,7 +178,7 @@ enum Command {
         yes: bool,
     },
     #[command(flatten)]
-    Requests(requests::Requests),
+    Requests(requests::RequestCommand),
     /// Print a login link for a running pod
     Open {
         /// The pod, as TENANT/POD

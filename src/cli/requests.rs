@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The commands that make a request.
 #[derive(Debug, Subcommand)]
-pub enum Requests {
+pub enum RequestCommand {
     #[command(about = RequestKind::Restart.info().summary)]
     Restart {
         /// The pod, as TENANT/POD
@@ -90,27 +90,27 @@ pub struct RequestOptions {
 }
 
 /// Runs the command.
-pub async fn run(target: Target, command: Requests) -> Result<ExitCode> {
+pub async fn run(target: Target, command: RequestCommand) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let outcome = submit(&backend, command).await;
     backend.close().await?;
     outcome
 }
 
-async fn submit(backend: &Backend, command: Requests) -> Result<ExitCode> {
+async fn submit(backend: &Backend, command: RequestCommand) -> Result<ExitCode> {
     let now = crate::clock::now();
     let (what, options) = match command {
-        Requests::Restart { pod, options } => (RequestSpec::Restart { pod }, options),
-        Requests::Pause { pod, span, options, .. } => {
+        RequestCommand::Restart { pod, options } => (RequestSpec::Restart { pod }, options),
+        RequestCommand::Pause { pod, span, options, .. } => {
             let until = span.map(|span| now.checked_add(time::Duration::milliseconds(span.0 as i64)));
             let Some(until) = until.map_or(Some(None), |until| until.map(Some)) else {
                 bail!("the pause is too long; use --until-resumed for one without an end")
             };
             (RequestSpec::Pause { pod, until }, options)
         }
-        Requests::Resume { pod, options } => (RequestSpec::Resume { pod }, options),
-        Requests::Sync { options } => (RequestSpec::Sync, options),
-        Requests::Approve { plan, options } => (RequestSpec::Approve { plan }, options),
+        RequestCommand::Resume { pod, options } => (RequestSpec::Resume { pod }, options),
+        RequestCommand::Sync { options } => (RequestSpec::Sync, options),
+        RequestCommand::Approve { plan, options } => (RequestSpec::Approve { plan }, options),
     };
     let has_leader = backend.overview().await?.acting.is_some();
     if let (Backend::Local(local), RequestSpec::Approve { plan }, false) = (backend, &what, has_leader) {

@@ -1,5 +1,4 @@
-//! Where the server's programs are and which version they have. It runs nothing but `postgres --version` and may
-//! not download anything.
+//! Finds the server's programs and their version. It runs only `postgres --version` and downloads nothing.
 
 use std::env;
 use std::fs;
@@ -7,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{error::PostgresError, process};
 
-/// The directories to look in, best first.
+/// The directories to search, in order.
 #[derive(Debug, Clone)]
 pub struct Search(Vec<PathBuf>);
 
@@ -18,8 +17,8 @@ pub struct Binaries {
 }
 
 impl Search {
-    /// Only `named` if the user named a directory: a wrong one must show, not be passed over in silence.
-    /// Otherwise `PATH`, then where distributions and `make install` put them, newest major first.
+    /// Only `named` if the user set a directory, so that a wrong one is an error. Otherwise `PATH`, then the directories of
+    /// distributions and of `make install`, newest major first.
     pub fn of_this_machine(named: Option<&Path>) -> Search {
         if let Some(named) = named {
             return Search::of([named]);
@@ -33,46 +32,46 @@ impl Search {
             .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
             .collect();
         majors.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
-        let usual = if majors.is_empty() { vec![debian.join("*/bin")] } else { vec![] };
+        let fallback = if majors.is_empty() { vec![debian.join("*/bin")] } else { vec![] };
         Search::of(
             env::split_paths(&path)
                 .filter(|dir| dir.is_absolute())
                 .chain(majors.into_iter().map(|(_, dir)| dir))
-                .chain(usual)
+                .chain(fallback)
                 .chain(["/usr/local/bin", "/usr/local/pgsql/bin"].map(PathBuf::from)),
         )
     }
 
-    /// These directories, in this order.
+    /// Searches these directories, in this order.
     pub fn of<P: AsRef<Path>>(dirs: impl IntoIterator<Item = P>) -> Search {
         let mut all: Vec<PathBuf> = Vec::new();
         for dir in dirs {
-            if !all.iter().any(|seen| seen == dir.as_ref()) {
+            if !all.iter().any(|known| known == dir.as_ref()) {
                 all.push(dir.as_ref().to_path_buf());
             }
         }
         Search(all)
     }
 
-    /// The first complete set; with `wanted`, the first of that major.
-    pub(crate) async fn find(&self, data: &Path, wanted: Option<u32>) -> Result<Binaries, PostgresError> {
+    /// The first complete set of programs; with `required`, the first of that version.
+    pub(crate) async fn find(&self, data: &Path, required: Option<u32>) -> Result<Binaries, PostgresError> {
         let mut others = Vec::new();
         for dir in &self.0 {
             if !["postgres", "initdb", "pg_ctl"].iter().all(|name| dir.join(name).is_file()) {
                 continue;
             }
             let Some(major) = process::version(&dir.join("postgres")).await.as_deref().and_then(major_of) else {
-                others.push(format!("programs in {} that do not tell their version", dir.display()));
+                others.push(format!("programs of unknown version in {}", dir.display()));
                 continue;
             };
-            if wanted.is_none_or(|wanted| wanted == major) {
+            if required.is_none_or(|required| required == major) {
                 return Ok(Binaries { dir: dir.clone() });
             }
             others.push(format!("PostgreSQL {major} in {}", dir.display()));
         }
-        match wanted {
-            Some(wanted) if !others.is_empty() => {
-                Err(PostgresError::WrongMajor { data: data.to_path_buf(), wanted, found: others })
+        match required {
+            Some(required) if !others.is_empty() => {
+                Err(PostgresError::WrongMajor { data: data.to_path_buf(), required, found: others })
             }
             _ => Err(PostgresError::NoBinaries { searched: self.0.clone() }),
         }
@@ -97,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_is_read_from_releases_and_betas_and_from_nothing_else() {
+    fn the_major_is_parsed_from_releases_and_betas_only() {
         assert_eq!(major_of("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 19beta1"), Some(19));
         assert_eq!(major_of("postgres (PostgreSQL) 18"), Some(18));
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_places_come_after_the_path_and_no_place_comes_twice() {
+    fn the_default_directories_follow_the_path_and_none_is_searched_twice() {
         let dirs = Search::of_this_machine(None).0;
         assert!(dirs.iter().any(|dir| dir.starts_with("/usr/lib/postgresql")));
         assert_eq!(dirs.iter().filter(|dir| *dir == Path::new("/usr/local/bin")).count(), 1);

@@ -1,5 +1,4 @@
-//! Everything that can go wrong with the private server, each with a steady code and with words that say what
-//! happened, where, and what to do. It may not decide anything.
+//! Errors of the private server, each with a stable code and a message that says what happened, where, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,21 +9,21 @@ use std::time::Duration;
 #[non_exhaustive]
 pub enum PostgresError {
     #[error(
-        "no PostgreSQL server programs (postgres, initdb, pg_ctl) found; searched {}. \
-         Install them (Debian, Ubuntu: apt-get install postgresql), name their directory in AGENTPOD_POSTGRES_BIN, \
-         or set DATABASE_URL to a server of your own",
-        listed(.searched)
+        "found no PostgreSQL server programs (postgres, initdb, pg_ctl) in {}. \
+         Install them (Debian, Ubuntu: apt-get install postgresql), set AGENTPOD_POSTGRES_BIN to their directory, \
+         or set DATABASE_URL to your own server",
+        list(.searched)
     )]
     NoBinaries { searched: Vec<PathBuf> },
     #[error(
-        "the data in {data} were written by PostgreSQL {wanted}, but what was found is {}. \
-         Install PostgreSQL {wanted} again (apt-get install postgresql-{wanted}), or move the data with its pg_upgrade",
+        "the data in {data} were written by PostgreSQL {required}, but only {} was found. \
+         Install PostgreSQL {required} again (apt-get install postgresql-{required}), or migrate the data with pg_upgrade",
         found.join(", ")
     )]
-    WrongMajor { data: PathBuf, wanted: u32, found: Vec<String> },
+    WrongMajor { data: PathBuf, required: u32, found: Vec<String> },
     #[error(
-        "the PostgreSQL server runs as user {user}, who may not pass through {dir} ({mode}): \
-         chmod o+x {dir}, or choose another state directory"
+        "the PostgreSQL server runs as user {user}, who may not enter {dir} ({mode}); \
+         run chmod o+x {dir}, or choose another state directory"
     )]
     Blocked { dir: PathBuf, user: String, mode: String },
     #[error("{path} cannot be used as PostgreSQL's data directory: {why}")]
@@ -33,25 +32,25 @@ pub enum PostgresError {
     StateDirUnusable { path: PathBuf, why: String },
     #[error("cannot run {program} as user {user}: {why}. Check that this user may execute it")]
     CannotRun { program: PathBuf, user: String, why: io::Error },
-    #[error("creating the database in {dir} failed, {program} {ended}:\n{output}")]
-    CreateFailed { dir: PathBuf, program: PathBuf, ended: String, output: String },
-    #[error("the PostgreSQL server in {data} did not start: {said}\nThe last lines of {log}:\n{lines}")]
-    StartFailed { data: PathBuf, said: String, log: PathBuf, lines: String },
+    #[error("cannot create the database in {dir}; {program} failed with {status}:\n{output}")]
+    CreateFailed { dir: PathBuf, program: PathBuf, status: String, output: String },
+    #[error("the PostgreSQL server in {data} did not start: {output}\nThe last lines of {log}:\n{lines}")]
+    StartFailed { data: PathBuf, output: String, log: PathBuf, lines: String },
     #[error(
-        "the PostgreSQL server in {data} (process {pid}) was not ready after {} s; it has been left to go on, \
+        "the PostgreSQL server in {data} (process {pid}) was not ready after {} s; it keeps starting, \
          so try again later.\nThe last lines of {log}:\n{lines}",
         waited.as_secs()
     )]
     NotReady { data: PathBuf, pid: i32, waited: Duration, log: PathBuf, lines: String },
     #[error(
-        "the PostgreSQL server in {data} (process {pid}) was asked to stop and was still there after {} s. \
-         It goes on stopping; {log} says what it waits for",
+        "the PostgreSQL server in {data} (process {pid}) was still running {} s after it was told to stop. \
+         It keeps stopping; see {log} for what it waits for",
         waited.as_secs()
     )]
     StopTimeout { data: PathBuf, pid: i32, waited: Duration, log: PathBuf },
     #[error(
         "another AgentPod process has been starting or stopping the PostgreSQL server for over {} s \
-         (it holds the lock on {path}). See what it waits for: fuser -v {path}",
+         and holds the lock on {path}. Find it with fuser -v {path}",
         waited.as_secs()
     )]
     Busy { path: PathBuf, waited: Duration },
@@ -60,7 +59,7 @@ pub enum PostgresError {
 }
 
 impl PostgresError {
-    /// A name that stays the same when the words change.
+    /// A stable code for machines.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoBinaries { .. } => "postgres_not_found",
@@ -78,16 +77,16 @@ impl PostgresError {
         }
     }
 
-    /// For `map_err`: what was being done to which path.
+    /// For `map_err`: an I/O error with what was being done to which path.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |why| Self::Io { doing, path, why }
     }
 }
 
-fn listed(paths: &[PathBuf]) -> String {
+fn list(paths: &[PathBuf]) -> String {
     match paths {
-        [] => "nowhere".to_owned(),
+        [] => "no directory".to_owned(),
         _ => paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "),
     }
 }

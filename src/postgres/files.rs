@@ -1,6 +1,5 @@
-//! Making the directories and files of a `Home` so that the right user owns them, also when we are root and somebody
-//! less than root could have put a link in our way. It may delete nothing but a directory, a socket or a log that is
-//! of no use to that user, and never data.
+//! Creates the directories and files of a `Home` for the right owner, safely even if AgentPod is root and another user could
+//! have planted links. It deletes only a socket, lock or log, or a socket directory that the server cannot use, never data.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,31 +14,31 @@ use super::{
     owner::Owner,
 };
 
-/// A directory for the owner alone; anything else of that name is removed.
+/// Ensures a directory for the owner alone, and removes anything else of that name.
 pub fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
-    let is_fine =
+    let is_private =
         |meta: &fs::Metadata| meta.is_dir() && meta.uid() == owner.uid && meta.permissions().mode() & 0o7777 == 0o700;
     match fs::symlink_metadata(dir) {
-        Ok(meta) if is_fine(&meta) => return Ok(()),
-        Ok(_) => fs::remove_dir_all(dir).map_err(PostgresError::io("removing the unfit", dir))?,
+        Ok(meta) if is_private(&meta) => return Ok(()),
+        Ok(_) => fs::remove_dir_all(dir).map_err(PostgresError::io("removing the unusable", dir))?,
         Err(_) => {}
     }
-    // Fails if somebody was quicker, so what we hand over next is what we made.
+    // Fails if the name was taken meanwhile, so the change of owner applies to the new directory.
     DirBuilder::new().mode(0o700).create(dir).map_err(PostgresError::io("creating", dir))?;
     if let Some((uid, gid)) = owner.switch() {
-        lchown(dir, Some(uid), Some(gid)).map_err(PostgresError::io("handing over", dir))?;
+        lchown(dir, Some(uid), Some(gid)).map_err(PostgresError::io("changing the owner of", dir))?;
     }
     Ok(())
 }
 
-/// A socket left by a killed server, and its lock, which by its process id may seem to be in use.
+/// Removes the socket of a killed server, and its lock file, whose process ID may have been reused.
 pub fn remove_old_socket(dir: &Path) -> Result<(), PostgresError> {
     let socket = socket_file(dir);
     remove_old(&socket.with_added_extension("lock"))?;
     remove_old(&socket)
 }
 
-/// Whose server, on its way out, may take it along before we get to it.
+/// Removes a file, which a stopping server may remove at the same time.
 pub fn remove_old(file: &Path) -> Result<(), PostgresError> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -49,27 +48,27 @@ pub fn remove_old(file: &Path) -> Result<(), PostgresError> {
     }
 }
 
-/// The log, there and writable for the owner.
+/// Ensures a log file that the owner can write.
 pub fn own_log(home: &Home, owner: &Owner) -> Result<(), PostgresError> {
     let log = home.log();
     match fs::symlink_metadata(&log) {
         Ok(meta) if meta.is_file() && meta.uid() == owner.uid => return Ok(()),
-        Ok(_) => fs::remove_file(&log).map_err(PostgresError::io("removing the unfit", &log))?,
+        Ok(_) => fs::remove_file(&log).map_err(PostgresError::io("removing the unusable", &log))?,
         Err(_) => {}
     }
     create(&log, Some(owner)).map(drop).map_err(PostgresError::io("creating", &log))
 }
 
-/// Opens a lock file, which the owner too must be able to do.
+/// Opens a lock file that the owner can open too.
 pub fn lock_file(home: &Home, path: &Path) -> Result<File, PostgresError> {
-    let made = match create(path, Owner::of(&home.data()).ok().as_ref()) {
-        // Never through a link, for we may be root.
+    let opened = match create(path, Owner::of(&home.data()).ok().as_ref()) {
+        // Never through a link, since AgentPod may be root.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             OpenOptions::new().read(true).custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path)
         }
         outcome => outcome,
     };
-    made.map_err(PostgresError::io("opening", path))
+    opened.map_err(PostgresError::io("opening", path))
 }
 
 fn create(path: &Path, owner: Option<&Owner>) -> io::Result<File> {

@@ -1,9 +1,9 @@
-//! Who may do what when several AgentPod processes share one server: two lock files, held through the kernel, so
-//! that a killed process lets go by itself. It may not touch the server.
+//! Coordinates AgentPod processes that share one server, with two lock files that the kernel releases if a process is
+//! killed. It does not touch the server.
 //!
-//! `turn.lock` is held while somebody looks at, starts or stops the server: one at a time. `users.lock` is held
-//! shared by everybody who uses it. Whoever wants to know whether he is the last asks during his turn, and shares
-//! are only taken during a turn, so the answer stays true until the turn is over.
+//! `turn.lock` is exclusive: held while a process inspects, starts or stops the server. `users.lock` is shared: held by every
+//! process that uses the server. Shared locks are only taken while holding the turn, so during a turn the number of users
+//! cannot grow.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -11,56 +11,55 @@ use std::time::Duration;
 
 use super::{error::PostgresError, files, home::Home};
 
-/// Longer than anybody needs who is at work: a start may take `server::READY`, and stop `server::STOP` before it.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// How long to wait for the turn: longer than a stop and a start together may take.
+const TURN_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// Held until dropped.
+/// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a child that another thread has forked, and that has yet to become its program,
-        // has the file open too. Should this fail, the closing that follows must do.
+        // Closing alone is not enough: a child that another thread has just forked has the file open too.
         let _ = self.0.unlock();
     }
 }
 
-/// Waits for our turn; it ends when this is dropped.
-pub async fn turn(home: &Home) -> Result<Lock, PostgresError> {
+/// Waits for the turn, which ends when the lock is dropped.
+pub async fn acquire_turn(home: &Home) -> Result<Lock, PostgresError> {
     let path = home.turn_lock();
     let file = files::lock_file(home, &path)?;
     let began = crate::clock::instant();
     loop {
-        if held(file.try_lock(), &path)? {
+        if is_acquired(file.try_lock(), &path)? {
             return Ok(Lock(file));
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > TURN_TIMEOUT {
             return Err(PostgresError::Busy { path, waited: began.elapsed() });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Takes a share in the server. Only during our turn.
-pub fn join(home: &Home) -> Result<Lock, PostgresError> {
+/// Registers this process as a user of the server. Only while holding the turn.
+pub fn register_user(home: &Home) -> Result<Lock, PostgresError> {
     let path = home.users_lock();
     let file = files::lock_file(home, &path)?;
-    match held(file.try_lock_shared(), &path)? {
+    match is_acquired(file.try_lock_shared(), &path)? {
         true => Ok(Lock(file)),
-        // Exclusive is held only during a turn, and it is our turn: a stranger holds it.
+        // An exclusive lock needs the turn, which this process holds, so a foreign process has it.
         false => Err(PostgresError::Busy { path, waited: Duration::ZERO }),
     }
 }
 
-/// Says whether nobody holds a share, and keeps it so. Only during our turn, after dropping our own share.
-pub fn alone(home: &Home) -> Result<Option<Lock>, PostgresError> {
+/// Locks out other users, if there are none. Only while holding the turn, and after dropping the own user lock.
+pub fn try_exclusive(home: &Home) -> Result<Option<Lock>, PostgresError> {
     let path = home.users_lock();
     let file = files::lock_file(home, &path)?;
-    Ok(held(file.try_lock(), &path)?.then(|| Lock(file)))
+    Ok(is_acquired(file.try_lock(), &path)?.then(|| Lock(file)))
 }
 
-fn held(outcome: Result<(), TryLockError>, path: &Path) -> Result<bool, PostgresError> {
+fn is_acquired(outcome: Result<(), TryLockError>, path: &Path) -> Result<bool, PostgresError> {
     match outcome {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),

@@ -1,4 +1,4 @@
-//! The server's log: its last lines for an error, and keeping it from growing without end. It may not interpret it.
+//! The server's log: quotes its last lines in errors, and limits its size. It does not interpret the log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-/// Above this, what there is moves to `server.log.1`.
-const LIMIT: u64 = 4 << 20;
-const EVERY: Duration = Duration::from_secs(600);
-/// How much of it an error shows.
-const LINES: usize = 15;
-const BYTES: u64 = 4096;
+/// The size in bytes above which the log moves to `server.log.1`.
+const MAX_BYTES: u64 = 4 << 20;
+/// How often the size is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(600);
+/// The most lines in an error.
+const QUOTED_LINES: usize = 15;
+/// The most bytes in an error.
+const QUOTED_BYTES: u64 = 4096;
 
-/// Where the log ends now.
+/// The current size of the log.
 pub fn end(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |meta| meta.len())
 }
@@ -23,51 +25,55 @@ pub fn end(log: &Path) -> u64 {
 /// The last lines written after `from`, indented.
 pub fn since(log: &Path, from: u64) -> String {
     let read = || -> io::Result<String> {
-        let mut file = plain(OpenOptions::new().read(true), log)?;
-        let from = from.max(file.metadata()?.len().saturating_sub(BYTES));
+        let mut file = open_no_follow(OpenOptions::new().read(true), log)?;
+        let from = from.max(file.metadata()?.len().saturating_sub(QUOTED_BYTES));
         file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
-        file.take(BYTES).read_to_end(&mut bytes)?;
+        file.take(QUOTED_BYTES).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     if lines.is_empty() {
-        return "  (it wrote none)".to_owned();
+        return "  (none)".to_owned();
     }
-    lines[lines.len().saturating_sub(LINES)..].iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    lines[lines.len().saturating_sub(QUOTED_LINES)..]
+        .iter()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-/// Never ends. The server has the file open for appending, so cutting it off under its hands is safe.
-pub async fn keep_bounded(log: PathBuf) {
+/// Limits the log's size for ever. The server has the file open for appending, so truncating it is safe.
+pub async fn limit_size(log: PathBuf) {
     loop {
-        if let Err(error) = trim(&log, LIMIT) {
-            tracing::warn!(log = %log.display(), %error, "cannot shorten PostgreSQL's log");
+        if let Err(error) = trim(&log, MAX_BYTES) {
+            tracing::warn!(log = %log.display(), %error, "cannot truncate PostgreSQL's log");
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(CHECK_INTERVAL).await;
     }
 }
 
-/// Moves the last `limit` bytes of a log that has more to `server.log.1`, leaving it empty.
+/// Moves the last `limit` bytes of a larger log to `server.log.1`, and empties it.
 fn trim(log: &Path, limit: u64) -> io::Result<()> {
     if end(log) <= limit {
         return Ok(());
     }
-    let mut file = plain(OpenOptions::new().read(true).write(true), log)?;
+    let mut file = open_no_follow(OpenOptions::new().read(true).write(true), log)?;
     let old = log.with_extension("log.1");
     match fs::remove_file(&old) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut kept = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&old)?;
+    let mut backup = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&old)?;
     file.seek(SeekFrom::End(-(limit as i64)))?;
-    io::copy(&mut (&file).take(limit), &mut kept)?;
-    kept.flush()?;
+    io::copy(&mut (&file).take(limit), &mut backup)?;
+    backup.flush()?;
     file.set_len(0)
 }
 
-/// Never through a link, for we may be root and the directory somebody's.
-fn plain(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+/// Opens a file, but never through a link: AgentPod may be root in another user's directory.
+fn open_no_follow(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options.custom_flags(OFlags::NOFOLLOW.bits() as i32).open(path)
 }
 
@@ -76,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_over_its_limit_is_emptied_and_its_end_kept_beside_it() {
+    fn a_log_over_its_limit_is_emptied_and_its_end_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("server.log");
         fs::write(&log, "old and long ago\nnew\n").unwrap();
@@ -93,7 +99,7 @@ mod tests {
         let log = dir.path().join("server.log");
         fs::write(&log, "before\nafter\n").unwrap();
         assert_eq!(since(&log, 7), "  after");
-        assert_eq!(since(&log, 13), "  (it wrote none)");
-        assert_eq!(since(&dir.path().join("none"), 0), "  (it wrote none)");
+        assert_eq!(since(&log, 13), "  (none)");
+        assert_eq!(since(&dir.path().join("none"), 0), "  (none)");
     }
 }

@@ -1,12 +1,12 @@
-//! The private PostgreSQL that AgentPod runs when no `DATABASE_URL` is given.
+//! The private PostgreSQL server, which AgentPod runs unless `DATABASE_URL` is set.
 //!
-//! One server for each state directory, shared by every AgentPod process that uses that directory, outliving a
-//! killed one and stopped by the last that leaves. This module may start, find and stop that server and nothing
-//! else: it knows no table, reads no environment of its own beyond `PATH`, and never deletes a data directory.
+//! There is one server per state directory, shared by all AgentPod processes that use it. It survives a killed process and
+//! is stopped by the last one that closes it. This module only starts, finds and stops the server: it knows no tables, reads
+//! no environment variable except `PATH`, and never deletes a data directory.
 //!
-//! Authentication is `trust` on a Unix socket in a directory of mode 0700 that belongs to the server's user. Who can
-//! enter it is root and that user, and both can read the data files anyway, so a password would add a secret to
-//! keep and no protection. There is no TCP port. AgentPod's role owns its database and is not a superuser.
+//! Authentication is `trust` on a Unix socket in a directory of mode 0700 that belongs to the server's user. Only root and
+//! that user can enter it, and both can read the data files anyway, so a password would not protect anything. There is no
+//! TCP port. AgentPod's role owns its database and is not a superuser.
 
 mod binaries;
 mod create;
@@ -32,46 +32,46 @@ pub use binaries::Search;
 pub use error::PostgresError;
 use home::Home;
 use lock::Lock;
-use server::ServerProcess;
+use server::{ReadyServer, ServerProcess};
 
-/// The database, and the role that owns it.
+/// The name of the database, and of the role that owns it.
 const DATABASE: &str = "agentpod";
-/// There is no TCP port; this number is only the end of the socket's file name.
+/// The suffix of the socket's file name; there is no TCP port.
 const PORT: u16 = 5432;
 
-/// A share in the running private server. Dropping it leaves the server running, for the next `open` to find;
-/// `close` stops it when nobody else uses it.
+/// A user of the running private server. Dropping it leaves the server running for the next `open`; `close` stops the server
+/// if nobody else uses it.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     home: Home,
     search: Search,
     server: Mutex<ServerProcess>,
-    /// Locked shared for as long as we use the server; the kernel lets go of it however we end.
+    /// A shared lock for as long as this process uses the server; the kernel releases it even if the process is killed.
     users: Lock,
-    _log_keeper: AbortOnDropHandle<()>,
+    _log_task: AbortOnDropHandle<()>,
 }
 
 impl EmbeddedPostgres {
-    /// Attaches to the server of this state directory, starting it, and before that creating its data, if need be.
-    /// `binaries` is the directory the user named for `postgres`, `initdb` and `pg_ctl`, if any.
+    /// Attaches to the server of a state directory. Creates its data and starts it if necessary. `binaries` is the directory
+    /// of `postgres`, `initdb` and `pg_ctl`, if the user set one.
     pub async fn open(state_dir: &Path, binaries: Option<&Path>) -> Result<EmbeddedPostgres, PostgresError> {
         Self::open_with(state_dir, Search::of_this_machine(binaries)).await
     }
 
-    /// As `open`, with the places to look for the server's programs spelled out.
+    /// Like `open`, with the directories to search for the server's programs.
     pub async fn open_with(state_dir: &Path, search: Search) -> Result<EmbeddedPostgres, PostgresError> {
         let home = Home::of(state_dir)?;
-        let turn = lock::turn(&home).await?;
-        let users = lock::join(&home)?;
-        let (server, _) = server::bring_up(&home, &search).await?;
+        let turn = lock::acquire_turn(&home).await?;
+        let users = lock::register_user(&home)?;
+        let ReadyServer { process, .. } = server::ensure_ready(&home, &search).await?;
         drop(turn);
-        let log_keeper = AbortOnDropHandle::new(tokio::spawn(log::keep_bounded(home.log())));
-        Ok(EmbeddedPostgres { home, search, server: Mutex::new(server), users, _log_keeper: log_keeper })
+        let log_task = AbortOnDropHandle::new(tokio::spawn(log::limit_size(home.log())));
+        Ok(EmbeddedPostgres { home, search, server: Mutex::new(process), users, _log_task: log_task })
     }
 
-    /// How to reach the server as it was last seen: Unix socket, user and database `agentpod`.
+    /// How to connect to the server: by Unix socket, as user and database `agentpod`.
     pub fn connect_options(&self) -> PgConnectOptions {
-        // Every field that sqlx would take from PG* variables and that could lead elsewhere is set here.
+        // Sets every field that sqlx would otherwise read from PG* variables and that could lead to another server.
         PgConnectOptions::new_without_pgpass()
             .socket(self.socket_dir())
             .port(PORT)
@@ -81,37 +81,36 @@ impl EmbeddedPostgres {
             .application_name("agentpod")
     }
 
-    /// The postmaster's process id, as it was last seen.
+    /// The postmaster's process ID.
     pub fn pid(&self) -> i32 {
-        self.seen().pid
+        self.process().pid
     }
 
-    /// The directory of the server's socket. Not under the state directory when that has too long a name.
+    /// The directory of the server's socket, which is not below the state directory if its path is too long.
     pub fn socket_dir(&self) -> PathBuf {
-        self.seen().socket_dir.clone()
+        self.process().socket_dir.clone()
     }
 
-    /// For when the database is out of reach: starts the server if it is gone, and says whether it did. Waits until
-    /// it is ready either way. Harmless to call at any time, from any number of processes.
+    /// Starts the server if it is gone, waits until it is ready, and returns whether it was started. Safe to call at any
+    /// time, from any number of processes.
     pub async fn ensure_running(&self) -> Result<bool, PostgresError> {
-        let _turn = lock::turn(&self.home).await?;
-        let (server, started) = server::bring_up(&self.home, &self.search).await?;
-        *self.seen() = server;
+        let _turn = lock::acquire_turn(&self.home).await?;
+        let ReadyServer { process, started } = server::ensure_ready(&self.home, &self.search).await?;
+        *self.process() = process;
         Ok(started)
     }
 
-    /// Gives up our share; the last one out stops the server and waits until it is gone.
-    /// Close the connections to it first, or they are cut.
+    /// Stops using the server. The last user stops it and waits until it is gone. Close connections first, or they break.
     pub async fn close(self) -> Result<(), PostgresError> {
-        let _turn = lock::turn(&self.home).await?;
+        let _turn = lock::acquire_turn(&self.home).await?;
         drop(self.users);
-        match lock::alone(&self.home)? {
-            Some(_alone) => server::stop(&self.home).await,
+        match lock::try_exclusive(&self.home)? {
+            Some(_exclusive) => server::stop(&self.home).await,
             None => Ok(()),
         }
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, ServerProcess> {
+    fn process(&self) -> std::sync::MutexGuard<'_, ServerProcess> {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! Which user the server runs as. PostgreSQL refuses to run as root, so root runs it as `postgres`, else as `nobody`;
-//! anybody else runs it as themselves.
+//! The user that the server runs as. PostgreSQL refuses to run as root, so root runs it as `postgres` or else `nobody`; other
+//! users run it as themselves.
 
 use std::fs;
 use std::io;
@@ -13,54 +13,54 @@ pub struct Owner {
     pub name: String,
     pub uid: u32,
     gid: u32,
-    /// We are root and children must become this user.
+    /// Whether AgentPod is root, so that children must switch to this user.
     switch: bool,
 }
 
 impl Owner {
-    /// The owner of `data` if it exists: it was chosen once and stays. Otherwise whoever suits this machine.
+    /// The owner of `data` if it exists; otherwise a suitable user of this machine.
     pub fn of(data: &Path) -> Result<Owner, PostgresError> {
-        let me = rustix::process::geteuid().as_raw();
+        let own_uid = rustix::process::geteuid().as_raw();
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let there = match fs::metadata(data) {
+        let ids = match fs::metadata(data) {
             Ok(meta) => Some((meta.uid(), meta.gid())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(PostgresError::io("reading", data)(error)),
         };
         let unusable = |why: String| PostgresError::DataUnusable { path: data.to_path_buf(), why };
-        let (uid, gid) = match there {
-            Some((0, _)) if me == 0 => {
+        let (uid, gid) = match ids {
+            Some((0, _)) if own_uid == 0 => {
                 return Err(unusable(
-                    "it belongs to root, and PostgreSQL refuses to run as root. \
-                    Give it to the user it was made by: chown -R postgres: on it"
+                    "it belongs to root, but PostgreSQL refuses to run as root. \
+                    Change its owner back, for example with chown -R postgres:"
                         .to_owned(),
                 ));
             }
-            Some((uid, _)) if me != 0 && uid != me => {
+            Some((uid, _)) if own_uid != 0 && uid != own_uid => {
                 return Err(unusable(format!(
-                    "it belongs to user {}, and we are user {}. Run AgentPod as that user or as root",
+                    "it belongs to user {}, but AgentPod runs as user {}. Run AgentPod as that user or as root",
                     name_of(&users, uid),
-                    name_of(&users, me)
+                    name_of(&users, own_uid)
                 )));
             }
             Some(ids) => ids,
-            None if me == 0 => ["postgres", "nobody"]
+            None if own_uid == 0 => ["postgres", "nobody"]
                 .iter()
-                .find_map(|name| named(&users, name))
+                .find_map(|name| ids_of(&users, name))
                 .ok_or_else(|| unusable("there is no user postgres or nobody to run the server as".to_owned()))?,
-            None => (me, rustix::process::getegid().as_raw()),
+            None => (own_uid, rustix::process::getegid().as_raw()),
         };
-        Ok(Owner { name: name_of(&users, uid), uid, gid, switch: me == 0 })
+        Ok(Owner { name: name_of(&users, uid), uid, gid, switch: own_uid == 0 })
     }
 
-    /// The ids a child must take on, when it is not to run as we do.
+    /// The user and group IDs that a child must switch to, if any.
     pub fn switch(&self) -> Option<(u32, u32)> {
         self.switch.then_some((self.uid, self.gid))
     }
 }
 
-/// `name:password:uid:gid:…`
-fn named(users: &str, name: &str) -> Option<(u32, u32)> {
+/// Finds a user in lines like `name:password:uid:gid:…`.
+fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next()? == name).then_some(())?;
@@ -87,9 +87,9 @@ mod tests {
                          postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
 
     #[test]
-    fn users_are_found_by_their_whole_name_and_by_number() {
-        assert_eq!(named(USERS, "postgres"), Some((101, 104)));
-        assert_eq!(named(USERS, "post"), None);
+    fn users_are_found_by_full_name_and_by_number() {
+        assert_eq!(ids_of(USERS, "postgres"), Some((101, 104)));
+        assert_eq!(ids_of(USERS, "post"), None);
         assert_eq!(name_of(USERS, 65534), "nobody");
         assert_eq!(name_of(USERS, 7), "7");
     }

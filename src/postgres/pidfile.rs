@@ -1,7 +1,7 @@
-//! What `postmaster.pid` and the kernel say about the server of a data directory. It only looks.
+//! The state of a data directory's server, from `postmaster.pid` and the kernel. It changes nothing.
 //!
-//! The file alone is no proof: it outlives a killed server, and its process id may be somebody else's by now. A
-//! process is the server if it is PostgreSQL and works in that very directory, however either is spelled.
+//! The file alone is no proof: it outlives a killed server, and its process ID may have been reused. A process is the server
+//! if it is PostgreSQL and its working directory is the data directory.
 
 use std::fs;
 use std::io;
@@ -30,49 +30,53 @@ pub enum ServerPhase {
 
 #[derive(Debug)]
 pub enum PidFileState {
-    /// The server of this directory, in whatever state.
+    /// The server runs, in any phase.
     Alive(PidFile),
-    /// It answers at its socket but is in another container: to be used, not to be signalled.
-    Elsewhere(PidFile),
-    /// No server. `misleading`: the file is there and PostgreSQL itself might take it for a running one.
-    Gone { misleading: bool },
+    /// The server answers at its socket but runs in another container, so it can be used but not signalled.
+    Foreign(PidFile),
+    /// There is no server and no file that could be taken for one.
+    Gone,
+    /// There is no server, but a stale file that makes PostgreSQL refuse to start.
+    Stale,
 }
 
 pub fn path(home: &Home) -> PathBuf {
     home.data().join("postmaster.pid")
 }
 
-pub fn look(home: &Home) -> Result<PidFileState, PostgresError> {
+pub fn inspect(home: &Home) -> Result<PidFileState, PostgresError> {
     let path = path(home);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PidFileState::Gone { misleading: false }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(PidFileState::Gone),
         Err(error) => return Err(PostgresError::io("reading", &path)(error)),
     };
-    // Cut short by a crash of the machine: PostgreSQL refuses to start over such a file.
-    let Some(file) = parse(&text) else { return Ok(PidFileState::Gone { misleading: true }) };
-    // Not the directory the file names: the state directory may have been copied from that of a running server.
+    // Truncated by a crash of the machine: PostgreSQL refuses to start with such a file.
+    let Some(file) = parse(&text) else { return Ok(PidFileState::Stale) };
+    // Not the directory in the file, which may have been copied from a running server's.
     let run = home.root().join("run");
     Ok(if works_in(file.pid, &home.data()) {
         PidFileState::Alive(file)
     } else if UnixStream::connect(home::socket_file(&run)).is_ok() {
-        PidFileState::Elsewhere(PidFile { socket_dir: run, ..file })
+        PidFileState::Foreign(PidFile { socket_dir: run, ..file })
+    } else if Path::new(&format!("/proc/{}", file.pid)).exists() {
+        PidFileState::Stale
     } else {
-        PidFileState::Gone { misleading: Path::new(&format!("/proc/{}", file.pid)).exists() }
+        PidFileState::Gone
     })
 }
 
-/// Whether this process is PostgreSQL at work on `data`. A zombie does not count: it has no working directory any more.
+/// Whether a process is PostgreSQL with `data` as its working directory. A zombie has none.
 pub fn works_in(pid: i32, data: &Path) -> bool {
-    let place = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
+    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let name = fs::read_to_string(proc.join("comm")).unwrap_or_default();
     if !name.contains("postgres") && !name.contains("postmaster") {
         return false;
     }
-    match (place(&proc.join("cwd")), place(data)) {
+    match (identity(&proc.join("cwd")), identity(data)) {
         (Ok(theirs), Ok(ours)) => theirs == ours,
-        // Root in a container without CAP_SYS_PTRACE: what we started it with must do.
+        // Root in a container without CAP_SYS_PTRACE: falls back to the arguments.
         (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => {
             let arguments = fs::read(proc.join("cmdline")).unwrap_or_default();
             let mut arguments = arguments.split(|byte| *byte == 0);
@@ -82,8 +86,8 @@ pub fn works_in(pid: i32, data: &Path) -> bool {
     }
 }
 
-/// Its lines: pid, data directory, start time, port, socket directory, address, shared memory, status. The later
-/// ones appear as the server gets there. A server in single-user mode writes its pid negative.
+/// Parses the lines: PID, data directory, start time, port, socket directory, address, shared memory, status. The last ones
+/// appear during the start. A server in single-user mode writes a negative PID.
 fn parse(text: &str) -> Option<PidFile> {
     let lines: Vec<&str> = text.lines().collect();
     let pid = lines.first()?.trim().parse::<i32>().ok()?.checked_abs().filter(|pid| *pid > 0)?;
@@ -102,7 +106,7 @@ mod tests {
     const READY: &str = "4711\n/s/postgres/data\n1795000000\n5432\n/s/postgres/run\n\n  1234 5\nready   \n";
 
     #[test]
-    fn ready_is_what_the_eighth_line_says_and_nothing_less() {
+    fn the_eighth_line_says_whether_the_server_is_ready() {
         assert_eq!(parse(READY).map(|file| file.status), Some(ServerPhase::Ready));
         assert_eq!(parse(&READY.replace("ready   ", "stopping")).map(|file| file.status), Some(ServerPhase::Stopping));
         assert_eq!(parse("4711\n/s/postgres/data\n").map(|file| file.status), Some(ServerPhase::Starting));
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_short_names_no_process() {
+    fn a_truncated_file_names_no_process() {
         assert_eq!(parse(""), None);
         assert_eq!(parse("\n\n"), None);
         assert_eq!(parse("0\n"), None);

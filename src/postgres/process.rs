@@ -1,5 +1,4 @@
-//! Running PostgreSQL's own programs: as the right user, in a clean environment, away from our terminal's signals.
-//! It may not know what they are run for.
+//! Runs PostgreSQL's programs as the right user, in a clean environment, and shielded from the terminal's signals.
 
 use std::io;
 use std::path::Path;
@@ -10,12 +9,12 @@ use tokio::process::Command;
 
 use super::{error::PostgresError, owner::Owner};
 
-/// What a program may inherit. Our environment holds tenants' secrets, which are none of the server's business.
+/// The inherited environment variables. Others may be tenants' secrets, which the server does not need.
 const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
-/// A child in its own process group, so that Ctrl-C at our terminal does not reach it.
+/// A child in its own process group, so that Ctrl-C does not reach it.
 pub fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
-    let mut command = clean(program);
+    let mut command = clean_command(program);
     command.current_dir(dir).process_group(0);
     if let Some((uid, gid)) = owner.switch() {
         // Also drops root's supplementary groups.
@@ -24,7 +23,7 @@ pub fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
     command
 }
 
-/// Runs it to its end with `input`, collecting what it says.
+/// Runs a command with `input` and collects its output.
 pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Output, PostgresError> {
     let program = command.as_std().get_program().to_owned();
     let outcome: io::Result<Output> = async {
@@ -32,7 +31,7 @@ pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Out
         let mut stdin = child.stdin.take();
         let feed = async move {
             if let Some(stdin) = &mut stdin {
-                // A program that ends early says why itself; a broken pipe would only hide it.
+                // A program that exits early reports the reason itself; a broken pipe would only hide it.
                 let _ = stdin.write_all(input.as_bytes()).await;
             }
         };
@@ -43,19 +42,19 @@ pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Out
     outcome.map_err(|why| PostgresError::CannotRun { program: program.into(), user: owner.name.clone(), why })
 }
 
-/// What `--version` prints, if it runs at all.
+/// The output of `--version`, if the program runs.
 pub async fn version(program: &Path) -> Option<String> {
-    let output = clean(program).arg("--version").output().await.ok()?;
+    let output = clean_command(program).arg("--version").output().await.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Both streams of a program that failed, without the empty lines around them.
-pub fn said(output: &Output) -> String {
+/// Both output streams, trimmed.
+pub fn output_text(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
     text.join("\n").trim().to_owned()
 }
 
-fn clean(program: &Path) -> Command {
+fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

@@ -1,4 +1,4 @@
-//! Whether the user that the server runs as can reach its files. Tried, not computed; no file's mode is changed.
+//! Checks that the server's user can enter its directories, by trying it. It changes no permissions.
 
 use std::{
     fs,
@@ -8,14 +8,14 @@ use std::{
 
 use super::{error::PostgresError, owner::Owner, process};
 
-/// Proves by trying that the owner can enter `dir`; otherwise names the first directory in the way.
-pub async fn must_reach(owner: &Owner, dir: &Path) -> Result<(), PostgresError> {
+/// Checks that the owner can enter `dir`; if not, the error names the first directory that blocks it.
+pub async fn check(owner: &Owner, dir: &Path) -> Result<(), PostgresError> {
     if owner.switch().is_none() || can_enter(owner, dir).await {
         return Ok(());
     }
-    let mut way: Vec<&Path> = dir.ancestors().collect();
-    way.reverse();
-    for step in way {
+    let mut ancestors: Vec<&Path> = dir.ancestors().collect();
+    ancestors.reverse();
+    for step in ancestors {
         if !can_enter(owner, step).await {
             let mode = match fs::metadata(step) {
                 Ok(meta) => {

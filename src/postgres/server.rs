@@ -1,5 +1,5 @@
-//! Starting the server, waiting until it is ready, and stopping it. Only during our turn (see `lock`). It may not
-//! give up on a server that is still at work: that one is left to go on, and the next to come finds it.
+//! Starts the server, waits until it is ready, and stops it, only while holding the turn (see `lock`). A server that is too
+//! slow is not killed: the next process finds it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -19,14 +19,16 @@ use super::{
     process, reach, settings,
 };
 
-/// Recovery after a crash takes a while; more than this is worth a word.
-pub const READY: Duration = Duration::from_secs(120);
-/// For the checkpoint at the end.
-pub const STOP: Duration = Duration::from_secs(60);
-/// Sessions of a killed server end by themselves, usually at once; until then PostgreSQL refuses to start.
-const LEFTOVERS: Duration = Duration::from_secs(10);
-const REFUSAL: &str = "is still in use";
-const LOOK: Duration = Duration::from_millis(10);
+/// How long a start may take, including recovery after a crash.
+pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a stop may take, including the final checkpoint.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long sessions of a killed server may take to end; until then PostgreSQL refuses to start.
+const OLD_SESSIONS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The message of that refusal.
+const STILL_IN_USE: &str = "is still in use";
+/// How often the state is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone)]
 pub struct ServerProcess {
@@ -34,52 +36,60 @@ pub struct ServerProcess {
     pub socket_dir: PathBuf,
 }
 
-/// The ready server, and whether it had to be started.
-pub async fn bring_up(home: &Home, search: &Search) -> Result<(ServerProcess, bool), PostgresError> {
+/// A ready server, and whether this call started it.
+pub struct ReadyServer {
+    pub process: ServerProcess,
+    pub started: bool,
+}
+
+/// Ensures that the server is ready.
+pub async fn ensure_ready(home: &Home, search: &Search) -> Result<ReadyServer, PostgresError> {
     let began = crate::clock::instant();
     let mark = log::end(&home.log());
     let mut started = false;
     loop {
-        match pidfile::look(home)? {
+        match pidfile::inspect(home)? {
             PidFileState::Alive(file)
                 if file.status == ServerPhase::Ready && home::socket_file(&file.socket_dir).exists() =>
             {
-                return Ok((ServerProcess { pid: file.pid, socket_dir: file.socket_dir }, started));
+                let process = ServerProcess { pid: file.pid, socket_dir: file.socket_dir };
+                return Ok(ReadyServer { process, started });
             }
-            PidFileState::Elsewhere(file) => {
-                return Ok((ServerProcess { pid: file.pid, socket_dir: file.socket_dir }, false));
+            PidFileState::Foreign(file) => {
+                let process = ServerProcess { pid: file.pid, socket_dir: file.socket_dir };
+                return Ok(ReadyServer { process, started: false });
             }
-            PidFileState::Alive(file) if began.elapsed() > READY => {
+            PidFileState::Alive(file) if began.elapsed() > START_TIMEOUT => {
                 let (data, log, lines) = (home.data(), home.log(), log::since(&home.log(), mark));
                 return Err(PostgresError::NotReady { data, pid: file.pid, waited: began.elapsed(), log, lines });
             }
             PidFileState::Alive(file) if file.status == ServerPhase::Starting => {}
-            // Stopping, it refuses new connections for as long as an old one lasts; without its socket nobody can
-            // reach it. So it goes at once, and then comes a new one.
+            // While it is stopping it refuses new connections as long as an old one lasts, and without its socket nobody
+            // can connect. So it is interrupted and replaced.
             PidFileState::Alive(file) => {
                 interrupt(home, &file)?;
                 started = false;
             }
-            PidFileState::Gone { .. } if started => {
-                return Err(failed(home, mark, "it ended right after its start".to_owned()));
+            PidFileState::Gone | PidFileState::Stale if started => {
+                return Err(failed(home, mark, "it exited right after its start".to_owned()));
             }
-            PidFileState::Gone { misleading } => {
-                start(home, search, misleading).await?;
+            state @ (PidFileState::Gone | PidFileState::Stale) => {
+                start(home, search, &state).await?;
                 started = true;
                 continue;
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), PostgresError> {
+async fn start(home: &Home, search: &Search, state: &PidFileState) -> Result<(), PostgresError> {
     let data = home.data();
     let exists = home.has_data()?;
     let owner = Owner::of(&data)?;
-    reach::must_reach(&owner, home.root()).await?;
-    let wanted = if exists { Some(major_of(home)?) } else { None };
-    let binaries = search.find(&data, wanted).await?;
+    reach::check(&owner, home.root()).await?;
+    let required = if exists { Some(major_of(home)?) } else { None };
+    let binaries = search.find(&data, required).await?;
     if !exists {
         create::create(home, &binaries, &owner).await?;
     }
@@ -87,46 +97,46 @@ async fn start(home: &Home, search: &Search, misleading: bool) -> Result<(), Pos
     files::own_dir(&socket_dir, &owner)?;
     files::own_log(home, &owner)?;
     files::remove_old_socket(&socket_dir)?;
-    if misleading {
-        // PostgreSQL goes by the process id alone and would refuse. Its other safeguard, shared memory that names
-        // the directory and is in use, does not need the file.
+    if matches!(state, PidFileState::Stale) {
+        // PostgreSQL checks only the process ID and would refuse. Its other safeguard, shared memory that names the
+        // directory, does not need the file.
         files::remove_old(&pidfile::path(home))?;
     }
 
     let began = crate::clock::instant();
     loop {
-        // pg_ctl gives the server a session of its own, away from our terminal, and waits for its eighth line.
+        // pg_ctl starts the server in its own session, away from the terminal, and waits until it is ready.
         let mut pg_ctl = process::command(&binaries.program("pg_ctl"), &owner, home.root());
         pg_ctl.env("PGDATA", &data).args(["start", "-s", "-w", "-l", "server.log"]);
-        pg_ctl.args(["-t", &READY.as_secs().to_string(), "-o", &settings::arguments(&data, &socket_dir)]);
+        pg_ctl.args(["-t", &START_TIMEOUT.as_secs().to_string(), "-o", &settings::arguments(&data, &socket_dir)]);
         let mark = log::end(&home.log());
         let output = process::run(pg_ctl, &owner, "").await?;
-        // Slow to start, or a killed AgentPod had one on its way: no failure while a server is there.
-        if output.status.success() || matches!(pidfile::look(home)?, PidFileState::Alive(_)) {
+        // Not a failure while a server runs: it may be slow, or started by a killed AgentPod.
+        if output.status.success() || matches!(pidfile::inspect(home)?, PidFileState::Alive(_)) {
             return Ok(());
         }
-        if began.elapsed() > LEFTOVERS || !log::since(&home.log(), mark).contains(REFUSAL) {
-            return Err(failed(home, mark, process::said(&output).replace('\n', "; ")));
+        if began.elapsed() > OLD_SESSIONS_TIMEOUT || !log::since(&home.log(), mark).contains(STILL_IN_USE) {
+            return Err(failed(home, mark, process::output_text(&output).replace('\n', "; ")));
         }
-        tokio::time::sleep(10 * LOOK).await;
+        tokio::time::sleep(10 * POLL_INTERVAL).await;
     }
 }
 
-/// Asks it to end its sessions and go, and waits until it is gone.
+/// Stops the server and its sessions, and waits until it is gone.
 pub async fn stop(home: &Home) -> Result<(), PostgresError> {
     let began = crate::clock::instant();
-    let PidFileState::Alive(first) = pidfile::look(home)? else { return Ok(()) };
+    let PidFileState::Alive(first) = pidfile::inspect(home)? else { return Ok(()) };
     interrupt(home, &first)?;
-    // Its file going is not enough: it removes that a moment before it ends.
+    // Waiting for the PID file is not enough: the server removes it shortly before it exits.
     while pidfile::works_in(first.pid, &home.data()) {
-        if began.elapsed() > STOP {
+        if began.elapsed() > STOP_TIMEOUT {
             let (data, log) = (home.data(), home.log());
             return Err(PostgresError::StopTimeout { data, pid: first.pid, waited: began.elapsed(), log });
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     if !first.socket_dir.starts_with(home.root()) {
-        // The short one outside. It is empty now; if not, something of somebody's is in it.
+        // The directory outside, which is empty unless somebody else uses it.
         let _ = fs::remove_dir(&first.socket_dir);
     }
     Ok(())
@@ -140,9 +150,9 @@ fn interrupt(home: &Home, file: &PidFile) -> Result<(), PostgresError> {
     }
 }
 
-fn failed(home: &Home, mark: u64, said: String) -> PostgresError {
+fn failed(home: &Home, mark: u64, output: String) -> PostgresError {
     let log = home.log();
-    PostgresError::StartFailed { data: home.data(), said, lines: log::since(&log, mark), log }
+    PostgresError::StartFailed { data: home.data(), output, lines: log::since(&log, mark), log }
 }
 
 fn major_of(home: &Home) -> Result<u32, PostgresError> {
@@ -150,6 +160,6 @@ fn major_of(home: &Home) -> Result<u32, PostgresError> {
     let text = fs::read_to_string(&path).map_err(PostgresError::io("reading", &path))?;
     text.trim().parse().map_err(|_| PostgresError::DataUnusable {
         path: home.data(),
-        why: format!("its PG_VERSION says {:?}, which is no version we know", text.trim()),
+        why: format!("its PG_VERSION contains the unknown version {:?}", text.trim()),
     })
 }

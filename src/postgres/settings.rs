@@ -1,9 +1,9 @@
-//! How the server is set up, told on its command line so that it holds for data directories of every age. A user's
-//! own `postgresql.conf` may add to it, not override it. It may not start anything.
+//! The server's settings, as command-line arguments so that they apply to every data directory. A user's `postgresql.conf`
+//! may add settings but not override these.
 
 use std::path::Path;
 
-/// A few tenants' worth of rows, beside the tenants themselves: small, quiet, local.
+/// Settings for a small, local database beside the agents.
 const SETTINGS: [(&str, &str); 15] = [
     ("listen_addresses", ""),
     ("unix_socket_permissions", "0700"),
@@ -22,15 +22,15 @@ const SETTINGS: [(&str, &str); 15] = [
     ("timezone", "UTC"),
 ];
 
-/// As `pg_ctl -o` wants them: a piece of shell. (What it makes of a `-D` of its own breaks on a `$` or a quote.)
+/// The arguments for `pg_ctl -o`, quoted for the shell. They include `-D`, since pg_ctl's own does not quote `$` and quotes.
 pub fn arguments(data: &Path, socket_dir: &Path) -> String {
     let quoted = |word: &str| format!("'{}'", word.replace('\'', "'\\''"));
     let port = super::PORT.to_string();
-    // A list of names, each quotable like an SQL identifier.
+    // A list of names, quoted like SQL identifiers.
     let sockets = format!("\"{}\"", socket_dir.to_string_lossy().replace('"', "\"\""));
-    let ours = [("port", port.as_str()), ("unix_socket_directories", sockets.as_str())];
+    let own = [("port", port.as_str()), ("unix_socket_directories", sockets.as_str())];
     let mut all = format!("-D {}", quoted(&data.to_string_lossy()));
-    for (name, value) in SETTINGS.iter().copied().chain(ours) {
+    for (name, value) in SETTINGS.iter().copied().chain(own) {
         all.push_str(&format!(" -c {}", quoted(&format!("{name}={value}"))));
     }
     all

@@ -15,7 +15,7 @@ const MAX_PER_ADDRESS: u32 = 30;
 const MAX_TRACKED: usize = 10_000;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
+enum ThrottleKey {
     Account(String),
     Address(IpAddr),
 }
@@ -29,13 +29,16 @@ struct Tries {
 /// The recent tries.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    tries: HashMap<Key, Tries>,
+    tries: HashMap<ThrottleKey, Tries>,
 }
 
 impl Throttle {
     /// Counts one more try, or returns how long to wait before the next.
     pub fn attempt(&mut self, account: &str, address: IpAddr, now: OffsetDateTime) -> Result<(), Duration> {
-        let keys = [(Key::Account(account.into()), MAX_PER_ACCOUNT), (Key::Address(network(address)), MAX_PER_ADDRESS)];
+        let keys = [
+            (ThrottleKey::Account(account.into()), MAX_PER_ACCOUNT),
+            (ThrottleKey::Address(network(address)), MAX_PER_ADDRESS),
+        ];
         let waits = keys.iter().filter_map(|(key, most)| {
             let tries = self.tries.get(key).filter(|tries| now < tries.since + WINDOW)?;
             (tries.count >= *most).then_some(tries.since + WINDOW - now)
@@ -56,23 +59,23 @@ impl Throttle {
 
     /// Clears an account's failures after a successful sign-in, and takes back the address's try.
     pub fn succeeded(&mut self, account: &str, address: IpAddr) {
-        self.tries.remove(&Key::Account(account.into()));
-        self.decrement(&Key::Address(network(address)));
+        self.tries.remove(&ThrottleKey::Account(account.into()));
+        self.decrement(&ThrottleKey::Address(network(address)));
     }
 
     /// Takes a try back whose password was not verified.
     pub fn take_back(&mut self, account: &str, address: IpAddr) {
-        self.decrement(&Key::Account(account.into()));
-        self.decrement(&Key::Address(network(address)));
+        self.decrement(&ThrottleKey::Account(account.into()));
+        self.decrement(&ThrottleKey::Address(network(address)));
     }
 
-    fn decrement(&mut self, key: &Key) {
+    fn decrement(&mut self, key: &ThrottleKey) {
         if let Some(tries) = self.tries.get_mut(key) {
             tries.count = tries.count.saturating_sub(1);
         }
     }
 
-    fn make_room(&mut self, key: &Key, now: OffsetDateTime) {
+    fn make_room(&mut self, key: &ThrottleKey, now: OffsetDateTime) {
         if self.tries.len() < MAX_TRACKED || self.tries.contains_key(key) {
             return;
         }

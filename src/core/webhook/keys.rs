@@ -26,10 +26,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// The secrets a delivery may be signed with; several while a secret is being rotated.
 #[derive(Clone)]
-pub struct WebhookKeys(Vec<Key>);
+pub struct WebhookKeys(Vec<WebhookKey>);
 
 #[derive(Clone)]
-struct Key {
+struct WebhookKey {
     /// The key made of the secret's text.
     text: hmac::Key,
     /// The signature of the text own_tag, to compare tokens with.
@@ -57,7 +57,7 @@ impl WebhookKeys {
     /// Parses secrets, one per line.
     pub fn parse(text: &str) -> Result<Self, WebhookKeysError> {
         let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
-        let keys: Vec<Key> = lines.map(|(at, line)| key(line, at + 1)).collect::<Result<_, _>>()?;
+        let keys: Vec<WebhookKey> = lines.map(|(at, line)| key(line, at + 1)).collect::<Result<_, _>>()?;
         match keys.len() {
             0 => Err(WebhookKeysError::Empty),
             count if count > MAX_SECRETS => Err(WebhookKeysError::TooMany(count)),
@@ -122,7 +122,7 @@ impl WebhookKeys {
     }
 
     /// Tries every key, even after a match, for constant time.
-    fn any_key(&self, matches: impl Fn(&Key) -> bool) -> Result<(), DeliveryRefused> {
+    fn any_key(&self, matches: impl Fn(&WebhookKey) -> bool) -> Result<(), DeliveryRefused> {
         let found = self.0.iter().fold(false, |found, key| found | matches(key));
         if found { Ok(()) } else { Err(DeliveryRefused::WrongSignature) }
     }
@@ -145,7 +145,7 @@ pub enum WebhookKeysError {
     BadToken(usize),
 }
 
-fn key(line: &str, number: usize) -> Result<Key, WebhookKeysError> {
+fn key(line: &str, number: usize) -> Result<WebhookKey, WebhookKeysError> {
     if line.chars().count() < MIN_CHARACTERS {
         return Err(WebhookKeysError::TooShort(number));
     }
@@ -159,5 +159,5 @@ fn key(line: &str, number: usize) -> Result<Key, WebhookKeysError> {
     };
     let text = hmac::Key::new(HMAC_SHA256, line.as_bytes());
     let own_tag = hmac::sign(&text, line.as_bytes());
-    Ok(Key { text, own_tag, standard })
+    Ok(WebhookKey { text, own_tag, standard })
 }
