@@ -1,8 +1,8 @@
-//! AgentPod hosts one isolated AI agent per tenant and keeps Docker in line with what is declared in files.
+//! AgentPod hosts one isolated AI agent per tenant and keeps Docker as declared in files.
 //!
-//! The line every round follows: a [`source`] yields files, [`core`] turns them into what should be and decides what to
-//! do about what was seen, [`reconcile`] carries it out through an [`engine`] and records it in the [`store`], and the
-//! [`dashboard`] reads the store. Decisions are pure and live in `core`; everything else is an edge.
+//! Every round follows the same line: a [`source`] yields files, [`core`] turns them into the desired state and plans the
+//! steps from the observed state, [`reconcile`] takes them through an [`engine`] and records them in the [`store`], and the
+//! [`dashboard`] reads the store. Decisions are pure functions in `core`; everything else is an edge.
 #![forbid(unsafe_code)]
 
 pub mod cli;

@@ -47,6 +47,7 @@ pub enum AccountCommand {
     },
     /// List the accounts and their API tokens
     List {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },

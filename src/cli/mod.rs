@@ -68,10 +68,11 @@ enum Command {
     Run,
     /// Show what apply would do, without doing it (exit code 2: there are changes)
     Plan {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
-    /// Make everything as declared, wait until it is ready, and exit
+    /// Apply the manifests once, wait until every pod is ready, and exit
     Apply {
         /// How long to wait
         #[arg(long, default_value = "10m", value_name = "TIME")]
@@ -82,8 +83,9 @@ enum Command {
     },
     /// Check the manifests and list every problem
     Validate {
-        /// The folder with the manifests, instead of --source
+        /// The folder of manifests, instead of --source
         directory: Option<PathBuf>,
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -93,6 +95,7 @@ enum Command {
     Schema,
     /// List the pods and whether each is ready
     Status {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -100,16 +103,19 @@ enum Command {
     Describe {
         /// The pod, as TENANT/POD
         pod: PodId,
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
     /// List the tenants and what their pods use
     Tenants {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
     /// List the adapters in force and how many pods use each
     Adapters {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -128,6 +134,7 @@ enum Command {
         /// Keep printing new events
         #[arg(short, long)]
         watch: bool,
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -139,6 +146,7 @@ enum Command {
         /// Show at most this many revisions
         #[arg(short = 'n', long, default_value_t = 20)]
         limit: u32,
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -147,6 +155,7 @@ enum Command {
         /// The other revision: its number, or the first characters of its hash or commit [default: the previous accepted one]
         #[arg(value_name = "REV")]
         revision: Option<String>,
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },
@@ -166,6 +175,7 @@ enum Command {
     },
     /// List AgentPod's containers, volumes and networks that nothing declares (exit code 2: there are some)
     Orphans {
+        /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
     },

@@ -18,7 +18,7 @@ use crate::{
 /// The environment variable of the token.
 const TOKEN: &str = "AGENTPOD_TOKEN";
 /// The heading of these settings in the help.
-const HEADING: &str = "Another AgentPod";
+const HEADING: &str = "Remote AgentPod";
 /// The most bytes of a token file.
 const MAX_TOKEN_BYTES: usize = 4096;
 

@@ -64,7 +64,7 @@ impl Edits {
             text: text.to_owned(),
             author: person.name.clone(),
             summary: format!("Add pod {id}"),
-            place: Arc::new(move |files| pod.place(&origin, files, &adapters, &site)),
+            choose_path: Arc::new(move |files| pod.path_in(&origin, files, &adapters, &site)),
         };
         let added = self.source.add(edit).await.map_err(NotTaken::NotAdded)?;
         self.tell(person, &id, &added, now).await;
@@ -73,7 +73,7 @@ impl Edits {
 
     /// It is done already: what cannot be written down now is in the log, and the source is read a little later.
     async fn tell(&self, person: &Person, id: &PodId, added: &Added, now: OffsetDateTime) {
-        let message = format!("{} added it to the source: {}", person.name, added.place());
+        let message = format!("{} added it to the source: {}", person.name, added.location());
         info!(pod = %id, "{message}");
         let alerts = self.store.record(&Event::of_pod(id, EventKind::Edited, message), now).await;
         let sync = Request { what: RequestSpec::Sync, actor: person.name.clone() };

@@ -104,7 +104,7 @@ impl NewPod {
     }
 
     /// The new file it goes to, if the source with it is a valid revision.
-    pub fn place(
+    pub fn path_in(
         &self,
         origin: &str,
         files: &SourceFiles,

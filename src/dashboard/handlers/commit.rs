@@ -35,7 +35,7 @@ impl Handlers {
             Ok((pod, added)) => {
                 // Where manifests are kept is not for who sees one tenant only.
                 let origin = if person.sees_all() { edits.origin() } else { "the source".into() };
-                let committed = Committed { pod: pod.to_string(), place: added.place(), origin };
+                let committed = Committed { pod: pod.to_string(), place: added.location(), origin };
                 return self.write(guest, &NewPodPage { committed: Some(committed), ..NewPodPage::default() });
             }
             Err(NotTaken::Forbidden(why)) => return Err(Refusal::forbidden(why)),

@@ -16,7 +16,7 @@ use crate::source::Directory;
 /// Adds the file.
 pub async fn add(directory: &Directory, edit: Edit) -> Result<Added, NotAdded> {
     let snapshot = directory.read().await?;
-    let file = (edit.place)(&snapshot.files).map_err(NotAdded::Problems)?;
+    let file = (edit.choose_path)(&snapshot.files).map_err(NotAdded::Problems)?;
     let path = directory.path().join(&file);
     let written = tokio::task::spawn_blocking(move || write(&path, &edit.text)).await;
     let not_written = |error: io::Error| NotAdded::Unwritten {

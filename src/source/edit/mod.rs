@@ -9,7 +9,7 @@ use super::SourceError;
 use crate::core::{declare::edit::SourceFiles, problem::Problem};
 
 /// Checks the source with the new file, and returns the file's path below the source's root.
-pub type PlaceFile = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
+pub type ChoosePath = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
 
 /// One file to be added.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Edit {
     /// The file's content.
     pub text: String,
     /// Where it goes; called again if the source changed meanwhile.
-    pub place: PlaceFile,
+    pub choose_path: ChoosePath,
     /// The name of the account that adds it.
     pub author: String,
     /// The first line of the commit message, like `Add pod alice/assistant`.
@@ -41,7 +41,7 @@ pub struct Added {
 
 impl Added {
     /// Where it is, for people: `alice-assistant.yaml in commit 0123456789`.
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         match self.commit.as_deref() {
             Some(id) => format!("{} in commit {}", self.file, id.get(..10).unwrap_or(id)),
             None => self.file.clone(),

@@ -54,9 +54,9 @@ impl FetchCredentials {
     }
 
     /// The credential for SSH. `user` is the one in the address.
-    pub(super) fn for_ssh(&self, user: Option<&str>, asked: CredentialType) -> Result<Cred, git2::Error> {
+    pub(super) fn for_ssh(&self, user: Option<&str>, allowed: CredentialType) -> Result<Cred, git2::Error> {
         let user = user.unwrap_or("git");
-        if asked.is_username() {
+        if allowed.is_username() {
             return Cred::username(user);
         }
         let Some(key) = &self.key else {

@@ -49,7 +49,8 @@ impl Address {
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         // The last @, since a password may contain one.
-        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        let (user, host_port) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, host_port)| (Some(user), host_port));
         let is_web = transport != Transport::Ssh;
         if user.is_some_and(|user| is_web || user.contains(':')) {
             return Err(AddressError::Credential);
@@ -58,22 +59,22 @@ impl Address {
         if rest.contains(['?', '#']) {
             return Err(AddressError::Query);
         }
-        let (host, port) = split_port(place, transport).ok_or(AddressError::Host)?;
+        let (host, port) = split_port(host_port, transport).ok_or(AddressError::Host)?;
         if path.is_empty() {
             return Err(AddressError::NoRepository);
         }
         let user = user.map_or_else(|| if is_web { String::new() } else { "git@".into() }, |user| format!("{user}@"));
         let scheme = if is_web { scheme.to_ascii_lowercase() } else { "ssh".into() };
-        Ok(Self { text: format!("{scheme}://{user}{place}/{path}"), transport, host, port })
+        Ok(Self { text: format!("{scheme}://{user}{host_port}/{path}"), transport, host, port })
     }
 
     /// Parses `user@host:path`, the short form of SSH.
     fn parse_short(text: &str) -> Result<Self, AddressError> {
-        let (place, path) =
-            text.split_once(':').filter(|(place, _)| !place.contains('/')).ok_or(AddressError::UnknownForm)?;
-        let (user, host) = place.rsplit_once('@').unwrap_or(("git", place));
+        let (host_port, path) =
+            text.split_once(':').filter(|(host_port, _)| !host_port.contains('/')).ok_or(AddressError::UnknownForm)?;
+        let (user, host) = host_port.rsplit_once('@').unwrap_or(("git", host_port));
         // `user:password@host:path` is split at its first colon.
-        if path.contains('@') && !place.contains('@') {
+        if path.contains('@') && !host_port.contains('@') {
             return Err(AddressError::Credential);
         }
         if host.is_empty() || path.is_empty() || user.is_empty() {
@@ -139,17 +140,17 @@ pub enum AddressError {
     Ssh,
 }
 
-fn split_port(place: &str, transport: Transport) -> Option<(String, u16)> {
+fn split_port(host_port: &str, transport: Transport) -> Option<(String, u16)> {
     let default = match transport {
         Transport::Https => 443,
         Transport::Http => 80,
         Transport::Ssh => 22,
         Transport::File => 0,
     };
-    let end = place.rfind(']').map_or(0, |end| end + 1);
-    let (host, port) = match place[end..].find(':') {
-        Some(at) => (&place[..end + at], place[end + at + 1..].parse().ok()?),
-        None => (place, default),
+    let end = host_port.rfind(']').map_or(0, |end| end + 1);
+    let (host, port) = match host_port[end..].find(':') {
+        Some(at) => (&host_port[..end + at], host_port[end + at + 1..].parse().ok()?),
+        None => (host_port, default),
     };
     (!host.is_empty()).then(|| (host.to_lowercase(), port))
 }

@@ -124,7 +124,7 @@ fn commit(
         FetchError::Refused(error) => EditStopped::Refused(error.into()),
         error => EditStopped::Fetch(error),
     })?;
-    let file = (edit.place)(&files).map_err(|problems| EditStopped::Refused(NotAdded::Problems(problems)))?;
+    let file = (edit.choose_path)(&files).map_err(|problems| EditStopped::Refused(NotAdded::Problems(problems)))?;
     // Links on the way are followed, as they are when the folder is read.
     let folder = match find_path::find(repository, base.id(), &[], &settings.path) {
         Ok(FoundPath { kind: PathKind::Folder, path, .. }) => path,

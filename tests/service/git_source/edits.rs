@@ -36,7 +36,7 @@ fn edit(name: &str, meanwhile: impl Fn(usize) + Send + Sync + 'static) -> Edit {
     };
     Edit {
         text: "new: file\n".into(),
-        place: Arc::new(place),
+        choose_path: Arc::new(place),
         author: "olga@example.com".into(),
         summary: "Add pod alice/new".into(),
     }
@@ -85,7 +85,7 @@ async fn a_file_becomes_a_commit_on_the_tip_with_its_author() {
     let git_source = Git::new(settings);
     let added = git_source.add(plain()).await.unwrap();
     assert_eq!((added.file.as_str(), added.commit.clone()), ("alice-new.yaml", Some(tip(&repository))));
-    assert!(added.place().ends_with(&tip(&repository)[..10]), "{}", added.place());
+    assert!(added.location().ends_with(&tip(&repository)[..10]), "{}", added.location());
     assert_eq!(show(&repository, "%P"), before, "the tip is its only parent");
     assert_eq!(
         show(&repository, "%an <%ae>, %cn <%ce>"),
@@ -172,7 +172,7 @@ async fn an_edit_without_a_free_path_is_not_committed() {
     let repository = Repository::with(&[("a.yaml", "1"), ("new.yaml/b.yaml", "2")]);
     let (before, git_source) = (tip(&repository), Git::new(local(&repository)));
     let place = |_: &SourceFiles| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
-    let told = why(git_source.add(Edit { place: Arc::new(place), ..plain() }).await);
+    let told = why(git_source.add(Edit { choose_path: Arc::new(place), ..plain() }).await);
     assert!(told.contains("declared already"), "{told}");
     let told = why(git_source.add(edit("new.yaml", |_| {})).await);
     assert!(told.contains("new.yaml exists already"), "{told}");

@@ -32,7 +32,7 @@ async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let adapters = shipped_adapters().await;
     let new = NewPod::parse(&pod("alice/new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
-    let place = |files: &SourceFiles| new.place("here", files, &adapters, &site());
+    let place = |files: &SourceFiles| new.path_in("here", files, &adapters, &site());
     assert_eq!(place(&first), Ok("alice-new.yaml".into()));
     let mut taken = first.clone();
     taken.insert("alice-new.yaml".into(), pod("alice/other", "subdomain: other").into_bytes());
@@ -40,7 +40,7 @@ async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let below = [first, files(&[("deep/alice-new.yaml", &pod("alice/other", "subdomain: other"))])];
     assert_eq!(place(&below.into_iter().flatten().collect()), Ok("alice-new.yaml".into()));
     let with_tenant = NewPod::parse(&format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new"))).unwrap();
-    assert_eq!(with_tenant.place("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
+    assert_eq!(with_tenant.path_in("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
         (&broken, pod("alice/new", "subdomain: new"), "broken.yaml"),
     ] {
         let new = NewPod::parse(&text).unwrap();
-        let told = told(new.place("here", there, &adapters, &site()));
+        let told = told(new.path_in("here", there, &adapters, &site()));
         assert!(told.contains(why), "{text}: {told}");
     }
 }
@@ -115,7 +115,7 @@ fn edit(file: &str, text: &str) -> Edit {
     let file = file.to_owned();
     Edit {
         text: text.into(),
-        place: Arc::new(move |_| Ok(file.clone())),
+        choose_path: Arc::new(move |_| Ok(file.clone())),
         author: "tess".into(),
         summary: "Add pod alice/new".into(),
     }
@@ -133,7 +133,7 @@ async fn a_file_is_added_completely_and_nothing_else_is_left() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let added = Source::Directory(Directory::new(&root)).add(edit("new.yaml", "text\n")).await.unwrap();
-    assert_eq!((added.place(), added.commit), ("new.yaml".into(), None));
+    assert_eq!((added.location(), added.commit), ("new.yaml".into(), None));
     assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
     assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "text\n");
     let metadata = fs::metadata(root.join("new.yaml")).unwrap();
@@ -149,7 +149,7 @@ async fn a_file_that_appeared_meanwhile_is_not_overwritten() {
         fs::write(&path, "theirs").unwrap();
         Ok("new.yaml".to_owned())
     });
-    let why = Source::Directory(Directory::new(&root)).add(Edit { place, ..edit }).await.unwrap_err();
+    let why = Source::Directory(Directory::new(&root)).add(Edit { choose_path: place, ..edit }).await.unwrap_err();
     assert!(why.to_string().contains("was not changed"), "{why}");
     assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "theirs");
     assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
@@ -163,7 +163,7 @@ async fn a_refused_edit_is_not_written_and_an_empty_folder_cannot_be_edited() {
     write(&root, &[("a.yaml", "1")]);
     let place =
         Arc::new(|files: &SourceFiles| Err(vec![Problem::of_file("new.yaml", format!("{} there", files.len()))]));
-    let why = source.add(Edit { place, ..edit("new.yaml", "text") }).await.unwrap_err();
+    let why = source.add(Edit { choose_path: place, ..edit("new.yaml", "text") }).await.unwrap_err();
     assert_eq!(why.problems()[0].what, "1 there");
     assert_eq!(names(&root), ["a.yaml"]);
 }

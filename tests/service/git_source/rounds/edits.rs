@@ -34,7 +34,7 @@ async fn an_added_pod_runs_without_waiting_for_the_next_fetch() {
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]), "others are left alone");
     let events = rows::events(&stage.store, None, 100).await;
     let told = events.iter().find(|row| row.kind.as_str() == "edited").unwrap().message.clone();
-    assert!(told.contains("carol/pod: olga added it to the source") && told.contains(&added.place()), "{told}");
+    assert!(told.contains("carol/pod: olga added it to the source") && told.contains(&added.location()), "{told}");
     // Two at once that do not go together: one of them is refused, and what is there stays good.
     let twin = |name: &str| {
         carol.replace("name: pod", &format!("name: {name}")).replace("subdomain: carol", "subdomain: twin")
