@@ -11,13 +11,13 @@ pub fn now() -> OffsetDateTime {
 
 /// A monotonic instant, to measure durations.
 #[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
-pub fn instant() -> std::time::Instant {
+pub(crate) fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
 /// Like [`instant`], by the runtime's clock, which tests can pause and advance.
 #[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
-pub fn runtime_instant() -> tokio::time::Instant {
+pub(crate) fn runtime_instant() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 

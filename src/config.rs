@@ -14,8 +14,9 @@ use clap::{Args, ValueEnum};
 use ipnet::Ipv4Net;
 use time::Duration;
 
-pub use self::{
-    access::{AccessArgs, AccessSettings, Forward},
+pub use self::access::{AccessSettings, Forward};
+pub(crate) use self::{
+    access::AccessArgs,
     git::GitArgs,
     server::{ServerAddress, ServerArgs},
 };
@@ -33,11 +34,11 @@ use crate::{
 };
 
 /// The default file of age identities, in the state directory.
-pub const AGE_IDENTITY: &str = "age.key";
+pub(crate) const AGE_IDENTITY: &str = "age.key";
 
 /// Settings as typed.
 #[derive(Debug, Clone, Args)]
-pub struct SettingsArgs {
+pub(crate) struct SettingsArgs {
     /// The folder of manifests
     #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
     pub source: PathBuf,
@@ -134,7 +135,7 @@ pub struct SettingsArgs {
 
 /// Edits of the source on the dashboard, as typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EditsArg {
+pub(crate) enum EditsArg {
     /// No edits.
     Off,
     /// New pods may be added.
@@ -143,7 +144,7 @@ pub enum EditsArg {
 
 /// The public scheme, as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SchemeArg {
+pub(crate) enum SchemeArg {
     /// Unencrypted.
     Http,
     /// Encrypted.

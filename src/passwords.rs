@@ -16,9 +16,9 @@ const QUEUE_LENGTH: usize = 16;
 /// How long one may wait for its turn.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The fewest characters a password may have.
-pub const MIN_CHARACTERS: usize = 12;
+pub(crate) const MIN_CHARACTERS: usize = 12;
 /// The most bytes a password may have.
-pub const MAX_BYTES: usize = 1024;
+pub(crate) const MAX_BYTES: usize = 1024;
 /// The hash to verify against if an account does not exist or has no password, so that the answer takes as long. It has
 /// the parameters of every other hash, and no password matches it.
 const DUMMY_HASH: &str =
@@ -74,7 +74,7 @@ impl Passwords {
     }
 
     /// Whether a password matches a hash. Without a hash it never does, and takes as long.
-    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, TooManySignIns> {
+    pub(crate) async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<bool, TooManySignIns> {
         self.run(move || {
             let exists = hash.is_some();
             let hash = hash.as_deref().unwrap_or(DUMMY_HASH);
@@ -106,7 +106,7 @@ impl Passwords {
 }
 
 /// A new session ID or token: 256 random bits as text. `None` if the system has no random bytes.
-pub fn new_secret() -> Option<SecretString> {
+pub(crate) fn new_secret() -> Option<SecretString> {
     let mut bytes = [0; 32];
     SystemRandom::new().fill(&mut bytes).ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes).into())

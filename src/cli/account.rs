@@ -28,7 +28,7 @@ use crate::{
 
 /// The subcommands of `agentpod account`.
 #[derive(Debug, Subcommand)]
-pub enum AccountCommand {
+pub(crate) enum AccountCommand {
     /// Add an account; after the first one, everybody has to sign in
     Add {
         /// The name to sign in with
@@ -96,7 +96,7 @@ pub enum AccountCommand {
 
 /// A role, as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum RoleArg {
+pub(crate) enum RoleArg {
     /// May view everything it can see.
     Viewer,
     /// May also request restarts, pauses, syncs and approvals.
@@ -105,7 +105,7 @@ pub enum RoleArg {
 
 /// Where a password comes from.
 #[derive(Debug, Args)]
-pub struct PasswordFrom {
+pub(crate) struct PasswordFrom {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
@@ -116,11 +116,11 @@ pub struct PasswordFrom {
 
 /// How long an API token is valid; `None` means for ever.
 #[derive(Debug, Clone, Copy)]
-pub struct Expiry(Option<Span>);
+pub(crate) struct Expiry(Option<Span>);
 
 /// A text is not a lifetime of an API token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ExpiryError {
+pub(crate) enum ExpiryError {
     /// It is zero.
     #[error("the token would expire at once")]
     Zero,

@@ -41,7 +41,7 @@ async fn container(engine: &Docker, id: &PodId) -> Result<ObservedContainer> {
 
 /// The options of `agentpod logs`.
 #[derive(Debug, Clone, Copy)]
-pub struct LogOptions {
+pub(crate) struct LogOptions {
     /// Whether to keep printing new lines.
     pub follow: bool,
     /// How many of the last lines to start with.

@@ -5,7 +5,7 @@ use std::io::{Write, stderr, stdin};
 use anyhow::{Result, bail};
 
 /// Asks a question and returns whether the answer is yes. Without a terminal, `--yes` is needed.
-pub fn confirm(question: &str, yes: bool) -> Result<bool> {
+pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool> {
     if yes {
         return Ok(true);
     }
@@ -22,7 +22,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<bool> {
 }
 
 /// The user and the host, like `alice@host`; under `sudo`, the user who ran it.
-pub fn actor_at_host() -> String {
+pub(crate) fn actor_at_host() -> String {
     let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(actor);
     format!("{name}@{}", rustix::system::uname().nodename().to_string_lossy())
 }

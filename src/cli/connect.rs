@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An open database, and the private server behind it if there is one.
-pub struct Database {
+pub(crate) struct Database {
     /// The open database.
     pub store: Arc<Store>,
     /// The private server, unless `DATABASE_URL` names another.
@@ -43,7 +43,7 @@ impl Database {
 }
 
 /// How to connect to the database that the settings name, and the private server if they name none.
-pub async fn database_server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
+pub(crate) async fn database_server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
     let state = &settings.state_dir;
     std::fs::create_dir_all(state).map_err(|error| unusable(state, "created", &error))?;
     check_database_unchanged(state, settings.database_url.as_deref())?;

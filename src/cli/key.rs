@@ -14,7 +14,7 @@ use crate::{config::Settings, store::Store};
 
 /// The subcommands of `agentpod key`.
 #[derive(Debug, Subcommand)]
-pub enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// Replace the key; tokens and containers stay as they are
     Rotate {
         /// Do not ask for confirmation

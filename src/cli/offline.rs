@@ -46,7 +46,7 @@ pub async fn validate(settings: Settings, directory: Option<PathBuf>, format: Ou
 }
 
 /// Prints every problem, then their count.
-pub fn print_problems(problems: &[Problem]) -> Result<()> {
+pub(crate) fn print_problems(problems: &[Problem]) -> Result<()> {
     for problem in problems {
         output::print(&format!("{problem}\n"))?;
     }
@@ -147,7 +147,7 @@ pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
 }
 
 /// `agentpod completions`.
-pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     clap_complete::generate(shell, &mut super::Cli::command(), "agentpod", &mut std::io::stdout());
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ pub fn print(text: &str) -> Result<()> {
 }
 
 /// Prints a text and a line end, and returns whether the pipe is still open. Endless output stops when it is not.
-pub fn print_while_open(text: &str) -> Result<bool> {
+pub(crate) fn print_while_open(text: &str) -> Result<bool> {
     let mut out = anstream::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -57,17 +57,17 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Result<()> {
 }
 
 /// Replaces control characters in a foreign text of one line, which could move the terminal's cursor.
-pub fn sanitize(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Like [`sanitize`], for a text of several lines.
-pub fn sanitize_lines(text: &str) -> String {
+pub(crate) fn sanitize_lines(text: &str) -> String {
     text.lines().map(sanitize).collect::<Vec<_>>().join("\n")
 }
 
 /// A time in UTC, to the second.
-pub fn timestamp(at: time::OffsetDateTime) -> String {
+pub(crate) fn timestamp(at: time::OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 

@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The commands that make a request.
 #[derive(Debug, Subcommand)]
-pub enum RequestCommand {
+pub(crate) enum RequestCommand {
     #[command(about = RequestKind::Restart.info().summary)]
     Restart {
         /// The pod, as TENANT/POD
@@ -80,7 +80,7 @@ pub enum RequestCommand {
 
 /// The options of every request.
 #[derive(Debug, Args)]
-pub struct RequestOptions {
+pub(crate) struct RequestOptions {
     /// The name that events show; over --server always the token's account [default: USER@HOST]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,

@@ -15,11 +15,11 @@ use super::{
 use crate::store::view::{CommitLine, RevisionLine};
 
 /// How many of the newest revisions are searched for a hash or commit.
-pub const SEARCH_LIMIT: usize = 1_000;
+pub(crate) const SEARCH_LIMIT: usize = 1_000;
 
 /// A revision in JSON and YAML.
 #[derive(Serialize)]
-pub struct RevisionEntry<'a> {
+pub(crate) struct RevisionEntry<'a> {
     #[serde(flatten)]
     line: &'a RevisionLine,
     /// Whether it is the one in force.
@@ -98,7 +98,7 @@ pub fn short(line: &RevisionLine) -> &str {
 }
 
 /// The first ten digits of a commit's ID.
-pub fn short_commit(commit: &CommitLine) -> &str {
+pub(crate) fn short_commit(commit: &CommitLine) -> &str {
     commit.id.get(..10).unwrap_or(&commit.id)
 }
 

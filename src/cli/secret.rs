@@ -19,7 +19,7 @@ use crate::{
 
 /// The subcommands of `agentpod secret`.
 #[derive(Debug, Subcommand)]
-pub enum SecretCommand {
+pub(crate) enum SecretCommand {
     /// Create an identity that decrypts secrets, and print the recipient to encrypt to
     Keygen {
         /// The file to create [default: age.key in the state directory]

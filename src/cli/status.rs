@@ -118,7 +118,7 @@ fn data(overview: &Overview, pods: &[PodLine], now: OffsetDateTime) -> Value {
 }
 
 /// Prints the table of pods.
-pub fn print_pods(pods: &[PodLine]) -> Result<()> {
+pub(crate) fn print_pods(pods: &[PodLine]) -> Result<()> {
     let now = crate::clock::now();
     let line = |pod: &PodLine| {
         vec![

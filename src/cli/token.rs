@@ -14,7 +14,7 @@ use crate::{config::Settings, core::names::PodId};
 
 /// The subcommands of `agentpod token`.
 #[derive(Debug, Subcommand)]
-pub enum TokenCommand {
+pub(crate) enum TokenCommand {
     /// Print a pod's token, and nothing else, to standard output
     Show {
         /// The pod, as TENANT/POD

@@ -12,7 +12,7 @@ use crate::core::{
 
 /// Access, as typed.
 #[derive(Debug, Clone, Args)]
-pub struct AccessArgs {
+pub(crate) struct AccessArgs {
     /// The dashboard's address as browsers see it, like https://agentpod.example.com [default: the one it listens on]
     #[arg(long, env = "AGENTPOD_DASHBOARD_URL", value_name = "URL", global = true)]
     pub dashboard_url: Option<Origin>,
@@ -73,7 +73,7 @@ pub struct Forward {
 
 impl AccessSettings {
     /// Whether browsers reach the dashboard over TLS.
-    pub fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.scheme == Scheme::Https)
     }
 }

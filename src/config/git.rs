@@ -25,7 +25,7 @@ const PASSPHRASE: &str = "AGENTPOD_GIT_SSH_PASSPHRASE";
 
 /// The git source, as typed.
 #[derive(Debug, Clone, Args)]
-pub struct GitArgs {
+pub(crate) struct GitArgs {
     /// The git repository of manifests, instead of --source: an https, ssh or file address without credentials
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT", value_name = "URL", hide_env_values = true, global = true)]
     pub git: Option<String>,

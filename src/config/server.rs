@@ -24,7 +24,7 @@ const MAX_TOKEN_BYTES: usize = 4096;
 
 /// The server, as typed.
 #[derive(Debug, Clone, Args)]
-pub struct ServerArgs {
+pub(crate) struct ServerArgs {
     /// Use the API of the AgentPod at this address, instead of this machine's database and engine
     #[arg(long, env = "AGENTPOD_SERVER", value_name = "URL", help_heading = HEADING, global = true)]
     pub server: Option<String>,
@@ -35,7 +35,7 @@ pub struct ServerArgs {
 
 /// The server, as used.
 #[derive(Debug, Clone)]
-pub struct ServerAddress {
+pub(crate) struct ServerAddress {
     /// The server's address.
     pub origin: Origin,
     /// The API token; `None` works only on loopback and without accounts.

@@ -22,10 +22,10 @@ pub enum Role {
 /// A text is not a name for an account.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an account name: use 1 to 64 of a-z, 0-9 and - _ . @ +, starting with a letter or digit")]
-pub struct InvalidAccountName(String);
+pub(crate) struct InvalidAccountName(String);
 
 /// Checks the name of an account. Names are lower case, so that no two differ only in case.
-pub fn validate_account_name(name: &str) -> Result<(), InvalidAccountName> {
+pub(crate) fn validate_account_name(name: &str) -> Result<(), InvalidAccountName> {
     let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_' | '.' | '@' | '+');
     if !(1..=64).contains(&name.len())
         || !name.chars().all(allowed)
@@ -38,7 +38,7 @@ pub fn validate_account_name(name: &str) -> Result<(), InvalidAccountName> {
 
 /// The path to redirect to after the sign-in, if it stays on this site: browsers read `//host` and `/\\host` as another
 /// site's address.
-pub fn local_path(next: &str) -> Option<&str> {
+pub(crate) fn local_path(next: &str) -> Option<&str> {
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     (next.starts_with('/') && !next.starts_with("//") && is_plain && next.len() <= 2048).then_some(next)
 }
@@ -61,7 +61,7 @@ impl Person {
     }
 
     /// Whether they may see what no tenant owns: the source, revisions, adapters, settings.
-    pub fn sees_all(&self) -> bool {
+    pub(crate) fn sees_all(&self) -> bool {
         self.tenant.is_none()
     }
 
@@ -71,7 +71,7 @@ impl Person {
     }
 
     /// Whether they may make requests about the whole fleet: a sync, an approval.
-    pub fn may_request_for_all(&self) -> bool {
+    pub(crate) fn may_request_for_all(&self) -> bool {
         self.role == Role::Operator && self.sees_all()
     }
 }

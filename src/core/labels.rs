@@ -11,22 +11,22 @@ use super::{
 /// Marks everything that AgentPod creates.
 pub const MANAGED: &str = "agentpod.managed";
 /// The owning instance; only objects with our own are ever listed.
-pub const INSTANCE: &str = "agentpod.instance";
+pub(crate) const INSTANCE: &str = "agentpod.instance";
 /// The tenant's name.
 pub const TENANT: &str = "agentpod.tenant";
 /// [`PodId::key`].
 pub const POD_ID: &str = "agentpod.pod-id";
 /// The adapter's name.
-pub const ADAPTER: &str = "agentpod.adapter";
+pub(crate) const ADAPTER: &str = "agentpod.adapter";
 /// The digest of the container's blueprint.
 pub const DIGEST: &str = "agentpod.digest";
 /// The digests of the parts it was made from; says what changed when it is replaced.
-pub const PARTS: &str = "agentpod.parts";
+pub(crate) const PARTS: &str = "agentpod.parts";
 /// On the shared network, the address that is reserved for the proxy.
-pub const PROXY_ADDRESS: &str = "agentpod.proxy-address";
+pub(crate) const PROXY_ADDRESS: &str = "agentpod.proxy-address";
 
 /// Whether the proxy reads labels with this key.
-pub fn is_proxy_label(key: &str) -> bool {
+pub(crate) fn is_proxy_label(key: &str) -> bool {
     key.starts_with("traefik.")
 }
 
@@ -52,7 +52,7 @@ pub fn of_pod(site: &Site, id: &PodId) -> BTreeMap<String, String> {
 /// The labels of a pod's container, without its digests.
 ///
 /// No compress, buffering or retry middleware is attached, since each breaks WebSockets or streamed answers.
-pub fn of_container(
+pub(crate) fn of_container(
     site: &Site,
     id: &PodId,
     adapter: &AdapterName,

@@ -21,7 +21,7 @@ pub struct NameError {
 }
 
 /// The pattern of every name, for JSON Schema.
-pub const LABEL_PATTERN: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
+pub(crate) const LABEL_PATTERN: &str = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$";
 
 fn check_label(kind: &'static str, max: usize, text: &str) -> Result<(), NameError> {
     let fail = |why: String| NameError { text: text.into(), kind, why };
@@ -135,7 +135,7 @@ impl PodId {
     }
 
     /// Parses [`PodId::key`].
-    pub fn from_key(key: &str) -> Option<Self> {
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
         let (tenant, pod) = key.split_once('_')?;
         Some(Self::new(tenant.parse().ok()?, pod.parse().ok()?))
     }

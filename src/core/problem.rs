@@ -103,7 +103,7 @@ impl fmt::Display for Problem {
 const LONGEST_COMPARED: usize = 128;
 
 /// The known name that `written` is probably a misspelling of.
-pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > LONGEST_COMPARED {
         return None;
     }

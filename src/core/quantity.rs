@@ -78,7 +78,7 @@ impl Span {
     }
 
     /// The span as a standard duration.
-    pub const fn duration(self) -> Duration {
+    pub(crate) const fn duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
 }

@@ -39,7 +39,7 @@ fn absolute_path(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// The rule for names of environment variables.
-pub const ENV_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]{0,127}$";
+pub(crate) const ENV_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]{0,127}$";
 
 impl fmt::Display for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ pub struct NotAge {
 
 /// The bytes of an age file that is written as text, armored or in plain base64. Line lengths and indentation do not
 /// matter, since YAML changes both.
-pub fn age_file(text: &str) -> Result<Vec<u8>, NotAge> {
+pub(crate) fn age_file(text: &str) -> Result<Vec<u8>, NotAge> {
     let text = text.trim();
     let body = match text.strip_prefix(ARMOR.0) {
         Some(rest) => rest.strip_suffix(ARMOR.1).ok_or(NotAge {
@@ -169,7 +169,7 @@ pub enum SecretError {
 }
 
 /// A keyed hash of a secret's value: equal values have equal fingerprints, and nothing leads back to the value.
-pub type Fingerprint = String;
+pub(crate) type Fingerprint = String;
 
 /// The fingerprint of every secret that a pod refers to, or why it has no value.
 pub type Fingerprints = BTreeMap<SecretRef, Result<Fingerprint, SecretError>>;

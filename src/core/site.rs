@@ -39,12 +39,12 @@ pub enum Scheme {
 
 impl Site {
     /// The network of a tenant's pods; at present all share one.
-    pub fn network_of(&self, _tenant: &TenantName) -> &str {
+    pub(crate) fn network_of(&self, _tenant: &TenantName) -> &str {
         &self.network
     }
 
     /// The name for the volume of a newly declared pod.
-    pub fn volume_of(&self, pod: &PodId) -> String {
+    pub(crate) fn volume_of(&self, pod: &PodId) -> String {
         format!("{}_{}", self.instance, pod.key())
     }
 

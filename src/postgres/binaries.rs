@@ -12,14 +12,14 @@ pub struct Search(Vec<PathBuf>);
 
 /// One complete set of programs.
 #[derive(Debug, Clone)]
-pub struct Binaries {
+pub(crate) struct Binaries {
     dir: PathBuf,
 }
 
 impl Search {
     /// Only `named` if the user set a directory, so that a wrong one is an error. Otherwise `PATH`, then the directories of
     /// distributions and of `make install`, newest major first.
-    pub fn of_this_machine(named: Option<&Path>) -> Search {
+    pub(crate) fn of_this_machine(named: Option<&Path>) -> Search {
         if let Some(named) = named {
             return Search::of([named]);
         }

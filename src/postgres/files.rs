@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Ensures a directory for the owner alone, and removes anything else of that name.
-pub fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
+pub(crate) fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
     let is_private =
         |meta: &fs::Metadata| meta.is_dir() && meta.uid() == owner.uid && meta.permissions().mode() & 0o7777 == 0o700;
     match fs::symlink_metadata(dir) {
@@ -32,14 +32,14 @@ pub fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
 }
 
 /// Removes the socket of a killed server, and its lock file, whose process ID may have been reused.
-pub fn remove_old_socket(dir: &Path) -> Result<(), PostgresError> {
+pub(crate) fn remove_old_socket(dir: &Path) -> Result<(), PostgresError> {
     let socket = socket_file(dir);
     remove_old(&socket.with_added_extension("lock"))?;
     remove_old(&socket)
 }
 
 /// Removes a file, which a stopping server may remove at the same time.
-pub fn remove_old(file: &Path) -> Result<(), PostgresError> {
+pub(crate) fn remove_old(file: &Path) -> Result<(), PostgresError> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(PostgresError::io("removing the old", file)(error))
@@ -49,7 +49,7 @@ pub fn remove_old(file: &Path) -> Result<(), PostgresError> {
 }
 
 /// Ensures a log file that the owner can write.
-pub fn own_log(home: &Home, owner: &Owner) -> Result<(), PostgresError> {
+pub(crate) fn own_log(home: &Home, owner: &Owner) -> Result<(), PostgresError> {
     let log = home.log();
     match fs::symlink_metadata(&log) {
         Ok(meta) if meta.is_file() && meta.uid() == owner.uid => return Ok(()),
@@ -60,7 +60,7 @@ pub fn own_log(home: &Home, owner: &Owner) -> Result<(), PostgresError> {
 }
 
 /// Opens a lock file that the owner can open too.
-pub fn lock_file(home: &Home, path: &Path) -> Result<File, PostgresError> {
+pub(crate) fn lock_file(home: &Home, path: &Path) -> Result<File, PostgresError> {
     let opened = match create(path, Owner::of(&home.data()).ok().as_ref()) {
         // Never through a link, since AgentPod may be root.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -20,7 +20,7 @@ use super::error::PostgresError;
 const SOCKET_NAME_LIMIT: usize = 107;
 
 #[derive(Debug, Clone)]
-pub struct Home {
+pub(crate) struct Home {
     root: PathBuf,
 }
 
@@ -56,16 +56,16 @@ impl Home {
     pub fn log(&self) -> PathBuf {
         self.root.join("server.log")
     }
-    pub fn turn_lock(&self) -> PathBuf {
+    pub(crate) fn turn_lock(&self) -> PathBuf {
         self.root.join("turn.lock")
     }
-    pub fn users_lock(&self) -> PathBuf {
+    pub(crate) fn users_lock(&self) -> PathBuf {
         self.root.join("users.lock")
     }
 
     /// Whether there is a data directory, which is always complete. Any other content that is not empty is an error, since it
     /// may be somebody's data.
-    pub fn has_data(&self) -> Result<bool, PostgresError> {
+    pub(crate) fn has_data(&self) -> Result<bool, PostgresError> {
         let data = self.data();
         match fs::read_dir(&data).map(|mut entries| entries.next().is_some()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -105,6 +105,6 @@ impl Home {
     }
 }
 
-pub fn socket_file(dir: &Path) -> PathBuf {
+pub(crate) fn socket_file(dir: &Path) -> PathBuf {
     dir.join(format!(".s.PGSQL.{}", super::PORT))
 }

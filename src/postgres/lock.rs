@@ -16,7 +16,7 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
-pub struct Lock(File);
+pub(crate) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -26,7 +26,7 @@ impl Drop for Lock {
 }
 
 /// Waits for the turn, which ends when the lock is dropped.
-pub async fn acquire_turn(home: &Home) -> Result<Lock, PostgresError> {
+pub(crate) async fn acquire_turn(home: &Home) -> Result<Lock, PostgresError> {
     let path = home.turn_lock();
     let file = files::lock_file(home, &path)?;
     let began = crate::clock::instant();
@@ -42,7 +42,7 @@ pub async fn acquire_turn(home: &Home) -> Result<Lock, PostgresError> {
 }
 
 /// Registers this process as a user of the server. Only while holding the turn.
-pub fn register_user(home: &Home) -> Result<Lock, PostgresError> {
+pub(crate) fn register_user(home: &Home) -> Result<Lock, PostgresError> {
     let path = home.users_lock();
     let file = files::lock_file(home, &path)?;
     match is_acquired(file.try_lock_shared(), &path)? {
@@ -53,7 +53,7 @@ pub fn register_user(home: &Home) -> Result<Lock, PostgresError> {
 }
 
 /// Locks out other users, if there are none. Only while holding the turn, and after dropping the own user lock.
-pub fn try_exclusive(home: &Home) -> Result<Option<Lock>, PostgresError> {
+pub(crate) fn try_exclusive(home: &Home) -> Result<Option<Lock>, PostgresError> {
     let path = home.users_lock();
     let file = files::lock_file(home, &path)?;
     Ok(is_acquired(file.try_lock(), &path)?.then(|| Lock(file)))

@@ -45,7 +45,7 @@ pub fn since(log: &Path, from: u64) -> String {
 }
 
 /// Limits the log's size for ever. The server has the file open for appending, so truncating it is safe.
-pub async fn limit_size(log: PathBuf) {
+pub(crate) async fn limit_size(log: PathBuf) {
     loop {
         if let Err(error) = trim(&log, MAX_BYTES) {
             tracing::warn!(log = %log.display(), %error, "cannot truncate PostgreSQL's log");

@@ -29,7 +29,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use binaries::Search;
-pub use error::PostgresError;
+pub(crate) use error::PostgresError;
 use home::Home;
 use lock::Lock;
 use server::{ReadyServer, ServerProcess};

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::error::PostgresError;
 
 #[derive(Debug, Clone)]
-pub struct Owner {
+pub(crate) struct Owner {
     pub name: String,
     pub uid: u32,
     gid: u32,

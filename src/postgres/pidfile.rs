@@ -15,21 +15,21 @@ use super::{
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PidFile {
+pub(crate) struct PidFile {
     pub pid: i32,
     pub socket_dir: PathBuf,
     pub status: ServerPhase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerPhase {
+pub(crate) enum ServerPhase {
     Starting,
     Ready,
     Stopping,
 }
 
 #[derive(Debug)]
-pub enum PidFileState {
+pub(crate) enum PidFileState {
     /// The server runs, in any phase.
     Alive(PidFile),
     /// The server answers at its socket but runs in another container, so it can be used but not signalled.
@@ -67,7 +67,7 @@ pub fn inspect(home: &Home) -> Result<PidFileState, PostgresError> {
 }
 
 /// Whether a process is PostgreSQL with `data` as its working directory. A zombie has none.
-pub fn works_in(pid: i32, data: &Path) -> bool {
+pub(crate) fn works_in(pid: i32, data: &Path) -> bool {
     let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let name = fs::read_to_string(proc.join("comm")).unwrap_or_default();

@@ -49,7 +49,7 @@ pub async fn version(program: &Path) -> Option<String> {
 }
 
 /// Both output streams, trimmed.
-pub fn output_text(output: &Output) -> String {
+pub(crate) fn output_text(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
     text.join("\n").trim().to_owned()
 }

@@ -20,9 +20,9 @@ use super::{
 };
 
 /// How long a start may take, including recovery after a crash.
-pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a stop may take, including the final checkpoint.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long sessions of a killed server may take to end; until then PostgreSQL refuses to start.
 const OLD_SESSIONS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The message of that refusal.
@@ -31,19 +31,19 @@ const STILL_IN_USE: &str = "is still in use";
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone)]
-pub struct ServerProcess {
+pub(crate) struct ServerProcess {
     pub pid: i32,
     pub socket_dir: PathBuf,
 }
 
 /// A ready server, and whether this call started it.
-pub struct ReadyServer {
+pub(crate) struct ReadyServer {
     pub process: ServerProcess,
     pub started: bool,
 }
 
 /// Ensures that the server is ready.
-pub async fn ensure_ready(home: &Home, search: &Search) -> Result<ReadyServer, PostgresError> {
+pub(crate) async fn ensure_ready(home: &Home, search: &Search) -> Result<ReadyServer, PostgresError> {
     let began = crate::clock::instant();
     let mark = log::end(&home.log());
     let mut started = false;

@@ -71,12 +71,12 @@ impl Identities {
     }
 
     /// Why files cannot be used, one message for each.
-    pub fn unusable(&self) -> &[String] {
+    pub(crate) fn unusable(&self) -> &[String] {
         &self.unusable
     }
 
     /// Decrypts an age file.
-    pub fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    pub(crate) fn decrypt(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let decryptor = Decryptor::new_buffered(file).map_err(|_| SecretError::Damaged)?;
         let reader = match decryptor.decrypt(self.keys.iter().map(|key| key as &dyn age::Identity)) {
             Ok(reader) => reader,

@@ -16,17 +16,18 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use secrecy::{SecretString, zeroize::Zeroizing};
 
-pub use self::age::{AgeError, Identities, encrypt, keygen, recipient};
+pub(crate) use self::age::recipient;
+pub use self::age::{Identities, encrypt, keygen};
 use crate::core::{
     digest::Digest,
     secret::{self, SecretError, SecretRef},
 };
 
 /// The most bytes a secret may have.
-pub const MAX_BYTES: u64 = 64 << 10;
+pub(crate) const MAX_BYTES: u64 = 64 << 10;
 
 /// The value behind each reference, or why it has none.
-pub type SecretValues = BTreeMap<SecretRef, Result<SecretString, SecretError>>;
+pub(crate) type SecretValues = BTreeMap<SecretRef, Result<SecretString, SecretError>>;
 
 /// Reads secrets in every round. Decrypted values are kept until the identities change or nothing refers to them.
 #[derive(Default)]
@@ -113,7 +114,7 @@ pub fn value(bytes: &[u8]) -> Result<SecretString, SecretError> {
 }
 
 /// A warning if everybody on this machine can read a secret's file.
-pub fn exposure_warning(reference: &SecretRef) -> Option<String> {
+pub(crate) fn exposure_warning(reference: &SecretRef) -> Option<String> {
     let path = reference.file.as_ref()?;
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     let hint = format!("everybody on this machine can read {path}; restrict it: chmod o-rwx {path}");
@@ -164,7 +165,7 @@ mod tests {
 
     use secrecy::ExposeSecret;
 
-    use super::*;
+    use super::{age::AgeError, *};
 
     fn from_env(value: &[u8]) -> Result<String, String> {
         use std::os::unix::ffi::OsStringExt;

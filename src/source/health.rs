@@ -27,7 +27,7 @@ pub struct SourceHealth {
 
 /// The health that clones of a source share.
 #[derive(Debug, Clone)]
-pub struct SharedHealth(Arc<Mutex<SourceHealth>>);
+pub(crate) struct SharedHealth(Arc<Mutex<SourceHealth>>);
 
 impl SharedHealth {
     /// The health before the first attempt.

@@ -14,13 +14,14 @@ mod watch;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-pub use adapters::{AdapterFolders, AdapterSnapshot};
+pub use adapters::AdapterFolders;
 pub use directory::Directory;
 pub use edit::{Added, Edit, NotAdded};
 pub use error::SourceError;
 pub use git::Git;
-pub use health::{SharedHealth, SourceHealth};
-pub use survey::{MAX_DEPTH, MAX_ENTRIES, MAX_FILES, MAX_TOTAL_BYTES};
+pub(crate) use health::{SharedHealth, SourceHealth};
+pub use survey::{MAX_DEPTH, MAX_FILES};
+pub(crate) use survey::{MAX_ENTRIES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
 
 use crate::core::{declare::commit::Commit, digest::Digest};
@@ -47,7 +48,7 @@ impl Snapshot {
 
     /// Adds the commit they come from.
     #[must_use]
-    pub fn with_commit(mut self, commit: Commit) -> Self {
+    pub(crate) fn with_commit(mut self, commit: Commit) -> Self {
         self.commit = Some(commit);
         self
     }

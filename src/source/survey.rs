@@ -19,11 +19,11 @@ use crate::core::{
 /// The most files a source may have.
 pub const MAX_FILES: usize = 10_000;
 /// The most bytes its files may have in total.
-pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_TOTAL_BYTES: u64 = 64 << 20;
 /// How deep folders may be nested.
 pub const MAX_DEPTH: usize = 32;
 /// The most directory entries of any kind.
-pub const MAX_ENTRIES: usize = 100_000;
+pub(crate) const MAX_ENTRIES: usize = 100_000;
 
 /// Which files match, and what messages call them.
 #[derive(Debug, Clone, Copy)]

@@ -48,11 +48,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// An upgraded HTTP connection.
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// A client of one AgentPod.
-pub struct ApiClient {
+pub(crate) struct ApiClient {
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     origin: Origin,
     /// The bearer token.

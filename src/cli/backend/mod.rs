@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
-pub use self::{
+pub(crate) use self::{
     client::ApiClient,
     refusal::BackendError,
     watch::{Update, UpdateStream},
@@ -37,7 +37,7 @@ use crate::{
 const PAGE_SIZE: usize = 1000;
 
 /// Which backend to open.
-pub enum Target {
+pub(crate) enum Target {
     /// This machine's database and engine.
     Local(Box<Settings>),
     /// Another AgentPod's API.
@@ -45,7 +45,7 @@ pub enum Target {
 }
 
 /// What commands read from.
-pub enum Backend {
+pub(crate) enum Backend {
     /// This machine's database.
     Local(Box<LocalBackend>),
     /// Another AgentPod's API.
@@ -53,7 +53,7 @@ pub enum Backend {
 }
 
 /// An open database, and the person whose view of it is read.
-pub struct LocalBackend {
+pub(crate) struct LocalBackend {
     /// The settings that name it.
     pub settings: Settings,
     /// The open database.
@@ -238,7 +238,7 @@ impl LocalBackend {
 }
 
 /// All pods in a database.
-pub async fn pods_in(store: &Store) -> Result<Vec<PodLine>> {
+pub(crate) async fn pods_in(store: &Store) -> Result<Vec<PodLine>> {
     pods(store, &local_operator()).await
 }
 

@@ -12,7 +12,7 @@ use crate::{cli::output::sanitize, core::access::origin::Origin};
 /// A server's refusal.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct BackendError {
+pub(crate) struct BackendError {
     /// The status, or `None` if the answer was not an AgentPod's.
     pub status: Option<StatusCode>,
     message: String,
@@ -62,13 +62,13 @@ impl BackendError {
     }
 
     /// The server closed a connection because the token is no longer valid.
-    pub fn token_expired() -> Self {
+    pub(crate) fn token_expired() -> Self {
         let message = "the server no longer accepts this token".into();
         Self { status: Some(StatusCode::UNAUTHORIZED), message }
     }
 
     /// Whether trying again later may help.
-    pub fn is_temporary(&self) -> bool {
+    pub(crate) fn is_temporary(&self) -> bool {
         match self.status {
             Some(status) => status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS,
             // Perhaps a proxy whose AgentPod is down.
@@ -78,7 +78,7 @@ impl BackendError {
 }
 
 /// Turns an AgentPod's 404 into `None`.
-pub fn or_missing<T>(answer: Result<T>) -> Result<Option<T>> {
+pub(crate) fn or_missing<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) => match error.downcast_ref::<BackendError>() {

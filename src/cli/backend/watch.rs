@@ -24,7 +24,7 @@ const SIGNED_OUT: u16 = 4401;
 
 /// One item of the stream.
 #[derive(Debug)]
-pub enum Update {
+pub(crate) enum Update {
     /// Events that are new or happened again.
     Events(Vec<EventLine>),
     /// Events may have been missed. This is always the first item.
@@ -32,7 +32,7 @@ pub enum Update {
 }
 
 /// A subscription to events.
-pub enum UpdateStream {
+pub(crate) enum UpdateStream {
     /// From the database.
     Database {
         /// The database's notifications.
@@ -63,13 +63,13 @@ enum ServerMessage {
 
 impl UpdateStream {
     /// Subscribes to a database.
-    pub async fn from_database(store: Arc<Store>, person: Person) -> Result<Self> {
+    pub(crate) async fn from_database(store: Arc<Store>, person: Person) -> Result<Self> {
         let changes = Box::new(store.changes().await?);
         Ok(Self::Database { changes, store, person, began: false })
     }
 
     /// Subscribes to a server.
-    pub async fn from_server(client: &ApiClient) -> Result<Self> {
+    pub(crate) async fn from_server(client: &ApiClient) -> Result<Self> {
         Ok(Self::Server(Box::new(client.socket("/watch").await?)))
     }
 

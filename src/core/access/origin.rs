@@ -65,7 +65,7 @@ impl fmt::Display for Origin {
 
 /// The headers that tell where a request comes from and goes to.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct OriginHeaders<'a> {
+pub(crate) struct OriginHeaders<'a> {
     /// `Host`: the name that the request was sent to.
     pub host: Option<&'a str>,
     /// `Origin`: the origin of the page that sent it.
@@ -77,7 +77,7 @@ pub struct OriginHeaders<'a> {
 impl OriginHeaders<'_> {
     /// Whether the request was not sent by a page of another origin. `same-site` is not enough, since tenants' agents are on
     /// sibling names. A request without these headers is not a browser's; a page cannot suppress them.
-    pub fn is_same_origin(&self, public: Option<&Origin>) -> bool {
+    pub(crate) fn is_same_origin(&self, public: Option<&Origin>) -> bool {
         if self.fetch_site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
             return false;
         }
@@ -91,7 +91,7 @@ impl OriginHeaders<'_> {
 
     /// Whether the request was sent to a loopback name or to the public name. This stops DNS rebinding, where a foreign name
     /// points to this machine.
-    pub fn is_to_own_name(&self, public: Option<&Origin>) -> bool {
+    pub(crate) fn is_to_own_name(&self, public: Option<&Origin>) -> bool {
         let Some(host) = self.host.map(str::to_ascii_lowercase) else { return false };
         let host = split(&host).0;
         host == "localhost"
@@ -101,7 +101,7 @@ impl OriginHeaders<'_> {
 }
 
 /// Whether a host is the client's own machine: `localhost`, names below it, and loopback addresses.
-pub fn is_local(host: &str) -> bool {
+pub(crate) fn is_local(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || address(host).is_some_and(|address| address.is_loopback())
 }
 

@@ -36,7 +36,7 @@ impl fmt::Display for AddressRange {
 }
 
 /// The client's address behind trusted proxies: the last one in `X-Forwarded-For` that is not itself a trusted proxy.
-pub fn client_address(peer: IpAddr, forwarded_for: &str, trusted: &[AddressRange]) -> IpAddr {
+pub(crate) fn client_address(peer: IpAddr, forwarded_for: &str, trusted: &[AddressRange]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
     let mut last = peer.to_canonical();
     for hop in forwarded_for.rsplit(',') {

@@ -28,7 +28,7 @@ struct Tries {
 
 /// The recent tries.
 #[derive(Debug, Default)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     tries: HashMap<ThrottleKey, Tries>,
 }
 
@@ -58,13 +58,13 @@ impl Throttle {
     }
 
     /// Clears an account's failures after a successful sign-in, and takes back the address's try.
-    pub fn succeeded(&mut self, account: &str, address: IpAddr) {
+    pub(crate) fn succeeded(&mut self, account: &str, address: IpAddr) {
         self.tries.remove(&ThrottleKey::Account(account.into()));
         self.decrement(&ThrottleKey::Address(network(address)));
     }
 
     /// Takes a try back whose password was not verified.
-    pub fn take_back(&mut self, account: &str, address: IpAddr) {
+    pub(crate) fn take_back(&mut self, account: &str, address: IpAddr) {
         self.decrement(&ThrottleKey::Account(account.into()));
         self.decrement(&ThrottleKey::Address(network(address)));
     }

@@ -132,7 +132,7 @@ pub struct SecretTexts {
 
 impl SecretTexts {
     /// Placeholders, for everything except the engine.
-    pub fn placeholders(pod: &ResolvedPod) -> Self {
+    pub(crate) fn placeholders(pod: &ResolvedPod) -> Self {
         let secrets = pod.secrets.keys().map(|name| (name.clone(), format!("[secret {name}]"))).collect();
         Self { secrets, token: "[gateway token]".into() }
     }
@@ -241,7 +241,7 @@ fn template_values(site: &Site, pod: &ResolvedPod, texts: &SecretTexts) -> Value
 }
 
 /// The template value `pod`.
-pub fn pod_values(site: &Site, pod: &ResolvedPod) -> Value {
+pub(crate) fn pod_values(site: &Site, pod: &ResolvedPod) -> Value {
     json!({
         "id": pod.id.key(),
         "tenant": pod.id.tenant,

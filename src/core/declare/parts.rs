@@ -111,7 +111,7 @@ impl PartDigests {
     }
 
     /// As a label has them: `image=0123abcd,environment=…`.
-    pub fn to_label(&self) -> String {
+    pub(crate) fn to_label(&self) -> String {
         self.0.iter().map(|(part, digest)| format!("{part}={digest}")).collect::<Vec<_>>().join(",")
     }
 
@@ -126,7 +126,7 @@ impl PartDigests {
     }
 
     /// The parts that differ from those of an earlier container, as far as both are known.
-    pub fn changed_since(&self, before: &Self) -> Vec<Part> {
+    pub(crate) fn changed_since(&self, before: &Self) -> Vec<Part> {
         let differs = |(part, digest): (&Part, &String)| before.0.get(part).is_some_and(|was| was != digest);
         self.0.iter().filter(|entry| differs(*entry)).map(|(part, _)| *part).collect()
     }

@@ -313,7 +313,7 @@ fn merge(below: &mut Map<String, Value>, over: &Map<String, Value>) {
 }
 
 /// Fills in the `default`s of a schema, in nested objects too.
-pub fn fill_defaults(schema: &Value, config: &mut Map<String, Value>) {
+pub(crate) fn fill_defaults(schema: &Value, config: &mut Map<String, Value>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     for (key, property) in properties {
         if let (false, Some(default)) = (config.contains_key(key), property.get("default")) {

@@ -90,13 +90,18 @@ impl Templates {
     }
 
     /// Compiles the template of one environment variable.
-    pub fn add_environment(&mut self, adapter: &AdapterName, name: &str, template: &str) -> Result<(), TemplateError> {
+    pub(crate) fn add_environment(
+        &mut self,
+        adapter: &AdapterName,
+        name: &str,
+        template: &str,
+    ) -> Result<(), TemplateError> {
         let added = self.environment.add_template_owned(environment_key(adapter, name), template.to_owned());
         added.map_err(|error| TemplateError::new(&error))
     }
 
     /// Renders one environment variable.
-    pub fn render_environment(
+    pub(crate) fn render_environment(
         &self,
         adapter: &AdapterName,
         name: &str,
@@ -110,12 +115,12 @@ impl Templates {
     }
 
     /// Renders a template from an adapter's file, like the login link.
-    pub fn render_text(&self, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
+    pub(crate) fn render_text(&self, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
         self.environment.render_str(text, Serde(values)).map_err(|error| TemplateError::new(&error))
     }
 
     /// Renders a file and checks that it parses as its format.
-    pub fn render_file(
+    pub(crate) fn render_file(
         &self,
         adapter: &AdapterName,
         template: &str,
@@ -151,7 +156,7 @@ fn environment_key(adapter: &AdapterName, name: &str) -> String {
 /// Why a template cannot be compiled or rendered. It quotes no values, which may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct TemplateError(String);
+pub(crate) struct TemplateError(String);
 
 impl TemplateError {
     fn new(error: &minijinja::Error) -> Self {

@@ -14,9 +14,9 @@ use super::{Delivery, DeliveryRefused, MAX_CLOCK_SKEW};
 use crate::core::digest::Digest;
 
 /// The fewest characters a secret may have.
-pub const MIN_CHARACTERS: usize = 16;
+pub(crate) const MIN_CHARACTERS: usize = 16;
 /// The most secrets there may be at a time.
-pub const MAX_SECRETS: usize = 8;
+pub(crate) const MAX_SECRETS: usize = 8;
 
 /// Signatures are accepted with and without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -21,8 +21,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
-pub use keys::{MAX_SECRETS, MIN_CHARACTERS, WebhookKeys, WebhookKeysError};
-pub use recent::{MAX_MARKS, REPLAY_WINDOW, RecentDeliveries};
+pub use keys::WebhookKeys;
+pub use recent::RecentDeliveries;
 
 /// The headers that a decision needs, in lower case.
 pub const HEADERS: [&str; 15] = [
@@ -43,7 +43,7 @@ pub const HEADERS: [&str; 15] = [
     "x-hub-signature-256",
 ];
 /// How far a signed time may be from the clock.
-pub const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
+pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
 /// The most characters of a foreign text in a message.
 const MAX_QUOTED: usize = 200;
 

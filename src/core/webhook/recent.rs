@@ -8,9 +8,9 @@ use time::{Duration, OffsetDateTime};
 use crate::core::digest::Digest;
 
 /// How long a delivery is remembered.
-pub const REPLAY_WINDOW: Duration = Duration::hours(1);
+pub(crate) const REPLAY_WINDOW: Duration = Duration::hours(1);
 /// How many marks are kept, of which a delivery has one or two. The oldest go first.
-pub const MAX_MARKS: usize = 8192;
+pub(crate) const MAX_MARKS: usize = 8192;
 
 /// The recent deliveries.
 #[derive(Debug, Default)]

@@ -1,6 +1,10 @@
 //! Deliveries as the three forges really send them; their bodies are in `tests/hooks`.
 
-use super::*;
+use super::{
+    keys::MAX_SECRETS,
+    recent::{MAX_MARKS, REPLAY_WINDOW},
+    *,
+};
 use crate::core::digest::Digest;
 
 const SECRET: &str = "3f6ae0c5d1b94a7e8b2c";

@@ -9,7 +9,7 @@ use super::SourceError;
 use crate::core::{declare::edit::SourceFiles, problem::Problem};
 
 /// Checks the source with the new file, and returns the file's path below the source's root.
-pub type ChoosePath = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
+pub(crate) type ChoosePath = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
 
 /// One file to be added.
 #[derive(Clone)]

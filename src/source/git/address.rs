@@ -94,7 +94,7 @@ impl Address {
     }
 
     /// Whether the host is this machine, so that unencrypted traffic does not leave it.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "[::1]")
     }
 }

@@ -25,7 +25,7 @@ const ATTEMPTS: usize = 3;
 const COMMITTER: (&str, &str) = ("AgentPod", "agentpod@agentpod");
 
 /// Why a source with these settings cannot be edited, if it cannot.
-pub fn edit_obstacle(settings: &GitSettings) -> Option<&'static str> {
+pub(crate) fn edit_obstacle(settings: &GitSettings) -> Option<&'static str> {
     if matches!(settings.reference, Reference::Tag(_)) {
         Some("the source follows a tag, which does not move; follow a branch with --git-branch, or omit --edits")
     } else if settings.signers.is_some() {

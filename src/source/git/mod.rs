@@ -28,15 +28,16 @@ use std::{
 
 use tokio::sync::{Semaphore, oneshot};
 
-pub use address::{Address, AddressError, Transport};
-pub use edit::edit_obstacle;
+pub use address::Address;
+pub(crate) use address::Transport;
+pub(crate) use edit::edit_obstacle;
 pub use settings::{Credentials, GitSettings, Reference};
 
 use super::{Added, Edit, NotAdded, SharedHealth, Snapshot, SourceError, SourceHealth};
 use remote_check::{CheckedTip, check};
 
 /// How long a start waits for the first fetch before it continues with the stored revision.
-pub const FIRST_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many fetches may hang past their timeout before no other is started.
 const MAX_HANGING: usize = 3;
 
@@ -102,7 +103,7 @@ impl Git {
     }
 
     /// Declares that a poll fetches regularly, so that reading never waits for the remote.
-    pub fn mark_polled(&self) {
+    pub(crate) fn mark_polled(&self) {
         self.0.is_polled.store(true, Ordering::Relaxed);
     }
 

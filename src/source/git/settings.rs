@@ -42,7 +42,7 @@ pub enum Reference {
 
 impl Reference {
     /// The full name on the remote.
-    pub fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         match self {
             Self::Head => "HEAD".into(),
             Self::Branch(name) => format!("refs/heads/{name}"),

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use probe::{BodyCheck, Probe, ProbeKind};
+pub use probe::Probe;
+pub(crate) use probe::ProbeKind;
 pub use read::{AdapterFiles, read};
 
 use super::{manifest::Resources, template::Templates};
@@ -20,7 +21,7 @@ use crate::core::{declare::template::Format, names::AdapterName, quantity::Span}
 /// The content of `adapter.yaml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AdapterManifest {
+pub(crate) struct AdapterManifest {
     /// Always `agentpod.dev/v1`.
     #[schemars(extend("const" = "agentpod.dev/v1"))]
     pub api_version: String,
@@ -161,7 +162,7 @@ impl AbsolutePath {
     }
 
     /// Whether it is `folder` or below it.
-    pub fn is_below(&self, folder: &Self) -> bool {
+    pub(crate) fn is_below(&self, folder: &Self) -> bool {
         self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
@@ -192,7 +193,7 @@ pub struct Adapters {
 
 impl Adapter {
     /// Whether a pod may use `image`: from the adapter's own repository, or an allowed one.
-    pub fn allows_image(&self, image: &str) -> bool {
+    pub(crate) fn allows_image(&self, image: &str) -> bool {
         let repository = |image: &str| -> String {
             let plain = image.split('@').next().unwrap_or(image);
             match plain.rfind(':') {

@@ -16,7 +16,7 @@ pub use write::write;
 use crate::core::problem::{Position, Problem};
 
 /// The most bytes of a manifest file; larger ones are refused unread.
-pub const MAX_FILE_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// One document of one file.
 #[derive(Debug, Clone)]
@@ -91,12 +91,12 @@ impl Node {
     }
 
     /// Whether the path is a key without a value.
-    pub fn is_empty_at(&self, path: &[&str]) -> bool {
+    pub(crate) fn is_empty_at(&self, path: &[&str]) -> bool {
         self.get(path).is_some_and(|node| matches!(node.value, NodeValue::Scalar(Value::Null)))
     }
 
     /// The position of the value at a path, or of its nearest existing ancestor.
-    pub fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
+    pub(crate) fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         let mut node = self;
         let mut at = self.at;
         for key in path {
@@ -112,7 +112,7 @@ impl Node {
     }
 
     /// The position of the last key of a path, or of the nearest value if there is no such key.
-    pub fn locate_key<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
+    pub(crate) fn locate_key<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         let path: Vec<&str> = path.into_iter().collect();
         let Some((last, holders)) = path.split_last() else { return self.at };
         let holder = self.get(holders);
@@ -168,7 +168,7 @@ pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
 }
 
 /// The problem of a file that is too large.
-pub fn too_large(file: &str, bytes: u64) -> Problem {
+pub(crate) fn too_large(file: &str, bytes: u64) -> Problem {
     Problem::of_file(file, format!("the file has {bytes} bytes, more than {MAX_FILE_BYTES} (1 MiB)"))
         .hint("split it, or move it out of the folder if it is not a manifest")
 }

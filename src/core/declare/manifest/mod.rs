@@ -20,7 +20,7 @@ use crate::core::{
 };
 
 /// The only version of the format.
-pub const API_VERSION: &str = "agentpod.dev/v1";
+pub(crate) const API_VERSION: &str = "agentpod.dev/v1";
 
 /// A tenant, which agents are hosted for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -208,7 +208,7 @@ pub struct Declared<T> {
 
 impl<T> Declared<T> {
     /// The position of a path in the document.
-    pub fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
+    pub(crate) fn locate<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Position {
         self.document.root.locate(path)
     }
 }
@@ -230,7 +230,7 @@ fn image(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// The pattern of an image with a tag or digest; an implicit `latest` is refused.
-pub const IMAGE_PATTERN: &str =
+pub(crate) const IMAGE_PATTERN: &str =
     r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$";
 
 fn secrets(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -23,7 +23,7 @@ pub struct Violation {
 
 impl Violation {
     /// The path, including the key if the error is about a key.
-    pub fn key_path(&self) -> Vec<&str> {
+    pub(crate) fn key_path(&self) -> Vec<&str> {
         let key = match &self.about {
             ViolationKind::Key(key, _) => Some(key.as_str()),
             ViolationKind::Value | ViolationKind::Type | ViolationKind::Missing(_) => None,
@@ -95,7 +95,7 @@ pub fn check(document: &Document, node: &Node, schema: &Value, validator: &Valid
 }
 
 /// Adds the position to a violation below `node`.
-pub fn locate(document: &Document, node: &Node, violation: Violation) -> Problem {
+pub(crate) fn locate(document: &Document, node: &Node, violation: Violation) -> Problem {
     let path: Vec<&str> = violation.path.iter().map(String::as_str).collect();
     let at: Position = match &violation.about {
         ViolationKind::Key(key, _) => node.locate_key(path.into_iter().chain([key.as_str()])),
