@@ -146,7 +146,7 @@ impl fmt::Debug for FingerprintKey {
 pub(super) fn random_text() -> Result<SecretString> {
     let mut bytes = [0; KEY_LEN];
     SystemRandom::new().fill(&mut bytes).map_err(|_| no_randomness())?;
-    Ok(hex::encode(&bytes).into())
+    Ok(hex::encode(bytes).into())
 }
 
 fn no_randomness() -> StoreError {

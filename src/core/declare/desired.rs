@@ -166,7 +166,7 @@ pub fn build(
                 pods.insert(id.clone(), desired_pod(site, &pod, rendered, identities.get(&id), fingerprints));
             }
             Err(found) => {
-                found.into_iter().for_each(|problem| template_problems.entry(problem).or_default().push(id.clone()))
+                found.into_iter().for_each(|problem| template_problems.entry(problem).or_default().push(id.clone()));
             }
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn check(
         // The tag is not accepted, but its commit may be.
         by_tag => match of_commit(repository, commit).map_err(FetchError::Cache)? {
             Some(signed) => signed.verify(signers),
-            None => by_tag.unwrap_or_else(|| Err(SignatureError::Unsigned)),
+            None => by_tag.unwrap_or(Err(SignatureError::Unsigned)),
         },
     };
     outcome.map_err(|error| {
