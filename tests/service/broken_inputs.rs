@@ -1,5 +1,5 @@
-//! A start with a source or adapters that are broken goes on with the last pair that built whole: the real reconciler
-//! and a real Postgres, with an engine in memory.
+//! A start with a broken source or broken adapters continues with the last good pair: the real reconciler and a real
+//! PostgreSQL, with an engine in memory.
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,14 +20,14 @@ use crate::testkit::{
     store::fresh,
 };
 
-/// Folders, a database and an engine that outlive the AgentPods working on them.
+/// Folders, a database and an engine that outlive several AgentPods.
 struct Stage {
     folder: tempfile::TempDir,
     store: Arc<Store>,
     engine: Arc<MemoryEngine>,
 }
 
-/// One AgentPod's life.
+/// One run of an AgentPod.
 struct Life(Running);
 
 impl Stage {
@@ -68,7 +68,7 @@ impl Stage {
         matches!(self.container(), Some((_, ContainerState::Running { .. })))
     }
 
-    /// Ends the container as if its process had died, or removes it as a person would.
+    /// Ends the container as if its process had died, or removes it.
     fn harm(&self, remove: bool) {
         let mut world = self.engine.world();
         if remove {
@@ -80,7 +80,7 @@ impl Stage {
 }
 
 impl Life {
-    /// Waits until what it shows is so; the engine in memory has no events, so a changed file makes it look.
+    /// Waits until the status matches; the engine in memory has no events, so a changed file triggers rounds.
     async fn until(&mut self, stage: &Stage, what: &str, is: impl Fn(&DaemonStatus) -> bool) -> DaemonStatus {
         for n in 0..200 {
             let seen = self.0.overview();
@@ -100,12 +100,12 @@ impl Life {
     }
 }
 
-/// Whether nothing is left to do. Nothing in memory answers a probe, so ready, and with it applied, it never is.
+/// Whether nothing is left to do. Nothing answers a probe in memory, so a pod never becomes ready.
 fn is_settled(seen: &DaemonStatus) -> bool {
     !seen.pods.is_empty() && seen.pods.values().all(|pod| pod.settled)
 }
 
-/// A stage on which one AgentPod accepted and did everything, and ended.
+/// A stage on which one AgentPod accepted and applied everything, and ended.
 async fn accepted() -> Stage {
     let stage = Stage::new().await;
     let mut life = stage.live();
@@ -114,7 +114,7 @@ async fn accepted() -> Stage {
     stage
 }
 
-/// A start with what is broken: shows a problem that names `place`, repairs the pod, and heals by `mend`.
+/// A start with broken input: shows a problem that names `place`, repairs the pod, and recovers after `mend`.
 async fn goes_on_and_heals(stage: &Stage, place: &str, mend: impl FnOnce(&Stage)) {
     let before = stage.container().unwrap().0;
     stage.harm(false);

@@ -1,4 +1,4 @@
-//! The command line as a person types it: what it prints, and its exit codes. No engine is needed in here.
+//! The command line: its output and exit codes. No engine is needed.
 
 use std::{fs, path::Path, process::Command};
 

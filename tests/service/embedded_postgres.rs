@@ -1,5 +1,4 @@
-//! The private PostgreSQL, with real programs, real processes and real kills. Nothing here waits for a time to
-//! pass, only for a state to be reached.
+//! The private PostgreSQL, with real programs, processes and kills. Tests wait for states, never for times.
 
 mod place;
 
@@ -10,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use agentpod::postgres::{EmbeddedPostgres, Search};
-/// Where the helper stands.
+/// The path of the helper test.
 const MODULE: &str = module_path!();
 
 use crate::testkit::wait::until;
@@ -42,7 +41,7 @@ async fn it_starts_and_answers_on_a_private_socket_as_a_role_without_special_rig
 async fn a_second_user_attaches_to_the_same_server_and_only_the_last_one_out_stops_it() {
     let place = Place::new();
     let first = place.open().await;
-    // It needs no programs to attach.
+    // Attaching needs no programs.
     let second = EmbeddedPostgres::open_with(&place.state, Search::of(["/nowhere"])).await.unwrap();
     assert_eq!(first.pid(), second.pid());
     assert_eq!(place.servers(), [first.pid()]);
@@ -137,7 +136,7 @@ async fn a_stale_pid_file_with_the_pid_of_another_program_is_recognized() {
     let (run, owner) = (server.socket_dir(), fs::metadata(place.data()).unwrap());
     drop(server);
     let dead = place.murder_server();
-    // The same user's, or PostgreSQL would see through it by itself.
+    // A process of the same user, since PostgreSQL recognizes others itself.
     let mut other = Command::new("sleep");
     other.arg("60");
     if rustix::process::geteuid().is_root() {
@@ -285,22 +284,21 @@ async fn a_state_directory_with_any_odd_character_works() {
     server.close().await.unwrap();
 }
 
-/// A process's session, as the kernel writes it: 0 when its leader is outside our process namespace, which is where a
-/// test runner in a container may well be.
+/// A process's session from /proc; 0 if its leader is outside the process namespace, as for a test runner in a container.
 fn session_of(pid: u32) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name before may hold anything, closing parentheses too.
+    // The process name may contain closing parentheses.
     let after_name = stat.rsplit_once(") ").unwrap().1;
     after_name.split(' ').nth(3).unwrap().parse().unwrap()
 }
 
-/// Not a test: other tests run it as another process.
+/// Not a test: other tests run it in a child process.
 #[tokio::test]
 #[ignore = "run by other tests"]
 async fn helper_that_opens_and_waits() {
     let Some(state) = std::env::var_os(HELPER) else { return };
     let _server = EmbeddedPostgres::open(Path::new(&state), None).await.unwrap();
     println!("opened");
-    // Until the test kills us or ends.
+    // Until the test kills this process or ends.
     tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await.unwrap().unwrap();
 }

@@ -1,4 +1,4 @@
-//! Commands that look: the same words and the same data, whoever answers.
+//! Commands that read: the same text and data from the database and from a server.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::stage::Stage;
 use crate::testkit::dashboard::{ALAN, VICTOR};
 use agentpod::core::event::EventKind;
 
-/// Every command that looks, by what it is typed as.
+/// Every command that reads, with its arguments.
 const LOOKS: [&[&str]; 8] = [
     &["status"],
     &["describe", "alice/assistant"],

@@ -1,4 +1,4 @@
-//! What goes over the wire: logs as they come, and TLS with certificates that somebody must vouch for.
+//! Connections: streamed logs, and TLS with certificates of a named authority.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -19,7 +19,7 @@ fn asking(server: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// Everything of a request up to its empty line.
+/// The head of a request, up to the empty line.
 fn request(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -48,7 +48,7 @@ fn a_followed_log_is_shown_line_by_line_while_it_is_written() {
     let (sender, lines) = mpsc::channel();
     let out = BufReader::new(child.stdout.take().unwrap());
     std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    // A line may come in pieces, and the next one only after it was shown.
+    // A line may arrive in pieces, and the next one only after it was printed.
     for (pieces, line) in [(&["one ", "line\n"][..], "one line"), (&["an\u{f6}ther\n"], "an\u{f6}ther")] {
         for piece in pieces {
             write!(stream, "{:x}\r\n{piece}\r\n", piece.len()).unwrap();

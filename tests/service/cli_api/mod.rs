@@ -1,5 +1,5 @@
-//! The command line over the API: the real program, the real server and a real Postgres, with rows put there. What a
-//! command says is compared with what it says with the database itself. No engine is needed.
+//! The command line over the API: the real program, the real server and a real PostgreSQL with prepared rows. The output is
+//! compared with that of the database itself. No engine is needed.
 
 mod answers;
 mod connections;

@@ -1,4 +1,4 @@
-//! An AgentPod's server with two tenants' pods and three people with tokens, and the program to ask it with.
+//! A server with two tenants' pods and three accounts with tokens, and commands against it.
 
 use std::{net::SocketAddr, process::Command, sync::Arc};
 
@@ -48,7 +48,7 @@ impl Stage {
         Self { address: server.address, store, options, state, server }
     }
 
-    /// Has the server end, and another one serve at its address.
+    /// Stops the server, and starts another one at its address.
     pub async fn serve_anew(&mut self) {
         self.server.stop.cancel();
         let listener = loop {
@@ -64,12 +64,12 @@ impl Stage {
         format!("http://{}", self.address)
     }
 
-    /// Runs a command with this machine's database.
+    /// Runs a command on the database.
     pub async fn here(&self, arguments: &[&str]) -> Said {
         run_beside(self.with_database(arguments)).await
     }
 
-    /// The same before it runs.
+    /// The command before it runs.
     pub fn with_database(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(arguments);
         command.env("DATABASE_URL", postgres::url(&self.options));
@@ -77,12 +77,12 @@ impl Stage {
         command
     }
 
-    /// Runs a command that asks a server, as somebody from another machine: with no database, no state, no home.
+    /// Runs a command on the server, as if from another machine: without database, state or home.
     pub async fn there(&self, token: &str, arguments: &[&str]) -> Said {
         run_beside(self.asking(token, arguments)).await
     }
 
-    /// The same before it runs.
+    /// The command before it runs.
     pub fn asking(&self, token: &str, arguments: &[&str]) -> Command {
         let mut command = self.program(arguments);
         command.args(["--server", &self.server()]).env("HOME", "/nowhere").env("AGENTPOD_STATE_DIR", "/proc/nowhere");

@@ -1,5 +1,5 @@
-//! A state directory of its own for a test, and eyes and hands that do not use the code under test. No server
-//! survives it: whatever PostgreSQL works below the directory when it is dropped is killed.
+//! A test's own state directory, with helpers that do not use the code under test. Dropping it kills every PostgreSQL
+//! process below the directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,7 @@ impl Place {
 
     pub fn named(name: &str) -> Place {
         let dir = tempfile::Builder::new().prefix("agentpod-").tempdir().unwrap();
-        // As root the server runs as somebody else, who must get in.
+        // As root, the server runs as another user, who must be able to enter.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
         Place { state: dir.path().join(name), dir }
     }
@@ -45,8 +45,8 @@ impl Place {
         fs::read_to_string(self.state.join("postgres/server.log")).unwrap_or_default()
     }
 
-    /// The postmasters of this place, by their command lines. PostgreSQL overwrites those of its other processes, but
-    /// a moment after they begin: until then they are told by their parent.
+    /// The postmasters of this directory, by command line. PostgreSQL overwrites that of its other processes shortly after
+    /// they start; until then they are recognized by their parent.
     pub fn servers(&self) -> Vec<i32> {
         let start = format!("-D\0{}/", self.dir.path().display());
         let mut pids = processes();
@@ -56,7 +56,7 @@ impl Place {
         pids
     }
 
-    /// All that works in it, as far as we may know.
+    /// All processes that work in it, as far as visible.
     fn inhabitants(&self) -> Vec<i32> {
         let mut pids = processes();
         pids.retain(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(self.dir.path())));
@@ -64,18 +64,18 @@ impl Place {
         pids
     }
 
-    /// As `kill -9`, and waits until it is dead.
+    /// Kills a process with SIGKILL, and waits until it is dead.
     pub fn murder_server(&self) -> i32 {
         let [pid] = self.servers()[..] else { panic!("not one server: {:?}", self.servers()) };
         signal(pid, Signal::KILL);
-        // Gone, or a zombie: one that is still exiting looks alive to whoever asks for its directory.
+        // Gone or a zombie: a process that is still exiting seems alive by its directory.
         until("the server is dead", || {
             fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
         });
         pid
     }
 
-    /// This test program again, in a process (and process group) of its own, opening this place.
+    /// This test program in a new process and process group, which opens this directory.
     pub fn helper(&self) -> Helper {
         let mut command = crate::testkit::as_process(super::MODULE, "helper_that_opens_and_waits");
         command.env(HELPER, &self.state).stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
@@ -102,7 +102,7 @@ impl Drop for Place {
     }
 }
 
-/// Another AgentPod, as far as the server is concerned.
+/// Another AgentPod process, from the server's point of view.
 pub struct Helper(pub Child);
 
 impl Helper {
@@ -149,7 +149,7 @@ pub fn signal(pid: i32, signal: Signal) {
     let _ = kill_process(Pid::from_raw(pid).unwrap(), signal);
 }
 
-/// Programs that only say they are PostgreSQL 99.
+/// Programs that pretend to be PostgreSQL 99.
 pub fn fake_binaries(dir: &Path) -> PathBuf {
     let dir = dir.join("fake");
     fs::create_dir(&dir).unwrap();
@@ -163,6 +163,6 @@ pub fn fake_binaries(dir: &Path) -> PathBuf {
 
 fn parent(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before may hold anything, closing parentheses too.
+    // The process name may contain closing parentheses.
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The command line on a repository, which is fetched once; and certificates, which are a matter of the
+//! The command line on a repository, which is fetched once; and certificates, which depend on the
 //! process's environment.
 
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::testkit::{
     tls::Tls,
 };
 
-/// Runs a command with nothing of ours in its environment but this; answers its exit code and what it says.
+/// Runs a command with only these variables of AgentPod, and returns its exit code and output.
 fn agentpod(state: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = testkit::agentpod();
     command.args(arguments).arg("--state-dir").arg(state);

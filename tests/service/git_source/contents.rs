@@ -1,4 +1,4 @@
-//! What is taken from a commit, what is left alone, and what refuses it.
+//! The contents of a commit: what is read, what is ignored, and what is refused.
 
 use std::{
     fs,
@@ -53,8 +53,8 @@ async fn a_commit_gives_the_same_files_as_a_folder_and_its_own_description() {
 async fn a_missing_folder_is_reported_as_missing_and_not_as_a_broken_disk() {
     let repository = Repository::with(&[("a.yaml", "a file")]);
     let nowhere = settings(&format!("file://{}/nowhere", repository.root().display()), repository.root());
-    let told = why(fetch(&Git::new(nowhere)).await);
-    assert!(told.contains("the repository cannot be found") && !told.contains("disk"), "{told}");
+    let message = why(fetch(&Git::new(nowhere)).await);
+    assert!(message.contains("the repository cannot be found") && !message.contains("disk"), "{message}");
 }
 
 #[tokio::test]
@@ -66,8 +66,8 @@ async fn a_folder_of_the_repository_can_be_followed_alone() {
     for (path, what) in
         [("deploy/pods/a.yaml", "a file"), ("deploy/none", "no such folder"), ("none", "no such folder")]
     {
-        let told = problems_in(GitSettings { path: path.into(), ..local(&repository) }).await;
-        assert!(told[0].contains(what) && told[0].contains("--git-path"), "{path}: {told:?}");
+        let message = problems_in(GitSettings { path: path.into(), ..local(&repository) }).await;
+        assert!(message[0].contains(what) && message[0].contains("--git-path"), "{path}: {message:?}");
     }
 }
 
@@ -78,17 +78,17 @@ async fn an_empty_set_empty_manifests_and_a_repository_without_commits_are_refus
     let empty = fetch(&git).await.unwrap_err();
     assert!(matches!(empty, SourceError::Empty { expected: "no commit", .. }), "{empty}");
     repository.push(&[("README.md", "1")], "no manifest");
-    let told = why(fetch(&git).await);
-    assert!(told.contains("no manifest") && told.contains("nothing was changed"), "{told}");
+    let message = why(fetch(&git).await);
+    assert!(message.contains("no manifest") && message.contains("nothing was changed"), "{message}");
     repository.push(&[("a.yaml", "1"), ("b.yaml", "")], "half written");
-    let told = problems(&repository).await;
-    assert!(told.len() == 1 && told[0].contains("b.yaml") && told[0].contains("empty"), "{told:?}");
+    let message = problems(&repository).await;
+    assert!(message.len() == 1 && message[0].contains("b.yaml") && message[0].contains("empty"), "{message:?}");
     repository.push(&[("b.yaml", "2")], "whole");
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1 b.yaml=2");
     repository.run(&["rm", "--quiet", "-r", "."]);
     repository.push_all("emptied");
-    let told = why(fetch(&git).await);
-    assert!(told.contains("no manifest") && told.contains("nothing was changed"), "{told}");
+    let message = why(fetch(&git).await);
+    assert!(message.contains("no manifest") && message.contains("nothing was changed"), "{message}");
 }
 
 #[tokio::test]
@@ -114,8 +114,8 @@ async fn links_are_followed_within_the_repository_and_refused_outside_it() {
         fs::create_dir_all(pods.join(name).parent().unwrap()).unwrap();
         symlink(target, pods.join(name)).unwrap();
         repository.push_all("a link that goes astray");
-        let told = problems_in(inside.clone()).await;
-        assert!(told.len() == 1 && told[0].contains(name) && told[0].contains(what), "{target}: {told:?}");
+        let message = problems_in(inside.clone()).await;
+        assert!(message.len() == 1 && message[0].contains(name) && message[0].contains(what), "{target}: {message:?}");
         fs::remove_file(pods.join(name)).unwrap();
     }
 }
@@ -128,12 +128,12 @@ async fn a_submodule_among_manifests_is_refused_and_one_beside_them_is_not() {
     repository.push_all("a submodule beside");
     let pods = GitSettings { path: "pods".into(), ..local(&repository) };
     assert_eq!(texts(&fetch(&Git::new(pods.clone())).await.unwrap()), "a.yaml=1");
-    let told = problems_in(GitSettings { path: "vendor".into(), ..local(&repository) }).await;
-    assert!(told[0].contains("submodule") && told[0].contains("--git"), "{told:?}");
+    let message = problems_in(GitSettings { path: "vendor".into(), ..local(&repository) }).await;
+    assert!(message[0].contains("submodule") && message[0].contains("--git"), "{message:?}");
     repository.run(&["submodule", "--quiet", "add", other.bare().to_str().unwrap(), "pods/team"]);
     repository.push_all("a submodule among");
-    let told = problems_in(pods).await;
-    assert!(told.len() == 1 && told[0].contains("team") && told[0].contains("submodule"), "{told:?}");
+    let message = problems_in(pods).await;
+    assert!(message.len() == 1 && message[0].contains("team") && message[0].contains("submodule"), "{message:?}");
 }
 
 #[tokio::test]
@@ -142,10 +142,10 @@ async fn lfs_pointers_large_files_and_names_that_are_not_text_are_problems_of_th
     let large = "x".repeat((1 << 20) + 1);
     let repository =
         Repository::with(&[("a.yaml", "1"), ("b.yaml", pointer), ("big/c.yaml", &large), ("d\u{7}.yaml", "1")]);
-    let told = problems(&repository).await;
-    let about = |name: &str, what: &str| told.iter().any(|one| one.contains(name) && one.contains(what));
-    assert!(told.len() == 3 && about("b.yaml", "Git LFS") && about("big/c.yaml", "1 MiB"), "{told:?}");
-    assert!(about("d?.yaml", "not valid text"), "{told:?}");
+    let message = problems(&repository).await;
+    let about = |name: &str, what: &str| message.iter().any(|one| one.contains(name) && one.contains(what));
+    assert!(message.len() == 3 && about("b.yaml", "Git LFS") && about("big/c.yaml", "1 MiB"), "{message:?}");
+    assert!(about("d?.yaml", "not valid text"), "{message:?}");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn ten_thousand_unrelated_files_cost_little_and_too_many_manifests_are_ref
     let git = Git::new(local(&repository));
     git.fetch().await;
     assert_eq!(texts(&git.read().await.unwrap()), "pods/a.yaml=1");
-    // Everything is here, and what counts has to be found among it.
+    // Everything is fetched, and the manifests have to be found in it.
     repository.push(&[("pods/a.yaml", "2")], "a change");
     let begun = Instant::now();
     assert_eq!(texts(&fetch(&git).await.unwrap()), "pods/a.yaml=2");
@@ -170,6 +170,6 @@ async fn ten_thousand_unrelated_files_cost_little_and_too_many_manifests_are_ref
         fs::write(repository.work().join(format!("pods/{number}.yaml")), "1").unwrap();
     }
     repository.push_all("too many manifests");
-    let told = problems(&repository).await;
-    assert!(told[0].contains("more than 10000 files"), "{told:?}");
+    let message = problems(&repository).await;
+    assert!(message[0].contains("more than 10000 files"), "{message:?}");
 }

@@ -1,4 +1,4 @@
-//! Adding a file as a commit: on the tip as it is, in somebody's name, never by force, and nothing when it is not wanted.
+//! Adding a file as a commit: on the current tip, with its author, never by force, and not at all if it is refused.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ use crate::testkit::{
 
 const LOGIN: &str = "tess:s3cret-pa55word";
 
-/// An edit of a file that must not be there, and `meanwhile` before each time that its place is asked for.
+/// An edit of a new file, which calls `meanwhile` before each choice of its path.
 fn edit(name: &str, meanwhile: impl Fn(usize) + Send + Sync + 'static) -> Edit {
     let (name, asked) = (name.to_owned(), AtomicUsize::new(0));
     let place = move |files: &SourceFiles| {
@@ -46,7 +46,7 @@ fn plain() -> Edit {
     edit("alice-new.yaml", |_| {})
 }
 
-/// A repository behind a server that asks for a password, takes pushes, and settings with the right one.
+/// A repository behind a server that needs a password and accepts pushes, and settings with the password.
 async fn with_password() -> (Arc<Repository>, GitHttp, GitSettings) {
     let repository = Arc::new(Repository::with(&[("agents/a.yaml", "1"), ("README.md", "hello")]));
     git(&repository.bare(), &["config", "http.receivepack", "true"]);
@@ -69,7 +69,7 @@ fn show(repository: &Repository, format: &str) -> String {
     git(&repository.bare(), &["show", "--no-patch", &format!("--format={format}"), "main"])
 }
 
-/// The words of an outcome that is an error, which give no credential away.
+/// The message of an error, which contains no credential.
 fn why(outcome: Result<Added, NotAdded>) -> String {
     let why = outcome.expect_err("this is refused").to_string();
     let said = format!("{why} {}", crate::testkit::log::text());
@@ -96,7 +96,7 @@ async fn a_file_becomes_a_commit_on_the_tip_with_its_author() {
     assert_eq!(changed, "A\tagents/alice-new.yaml", "nothing else");
     git(&repository.bare(), &["fsck", "--strict"]);
     assert_eq!(texts(&fetch(&git_source).await.unwrap()), "a.yaml=1 alice-new.yaml=new: file\n b.yaml=2");
-    // Once more, on top of what was pushed by ourselves.
+    // Again, on top of our own commit.
     git_source.add(edit("second.yaml", |_| {})).await.unwrap();
     assert_eq!(show(&repository, "%P"), added.commit.unwrap());
     assert_eq!(server.refused(), 0);
@@ -135,26 +135,26 @@ async fn an_edit_is_given_up_after_three_moves_of_the_branch() {
 async fn a_rejected_push_gives_the_reason_and_changes_nothing() {
     let (repository, server, settings) = with_password().await;
     let (before, git_source) = (tip(&repository), Git::new(settings));
-    // A rule of the forge.
+    // A hook rejects the push.
     let hook = repository.bare().join("hooks/pre-receive");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
     fs::write(&hook, "#!/bin/sh\ncat > /dev/null\necho nobody pushes to main >&2\nexit 1\n").unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-    let told = why(git_source.add(plain()).await);
-    assert!(told.contains("rejected the commit: pre-receive hook declined"), "{told}");
+    let message = why(git_source.add(plain()).await);
+    assert!(message.contains("rejected the commit: pre-receive hook declined"), "{message}");
     fs::remove_file(hook).unwrap();
-    // No right to push.
+    // Pushing is not allowed.
     git(&repository.bare(), &["config", "http.receivepack", "false"]);
-    let told = why(git_source.add(plain()).await);
-    assert!(told.contains("AgentPod may not push") && told.contains("that may push to this branch"), "{told}");
+    let message = why(git_source.add(plain()).await);
+    assert!(message.contains("AgentPod may not push") && message.contains("that may push to this branch"), "{message}");
     git(&repository.bare(), &["config", "http.receivepack", "true"]);
-    // Not let in at all, and away.
+    // The password is refused, then the server hangs up.
     server.let_in("somebody:else");
-    let told = why(git_source.add(plain()).await);
-    assert!(told.contains("refused access"), "{told}");
+    let message = why(git_source.add(plain()).await);
+    assert!(message.contains("refused access"), "{message}");
     server.answers(Manner::HangsUp);
-    let told = why(git_source.add(plain()).await);
-    assert!(told.contains("cannot fetch"), "{told}");
+    let message = why(git_source.add(plain()).await);
+    assert!(message.contains("cannot fetch"), "{message}");
     assert_eq!(tip(&repository), before);
 }
 
@@ -163,8 +163,8 @@ async fn an_edit_waits_for_a_remote_that_hangs_only_until_the_timeout() {
     let (_repository, server, settings) = with_password().await;
     server.answers(Manner::Never);
     let git_source = Git::new(GitSettings { timeout: std::time::Duration::from_millis(300), ..settings });
-    let told = why(git_source.add(plain()).await);
-    assert!(told.contains("did not answer") && told.contains("whether the branch has the commit"), "{told}");
+    let message = why(git_source.add(plain()).await);
+    assert!(message.contains("did not answer") && message.contains("whether the branch has the commit"), "{message}");
 }
 
 #[tokio::test]
@@ -172,13 +172,13 @@ async fn an_edit_without_a_free_path_is_not_committed() {
     let repository = Repository::with(&[("a.yaml", "1"), ("new.yaml/b.yaml", "2")]);
     let (before, git_source) = (tip(&repository), Git::new(local(&repository)));
     let place = |_: &SourceFiles| Err(vec![Problem::of_file("new.yaml", "it is declared already")]);
-    let told = why(git_source.add(Edit { choose_path: Arc::new(place), ..plain() }).await);
-    assert!(told.contains("declared already"), "{told}");
-    let told = why(git_source.add(edit("new.yaml", |_| {})).await);
-    assert!(told.contains("new.yaml exists already"), "{told}");
+    let message = why(git_source.add(Edit { choose_path: Arc::new(place), ..plain() }).await);
+    assert!(message.contains("declared already"), "{message}");
+    let message = why(git_source.add(edit("new.yaml", |_| {})).await);
+    assert!(message.contains("new.yaml exists already"), "{message}");
     let nowhere = Git::new(GitSettings { path: "none".into(), ..local(&repository) });
-    let told = why(nowhere.add(plain()).await);
-    assert!(told.contains("no such folder"), "{told}");
+    let message = why(nowhere.add(plain()).await);
+    assert!(message.contains("no such folder"), "{message}");
     assert_eq!(tip(&repository), before);
 }
 
@@ -189,11 +189,11 @@ async fn tags_and_signed_sources_cannot_be_edited() {
     repository.run(&["push", "--quiet", "origin", "v1"]);
     let before = tip(&repository);
     let tag = GitSettings { reference: Reference::Tag("v1".into()), ..local(&repository) };
-    let told = why(Git::new(tag).add(plain()).await);
-    assert!(told.contains("follows a tag"), "{told}");
+    let message = why(Git::new(tag).add(plain()).await);
+    assert!(message.contains("follows a tag"), "{message}");
     let signed = GitSettings { signers: Some(repository.path("signers")), ..local(&repository) };
-    let told = why(Git::new(signed).add(plain()).await);
-    assert!(told.contains("would not be signed"), "{told}");
+    let message = why(Git::new(signed).add(plain()).await);
+    assert!(message.contains("would not be signed"), "{message}");
     assert_eq!(tip(&repository), before);
 }
 

@@ -1,4 +1,4 @@
-//! Over HTTP: who is let in, what a look costs, and remotes that misbehave.
+//! Over HTTP: authentication, the number of requests, and misbehaving remotes.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::testkit::{
 
 const LOGIN: &str = "tess:s3cret-pa55word";
 
-/// A repository behind a server that asks for a password, and settings with the right one.
+/// A repository behind a server that needs a password, and settings with it.
 async fn with_password() -> (Repository, GitHttp, GitSettings) {
     let repository = Repository::with(&[("a.yaml", "1")]);
     let server = GitHttp::start(repository.root(), Some(LOGIN)).await;
@@ -29,7 +29,7 @@ async fn with_password() -> (Repository, GitHttp, GitSettings) {
     (repository, server, settings)
 }
 
-/// No word of what came out, or was logged meanwhile, gives a credential away.
+/// Neither the outcome nor the log contains a credential.
 fn gives_nothing_away(outcome: &Result<Snapshot, SourceError>) {
     let said = format!("{outcome:?} {}", crate::testkit::log::text());
     for secret in ["s3cret", "t0ken", &base64(LOGIN), "Basic "] {
@@ -47,7 +47,7 @@ async fn an_unchanged_tip_costs_one_request_even_with_a_password_and_a_change_tw
     let (repository, server, settings) = with_password().await;
     let git = Git::new(settings.clone());
     assert!(git.fetch().await);
-    // What there is; how deep; the commit.
+    // The references, the depth, the commit.
     assert_eq!(server.asked().len(), 3);
     for _ in 0..3 {
         assert!(!git.fetch().await, "nothing is new");
@@ -60,7 +60,7 @@ async fn an_unchanged_tip_costs_one_request_even_with_a_password_and_a_change_tw
         assert_eq!(texts(&fetch(&git).await.unwrap()), format!("a.yaml={number}"));
         assert_eq!(server.asked().len(), 3, "the {number}th commit");
     }
-    // After a start what was fetched before is still there.
+    // After a restart, the cache is still there.
     assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=7");
     assert_eq!(server.asked().len(), 1);
     assert_eq!(server.refused(), 0);
@@ -105,12 +105,12 @@ async fn a_wrong_password_is_refused_with_what_to_do_and_a_rotated_one_is_used_a
     std::fs::write(repository.path("password"), "s3cret-rotated\n").unwrap();
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1", "without a restart");
     std::fs::remove_file(repository.path("password")).unwrap();
-    let told = why(fetch(&git).await);
-    assert!(told.contains("no such file") && told.contains("password"), "{told}");
+    let message = why(fetch(&git).await);
+    assert!(message.contains("no such file") && message.contains("password"), "{message}");
     let nobody = Git::new(GitSettings { credentials: Credentials::default(), ..settings.clone() });
-    let told = why(fetch(&nobody).await);
-    assert!(told.contains("--git-token-file"), "{told}");
-    // A token belongs to nobody in particular.
+    let message = why(fetch(&nobody).await);
+    assert!(message.contains("--git-token-file"), "{message}");
+    // A token needs no user name.
     server.let_in("x-access-token:t0ken-t0ken");
     std::fs::write(repository.path("token"), "t0ken-t0ken").unwrap();
     let credentials = Credentials { password: file(&repository.path("token")), ..Credentials::default() };
@@ -137,8 +137,8 @@ async fn a_misbehaving_remote_is_an_error_until_it_recovers() {
         let outcome = fetch(&git).await;
         assert!(begun.elapsed() < Duration::from_secs(10), "{manner:?}");
         gives_nothing_away(&outcome);
-        let told = why(outcome);
-        assert!(told.contains(what) && told.starts_with(&server.url()), "{manner:?}: {told}");
+        let message = why(outcome);
+        assert!(message.contains(what) && message.starts_with(&server.url()), "{manner:?}: {message}");
         assert!(git.health().last_error.is_some());
         server.answers(Manner::Well);
         assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1", "after {manner:?}");

@@ -21,7 +21,7 @@ use agentpod::{
 
 use crate::testkit::repository::Repository;
 
-/// Settings for a repository: its own branch, all of it.
+/// Settings for a repository, with its default branch and all folders.
 fn settings(url: &str, state: &Path) -> GitSettings {
     crate::testkit::log::listen();
     GitSettings {
@@ -46,7 +46,7 @@ fn file(path: &Path) -> Option<SecretRef> {
     Some(SecretRef { file: Some(path.display().to_string()), ..SecretRef::default() })
 }
 
-/// Fetches, and reads what came of it.
+/// Fetches, and reads the result.
 async fn fetch(git: &Git) -> Result<Snapshot, SourceError> {
     git.fetch().await;
     git.read().await
@@ -58,7 +58,7 @@ fn texts(snapshot: &Snapshot) -> String {
     snapshot.texts().map(one).collect::<Vec<_>>().join(" ")
 }
 
-/// The words of an outcome that is an error.
+/// The message of an error.
 fn why(outcome: Result<Snapshot, SourceError>) -> String {
     outcome.expect_err("this is refused").to_string()
 }

@@ -1,4 +1,4 @@
-//! What happens to branches and to what was fetched: rewritten, deleted, brought back, damaged.
+//! Branches that are rewritten, deleted and restored, and damaged caches.
 
 use std::{fs, path::PathBuf};
 
@@ -35,8 +35,8 @@ async fn the_default_branch_a_named_one_and_both_kinds_of_tags_are_followed() {
     for (reference, name) in
         [(Reference::Branch("none".into()), "no branch none"), (Reference::Tag("none".into()), "no tag none")]
     {
-        let told = why(fetch(&Git::new(GitSettings { reference, ..local(&repository) })).await);
-        assert!(told.contains(name) && (told.contains("next") || told.contains("heavy")), "{told}");
+        let message = why(fetch(&Git::new(GitSettings { reference, ..local(&repository) })).await);
+        assert!(message.contains(name) && (message.contains("next") || message.contains("heavy")), "{message}");
     }
 }
 
@@ -63,8 +63,8 @@ async fn a_deleted_branch_is_an_error_and_one_that_comes_back_is_followed_again(
     fetch(&git).await.unwrap();
     repository.run(&["push", "--quiet", "origin", "HEAD:refs/heads/other"]);
     crate::testkit::repository::git(&repository.bare(), &["update-ref", "-d", "refs/heads/main"]);
-    let told = why(fetch(&git).await);
-    assert!(told.contains("no branch main") && told.contains("nothing was changed"), "{told}");
+    let message = why(fetch(&git).await);
+    assert!(message.contains("no branch main") && message.contains("nothing was changed"), "{message}");
     assert!(git.health().last_error.is_some() && git.health().last_read.is_some());
     repository.push(&[("a.yaml", "2")], "back again");
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=2");
@@ -86,14 +86,14 @@ async fn a_damaged_cache_is_fetched_again() {
     ];
     for (what, damage) in damages {
         damage(cache());
-        // As after a start: nothing is remembered of it.
+        // As after a restart, with no state in memory.
         let read = fetch(&Git::new(local(&repository))).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(texts(&read), "a.yaml=1", "{what}");
     }
     fs::remove_dir_all(cache()).unwrap();
     fs::write(repository.path("caches").join("nothing"), "").unwrap();
     assert!(fetch(&Git::new(local(&repository))).await.is_ok());
-    // While it runs, damage shows only when something is fetched.
+    // In a running process, damage shows only at the next fetch.
     let git = Git::new(local(&repository));
     fetch(&git).await.unwrap();
     fs::remove_file(repository.path("caches").join("nothing")).unwrap();

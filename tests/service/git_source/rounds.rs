@@ -1,4 +1,4 @@
-//! A reconciler that follows a repository: rounds never wait for it, and what it says wrong changes nothing.
+//! A reconciler that follows a repository: rounds never wait for it, and its faults change nothing.
 
 mod edits;
 mod faults;
@@ -39,7 +39,7 @@ struct Stage {
     running: Option<Running>,
 }
 
-/// A tenant with a pod of the same name.
+/// A tenant with one pod of the same name.
 fn pod(tenant: &str, mode: &str) -> (String, String) {
     let pod = manifests::pod(&format!("{tenant}/pod"), &format!("subdomain: {tenant}, config: {{mode: {mode}}}"));
     (format!("{tenant}.yaml"), manifests::together(&[manifests::tenant(tenant), pod]))
@@ -81,7 +81,7 @@ impl Stage {
         self.running.as_ref().unwrap().overview()
     }
 
-    /// The containers of a tenant that run.
+    /// The running containers of a tenant.
     fn running(&self, tenant: &str) -> Vec<String> {
         let world = self.engine.world();
         let runs = |state: &ContainerState| matches!(state, ContainerState::Running { .. });
@@ -89,7 +89,7 @@ impl Stage {
         mine.filter(|(_, one)| runs(&one.state)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Waits until one container of a tenant runs that is not `before`.
+    /// Waits until one container of a tenant runs other than `before`.
     async fn runs(&self, tenant: &str, before: &str) -> String {
         eventually("a container runs", async || match &self.running(tenant)[..] {
             [one] if one != before => Some(one.clone()),
@@ -139,7 +139,7 @@ async fn a_sync_is_answered_by_a_fetch_that_started_afterwards() {
     let outcome = answered(&stage).await;
     assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
     stage.runs("alice", &alice).await;
-    // Nothing new is an answer, too.
+    // No change is an answer too.
     assert_eq!(answered(&stage).await, outcome);
     stage.stop().await;
 }
@@ -159,27 +159,27 @@ async fn a_failing_remote_changes_nothing_and_is_reported_until_it_recovers() {
         stage.woken.notify_one();
         eventually("it is well again", async || stage.problems().is_empty().then_some(())).await;
     }
-    // Emptied by a push: the same.
+    // Emptied by a push, with the same result.
     stage.repository.run(&["rm", "--quiet", "-r", "."]);
     stage.repository.push_all("all gone");
     stage.woken.notify_one();
-    eventually("it is told", async || stage.problems().contains("no manifest").then_some(())).await;
+    eventually("it is reported", async || stage.problems().contains("no manifest").then_some(())).await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]));
-    // It was fetched, so it will never be stale, and no row of revisions says it: an event does, once, also over a restart.
+    // It was fetched, so it is not stale, and it is not a revision. One event reports it, even across a restart.
     let kept = async |stage: &Stage| stage.store.source_refusal().await.unwrap();
-    let told = eventually("it is kept", async || kept(&stage).await).await;
-    let message = &told.message;
+    let refusal = eventually("it is kept", async || kept(&stage).await).await;
+    let message = &refusal.message;
     assert!(message.contains("no manifest") && !message.contains('\n'), "{message}");
     stage.stop().await;
     stage.start();
-    eventually("it is told again", async || stage.problems().contains("no manifest").then_some(())).await;
+    eventually("it is reported again", async || stage.problems().contains("no manifest").then_some(())).await;
     let rounds = stage.overview().rounds;
     eventually("rounds are made", async || (stage.overview().rounds > rounds).then_some(())).await;
-    assert_eq!(kept(&stage).await, Some(told));
+    assert_eq!(kept(&stage).await, Some(refusal));
     stage.repository.run(&["revert", "--no-edit", "HEAD"]);
     stage.repository.run(&["push", "--quiet", "origin", "HEAD"]);
     stage.woken.notify_one();
-    eventually("it can be taken again", async || kept(&stage).await.is_none().then_some(())).await;
+    eventually("it can be used again", async || kept(&stage).await.is_none().then_some(())).await;
     stage.stop().await;
 }
 
@@ -198,7 +198,7 @@ async fn a_start_waits_briefly_for_a_hanging_remote_and_continues_with_the_store
         eventually("rounds are made", async || (stage.overview().rounds > before + more).then_some(())).await;
     };
     rounds(3).await;
-    assert!(git.is_awaited() && stage.problems().is_empty(), "there is nothing to complain of yet");
+    assert!(git.is_awaited() && stage.problems().is_empty(), "there is no problem yet");
     eventually("what is remembered is in force", async || stage.overview().source.accepted).await;
     assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
     assert!(stage.problems().contains("has not answered since the start"), "{}", stage.problems());

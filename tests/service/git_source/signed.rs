@@ -1,4 +1,4 @@
-//! Only commits count that are signed by somebody who may.
+//! Only commits signed by an allowed signer are accepted.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use agentpod::source::{
 use super::{fetch, local, texts};
 use crate::testkit::repository::{Repository, public};
 
-/// A repository with a signed commit, and settings that ask for the signature.
+/// A repository with a signed commit, and settings that require the signature.
 fn signed() -> (Repository, GitSettings) {
     let repository = Repository::new();
     let key = repository.key("signer", "");
@@ -27,14 +27,17 @@ fn signed() -> (Repository, GitSettings) {
     (repository, settings)
 }
 
-/// The refusal names the commit, who made it, and what to do.
+/// The refusal names the commit, its author, and what to do.
 async fn refused(git: &Git, commit: &str, what: &str) {
     let error = fetch(git).await.unwrap_err();
     assert!(matches!(error, SourceError::Unfetched { code: "source_unverified", .. }), "{error}");
-    let told = error.to_string();
-    assert!(told.contains(what) && told.contains(commit) && told.contains("Tess <tess@example.com>"), "{told}");
-    assert!(told.contains("allowed") && told.contains("git commit --amend -S"), "{told}");
-    assert_eq!(git.health().fetched.unwrap().id, commit, "it is told of, though it is not used");
+    let message = error.to_string();
+    assert!(
+        message.contains(what) && message.contains(commit) && message.contains("Tess <tess@example.com>"),
+        "{message}"
+    );
+    assert!(message.contains("allowed") && message.contains("git commit --amend -S"), "{message}");
+    assert_eq!(git.health().fetched.unwrap().id, commit, "it is reported but not used");
 }
 
 #[tokio::test]
@@ -68,8 +71,8 @@ async fn a_key_that_may_not_sign_is_refused_until_it_is_allowed_and_without_a_re
     fs::write(&allowed, line("namespaces=\"git\" ")).unwrap();
     assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=2", "the tip is the same, the signers are not");
     fs::write(&allowed, "nonsense\n").unwrap();
-    let told = fetch(&git).await.unwrap_err().to_string();
-    assert!(told.contains("line 1") && told.contains("allowed"), "{told}");
+    let message = fetch(&git).await.unwrap_err().to_string();
+    assert!(message.contains("line 1") && message.contains("allowed"), "{message}");
     fs::remove_file(&allowed).unwrap();
     assert!(fetch(&git).await.is_err());
 }

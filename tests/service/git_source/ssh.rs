@@ -27,7 +27,7 @@ impl Stage {
         Self { host_key: public(&host), server, repository }
     }
 
-    /// Settings with a key, and the host known by these lines.
+    /// Settings with a key and these known-hosts lines.
     fn settings(&self, key: &str, identities: &str) -> GitSettings {
         let path = self.repository.path("known_hosts");
         fs::write(&path, identities).unwrap();
@@ -95,10 +95,13 @@ async fn an_unknown_changed_or_revoked_host_key_is_refused_with_its_fingerprint(
         (format!("@cert-authority {place} {}\n", stage.host_key), "is not listed in"),
     ] {
         let error = fetch(&Git::new(stage.settings("key", &identities))).await.unwrap_err();
-        let told = error.to_string();
-        assert_eq!(error.code(), "source_unknown_host", "{identities}: {told}");
-        assert!(told.contains(what) && told.contains(&shown) && told.contains("known_hosts"), "{identities}: {told}");
-        assert!(what == "revoked" || told.contains(&format!("ssh-keyscan -p {port}")), "{told}");
+        let message = error.to_string();
+        assert_eq!(error.code(), "source_unknown_host", "{identities}: {message}");
+        assert!(
+            message.contains(what) && message.contains(&shown) && message.contains("known_hosts"),
+            "{identities}: {message}"
+        );
+        assert!(what == "revoked" || message.contains(&format!("ssh-keyscan -p {port}")), "{message}");
     }
     let missing = GitSettings {
         known_hosts: Some(stage.repository.path("no_such_file")),

@@ -1,4 +1,4 @@
-//! The folders with adapters and templates are read with the same care as manifests.
+//! The folders of adapters and templates are read as carefully as manifests.
 
 use std::{fs::File, os::unix::fs::symlink, path::Path};
 

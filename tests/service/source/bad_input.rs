@@ -1,4 +1,4 @@
-//! What is wrong with a folder is told with its place and what to do; nothing is read that should not be.
+//! Problems of a folder have a path and say what to do; files that should not be read are not.
 
 use std::{
     fs::{self, File, Permissions},
@@ -12,7 +12,7 @@ use agentpod::source::{Directory, MAX_DEPTH, MAX_FILES, SourceError};
 
 use super::{folder, read, texts, write};
 
-/// The problems of a folder, as they are shown.
+/// The problems of a folder, as text.
 async fn problems(root: &Path) -> Vec<String> {
     let error = read(root).await.unwrap_err();
     assert_eq!(error.code(), "source_refused", "{error}");
@@ -193,7 +193,7 @@ async fn a_name_that_is_not_text_is_a_problem() {
     assert!(found.iter().any(|problem| problem.starts_with("two?lines.yaml: ")), "{found:?}");
 }
 
-/// Root may read everything, so the reading is done by a child process that is nobody.
+/// Root may read everything, so a child process reads as the user nobody.
 #[tokio::test]
 async fn an_unreadable_file_or_folder_is_an_error_that_says_who_may_not_read_it() {
     let (holder, root) = folder();
@@ -208,13 +208,13 @@ async fn an_unreadable_file_or_folder_is_an_error_that_says_who_may_not_read_it(
         child.uid(65_534).gid(65_534);
     }
     let output = child.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let message = String::from_utf8_lossy(&output.stdout);
     fs::set_permissions(root.join("closed"), Permissions::from_mode(0o755)).unwrap();
     for name in ["closed", "secret.yaml"] {
-        assert!(told.contains(&format!("{name}: AgentPod may not read this")), "{told}");
-        assert!(told.contains(&format!("chmod -R a+rX {}", root.join(name).display())), "{told}");
+        assert!(message.contains(&format!("{name}: AgentPod may not read this")), "{message}");
+        assert!(message.contains(&format!("chmod -R a+rX {}", root.join(name).display())), "{message}");
     }
-    assert!(!told.contains("a.yaml:"), "{told}");
+    assert!(!message.contains("a.yaml:"), "{message}");
 }
 
 fn rustix_is_root() -> bool {

@@ -1,4 +1,4 @@
-//! Adding a pod to a source: what may be added, by whom and where; and what happens in a folder meanwhile.
+//! Adding a pod to a source: what may be added, by whom and where, and concurrent changes of a folder.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
@@ -23,7 +23,7 @@ fn files(files: &[(&str, &str)]) -> SourceFiles {
     files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
 }
 
-fn told(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
+fn message(outcome: Result<impl std::fmt::Debug, Vec<Problem>>) -> String {
     outcome.expect_err("this is refused").iter().map(|problem| format!("{problem}\n")).collect()
 }
 
@@ -59,8 +59,8 @@ async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
         (&broken, pod("alice/new", "subdomain: new"), "broken.yaml"),
     ] {
         let new = NewPod::parse(&text).unwrap();
-        let told = told(new.path_in("here", there, &adapters, &site()));
-        assert!(told.contains(why), "{text}: {told}");
+        let message = message(new.path_in("here", there, &adapters, &site()));
+        assert!(message.contains(why), "{text}: {message}");
     }
 }
 
@@ -76,10 +76,10 @@ fn only_one_new_pod_is_added_alone_or_with_its_tenant() {
         format!("{other_tenant}---\n{one}"),
         format!("{defaults}---\n{one}"),
     ] {
-        assert!(told(NewPod::parse(&text)).contains("not one new pod"), "{text}");
+        assert!(message(NewPod::parse(&text)).contains("not one new pod"), "{text}");
     }
     for text in ["", "{", "kind: Pod\n", &one.replace("subdomain", "subdomian"), &format!("{one}---\n{one}")] {
-        assert!(told(NewPod::parse(text)).contains("pod.yaml"), "{text}");
+        assert!(message(NewPod::parse(text)).contains("pod.yaml"), "{text}");
     }
 }
 
@@ -110,7 +110,7 @@ fn operators_may_add_pods_tenant_operators_only_without_secrets_and_viewers_none
     }
 }
 
-/// An edit that goes to a file, whatever is there.
+/// An edit that goes to a fixed file.
 fn edit(file: &str, text: &str) -> Edit {
     let file = file.to_owned();
     Edit {
@@ -172,7 +172,7 @@ async fn a_refused_edit_is_not_written_and_an_empty_folder_cannot_be_edited() {
 async fn an_unwritable_folder_is_an_error_that_says_what_to_do() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1"), ("below/b.yaml", "1")]);
-    // Permissions do not keep root out; a folder that is none does.
+    // Permissions do not stop root, but a missing folder does.
     let why = Source::Directory(Directory::new(&root)).add(edit("none/new.yaml", "text")).await.unwrap_err();
     let NotAdded::Unwritten { what, hint, .. } = why else { panic!("{why:?}") };
     assert!(what.starts_with("none/new.yaml cannot be written") && hint.contains("save the file yourself"));

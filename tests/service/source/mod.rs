@@ -1,4 +1,4 @@
-//! Sources and the watch on real folders: what people, editors, git and Kubernetes do to them.
+//! Sources and watches on real folders, as people, editors, git and Kubernetes change them.
 
 mod adapters;
 mod bad_input;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 /// How long anything may take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A fresh folder; its real path, since the machine's own may lead through links.
+/// A new folder with its real path, since the temporary directory may be a link.
 fn folder() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
     let path = fs::canonicalize(folder.path()).unwrap().join("manifests");

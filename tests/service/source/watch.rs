@@ -1,4 +1,4 @@
-//! The watch on real folders: whatever way a change is made, it is told once, when it is over.
+//! Watches on real folders: every kind of change is reported once, when it is complete.
 
 use std::{
     fs,
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::{DEADLINE, folder, git, moving::config_map, read, texts, write};
 
-/// Within this nothing more may come: longer than the quiet after which a change is told.
+/// Within this time no other report may follow; longer than the quiet period before a report.
 const NOTHING: Duration = Duration::from_millis(600);
-/// Every change must be told well before the slow poll would find it.
+/// Every change must be reported well before the slow poll would find it.
 const PROMPT: Duration = Duration::from_secs(8);
 
 async fn watch(path: &Path) -> Watch {
@@ -22,7 +22,7 @@ async fn watch(path: &Path) -> Watch {
 }
 
 async fn changed(watch: &mut Watch) {
-    timeout(PROMPT, watch.changed()).await.expect("the change is told promptly");
+    timeout(PROMPT, watch.changed()).await.expect("the change is reported promptly");
 }
 
 async fn is_quiet(watch: &mut Watch) -> bool {
@@ -38,7 +38,7 @@ async fn a_file_written_in_place_or_renamed_over_is_one_change_each() {
     changed(&mut watch).await;
     assert_eq!(texts(&root).await, "a.yaml=2");
     for text in ["3", "4"] {
-        // As vim does: a backup beside it, the new text under another name, a rename over the old one.
+        // Like vim: a backup, the new text under another name, and a rename over the old file.
         write(&root, &[(".a.yaml.swp", "x"), ("4913", ""), ("a.yaml.new", text)]);
         fs::remove_file(root.join("4913")).unwrap();
         fs::rename(root.join("a.yaml"), root.join("a.yaml~")).unwrap();
@@ -113,7 +113,7 @@ async fn files_written_one_after_the_other_are_reported_once_the_last_is_written
         }
     });
     changed(&mut watch).await;
-    assert!(writing.is_finished(), "nothing is told in the middle");
+    assert!(writing.is_finished(), "nothing is reported in between");
     assert!(is_quiet(&mut watch).await);
 }
 
@@ -219,7 +219,7 @@ async fn a_root_that_is_removed_and_created_again_is_watched_again() {
     changed(&mut watch).await;
     write(&root, &[("a.yaml", "3")]);
     changed(&mut watch).await;
-    // At once, and together with the folder it stands in.
+    // At once, and together with its parent folder.
     let parent = root.parent().unwrap();
     fs::remove_dir_all(parent).unwrap();
     write(&root, &[("a.yaml", "4")]);

@@ -1,4 +1,4 @@
-//! From the dashboard's form to a running pod: the manifest is committed, fetched at once and carried out.
+//! From the dashboard's form to a running pod: the manifest is committed, fetched at once and applied.
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,9 +33,12 @@ async fn an_added_pod_runs_without_waiting_for_the_next_fetch() {
     stage.runs("carol", "").await;
     assert_eq!((stage.running("alice"), stage.running("bob")), (vec![alice], vec![bob]), "others are left alone");
     let events = rows::events(&stage.store, None, 100).await;
-    let told = events.iter().find(|row| row.kind.as_str() == "edited").unwrap().message.clone();
-    assert!(told.contains("carol/pod: olga added it to the source") && told.contains(&added.location()), "{told}");
-    // Two at once that do not go together: one of them is refused, and what is there stays good.
+    let message = events.iter().find(|row| row.kind.as_str() == "edited").unwrap().message.clone();
+    assert!(
+        message.contains("carol/pod: olga added it to the source") && message.contains(&added.location()),
+        "{message}"
+    );
+    // Of two conflicting edits at once, one is refused and the source stays valid.
     let twin = |name: &str| {
         carol.replace("name: pod", &format!("name: {name}")).replace("subdomain: carol", "subdomain: twin")
     };

@@ -1,4 +1,4 @@
-//! Law 5 with a remote: whatever goes wrong with it, in whatever order, removes and replaces nothing.
+//! Law 5 with a remote: no sequence of its faults removes or replaces anything.
 
 use std::fs;
 
@@ -11,25 +11,25 @@ use super::{Manner, Stage, pod};
 use crate::testkit::rows;
 use crate::testkit::wait::eventually;
 
-/// Sequences of faults that are tried.
+/// How many sequences of faults are tried.
 const CASES: u32 = 8;
 
-/// What can go wrong with a remote.
+/// A fault of a remote.
 #[derive(Debug, Clone)]
 enum Fault {
     /// The connection is reset.
     Reset,
-    /// It answers with this status: it knows no such login, forbids, has no such thing, or is broken.
+    /// It answers with this status.
     Status(u16),
-    /// It answers with something that is no git.
+    /// It answers, but not with git's protocol.
     Nonsense(String),
-    /// Its repository is gone.
+    /// The repository is gone.
     Gone,
-    /// Its branch is gone.
+    /// The branch is gone.
     BranchGone,
-    /// Somebody pushed a commit without any file of ours.
+    /// A commit without any manifests was pushed.
     Emptied,
-    /// Somebody pushed a mistake in one of the files.
+    /// A commit with a mistake in a manifest was pushed.
     Mistake(String),
 }
 
