@@ -1,5 +1,5 @@
-//! What is fuzzed: anything at all goes in, and nothing may panic, hang or contradict itself. The committed corpus goes
-//! through the same functions in `tests/pure/corpus.rs`.
+//! The fuzz targets: any input is allowed, and nothing may panic, hang or contradict itself. `tests/pure/corpus.rs` runs the
+//! committed corpus through the same functions.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ use super::core::{
     webhook::{self, Delivery, DeliveryOutcome, HEADERS, RecentDeliveries, WebhookKeys},
 };
 
-/// A secret that everybody may know.
+/// A public test secret.
 const SECRET: &str = "a secret of the fuzzer's own";
 
-/// A file of manifests, from its bytes to what should be. Answers whether it is right.
+/// Builds the desired state from a manifest file. Returns whether the file is valid.
 pub fn manifest(bytes: &[u8]) -> bool {
     let (manifests, mut problems) = manifest::read([("a.yaml", bytes)]);
     let (resolved, found) = resolve::resolve(&manifests, adapters());
@@ -29,13 +29,13 @@ pub fn manifest(bytes: &[u8]) -> bool {
     let built = desired::build(&manifests, adapters(), site(), &BTreeMap::new(), &BTreeMap::new());
     match built {
         Ok(desired) => {
-            assert_eq!(desired.pods.len(), resolved.pods.len(), "what builds is what was resolved");
+            assert_eq!(desired.pods.len(), resolved.pods.len(), "the desired state has every resolved pod");
             if problems.is_empty() {
-                assert_eq!(desired.pods.len(), manifests.pods.len(), "a pod got lost without a word");
+                assert_eq!(desired.pods.len(), manifests.pods.len(), "a pod got lost without a problem");
             }
         }
         Err(found) => {
-            assert!(!found.is_empty(), "it does not build, and nobody says why");
+            assert!(!found.is_empty(), "it does not build, but there is no problem");
             problems.extend(found);
         }
     }
@@ -45,8 +45,9 @@ pub fn manifest(bytes: &[u8]) -> bool {
     problems.is_empty() && !manifests.pods.is_empty()
 }
 
-/// A request to the webhook: lines `header: value`, an empty line, the body. `$TOKEN` as a value is the secret, and
-/// `$SIGNATURE` what the body signs to, so that what is behind the signature is reached, too. Answers whether it wakes.
+/// Decides about a request to the webhook: lines `header: value`, an empty line, the body. `$TOKEN` as a value is replaced by
+/// the secret, and `$SIGNATURE` by the body's signature, so that valid signatures are tried too. Returns whether the delivery
+/// is accepted.
 pub fn webhook(bytes: &[u8]) -> bool {
     static KEYS: OnceLock<WebhookKeys> = OnceLock::new();
     let keys = KEYS.get_or_init(|| WebhookKeys::parse(SECRET).expect("it is long enough"));
@@ -66,23 +67,26 @@ pub fn webhook(bytes: &[u8]) -> bool {
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let delivery = Delivery { headers, body };
     let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
-    let mut seen = RecentDeliveries::default();
-    let first = webhook::decide(&delivery, keys, Some("main"), &mut seen, now);
-    let woken = matches!(first, DeliveryOutcome::Accepted { .. });
-    if woken {
-        let again = webhook::decide(&delivery, keys, Some("main"), &mut seen, now);
-        // Whoever repeats a plain token knows it and needs no replay; without an id there is nothing to know it by.
+    let mut recent = RecentDeliveries::default();
+    let first = webhook::decide(&delivery, keys, Some("main"), &mut recent, now);
+    let accepted = matches!(first, DeliveryOutcome::Accepted { .. });
+    if accepted {
+        let again = webhook::decide(&delivery, keys, Some("main"), &mut recent, now);
+        // Without an ID, a delivery with a plain token has no mark: its sender knows the token and needs no replay.
         let has_no_mark =
             delivery.headers.contains_key("x-gitlab-token") && !delivery.headers.contains_key("x-gitlab-event-uuid");
-        assert!(has_no_mark || !matches!(again, DeliveryOutcome::Accepted { .. }), "the same delivery wakes twice");
+        assert!(
+            has_no_mark || !matches!(again, DeliveryOutcome::Accepted { .. }),
+            "the same delivery is accepted twice"
+        );
         let stranger = WebhookKeys::parse("another secret, which nobody uses").expect("it is long enough");
         let answer = webhook::decide(&delivery, &stranger, Some("main"), &mut RecentDeliveries::default(), now);
-        assert!(matches!(answer, DeliveryOutcome::Refused(_)), "whoever knows no secret is believed");
+        assert!(matches!(answer, DeliveryOutcome::Refused(_)), "a delivery without the secret is accepted");
     }
-    woken
+    accepted
 }
 
-/// The shipped echo adapter, which takes any settings it knows.
+/// The shipped echo adapter.
 fn adapters() -> &'static Adapters {
     static ADAPTERS: OnceLock<Adapters> = OnceLock::new();
     ADAPTERS.get_or_init(|| {
