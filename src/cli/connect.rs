@@ -26,7 +26,7 @@ pub(crate) struct Database {
 impl Database {
     /// Opens the database that the settings and the state directory name.
     pub async fn open(settings: &Settings) -> Result<Self> {
-        let (options, embedded) = database_server(settings).await?;
+        let DatabaseServer { options, embedded } = database_server(settings).await?;
         let store = Store::open_with_key_file(options, &settings.key_file, &settings.site.instance).await?;
         Ok(Self { store: Arc::new(store), embedded })
     }
@@ -42,8 +42,15 @@ impl Database {
     }
 }
 
+/// A database server that is ready to connect to.
+pub(crate) struct DatabaseServer {
+    pub options: PgConnectOptions,
+    /// The private server, unless `DATABASE_URL` names another.
+    pub embedded: Option<Arc<EmbeddedPostgres>>,
+}
+
 /// How to connect to the database that the settings name, and the private server if they name none.
-pub(crate) async fn database_server(settings: &Settings) -> Result<(PgConnectOptions, Option<Arc<EmbeddedPostgres>>)> {
+pub(crate) async fn database_server(settings: &Settings) -> Result<DatabaseServer> {
     let state = &settings.state_dir;
     std::fs::create_dir_all(state).map_err(|error| unusable(state, "created", &error))?;
     check_database_unchanged(state, settings.database_url.as_deref())?;
@@ -53,11 +60,11 @@ pub(crate) async fn database_server(settings: &Settings) -> Result<(PgConnectOpt
             let options = PgConnectOptions::from_str(url).map_err(|_| {
                 anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database")
             })?;
-            Ok((options, None))
+            Ok(DatabaseServer { options, embedded: None })
         }
         None => {
             let embedded = EmbeddedPostgres::open(state, settings.postgres_bin.as_deref()).await?;
-            Ok((embedded.connect_options(), Some(Arc::new(embedded))))
+            Ok(DatabaseServer { options: embedded.connect_options(), embedded: Some(Arc::new(embedded)) })
         }
     }
 }

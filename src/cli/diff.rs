@@ -44,6 +44,14 @@ struct Side {
     files: RevisionFiles,
 }
 
+/// The two revisions to compare.
+struct Sides {
+    before: Side,
+    after: Side,
+    /// The ID of the one in force.
+    in_force: i64,
+}
+
 /// Why the pods of two revisions cannot be compared.
 #[derive(Debug, thiserror::Error)]
 enum NotComparable {
@@ -68,7 +76,7 @@ pub async fn run(settings: Settings, revision: Option<String>, format: Output) -
     let database = Database::open(&settings).await?;
     let sides = sides(&database.store, revision.as_deref()).await;
     database.close().await?;
-    let (before, after, in_force) = sides?;
+    let Sides { before, after, in_force } = sides?;
     let files = differences(&by_path(&before.files), &by_path(&after.files));
     let pods = pods(&before, &after, &settings.site);
     match format {
@@ -98,9 +106,8 @@ pub async fn run(settings: Settings, revision: Option<String>, format: Output) -
     Ok(ExitCode::SUCCESS)
 }
 
-/// The older and the newer one of the revision in force and the named one, by default the previous accepted one; and the
-/// ID of the one in force.
-async fn sides(store: &Store, name: Option<&str>) -> Result<(Side, Side, i64)> {
+/// The revision in force and the named one, by default the previous accepted one.
+async fn sides(store: &Store, name: Option<&str>) -> Result<Sides> {
     let Some(in_force) = store.in_force().await? else {
         bail!("no revision is in force yet, so there is nothing to compare; see agentpod revisions");
     };
@@ -113,7 +120,7 @@ async fn sides(store: &Store, name: Option<&str>) -> Result<(Side, Side, i64)> {
     };
     let id = in_force.id;
     let (before, after) = if other.id < id { (other, in_force) } else { (in_force, other) };
-    Ok((side(store, before).await?, side(store, after).await?, id))
+    Ok(Sides { before: side(store, before).await?, after: side(store, after).await?, in_force: id })
 }
 
 async fn find(store: &Store, name: &str) -> Result<RevisionRow> {
@@ -162,7 +169,7 @@ fn differences(before: &BTreeMap<String, &[u8]>, after: &BTreeMap<String, &[u8]>
         };
         let (a, b) = (old.unwrap_or_default(), new.unwrap_or_default());
         let diff = match (std::str::from_utf8(a), std::str::from_utf8(b)) {
-            (Ok(a), Ok(b)) => unified(path, (old.is_some(), a), (new.is_some(), b)),
+            (Ok(a), Ok(b)) => unified(path, old.map(|_| a), new.map(|_| b)),
             _ => String::new(),
         };
         Some(FileDifference { path: path.clone(), change, diff })
@@ -170,10 +177,12 @@ fn differences(before: &BTreeMap<String, &[u8]>, after: &BTreeMap<String, &[u8]>
     paths.into_iter().filter_map(one).collect()
 }
 
-fn unified(path: &str, (was, old): (bool, &str), (is, new): (bool, &str)) -> String {
-    let name = |exists: bool, side: &str| if exists { format!("{side}/{path}") } else { "/dev/null".into() };
-    let diff = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_lines(old, new);
-    diff.unified_diff().context_radius(CONTEXT_LINES).header(&name(was, "a"), &name(is, "b")).to_string()
+/// The unified diff of a file's texts; `None` for a file that does not exist.
+fn unified(path: &str, old: Option<&str>, new: Option<&str>) -> String {
+    let name = |text: Option<&str>, side: &str| text.map_or("/dev/null".into(), |_| format!("{side}/{path}"));
+    let (a, b) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let diff = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_lines(a, b);
+    diff.unified_diff().context_radius(CONTEXT_LINES).header(&name(old, "a"), &name(new, "b")).to_string()
 }
 
 /// A file's diff in color; the output strips colors where there is no terminal.

@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::{
     ask,
-    connect::{self, Database},
+    connect::{self, Database, DatabaseServer},
     output,
 };
 use crate::{config::Settings, store::Store};
@@ -71,7 +71,7 @@ async fn reset(settings: Settings, yes: bool) -> Result<ExitCode> {
     if !ask::confirm(question, yes)? {
         return Ok(ExitCode::FAILURE);
     }
-    let (options, embedded) = connect::database_server(&settings).await?;
+    let DatabaseServer { options, embedded } = connect::database_server(&settings).await?;
     let (file, instance) = (&settings.key_file, &settings.site.instance);
     let pods = Store::reset_key(options, file, instance, &ask::actor(), crate::clock::now()).await;
     if let Some(embedded) = embedded.and_then(Arc::into_inner) {

@@ -151,7 +151,7 @@ fn without_daemon(what: &RequestSpec, now: OffsetDateTime) -> String {
     }
 }
 
-/// Fails if no plan with this hash holds removals. Only for when no daemon runs, which would find out.
+/// Fails if no plan with this hash holds removals. While a daemon runs, it checks this instead.
 async fn check_plan_is_held(settings: &Settings, database: &Database, hash: &str) -> Result<()> {
     let (mut reconciler, view) = Reconciler::new(connect::parts(settings, database)?);
     let preview = reconciler.preview().await?;

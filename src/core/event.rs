@@ -1,27 +1,27 @@
-//! The kinds of events: everything AgentPod writes into its history, each with a stable name and a severity. Logs,
-//! the store, pages, the API, the command line and metrics take both from here; nobody reads a kind out of a text.
+//! The kinds of events, each with a stable name and a severity. Logs, the store, pages, the API, the command line and metrics
+//! all use them, so that nothing has to parse a kind from text.
 
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How much attention an event asks for.
+/// The severity of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Ordinary work.
+    /// Normal operation.
     Info,
-    /// Something reached the state it should be in.
+    /// A desired state was reached.
     Success,
-    /// Somebody should know, and may have to act.
+    /// It may need attention.
     Warning,
     /// Something failed or stopped working.
     Error,
 }
 
 impl Severity {
-    /// Its stable name.
+    /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -31,7 +31,7 @@ impl Severity {
         }
     }
 
-    /// Whether it belongs into a log at the level of warnings.
+    /// Whether to log it as a warning.
     pub fn is_bad(self) -> bool {
         self >= Self::Warning
     }
@@ -39,7 +39,7 @@ impl Severity {
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident = $name:literal, $severity:ident;)+) => {
-        /// What kind of thing happened.
+        /// The kind of an event.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum EventKind {
             $($(#[doc = $doc])+ #[serde(rename = $name)] $kind,)+
@@ -53,7 +53,7 @@ macro_rules! kinds {
             /// Every kind that is written.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
-            /// Its stable name: in the table, the API and logs.
+            /// The stable name, in the table, the API and logs.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+
@@ -61,7 +61,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// How much attention it asks for.
+            /// The severity of its events.
             pub fn severity(self) -> Severity {
                 match self {
                     $(Self::$kind => Severity::$severity,)+

@@ -1,23 +1,23 @@
-//! What a pod should be doing, as one word: what `pods.desired_status` holds.
+//! The desired status of a pod, as stored in `pods.desired_status`.
 
 use std::{fmt, str::FromStr};
 
 use super::manifest::RunState;
 
-/// What a pod should be doing.
+/// The desired status of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DesiredStatus {
-    /// Its container runs.
+    /// The container runs.
     Running,
-    /// Its container is stopped.
+    /// The container is stopped.
     Stopped,
-    /// It is no longer declared.
+    /// The pod is no longer declared.
     Deleted,
 }
 
 impl DesiredStatus {
-    /// Its stable name.
+    /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -42,7 +42,7 @@ impl fmt::Display for DesiredStatus {
     }
 }
 
-/// A text that is no [`DesiredStatus`].
+/// A text is not a [`DesiredStatus`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected running, stopped or deleted")]
 pub struct UnknownDesiredStatus;

@@ -138,7 +138,7 @@ pub fn decide(
         Err(refused) => return DeliveryOutcome::Refused(refused),
     };
     let header = |name: &str| delivery.headers.get(name).copied();
-    // GitLab's kind of event is in the body, unlike an unsigned header.
+    // GitLab's kind of event is read from the body, since its header is not signed.
     let event = ["x-forgejo-event", "x-gitea-event", "x-github-event"].into_iter().find_map(header);
     if event == Some("ping") {
         return DeliveryOutcome::Ignored(Ignored::Ping);

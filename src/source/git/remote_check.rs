@@ -42,14 +42,14 @@ pub(super) fn check(
         let signers = settings.signers.as_deref().map(verify::signers).transpose()?;
         let folder = cache::folder(settings);
         let attempt = |repository: Repository, before: Option<CheckedTip>| {
-            let digest = signers.as_ref().map(|(_, digest)| digest.clone());
+            let digest = signers.as_ref().map(|file| file.digest.clone());
             let is_cached =
                 |tip| before.as_ref().is_some_and(|checked| checked.tip == tip) || is_cached(&repository, tip);
             let tip = remote::fetch(&repository, settings, &access, deadline, Depth::Newest, is_cached)?.id;
             match before {
                 Some(checked) if checked.tip == tip && checked.signers == digest => Ok(checked),
                 _ => {
-                    let who = signers.as_ref().map(|(signers, _)| signers).zip(settings.signers.as_deref());
+                    let who = signers.as_ref().map(|file| &file.signers).zip(settings.signers.as_deref());
                     let CheckedCommit { outcome, commit } = read_tip(&repository, settings, tip, who)?;
                     cache::record(&repository, tip)?;
                     Ok(CheckedTip { tip, signers: digest, outcome, commit })

@@ -16,10 +16,16 @@ use crate::core::{declare::commit::Commit, digest::Digest};
 const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The allowed signers, and the digest of their file.
-pub(super) fn signers(file: &Path) -> Result<(Signers, Digest), FetchError> {
+pub(super) struct SignersFile {
+    pub signers: Signers,
+    pub digest: Digest,
+}
+
+/// Reads the file of allowed signers.
+pub(super) fn signers(file: &Path) -> Result<SignersFile, FetchError> {
     let text = fs::read_to_string(file).map_err(|error| unusable(file, &error))?;
     let signers = Signers::parse(&text).map_err(|error| unusable(file, &error))?;
-    Ok((signers, Digest::of_bytes(text.as_bytes())))
+    Ok(SignersFile { signers, digest: Digest::of_bytes(text.as_bytes()) })
 }
 
 fn unusable(file: &Path, error: &dyn std::error::Error) -> FetchError {

@@ -82,7 +82,14 @@ struct Watcher {
     last: Scan,
 }
 
-/// The result of one scan with its listener.
+/// The result of one scan.
+struct ScanResult {
+    scan: Scan,
+    /// Whether a folder is newly watched, so that changes in it may have been missed.
+    has_new: bool,
+}
+
+/// The result of one scan, with its listener.
 struct ScanOutcome {
     scan: Scan,
     listener: Option<Listener>,
@@ -117,7 +124,7 @@ impl Watcher {
     async fn run(mut self, changes: watch::Sender<u64>) {
         loop {
             if !self.is_hinted().await {
-                let (scan, has_new) = self.scan().await;
+                let ScanResult { scan, has_new } = self.scan().await;
                 if scan == self.last && !has_new {
                     continue;
                 }
@@ -142,10 +149,10 @@ impl Watcher {
     /// Waits until two scans with a quiet period in between are equal, and all folders are watched.
     async fn settle(&mut self) -> Scan {
         let end = crate::clock::runtime_instant() + MAX_DELAY;
-        let mut before = self.scan().await.0;
+        let mut before = self.scan().await.scan;
         loop {
             self.quiet(end).await;
-            let (now, has_new) = self.scan().await;
+            let ScanResult { scan: now, has_new } = self.scan().await;
             if now == before && !has_new {
                 return now;
             }
@@ -167,7 +174,7 @@ impl Watcher {
     }
 
     /// Scans and watches the folders, off the runtime since both wait for the disk.
-    async fn scan(&mut self) -> (Scan, bool) {
+    async fn scan(&mut self) -> ScanResult {
         let reopens = self.listens && (self.listener.is_some() || crate::clock::runtime_instant() >= self.retry_at);
         let (paths, hints, listener) = (self.paths.clone(), self.hints.clone(), self.listener.take());
         let outcome = tokio::task::spawn_blocking(move || scan_and_listen(&paths, &hints, listener, reopens)).await;
@@ -181,7 +188,7 @@ impl Watcher {
         let ScanOutcome { scan, listener, has_new, failure } = outcome;
         self.listener = listener;
         self.report(failure);
-        (scan, has_new)
+        ScanResult { scan, has_new }
     }
 
     /// Logs once that notifications fail, and once that they work again.
@@ -235,14 +242,14 @@ mod tests {
         let mut watcher = Watcher::open(vec![folder.path().into()], true);
         assert!(watcher.listener.is_some() && !watcher.warned);
         watcher.hints.handle(Err(notify::Error::generic("broken")));
-        let (before, _) = watcher.scan().await;
+        let before = watcher.scan().await.scan;
         assert!(watcher.listener.is_none() && watcher.warned);
         std::fs::write(folder.path().join("a.yaml"), "1").unwrap();
-        let (after, _) = watcher.scan().await;
+        let after = watcher.scan().await.scan;
         assert!(before != after, "the change is found without a listener");
         assert!(watcher.listener.is_none(), "watching is not tried again at once");
         watcher.retry_at = crate::clock::runtime_instant();
-        let (_, has_new) = watcher.scan().await;
+        let has_new = watcher.scan().await.has_new;
         assert!(
             watcher.listener.is_some() && !watcher.warned && has_new,
             "it watches again, and knows that it may have missed a change"
