@@ -208,7 +208,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     stage.ready("a").await;
     let before = stage.containers();
     assert_eq!(before.len(), 1);
-    let told = stage.said("log", "everything holds until it answers");
+    let told = stage.said("log", "nothing is changed until it answers");
 
     stage.switch.store(false, Ordering::SeqCst);
     eventually("it notices", async || stage.status().await.filter(|status| !status["engine"].is_null())).await;
@@ -219,7 +219,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     })
     .await;
     assert_eq!(stage.status().await.unwrap()["pods"]["t/a"]["phase"], "Unknown");
-    assert_eq!(stage.said("log", "everything holds until it answers"), told + 1, "told once");
+    assert_eq!(stage.said("log", "nothing is changed until it answers"), told + 1, "told once");
 
     stage.switch.store(true, Ordering::SeqCst);
     stage.ready("a").await;
@@ -342,7 +342,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     stage.ready("a").await;
     daemon.signal(rustix::process::Signal::KILL);
     daemon.ended().await;
-    let lost = async || Some(stage.status_text()).filter(|lines| lines[0].contains("ended without a word"));
+    let lost = async || Some(stage.status_text()).filter(|lines| lines[0].contains("ended abruptly"));
     let lines = eventually("the server notices that it is gone", lost).await;
     assert!(lines[0].starts_with("daemon: not running, and the last one ended"), "{lines:?}");
 }
@@ -361,9 +361,9 @@ async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
             })
         };
         eventually("a start is under way", begun).await;
-        let told = stage.said("log", "Once more to stop at once");
+        let told = stage.said("log", "Signal again to stop at once");
         daemon.signal(first);
-        eventually("it heard", async || (stage.said("log", "Once more to stop at once") > told).then_some(())).await;
+        eventually("it heard", async || (stage.said("log", "Signal again to stop at once") > told).then_some(())).await;
         // It sees the start through, which never ends. The wait is the point: nothing may happen in it.
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(daemon.has_ended(), None, "it sees its steps through");
