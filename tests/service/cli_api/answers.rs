@@ -21,27 +21,28 @@ const LOOKS: [&[&str]; 8] = [
 #[tokio::test]
 async fn a_command_says_the_same_by_the_database_and_by_the_server() {
     let stage = Stage::new().await;
-    for look in LOOKS {
+    for command in LOOKS {
         for form in ["text", "json", "yaml"] {
-            let arguments = [look, &["-o", form]].concat();
-            let (here, there) = (stage.here(&arguments).await, stage.there(VICTOR, &arguments).await);
-            assert_eq!((here.err.as_str(), there.err.as_str()), ("", ""), "{arguments:?}");
-            assert_eq!(here.ageless(), there.ageless(), "{arguments:?}");
-            assert_eq!(here.code, there.code, "{arguments:?}");
-            assert!(!here.out.trim().is_empty(), "{arguments:?}");
+            let arguments = [command, &["-o", form]].concat();
+            let (local, remote) = (stage.local(&arguments).await, stage.remote(VICTOR, &arguments).await);
+            assert_eq!((local.err.as_str(), remote.err.as_str()), ("", ""), "{arguments:?}");
+            assert_eq!(local.ageless(), remote.ageless(), "{arguments:?}");
+            assert_eq!(local.code, remote.code, "{arguments:?}");
+            assert!(!local.out.trim().is_empty(), "{arguments:?}");
             if form == "json" {
-                let _: Value = serde_json::from_str(&there.out).unwrap();
+                let _: Value = serde_json::from_str(&remote.out).unwrap();
             }
         }
     }
-    let (here, there) = (stage.here(&["revisions", "1"]).await.well(), stage.there(VICTOR, &["revisions", "1"]).await);
-    assert_eq!(here.ageless(), there.ageless());
+    let (local, remote) =
+        (stage.local(&["revisions", "1"]).await.well(), stage.remote(VICTOR, &["revisions", "1"]).await);
+    assert_eq!(local.ageless(), remote.ageless());
 }
 
 #[tokio::test]
 async fn status_exits_with_one_while_a_pod_is_not_ready_and_names_it() {
     let stage = Stage::new().await;
-    let said = stage.there(VICTOR, &["status"]).await;
+    let said = stage.remote(VICTOR, &["status"]).await;
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.out.starts_with("daemon: not running, and the last one ended abruptly"), "{}", said.out);
     assert!(said.out.contains("\nsource: the test, revision "), "{}", said.out);
@@ -51,7 +52,7 @@ async fn status_exits_with_one_while_a_pod_is_not_ready_and_names_it() {
 #[tokio::test]
 async fn describe_shows_everything_about_one_pod() {
     let stage = Stage::new().await;
-    let said = stage.there(VICTOR, &["describe", "alice/assistant"]).await.well();
+    let said = stage.remote(VICTOR, &["describe", "alice/assistant"]).await.well();
     for part in [
         "alice/assistant: Running, ready, for ",
         "\nurl:        https://alice.example.com",
@@ -67,12 +68,12 @@ async fn describe_shows_everything_about_one_pod() {
     ] {
         assert!(said.out.contains(part), "{part:?} is missing in\n{}", said.out);
     }
-    let said = stage.there(VICTOR, &["describe", "alice/assistant", "-o", "json"]).await.well();
+    let said = stage.remote(VICTOR, &["describe", "alice/assistant", "-o", "json"]).await.well();
     let data: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&data["id"], &data["memory_mb"]), (&"alice/assistant".into(), &12.into()));
     assert!(data["events"].is_array() && data["usage"].is_array() && data["conditions"].is_array());
     for asked in
-        [stage.there(VICTOR, &["describe", "alice/nobody"]).await, stage.here(&["describe", "alice/nobody"]).await]
+        [stage.remote(VICTOR, &["describe", "alice/nobody"]).await, stage.local(&["describe", "alice/nobody"]).await]
     {
         assert_eq!(asked.code, 1);
         assert_eq!(asked.err, "error: there is no pod alice/nobody; list the pods with agentpod status\n");
@@ -82,15 +83,15 @@ async fn describe_shows_everything_about_one_pod() {
 #[tokio::test]
 async fn a_tenants_token_sees_its_tenant_and_nothing_else() {
     let stage = Stage::new().await;
-    for look in [&["status"][..], &["events"], &["tenants"], &["status", "-o", "json"]] {
-        let said = stage.there(ALAN, look).await;
-        assert!(said.out.contains("alice") && !said.out.contains("bob"), "{look:?}: {said:?}");
+    for command in [&["status"][..], &["events"], &["tenants"], &["status", "-o", "json"]] {
+        let said = stage.remote(ALAN, command).await;
+        assert!(said.out.contains("alice") && !said.out.contains("bob"), "{command:?}: {said:?}");
     }
-    let said = stage.there(ALAN, &["describe", "bob/helper"]).await;
+    let said = stage.remote(ALAN, &["describe", "bob/helper"]).await;
     assert_eq!((said.code, said.err.contains("there is no pod bob/helper")), (1, true), "{said:?}");
-    for look in [&["revisions"][..], &["adapters"]] {
-        let said = stage.there(ALAN, look).await;
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{look:?}");
+    for command in [&["revisions"][..], &["adapters"]] {
+        let said = stage.remote(ALAN, command).await;
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}");
         assert!(said.err.contains("alan sees one tenant only"), "{}", said.err);
     }
 }
@@ -103,7 +104,7 @@ async fn a_list_longer_than_a_page_is_whole() {
         let event = agentpod::store::Event::of_none(EventKind::Changed, format!("number {number}"));
         stage.store.record(&event, now).await.unwrap();
     }
-    for said in [stage.here(&["events", "-n", "1040"]).await, stage.there(VICTOR, &["events", "-n", "1040"]).await] {
+    for said in [stage.local(&["events", "-n", "1040"]).await, stage.remote(VICTOR, &["events", "-n", "1040"]).await] {
         let lines: Vec<&str> = said.out.lines().collect();
         assert_eq!(lines.len(), 1040, "{}", said.err);
         assert!(lines[0].ends_with("number 10") && lines[1039].ends_with("number 1049"));

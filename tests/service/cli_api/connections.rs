@@ -10,7 +10,7 @@ use std::{
 
 use crate::testkit::{self, command::run_beside, dashboard::OLGA, tls::Tls};
 
-fn asking(server: &str, arguments: &[&str]) -> Command {
+fn remote_command(server: &str, arguments: &[&str]) -> Command {
     let mut command = testkit::agentpod();
     for variable in ["AGENTPOD_SERVER", "AGENTPOD_TOKEN_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR"] {
         command.env_remove(variable);
@@ -33,7 +33,7 @@ fn request(stream: &mut TcpStream) -> String {
 fn a_followed_log_is_shown_line_by_line_while_it_is_written() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let mut child = asking(&format!("http://{address}"), &["logs", "alice/assistant", "-f", "-n", "7", "-t"])
+    let mut child = remote_command(&format!("http://{address}"), &["logs", "alice/assistant", "-f", "-n", "7", "-t"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -64,10 +64,10 @@ async fn a_server_is_trusted_if_a_named_authority_signed_its_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let server = Tls::start(folder.path());
     let url = format!("https://localhost:{}", server.port);
-    let stranger = run_beside(asking(&url, &["tenants"])).await;
+    let stranger = run_beside(remote_command(&url, &["tenants"])).await;
     assert!(stranger.code == 1 && stranger.err.contains("cannot be reached"), "{stranger:?}");
     assert!(stranger.err.contains("certificate") && stranger.err.contains("SSL_CERT_FILE"), "{stranger:?}");
-    let mut command = asking(&url, &["tenants"]);
+    let mut command = remote_command(&url, &["tenants"]);
     command.env("SSL_CERT_FILE", &server.certificate);
     let known = run_beside(command).await;
     // It is trusted, but not an AgentPod.

@@ -12,10 +12,10 @@ use crate::testkit::{
 #[tokio::test]
 async fn without_a_valid_token_the_server_shows_nothing_and_the_error_says_what_to_do() {
     let stage = Stage::new().await;
-    let said = stage.there("", &["status"]).await;
+    let said = stage.remote("", &["status"]).await;
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains("needs an API token: give one as AGENTPOD_TOKEN or --token-file"), "{said:?}");
-    let said = stage.there("agp_nobody_0123456789abcdef", &["events", "-w"]).await;
+    let said = stage.remote("agp_nobody_0123456789abcdef", &["events", "-w"]).await;
     assert_eq!(said.code, 1);
     assert!(said.err.contains("refused the token") && !said.err.contains("agp_nobody"), "{said:?}");
 }
@@ -28,10 +28,10 @@ async fn a_token_may_be_in_a_file_that_nobody_else_can_read() {
     fs::write(&file, format!("{OLGA}\n")).unwrap();
     let arguments = ["tenants", "--token-file", file.to_str().unwrap()];
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-    let said = stage.there("", &arguments).await;
+    let said = stage.remote("", &arguments).await;
     assert!(said.code == 1 && said.err.contains("others may have read it"), "{said:?}");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    stage.there("", &arguments).await.well();
+    stage.remote("", &arguments).await.well();
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn commands_that_need_this_machine_refuse_a_server() {
         &["account", "list"],
         &["run"],
     ] {
-        let said = stage.there(OLGA, command).await;
+        let said = stage.remote(OLGA, command).await;
         assert!(said.code == 1 && said.err.contains("does not work over --server"), "{command:?}: {said:?}");
     }
 }
@@ -112,8 +112,8 @@ async fn commands_that_need_this_machine_refuse_a_server() {
 #[tokio::test]
 async fn logs_of_a_server_that_does_not_know_the_secrets_are_not_shown() {
     let stage = Stage::new().await;
-    let said = stage.there(VICTOR, &["logs", "alice/assistant", "-f"]).await;
+    let said = stage.remote(VICTOR, &["logs", "alice/assistant", "-f"]).await;
     assert!(said.code == 1 && said.out.is_empty() && said.err.contains("stands by"), "{said:?}");
-    let said = stage.there(VICTOR, &["logs", "alice/nobody"]).await;
+    let said = stage.remote(VICTOR, &["logs", "alice/nobody"]).await;
     assert!(said.code == 1 && said.err.contains("there is no pod alice/nobody"), "{said:?}");
 }

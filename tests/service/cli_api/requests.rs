@@ -17,10 +17,10 @@ use crate::testkit::{
 #[tokio::test]
 async fn a_request_over_the_server_is_a_row_with_the_accounts_name() {
     let stage = Stage::new().await;
-    let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
+    let said = stage.remote(OLGA, &["restart", "alice/assistant"]).await.well();
     assert!(said.out.starts_with("stored: ") && said.out.contains("no daemon is running"), "{}", said.out);
-    stage.there(ALAN, &["pause", "alice/assistant", "--for", "90s"]).await.well();
-    stage.there(OLGA, &["sync"]).await.well();
+    stage.remote(ALAN, &["pause", "alice/assistant", "--for", "90s"]).await.well();
+    stage.remote(OLGA, &["sync"]).await.well();
     let open = stage.store.open_requests().await.unwrap();
     let asked: Vec<_> = open.iter().map(|open| (open.request.what.kind(), open.request.actor.as_str())).collect();
     assert_eq!(asked, [(RequestKind::Restart, "olga"), (RequestKind::Pause, "alan"), (RequestKind::Sync, "olga")]);
@@ -34,7 +34,7 @@ async fn a_request_over_the_server_is_a_row_with_the_accounts_name() {
 async fn with_a_daemon_a_request_is_waited_for_on_demand() {
     let stage = Stage::new().await;
     let lead = stage.store.try_lead().await.unwrap().unwrap();
-    let said = stage.there(OLGA, &["restart", "alice/assistant"]).await.well();
+    let said = stage.remote(OLGA, &["restart", "alice/assistant"]).await.well();
     assert!(said.out.contains("the daemon carries it out for olga"), "{}", said.out);
     let (store, mut ear) = (stage.store.clone(), stage.store.listen().await.unwrap());
     let reconciling = tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn with_a_daemon_a_request_is_waited_for_on_demand() {
         let ended = EndedRequest { id, request, done: true, outcome };
         store.end_requests(&[ended], &BTreeMap::new(), OffsetDateTime::now_utc()).await.unwrap();
     });
-    let said = stage.there(OLGA, &["sync"]).await.well();
+    let said = stage.remote(OLGA, &["sync"]).await.well();
     assert!(said.out.ends_with(": nothing has changed\n"), "{}", said.out);
     reconciling.await.unwrap();
     drop(lead);
@@ -63,7 +63,7 @@ async fn a_refused_request_leaves_no_row_and_says_why() {
         (OLGA, &["approve", "xyz"], "is not the hash of a plan"),
         (OLGA, &["sync", "--as", "root"], "omit --as"),
     ] {
-        let said = stage.there(token, command).await;
+        let said = stage.remote(token, command).await;
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}");
         assert!(said.err.contains(expected), "{command:?}: {}", said.err);
     }

@@ -49,7 +49,7 @@ impl Stage {
     }
 
     /// Stops the server, and starts another one at its address.
-    pub async fn serve_anew(&mut self) {
+    pub async fn restart_server(&mut self) {
         self.server.stop.cancel();
         let listener = loop {
             match TcpListener::bind(self.address).await {
@@ -65,12 +65,12 @@ impl Stage {
     }
 
     /// Runs a command on the database.
-    pub async fn here(&self, arguments: &[&str]) -> Said {
-        run_beside(self.with_database(arguments)).await
+    pub async fn local(&self, arguments: &[&str]) -> Said {
+        run_beside(self.local_command(arguments)).await
     }
 
     /// The command before it runs.
-    pub fn with_database(&self, arguments: &[&str]) -> Command {
+    pub fn local_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(arguments);
         command.env("DATABASE_URL", postgres::url(&self.options));
         command.arg("--state-dir").arg(self.state.path());
@@ -78,12 +78,12 @@ impl Stage {
     }
 
     /// Runs a command on the server, as if from another machine: without database, state or home.
-    pub async fn there(&self, token: &str, arguments: &[&str]) -> Said {
-        run_beside(self.asking(token, arguments)).await
+    pub async fn remote(&self, token: &str, arguments: &[&str]) -> Said {
+        run_beside(self.remote_command(token, arguments)).await
     }
 
     /// The command before it runs.
-    pub fn asking(&self, token: &str, arguments: &[&str]) -> Command {
+    pub fn remote_command(&self, token: &str, arguments: &[&str]) -> Command {
         let mut command = self.program(arguments);
         command.args(["--server", &self.server()]).env("HOME", "/nowhere").env("AGENTPOD_STATE_DIR", "/proc/nowhere");
         command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nowhere");

@@ -62,7 +62,9 @@ async fn happens(stage: &Stage, id: &str, message: &str) {
 async fn a_new_event_is_shown_at_once_from_the_server_and_from_the_database() {
     let stage = Stage::new().await;
     let arguments = ["events", "-w", "-n", "1"];
-    for (by, command) in [("server", stage.asking(VICTOR, &arguments)), ("database", stage.with_database(&arguments))] {
+    for (by, command) in
+        [("server", stage.remote_command(VICTOR, &arguments)), ("database", stage.local_command(&arguments))]
+    {
         let mut watching = Watching::start(command);
         let first = watching.next().await;
         assert!(!first.contains(&format!("new by {by}")), "{first}");
@@ -80,7 +82,8 @@ async fn a_new_event_is_shown_at_once_from_the_server_and_from_the_database() {
 #[tokio::test]
 async fn one_pods_events_are_shown_without_those_of_others_as_lines_of_json() {
     let stage = Stage::new().await;
-    let mut watching = Watching::start(stage.asking(ALAN, &["events", "alice/idle", "-w", "-n", "1", "-o", "json"]));
+    let mut watching =
+        Watching::start(stage.remote_command(ALAN, &["events", "alice/idle", "-w", "-n", "1", "-o", "json"]));
     let first: serde_json::Value = serde_json::from_str(&watching.next().await).unwrap();
     assert_eq!(first["message"], "it is stopped");
     happens(&stage, "bob/helper", "of bob").await;
@@ -93,12 +96,12 @@ async fn one_pods_events_are_shown_without_those_of_others_as_lines_of_json() {
 #[tokio::test]
 async fn events_during_an_outage_of_the_server_are_shown_once_it_is_back() {
     let mut stage = Stage::new().await;
-    let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
+    let mut watching = Watching::start(stage.remote_command(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));
     assert!(watching.next().await.contains("why: it was declared"));
     happens(&stage, "alice/idle", "before").await;
     assert!(watching.next().await.ends_with("before"));
-    stage.serve_anew().await;
+    stage.restart_server().await;
     happens(&stage, "alice/idle", "meanwhile").await;
     assert!(watching.next().await.ends_with("meanwhile"));
     assert!(watching.errors.recv().await.unwrap().ends_with("; reconnecting"));
@@ -110,7 +113,7 @@ async fn events_during_an_outage_of_the_server_are_shown_once_it_is_back() {
 async fn watching_answers_pings_is_not_disconnected_and_ends_with_its_token() {
     let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_secs(1) };
     let stage = Stage::at_pace(pace).await;
-    let mut watching = Watching::start(stage.asking(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
+    let mut watching = Watching::start(stage.remote_command(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));
     // A client that never answers is disconnected; the command has been connected for longer by then.
     let mut request = format!("ws://{}/api/v1/watch", stage.address).into_client_request().unwrap();
