@@ -147,7 +147,7 @@ impl std::str::FromStr for Expiry {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, command: AccountCommand) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, command: AccountCommand) -> Result<ExitCode> {
     // Read before the database is opened, so that a private one does not run while a person types.
     let password = match &command {
         AccountCommand::Add { name, no_password, password, .. } => {

@@ -51,7 +51,7 @@ pub(crate) struct LogOptions {
 }
 
 /// `agentpod logs`: unchanged from this machine's engine, or redacted from a server.
-pub async fn logs(target: Target, id: &PodId, options: LogOptions) -> Result<ExitCode> {
+pub(crate) async fn logs(target: Target, id: &PodId, options: LogOptions) -> Result<ExitCode> {
     let LogOptions { follow, tail, timestamps } = options;
     let lines: BoxStream<'static, Result<String>> = match target {
         Target::Local(settings) => {
@@ -87,7 +87,7 @@ async fn print_lines(mut lines: BoxStream<'static, Result<String>>) -> Result<Ex
 }
 
 /// `agentpod open`.
-pub async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
+pub(crate) async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let folders = connect::folders(&settings).read().await?;
     let snapshot = connect::source(&settings).read().await?;
     let (adapters, _) = adapter::read(&folders.files);

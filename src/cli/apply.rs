@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Runs `agentpod apply`.
-pub async fn run(settings: Settings, timeout: Duration, approve: Option<String>) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<String>) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let database = Database::open(&settings).await?;
     let Some(lead) = database.store.try_lead().await? else {

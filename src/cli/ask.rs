@@ -28,7 +28,7 @@ pub(crate) fn actor_at_host() -> String {
 }
 
 /// The user's name for events; under `sudo`, with the user who ran it.
-pub fn actor() -> String {
+pub(crate) fn actor() -> String {
     let uid = rustix::process::getuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name_in = |line: &str| {

@@ -25,14 +25,14 @@ pub(crate) struct Database {
 
 impl Database {
     /// Opens the database that the settings and the state directory name.
-    pub async fn open(settings: &Settings) -> Result<Self> {
+    pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let DatabaseServer { options, embedded } = database_server(settings).await?;
         let store = Store::open_with_key_file(options, &settings.key_file, &settings.site.instance).await?;
         Ok(Self { store: Arc::new(store), embedded })
     }
 
     /// Closes the connections, and the private server if nobody else uses it.
-    pub async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         let Self { store, embedded } = self;
         store.close().await;
         if let Some(embedded) = embedded.and_then(Arc::into_inner) {
@@ -96,17 +96,17 @@ fn unusable(state: &Path, how: &str, error: &std::io::Error) -> anyhow::Error {
 }
 
 /// The engine that the settings name. This does not connect yet.
-pub fn engine(settings: &Settings) -> Result<Arc<Docker>> {
+pub(crate) fn engine(settings: &Settings) -> Result<Arc<Docker>> {
     Ok(Arc::new(Docker::connect(settings.site.instance.clone(), settings.docker_host.as_deref())?))
 }
 
 /// The folders of adapters and templates.
-pub fn folders(settings: &Settings) -> AdapterFolders {
+pub(crate) fn folders(settings: &Settings) -> AdapterFolders {
     AdapterFolders { adapters: settings.adapters.clone(), templates: settings.templates.clone() }
 }
 
 /// Where manifests come from. This reads nothing yet.
-pub fn source(settings: &Settings) -> Source {
+pub(crate) fn source(settings: &Settings) -> Source {
     match &settings.git {
         Some(git) => Source::Git(Git::new(git.clone())),
         None => Source::Directory(Directory::new(&settings.source)),
@@ -114,13 +114,13 @@ pub fn source(settings: &Settings) -> Source {
 }
 
 /// What adds pods from the dashboard to the source, if the settings allow it.
-pub fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
+pub(crate) fn edits(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Edits>> {
     let edits = || Edits::new(source(settings), folders(settings), settings.site.clone(), store.clone());
     settings.edits.then(|| Arc::new(edits()))
 }
 
 /// What a reconciler needs.
-pub fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
+pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
     Ok(Parts {
         engine: engine(settings)?,
         store: database.store.clone(),

@@ -30,7 +30,7 @@ use crate::{
 const LEAD_RETRY: Duration = Duration::from_secs(3);
 
 /// Runs until a signal arrives.
-pub async fn run(settings: Settings) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let wake = Arc::new(Notify::new());
     let hooks = hooks(&settings, wake.clone())?;

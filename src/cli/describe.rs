@@ -32,7 +32,7 @@ struct Description {
 }
 
 /// Runs `agentpod describe`.
-pub async fn run(target: Target, id: &PodId, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(target: Target, id: &PodId, format: Output) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let read = read(&backend, id).await;
     backend.close().await?;

@@ -72,7 +72,7 @@ struct FileDifference {
 }
 
 /// Runs `agentpod diff [REV]`.
-pub async fn run(settings: Settings, revision: Option<String>, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, revision: Option<String>, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let sides = sides(&database.store, revision.as_deref()).await;
     database.close().await?;

@@ -22,7 +22,13 @@ const CATCH_UP: usize = 1000;
 const REMEMBERED: usize = 4 * CATCH_UP;
 
 /// Runs `agentpod events`.
-pub async fn run(target: Target, pod: Option<PodId>, limit: u32, watch: bool, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(
+    target: Target,
+    pod: Option<PodId>,
+    limit: u32,
+    watch: bool,
+    format: Output,
+) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let outcome = match watch {
         false => list(&backend, pod.as_ref(), limit, format).await,
@@ -126,7 +132,7 @@ fn format_event(event: &EventLine, format: Output) -> Result<String> {
 }
 
 /// One line, with the cause and the container's last log lines indented below.
-pub fn text(event: &EventLine) -> String {
+pub(crate) fn text(event: &EventLine) -> String {
     let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
     let at = timestamp(event.last_at);
     let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());

@@ -33,7 +33,7 @@ pub(crate) enum KeyCommand {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, command: KeyCommand) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, command: KeyCommand) -> Result<ExitCode> {
     match command {
         KeyCommand::Rotate { yes } => {
             let database = Database::open(&settings).await?;

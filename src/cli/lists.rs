@@ -12,7 +12,7 @@ use super::{
 use crate::store::view::{AdapterLine, QuotaLine, TenantLine};
 
 /// `agentpod tenants`.
-pub async fn tenants(target: Target, format: Output) -> Result<ExitCode> {
+pub(crate) async fn tenants(target: Target, format: Output) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let tenants = backend.tenants().await;
     backend.close().await?;
@@ -46,7 +46,7 @@ fn quota(quota: QuotaLine, format: impl Fn(i64) -> String) -> String {
 }
 
 /// `agentpod adapters`.
-pub async fn adapters(target: Target, format: Output) -> Result<ExitCode> {
+pub(crate) async fn adapters(target: Target, format: Output) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let adapters = backend.adapters().await;
     backend.close().await?;

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// `agentpod validate`.
-pub async fn validate(settings: Settings, directory: Option<PathBuf>, format: Output) -> Result<ExitCode> {
+pub(crate) async fn validate(settings: Settings, directory: Option<PathBuf>, format: Output) -> Result<ExitCode> {
     let source = match directory {
         Some(directory) => Source::Directory(Directory::new(directory)),
         None => connect::source(&settings),
@@ -54,7 +54,7 @@ pub(crate) fn print_problems(problems: &[Problem]) -> Result<()> {
 }
 
 /// `agentpod check`.
-pub async fn check(settings: Settings) -> Result<ExitCode> {
+pub(crate) async fn check(settings: Settings) -> Result<ExitCode> {
     let snapshot = connect::folders(&settings).read().await?;
     let (adapters, mut problems) = adapter::read(&snapshot.files);
     let mut rendered = 0;
@@ -101,13 +101,13 @@ fn check_sample(
 }
 
 /// `agentpod schema`.
-pub fn schema() -> Result<ExitCode> {
+pub(crate) fn schema() -> Result<ExitCode> {
     output::json(&manifest::schema())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `agentpod render`.
-pub async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
+pub(crate) async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
     let folders = connect::folders(&settings).read().await?;
     let snapshot = connect::source(&settings).read().await?;
     let (adapters, mut problems) = adapter::read(&folders.files);

@@ -27,7 +27,7 @@ use crate::{
 const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `agentpod orphans`: exit code 2 when there are any.
-pub async fn orphans(settings: Settings, format: Output) -> Result<ExitCode> {
+pub(crate) async fn orphans(settings: Settings, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let found = find(&settings, &database).await;
     database.close().await?;
@@ -68,7 +68,7 @@ async fn find(settings: &Settings, database: &Database) -> Result<Vec<Orphan>> {
 }
 
 /// `agentpod purge`.
-pub async fn purge(settings: Settings, pod: PodId, yes: bool) -> Result<ExitCode> {
+pub(crate) async fn purge(settings: Settings, pod: PodId, yes: bool) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let outcome = confirm_and_purge(&settings, &database, &pod, yes).await;
     database.close().await?;

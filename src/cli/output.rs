@@ -10,7 +10,7 @@ use super::Output;
 use crate::core::declare::document;
 
 /// Prints a text and a line end.
-pub fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     print_while_open(text).map(drop)
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn print_while_open(text: &str) -> Result<bool> {
 }
 
 /// Prints a value as JSON or YAML.
-pub fn data(format: Output, value: &impl Serialize) -> Result<()> {
+pub(crate) fn data(format: Output, value: &impl Serialize) -> Result<()> {
     match format {
         Output::Yaml => print(document::write(&serde_json::to_value(value)?).trim_end()),
         Output::Json | Output::Text => json(value),
@@ -32,12 +32,12 @@ pub fn data(format: Output, value: &impl Serialize) -> Result<()> {
 }
 
 /// Prints a value as JSON.
-pub fn json(value: &impl Serialize) -> Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
 /// Prints a table, or `empty` if it has no rows.
-pub fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Result<()> {
+pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Result<()> {
     if rows.is_empty() {
         return print(empty);
     }
@@ -72,12 +72,12 @@ pub(crate) fn timestamp(at: time::OffsetDateTime) -> String {
 }
 
 /// Like `1 file`, `4 files`.
-pub fn count(number: usize, thing: &str) -> String {
+pub(crate) fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A duration to its largest unit, like `3m`, `2h` or `5d`.
-pub fn age(from: time::OffsetDateTime, now: time::OffsetDateTime) -> String {
+pub(crate) fn age(from: time::OffsetDateTime, now: time::OffsetDateTime) -> String {
     match (now - from).whole_seconds().max(0) {
         s if s < 120 => format!("{s}s"),
         s if s < 7200 => format!("{}m", s / 60),

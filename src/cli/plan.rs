@@ -31,7 +31,7 @@ fn text(plan: &Plan) -> String {
 }
 
 /// Runs `agentpod plan`.
-pub async fn run(settings: Settings, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let (mut reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
     let outcome = reconciler.preview().await;

@@ -90,7 +90,7 @@ pub(crate) struct RequestOptions {
 }
 
 /// Runs the command.
-pub async fn run(target: Target, command: RequestCommand) -> Result<ExitCode> {
+pub(crate) async fn run(target: Target, command: RequestCommand) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let outcome = submit(&backend, command).await;
     backend.close().await?;

@@ -28,13 +28,13 @@ pub(crate) struct RevisionEntry<'a> {
 
 impl<'a> RevisionEntry<'a> {
     /// An entry, given the ID of the revision in force.
-    pub fn of(line: &'a RevisionLine, in_force: Option<i64>) -> Self {
+    pub(crate) fn of(line: &'a RevisionLine, in_force: Option<i64>) -> Self {
         Self { line, in_force: in_force == Some(line.id) }
     }
 }
 
 /// Runs `agentpod revisions [REV]`.
-pub async fn run(target: Target, revision: Option<String>, limit: u32, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(target: Target, revision: Option<String>, limit: u32, format: Output) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let read = read(&backend, revision.as_deref(), limit as usize).await;
     backend.close().await?;
@@ -70,21 +70,21 @@ async fn find(backend: &Backend, name: &str) -> Result<RevisionLine> {
 }
 
 /// Whether a revision's hash or commit begins with a text of at least four characters.
-pub fn matches(line: &RevisionLine, name: &str) -> bool {
+pub(crate) fn matches(line: &RevisionLine, name: &str) -> bool {
     let begins = line.hash.starts_with(name)
         || line.commit.as_ref().is_some_and(|commit: &CommitLine| commit.id.starts_with(name));
     name.len() >= 4 && begins
 }
 
 /// The error for a revision that does not exist.
-pub fn not_found(name: &str) -> String {
+pub(crate) fn not_found(name: &str) -> String {
     format!(
         "there is no revision {name}; give its number, or at least four characters of its hash or commit, see agentpod revisions"
     )
 }
 
 /// Like `rejected (2 problems)` or `applied, in force`.
-pub fn state(line: &RevisionLine, in_force: Option<i64>) -> String {
+pub(crate) fn state(line: &RevisionLine, in_force: Option<i64>) -> String {
     if line.accepted_at.is_none() {
         return format!("rejected ({})", output::count(line.problems.len(), "problem"));
     }
@@ -93,7 +93,7 @@ pub fn state(line: &RevisionLine, in_force: Option<i64>) -> String {
 }
 
 /// The first twelve digits of its hash.
-pub fn short(line: &RevisionLine) -> &str {
+pub(crate) fn short(line: &RevisionLine) -> &str {
     line.hash.get(..12).unwrap_or(&line.hash)
 }
 

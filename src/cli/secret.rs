@@ -40,7 +40,7 @@ pub(crate) enum SecretCommand {
 }
 
 /// Runs the command.
-pub fn run(settings: Settings, command: SecretCommand) -> Result<ExitCode> {
+pub(crate) fn run(settings: Settings, command: SecretCommand) -> Result<ExitCode> {
     match command {
         SecretCommand::Keygen { file } => {
             let file = file.unwrap_or_else(|| settings.state_dir.join(AGE_IDENTITY));

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Runs `agentpod status`. The exit code is 1 if a pod that should run is not ready.
-pub async fn run(target: Target, format: Output) -> Result<ExitCode> {
+pub(crate) async fn run(target: Target, format: Output) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let read = read(&backend).await;
     backend.close().await?;
@@ -29,7 +29,7 @@ pub async fn run(target: Target, format: Output) -> Result<ExitCode> {
         Output::Text => {
             let source = match &overview.source {
                 Some(line) => source(line, now),
-                None => "hidden: only accounts that see all tenants may read it".into(),
+                None => "only shown to accounts that see all tenants".into(),
             };
             output::print(&format!("daemon: {}\nsource: {source}\n", daemon(&overview, now)))?;
             print_pods(&pods)?;

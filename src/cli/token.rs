@@ -31,7 +31,7 @@ pub(crate) enum TokenCommand {
 }
 
 /// Runs the command.
-pub async fn run(settings: Settings, command: TokenCommand) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, command: TokenCommand) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
     let outcome = execute(&database, command).await;
     database.close().await?;

@@ -12,7 +12,7 @@ use super::{DATABASE, binaries::Binaries, error::PostgresError, files, home::Hom
 const UNFINISHED: &str = "data.new-";
 
 /// Creates the data directory. Only while holding the turn.
-pub async fn create(home: &Home, binaries: &Binaries, owner: &Owner) -> Result<(), PostgresError> {
+pub(crate) async fn create(home: &Home, binaries: &Binaries, owner: &Owner) -> Result<(), PostgresError> {
     remove_unfinished(home)?;
     // A new name each time: the initdb of a killed AgentPod may still be writing into the last one.
     let nanoseconds = crate::clock::system().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();

@@ -26,7 +26,7 @@ pub(crate) struct Home {
 
 impl Home {
     /// Creates missing directories up to `<state>/postgres`.
-    pub fn of(state_dir: &Path) -> Result<Home, PostgresError> {
+    pub(crate) fn of(state_dir: &Path) -> Result<Home, PostgresError> {
         // The server's user must be able to enter directories that root creates.
         let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
         let create = |dir: &Path| {
@@ -47,13 +47,13 @@ impl Home {
         Ok(Home { root })
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
     }
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.root.join("server.log")
     }
     pub(crate) fn turn_lock(&self) -> PathBuf {
@@ -85,7 +85,7 @@ impl Home {
     }
 
     /// The directory of the socket, below the state directory unless the path is too long.
-    pub fn socket_dir(&self) -> Result<PathBuf, PostgresError> {
+    pub(crate) fn socket_dir(&self) -> Result<PathBuf, PostgresError> {
         let hash = digest(&SHA256, self.root.as_os_str().as_encoded_bytes());
         let short = hex::encode(&hash.as_ref()[..6]);
         let mut candidates = vec![self.root.join("run")];

@@ -18,12 +18,12 @@ const QUOTED_LINES: usize = 15;
 const QUOTED_BYTES: u64 = 4096;
 
 /// The current size of the log.
-pub fn end(log: &Path) -> u64 {
+pub(crate) fn end(log: &Path) -> u64 {
     fs::metadata(log).map_or(0, |meta| meta.len())
 }
 
 /// The last lines written after `from`, indented.
-pub fn since(log: &Path, from: u64) -> String {
+pub(crate) fn since(log: &Path, from: u64) -> String {
     let read = || -> io::Result<String> {
         let mut file = open_no_follow(OpenOptions::new().read(true), log)?;
         let from = from.max(file.metadata()?.len().saturating_sub(QUOTED_BYTES));

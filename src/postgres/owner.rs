@@ -19,7 +19,7 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// The owner of `data` if it exists; otherwise a suitable user of this machine.
-    pub fn of(data: &Path) -> Result<Owner, PostgresError> {
+    pub(crate) fn of(data: &Path) -> Result<Owner, PostgresError> {
         let own_uid = rustix::process::geteuid().as_raw();
         let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let ids = match fs::metadata(data) {
@@ -54,7 +54,7 @@ impl Owner {
     }
 
     /// The user and group IDs that a child must switch to, if any.
-    pub fn switch(&self) -> Option<(u32, u32)> {
+    pub(crate) fn switch(&self) -> Option<(u32, u32)> {
         self.switch.then_some((self.uid, self.gid))
     }
 }

@@ -40,11 +40,11 @@ pub(crate) enum PidFileState {
     Stale,
 }
 
-pub fn path(home: &Home) -> PathBuf {
+pub(crate) fn path(home: &Home) -> PathBuf {
     home.data().join("postmaster.pid")
 }
 
-pub fn inspect(home: &Home) -> Result<PidFileState, PostgresError> {
+pub(crate) fn inspect(home: &Home) -> Result<PidFileState, PostgresError> {
     let path = path(home);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

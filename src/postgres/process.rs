@@ -13,7 +13,7 @@ use super::{error::PostgresError, owner::Owner};
 const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 
 /// A child in its own process group, so that Ctrl-C does not reach it.
-pub fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
+pub(crate) fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
     let mut command = clean_command(program);
     command.current_dir(dir).process_group(0);
     if let Some((uid, gid)) = owner.switch() {
@@ -24,7 +24,7 @@ pub fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
 }
 
 /// Runs a command with `input` and collects its output.
-pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Output, PostgresError> {
+pub(crate) async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Output, PostgresError> {
     let program = command.as_std().get_program().to_owned();
     let outcome: io::Result<Output> = async {
         let mut child = command.spawn()?;
@@ -43,7 +43,7 @@ pub async fn run(mut command: Command, owner: &Owner, input: &str) -> Result<Out
 }
 
 /// The output of `--version`, if the program runs.
-pub async fn version(program: &Path) -> Option<String> {
+pub(crate) async fn version(program: &Path) -> Option<String> {
     let output = clean_command(program).arg("--version").output().await.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{error::PostgresError, owner::Owner, process};
 
 /// Checks that the owner can enter `dir`; if not, the error names the first directory that blocks it.
-pub async fn check(owner: &Owner, dir: &Path) -> Result<(), PostgresError> {
+pub(crate) async fn check(owner: &Owner, dir: &Path) -> Result<(), PostgresError> {
     if owner.switch().is_none() || can_enter(owner, dir).await {
         return Ok(());
     }

@@ -123,7 +123,7 @@ async fn start(home: &Home, search: &Search, state: &PidFileState) -> Result<(),
 }
 
 /// Stops the server and its sessions, and waits until it is gone.
-pub async fn stop(home: &Home) -> Result<(), PostgresError> {
+pub(crate) async fn stop(home: &Home) -> Result<(), PostgresError> {
     let began = crate::clock::instant();
     let PidFileState::Alive(first) = pidfile::inspect(home)? else { return Ok(()) };
     interrupt(home, &first)?;

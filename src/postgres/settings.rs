@@ -23,7 +23,7 @@ const SETTINGS: [(&str, &str); 15] = [
 ];
 
 /// The arguments for `pg_ctl -o`, quoted for the shell. They include `-D`, since pg_ctl's own does not quote `$` and quotes.
-pub fn arguments(data: &Path, socket_dir: &Path) -> String {
+pub(crate) fn arguments(data: &Path, socket_dir: &Path) -> String {
     let quoted = |word: &str| format!("'{}'", word.replace('\'', "'\\''"));
     let port = super::PORT.to_string();
     // A list of names, quoted like SQL identifiers.

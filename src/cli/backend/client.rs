@@ -61,7 +61,7 @@ pub(crate) struct ApiClient {
 
 impl ApiClient {
     /// Creates a client. This sends nothing yet.
-    pub fn new(server: ServerAddress) -> Result<Self> {
+    pub(crate) fn new(server: ServerAddress) -> Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -87,37 +87,42 @@ impl ApiClient {
     }
 
     /// Reads what is at a path.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
         let request = self.request(Method::GET, path, query);
         self.read(request.body(Full::default())?).await
     }
 
     /// Reads what is at a path, if it exists.
-    pub async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+    pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         refusal::or_missing(self.get(path, &[]).await)
     }
 
     /// Reads one page of a list.
-    pub async fn page<T: DeserializeOwned>(&self, path: &str, limit: u32, after: Option<String>) -> Result<Page<T>> {
+    pub(crate) async fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        limit: u32,
+        after: Option<String>,
+    ) -> Result<Page<T>> {
         let limit = limit.to_string();
         let after = after.as_deref().map(|after| ("after", after));
         self.get(path, &[("limit", limit.as_str())].into_iter().chain(after).collect::<Vec<_>>()).await
     }
 
     /// Sends a body to a path.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         let request = self.request(Method::POST, path, &[]).header(header::CONTENT_TYPE, "application/json");
         self.read(request.body(Full::from(serde_json::to_vec(body)?))?).await
     }
 
     /// Streams the text at a path.
-    pub async fn text(&self, path: &str, query: &[(&str, &str)]) -> Result<impl AsyncBufRead + Unpin + use<>> {
+    pub(crate) async fn text(&self, path: &str, query: &[(&str, &str)]) -> Result<impl AsyncBufRead + Unpin + use<>> {
         let answer = self.send(self.request(Method::GET, path, query).body(Full::default())?).await?;
         Ok(StreamReader::new(Box::pin(answer.into_body().into_data_stream().map_err(std::io::Error::other))))
     }
 
     /// Opens a WebSocket.
-    pub async fn socket(&self, path: &str) -> Result<WebSocketStream<Box<dyn ByteStream>>> {
+    pub(crate) async fn socket(&self, path: &str) -> Result<WebSocketStream<Box<dyn ByteStream>>> {
         let key = generate_key();
         let request = self
             .request(Method::GET, path, &[])

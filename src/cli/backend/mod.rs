@@ -63,7 +63,7 @@ pub(crate) struct LocalBackend {
 
 impl Backend {
     /// Opens the database, or creates a client, which sends nothing yet.
-    pub async fn open(target: Target) -> Result<Self> {
+    pub(crate) async fn open(target: Target) -> Result<Self> {
         Ok(match target {
             Target::Local(settings) => {
                 let database = Database::open(&settings).await?;
@@ -74,7 +74,7 @@ impl Backend {
     }
 
     /// Closes the database.
-    pub async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         match self {
             Self::Local(local) => local.database.close().await,
             Self::Remote(_) => Ok(()),
@@ -82,7 +82,7 @@ impl Backend {
     }
 
     /// The fleet's counts, and which daemon acts.
-    pub async fn overview(&self) -> Result<Overview> {
+    pub(crate) async fn overview(&self) -> Result<Overview> {
         match self {
             Self::Local(local) => Ok(local.view().overview().await?),
             Self::Remote(client) => client.get("/overview", &[]).await,
@@ -90,7 +90,7 @@ impl Backend {
     }
 
     /// All pods.
-    pub async fn pods(&self) -> Result<Vec<PodLine>> {
+    pub(crate) async fn pods(&self) -> Result<Vec<PodLine>> {
         match self {
             Self::Local(local) => pods(local.store(), &local.person).await,
             Self::Remote(client) => pages(usize::MAX, |limit, after| client.page("/pods", limit, after)).await,
@@ -98,7 +98,7 @@ impl Backend {
     }
 
     /// One pod.
-    pub async fn pod(&self, id: &PodId) -> Result<PodDetail> {
+    pub(crate) async fn pod(&self, id: &PodId) -> Result<PodDetail> {
         let found = match self {
             Self::Local(local) => local.view().pod(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}")).await?,
@@ -107,7 +107,7 @@ impl Backend {
     }
 
     /// What a pod used over the last day, oldest first.
-    pub async fn usage(&self, id: &PodId) -> Result<Vec<UsagePoint>> {
+    pub(crate) async fn usage(&self, id: &PodId) -> Result<Vec<UsagePoint>> {
         let found = match self {
             Self::Local(local) => local.view().usage(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}/usage")).await?,
@@ -116,7 +116,7 @@ impl Backend {
     }
 
     /// The newest events, oldest first: all, or those of a pod.
-    pub async fn events(&self, pod: Option<&PodId>, most: usize) -> Result<Vec<EventLine>> {
+    pub(crate) async fn events(&self, pod: Option<&PodId>, most: usize) -> Result<Vec<EventLine>> {
         let mut events = match self {
             Self::Local(local) => {
                 let view = local.view();
@@ -144,7 +144,7 @@ impl Backend {
     }
 
     /// The state of the source.
-    pub async fn source(&self) -> Result<SourceLine> {
+    pub(crate) async fn source(&self) -> Result<SourceLine> {
         match self {
             Self::Local(local) => of_all_tenants(local.view().source().await?),
             Self::Remote(client) => client.get("/source", &[]).await,
@@ -152,7 +152,7 @@ impl Backend {
     }
 
     /// The newest revisions, oldest first.
-    pub async fn revisions(&self, most: usize) -> Result<Vec<RevisionLine>> {
+    pub(crate) async fn revisions(&self, most: usize) -> Result<Vec<RevisionLine>> {
         let mut revisions = match self {
             Self::Local(local) => {
                 let view = local.view();
@@ -168,7 +168,7 @@ impl Backend {
     }
 
     /// One revision.
-    pub async fn revision(&self, id: i64) -> Result<Option<RevisionLine>> {
+    pub(crate) async fn revision(&self, id: i64) -> Result<Option<RevisionLine>> {
         match self {
             Self::Local(local) => Ok(local.view().revision(id).await?),
             Self::Remote(client) => client.find(&format!("/revisions/{id}")).await,
@@ -176,7 +176,7 @@ impl Backend {
     }
 
     /// The tenants, and what their pods use.
-    pub async fn tenants(&self) -> Result<Vec<TenantLine>> {
+    pub(crate) async fn tenants(&self) -> Result<Vec<TenantLine>> {
         match self {
             Self::Local(local) => Ok(local.view().tenants().await?),
             Self::Remote(client) => client.get("/tenants", &[]).await,
@@ -184,7 +184,7 @@ impl Backend {
     }
 
     /// The adapters in force.
-    pub async fn adapters(&self) -> Result<Vec<AdapterLine>> {
+    pub(crate) async fn adapters(&self) -> Result<Vec<AdapterLine>> {
         match self {
             Self::Local(local) => of_all_tenants(local.view().adapters().await?),
             Self::Remote(client) => client.get("/adapters", &[]).await,
@@ -192,7 +192,12 @@ impl Backend {
     }
 
     /// Submits a request. `name` overrides the actor, which is only possible on this machine.
-    pub async fn submit(&self, what: RequestSpec, name: Option<String>, now: OffsetDateTime) -> Result<RequestLine> {
+    pub(crate) async fn submit(
+        &self,
+        what: RequestSpec,
+        name: Option<String>,
+        now: OffsetDateTime,
+    ) -> Result<RequestLine> {
         match self {
             Self::Local(local) => {
                 let request = Request { what, actor: name.unwrap_or_else(ask::actor_at_host) };
@@ -210,7 +215,7 @@ impl Backend {
     }
 
     /// The state of a request.
-    pub async fn request(&self, id: i64) -> Result<RequestLine> {
+    pub(crate) async fn request(&self, id: i64) -> Result<RequestLine> {
         let found = match self {
             Self::Local(local) => local.store().request(id).await?.map(RequestLine::from),
             Self::Remote(client) => client.find(&format!("/requests/{id}")).await?,
@@ -219,7 +224,7 @@ impl Backend {
     }
 
     /// Subscribes to events.
-    pub async fn watch(&self) -> Result<UpdateStream> {
+    pub(crate) async fn watch(&self) -> Result<UpdateStream> {
         match self {
             Self::Local(local) => UpdateStream::from_database(local.database.store.clone(), local.person.clone()).await,
             Self::Remote(client) => UpdateStream::from_server(client).await,

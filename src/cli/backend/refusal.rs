@@ -26,7 +26,7 @@ struct ErrorBody {
 
 impl BackendError {
     /// Turns an answer into an error.
-    pub fn new(origin: &Origin, has_token: bool, head: &Parts, body: &[u8]) -> Self {
+    pub(crate) fn new(origin: &Origin, has_token: bool, head: &Parts, body: &[u8]) -> Self {
         let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).map(sanitize);
         let is_problem = header(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/problem+json"));
         let problem: Option<ErrorBody> = serde_json::from_slice(body).ok().filter(|_| is_problem);
@@ -89,7 +89,7 @@ pub(crate) fn or_missing<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 /// The error for a server that cannot be reached, with the innermost cause.
-pub fn unreachable(origin: &Origin, error: &(dyn Error + 'static)) -> anyhow::Error {
+pub(crate) fn unreachable(origin: &Origin, error: &(dyn Error + 'static)) -> anyhow::Error {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -74,7 +74,7 @@ impl UpdateStream {
     }
 
     /// Waits for the next item. An error ends the stream.
-    pub async fn next(&mut self) -> Result<Update> {
+    pub(crate) async fn next(&mut self) -> Result<Update> {
         match self {
             Self::Database { began, .. } if !*began => {
                 *began = true;
