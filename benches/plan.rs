@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use agentpod::core::decide::plan::InfraState;
+use agentpod::core::declare::infra::InfraId;
 use agentpod::core::{
     decide::plan::{FleetState, PodState, Uploaded, plan},
     declare::{
@@ -102,6 +104,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             revision: "r1".into(),
             requests: Vec::new(),
             pods,
+            infra: [(InfraId::Network("agentpod-net".into()), InfraState::present())].into(),
         },
     )
 }

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agentpod::core::declare::infra::NetworkSpec;
+use agentpod::core::declare::infra::VolumeSpec;
 use agentpod::{
     core::{
         declare::desired::{Blueprint, ContainerSpec, RenderedFile, container_name},
@@ -21,7 +23,7 @@ use agentpod::{
         names::{InstanceName, PodId},
         observe::actual::{ContainerState, ObservedContainer},
     },
-    engine::{Engine, NetworkSpec, docker::Docker},
+    engine::{Engine, docker::Docker},
 };
 use testkit::{
     docker::{Cleanup, unique_instance},
@@ -117,7 +119,7 @@ impl Bare {
         let network =
             NetworkSpec { name: bare.network.clone(), subnet: cidr, pool, labels: labels::owned(&bare.instance) };
         bare.docker.ensure_network(&network).await.unwrap();
-        bare.docker.ensure_volume(&bare.volume(), &bare.labels()).await.unwrap();
+        bare.docker.ensure_volume(&VolumeSpec { name: bare.volume(), labels: bare.labels() }).await.unwrap();
         bare
     }
 

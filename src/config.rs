@@ -23,12 +23,12 @@ pub(crate) use self::{
 use crate::{
     core::{
         decide::plan::RemovalLimit,
+        declare::infra::NetworkSpec,
         labels,
         names::InstanceName,
         quantity::Span,
         site::{Scheme, Site},
     },
-    engine::NetworkSpec,
     source::git::{GitSettings, edit_obstacle},
     store::KEY_FILE,
 };
@@ -176,8 +176,6 @@ pub struct Settings {
     pub docker_host: Option<String>,
     /// What all pods share.
     pub site: Site,
-    /// The network of the pods.
-    pub network: NetworkSpec,
     /// The address that the dashboard and the API listen on.
     pub listen: SocketAddr,
     /// Access to the dashboard and the API.
@@ -246,14 +244,13 @@ impl SettingsArgs {
                 port: self.public_port,
                 entry_point: self.entry_point,
                 cert_resolver: self.cert_resolver,
-                network: self.network.clone(),
+                network: NetworkSpec {
+                    name: self.network,
+                    subnet: self.network_subnet,
+                    pool: upper_half(subnet)?.to_string(),
+                    labels: network_labels,
+                },
                 proxy_address,
-            },
-            network: NetworkSpec {
-                name: self.network,
-                subnet: self.network_subnet,
-                pool: upper_half(subnet)?.to_string(),
-                labels: network_labels,
             },
             listen: self.listen,
             access: self.access.resolve()?,

@@ -23,7 +23,7 @@ use agentpod::{
         live::{Live, Pace},
         routes, serve_on,
     },
-    engine::{NetworkSpec, memory::MemoryEngine},
+    engine::memory::MemoryEngine,
     reconcile::{Mode, Parts, Reconciler, UsageMeter},
     source::{AdapterFolders, Directory, Source},
     store::{InstanceKey, Store},
@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use super::{PODS, TOKEN};
 use crate::testkit::{
     reconciler,
-    site::{network, shipped, shipped_folders, site},
+    site::{shipped, shipped_folders, site},
 };
 
 /// Rounds at rest come more often than in a daemon (30 s), so that there are some to be measured.
@@ -121,8 +121,7 @@ fn parts(folder: &Path, engine: &Arc<MemoryEngine>, store: &Arc<Store>) -> Parts
     let folders = AdapterFolders { adapters: folder.join("adapters"), ..shipped_folders() };
     let source = Source::Directory(Directory::new(folder.join("manifests")));
     // Room for every pod.
-    let network = NetworkSpec { subnet: "10.213.0.0/16".into(), pool: "10.213.8.0/21".into(), ..network() };
-    Parts { folders, network, ..reconciler::parts(engine, store, source) }
+    Parts { folders, ..reconciler::parts(engine, store, source) }
 }
 
 /// The containers' meters go on, each at its own speed.

@@ -12,7 +12,9 @@ use time::OffsetDateTime;
 use super::core::{
     declare::{
         adapter::{self, AdapterFiles, Adapters},
-        desired, manifest, resolve,
+        desired,
+        infra::NetworkSpec,
+        manifest, resolve,
     },
     site::{Scheme, Site},
     webhook::{self, Delivery, DeliveryOutcome, HEADERS, RecentDeliveries, WebhookKeys},
@@ -111,7 +113,12 @@ fn site() -> &'static Site {
             port: None,
             entry_point: "websecure".into(),
             cert_resolver: None,
-            network: "agentpod-net".into(),
+            network: NetworkSpec {
+                name: "agentpod-net".into(),
+                subnet: "10.0.0.0/24".into(),
+                pool: "10.0.0.128/25".into(),
+                labels: Default::default(),
+            },
             proxy_address: [10, 0, 0, 2].into(),
         })
     })

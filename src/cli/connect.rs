@@ -128,7 +128,6 @@ pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         source: source(settings),
         folders: folders(settings),
         site: settings.site.clone(),
-        network: settings.network.clone(),
         removal_grace: settings.removal_grace,
         removals: settings.removals,
         secrets: SecretReader::new(Identities::new(settings.age_identities.clone())),

@@ -138,9 +138,6 @@ async fn reconcile(
         Ok(engine) => info!("container engine {} (API {})", engine.version, engine.api),
         Err(error) => warn!(code = error.code(), "{error}"),
     }
-    if let Err(error) = parts.engine.ensure_network(&parts.network).await {
-        warn!(code = error.code(), "the network {} could not be created: {error}", parts.network.name);
-    }
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
     let engine = parts.engine.clone();

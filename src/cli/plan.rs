@@ -30,6 +30,17 @@ fn text(plan: &Plan) -> String {
     }
 }
 
+/// One decision; `kind` is the key that its subject stands under.
+fn line(kind: &str, id: &impl ToString, decision: &Decision) -> serde_json::Value {
+    let id = id.to_string();
+    match decision {
+        Decision::Settled => json!({kind: id, "decision": "settled"}),
+        Decision::Hold(hold) => json!({kind: id, "decision": "hold", "reason": hold.to_string()}),
+        Decision::Act(action) => json!({kind: id, "decision": "act", "cause": action.cause.to_string(),
+            "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()}),
+    }
+}
+
 /// Runs `agentpod plan`.
 pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> {
     let database = Database::open(&settings).await?;
@@ -47,20 +58,17 @@ pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> 
     match format {
         Output::Text => output::print(&text(&plan))?,
         Output::Json | Output::Yaml => {
-            let pods = plan.pods.iter().map(|(id, decision)| match decision {
-                Decision::Settled => json!({"pod": id.to_string(), "decision": "settled"}),
-                Decision::Hold(hold) => json!({"pod": id.to_string(), "decision": "hold", "reason": hold.to_string()}),
-                Decision::Act(action) => {
-                    json!({"pod": id.to_string(), "decision": "act", "cause": action.cause.to_string(),
-                    "steps": action.steps.iter().map(ToString::to_string).collect::<Vec<_>>()})
-                }
-            });
+            let pods = plan.pods.iter().map(|(id, decision)| line("pod", id, decision));
+            let infra: Vec<_> = plan.infra.iter().map(|(id, decision)| line("item", id, decision)).collect();
             let held = plan.held_removals.as_ref().map(|held| {
                 json!({"plan": held.why.plan, "pods": held.pods, "of": held.why.all, "before": held.why.before,
                     "limit": held.why.limit, "approve": format!("agentpod approve {}", held.why.plan)})
             });
             let pods: Vec<_> = pods.collect();
-            output::data(format, &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "pods": pods}))?;
+            output::data(
+                format,
+                &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "infra": infra, "pods": pods}),
+            )?;
         }
     }
     // An unknown state is not the same as no changes.

@@ -64,7 +64,7 @@ pub(crate) fn of_container(
     let mut labels = of_pod(site, id);
     labels.insert(ADAPTER.into(), adapter.to_string());
     labels.insert("traefik.enable".into(), "true".into());
-    labels.insert("traefik.docker.network".into(), site.network_of(&id.tenant).into());
+    labels.insert("traefik.docker.network".into(), site.network_of(&id.tenant).name.clone());
     labels.insert(router("rule"), format!("Host(`{}`)", site.host(subdomain)));
     labels.insert(router("entrypoints"), site.entry_point.clone());
     match (site.scheme, &site.cert_resolver) {
@@ -92,7 +92,12 @@ mod tests {
             port: None,
             entry_point: "websecure".into(),
             cert_resolver: cert_resolver.map(Into::into),
-            network: "agentpod-net".into(),
+            network: crate::core::declare::infra::NetworkSpec {
+                name: "agentpod-net".into(),
+                subnet: "10.0.0.0/24".into(),
+                pool: "10.0.0.128/25".into(),
+                labels: BTreeMap::new(),
+            },
             proxy_address: "10.0.0.2".parse().unwrap(),
         }
     }

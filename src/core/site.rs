@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::names::{InstanceName, PodId, Subdomain, TenantName};
+use super::{
+    declare::infra::{InfraSpec, NetworkSpec},
+    names::{InstanceName, PodId, Subdomain, TenantName},
+};
 
 /// How pods are reached, and the names they share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +25,7 @@ pub struct Site {
     /// Traefik's certificate resolver; `None` with a wildcard certificate.
     pub cert_resolver: Option<String>,
     /// The network that pods and the proxy share.
-    pub network: String,
+    pub network: NetworkSpec,
     /// The proxy's address on that network, which agents are configured to trust.
     pub proxy_address: IpAddr,
 }
@@ -39,8 +42,13 @@ pub enum Scheme {
 
 impl Site {
     /// The network of a tenant's pods; at present all share one.
-    pub(crate) fn network_of(&self, _tenant: &TenantName) -> &str {
+    pub(crate) fn network_of(&self, _tenant: &TenantName) -> &NetworkSpec {
         &self.network
+    }
+
+    /// Everything that pods share.
+    pub(crate) fn infra(&self) -> Vec<InfraSpec> {
+        vec![InfraSpec::Network(self.network.clone())]
     }
 
     /// The name for the volume of a newly declared pod.

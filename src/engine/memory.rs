@@ -20,6 +20,7 @@ use super::{
 use crate::core::{
     declare::{
         desired::{ContainerSpec, RenderedFile},
+        infra::VolumeSpec,
         parts::PartDigests,
     },
     digest::Digest,
@@ -181,7 +182,12 @@ impl Engine for MemoryEngine {
         })
     }
 
-    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+    async fn network_exists(&self, name: &str) -> Result<bool> {
+        Ok(self.look()?.networks.contains(name))
+    }
+
+    async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()> {
+        let VolumeSpec { name, labels } = volume;
         let there = self.world().volumes.get(name).cloned();
         match there {
             Some(there) if there.get(labels::INSTANCE) == labels.get(labels::INSTANCE) => Ok(()),

@@ -14,7 +14,10 @@ use futures_util::stream::BoxStream;
 use serde::Serialize;
 
 use crate::core::{
-    declare::desired::{ContainerSpec, RenderedFile},
+    declare::{
+        desired::{ContainerSpec, RenderedFile},
+        infra::{NetworkSpec, VolumeSpec},
+    },
     names::PodId,
     observe::{
         actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
@@ -65,19 +68,6 @@ pub struct EngineInfo {
     pub version: String,
     /// Its API's version: `1.41`.
     pub api: String,
-}
-
-/// A network that pods share.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkSpec {
-    /// Its name.
-    pub name: String,
-    /// Its addresses in CIDR form, like `10.201.0.0/16`.
-    pub subnet: String,
-    /// The part of the subnet the engine hands out by itself; addresses outside it are for those who ask, like the proxy.
-    pub pool: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// The environment and files of a container with their real values; never logged, compared or kept.
@@ -183,8 +173,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Answers the network's labels.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>>;
 
-    /// Makes sure the volume is there and carries `labels`; one of another owner is [`EngineError::NameTaken`].
-    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+    /// Whether a network of that name exists, whoever made it.
+    async fn network_exists(&self, name: &str) -> Result<bool>;
+
+    /// Makes sure the volume exists and carries its labels; one of another owner is [`EngineError::NameTaken`].
+    async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()>;
 
     /// Makes the container, with `environment` in place of the blueprint's placeholders. It is not started.
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()>;

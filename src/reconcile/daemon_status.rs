@@ -9,8 +9,12 @@ use time::OffsetDateTime;
 use super::report::metrics::Metrics;
 use crate::{
     core::{
-        decide::plan::HeldRemovals, declare::commit::Commit, names::PodId, observe::condition::Condition,
-        problem::Problem, report::status::Status,
+        decide::plan::HeldRemovals,
+        declare::commit::Commit,
+        names::PodId,
+        observe::condition::Condition,
+        problem::Problem,
+        report::{status::Status, view::PlanLine},
     },
     engine::PullProgress,
 };
@@ -38,6 +42,8 @@ pub struct DaemonStatus {
     pub database: Option<String>,
     /// The removals that are held because they are too many at once, and the hash to approve them by.
     pub held_removals: Option<HeldRemovals>,
+    /// What was decided about items that belong to no pod, by name: `network agentpod-net`.
+    pub infra: BTreeMap<String, PlanLine>,
     /// The pods that steps are under way for, declared or not.
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.

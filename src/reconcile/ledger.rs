@@ -8,13 +8,16 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     core::{
         decide::{
-            plan::{self, Action, ActionFailure, Allowance, FleetState, Plan, PodState, RemovalLimit},
+            plan::{
+                self, Action, ActionFailure, Allowance, FleetState, InfraState, Plan, PodState, Presence, RemovalLimit,
+            },
             probes::ProbeTarget,
             request::OpenRequest,
         },
         declare::{
             adapter::Probe,
             desired::{Desired, DesiredPod, PodIdentity},
+            infra::InfraId,
         },
         names::PodId,
         observe::{actual::Actual, crash::CrashWatch, health::Health},
@@ -33,6 +36,8 @@ pub(crate) struct Ledger {
     /// It is not known whether the store has the allowances that were written last.
     is_unsure: bool,
     crashes: BTreeMap<PodId, CrashWatch>,
+    /// Items that belong to no pod.
+    infra: BTreeMap<InfraId, InfraState>,
     /// Pods whose row says which revision they are from.
     applied: BTreeSet<PodId>,
 }
@@ -151,6 +156,7 @@ impl Ledger {
             revision: inputs.revision.to_owned(),
             requests: inputs.requests.to_vec(),
             pods: std::mem::take(&mut self.states),
+            infra: self.infra.clone(),
         };
         fleet.refresh(desired, actual, |id| self.identities.contains_key(id));
         let plan = plan::plan(desired, actual, &fleet);
@@ -205,6 +211,25 @@ impl Ledger {
         now: OffsetDateTime,
     ) {
         self.state(id).finish(action, desired, outcome, now, jitter(now));
+    }
+
+    /// Enters whether an item that belongs to no pod exists.
+    pub fn observed_infra(&mut self, item: InfraId, presence: Presence) {
+        self.infra.entry(item).or_insert_with(InfraState::present).presence = presence;
+    }
+
+    /// Enters that an item's action begins.
+    pub fn begin_infra(&mut self, item: &InfraId) {
+        if let Some(state) = self.infra.get_mut(item) {
+            state.busy = true;
+        }
+    }
+
+    /// Enters how an item's action ended.
+    pub fn finish_infra(&mut self, item: &InfraId, outcome: Result<(), &ActionFailure>, now: OffsetDateTime) {
+        if let Some(state) = self.infra.get_mut(item) {
+            state.finish(outcome, now, jitter(now));
+        }
     }
 
     /// Enters removals that are allowed from now on.

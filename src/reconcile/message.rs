@@ -9,7 +9,7 @@ use super::{act::redact::Redactor, report::pod_event::PodEvent};
 use crate::{
     core::{
         decide::plan::{Action, ActionFailure, Step},
-        declare::desired::DesiredPod,
+        declare::{desired::DesiredPod, infra::InfraId},
         names::PodId,
     },
     engine::{EngineError, EngineEvent, PullProgress},
@@ -64,6 +64,8 @@ pub(crate) enum Report {
         desired_pod: Option<Box<DesiredPod>>,
         outcome: Result<(), ActionFailure>,
     },
+    /// The action of an item that belongs to no pod ended.
+    InfraFinished { item: InfraId, action: Box<Action>, cause: String, outcome: Result<(), ActionFailure> },
     /// A container's probe was answered.
     Probed { pod: PodId, container: String, answer: Result<(), String> },
     /// An event of a pod is complete: its container's last log lines were read.
@@ -80,7 +82,7 @@ impl Report {
             Self::Fetched => Trigger::Fetch,
             Self::Requested | Self::Synced(_) => Trigger::Request,
             Self::Engine(_) | Self::EngineReconnected => Trigger::Engine,
-            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } => Trigger::Steps,
+            Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } | Self::InfraFinished { .. } => Trigger::Steps,
             Self::Probed { .. } => Trigger::Probe,
             Self::Event(..) | Self::Reveal(..) => Trigger::Log,
         }

@@ -22,9 +22,10 @@ use crate::{
         declare::desired::{Desired, DesiredPod},
         names::PodId,
         observe::actual::Actual,
+        report::view::PlanLine,
         site::Site,
     },
-    engine::{Engine, NetworkSpec},
+    engine::Engine,
     postgres::EmbeddedPostgres,
     secrets::SecretReader,
     source::{AdapterFolders, Source},
@@ -48,8 +49,6 @@ pub struct Parts {
     pub folders: AdapterFolders,
     /// What is the same for every pod.
     pub site: Site,
-    /// The network pods share.
-    pub network: NetworkSpec,
     /// How long a removed pod's container is kept, stopped.
     pub removal_grace: Duration,
     /// How many pods may be removed at once.
@@ -95,8 +94,6 @@ pub struct Reconciler {
 
 /// What stays the same while it runs.
 pub(super) struct Settings {
-    /// The network pods share.
-    pub network: NetworkSpec,
     pub removal_grace: Duration,
     pub removals: RemovalLimit,
     /// The longest time between two rounds.
@@ -106,7 +103,7 @@ pub(super) struct Settings {
 impl Reconciler {
     /// A reconciler that has done nothing yet, and where to see its status.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
-        let Parts { engine, store, embedded, source, folders, site, network, removal_grace, removals, secrets } = parts;
+        let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, secrets } = parts;
         let metrics = Metrics::default();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, status) = Published::new();
@@ -115,7 +112,7 @@ impl Reconciler {
             journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
-            settings: Settings { network, removal_grace, removals, tick: TICK },
+            settings: Settings { removal_grace, removals, tick: TICK },
             source: SourceTracker::new(Inputs::new(source, folders, site)),
             requests: Requests::default(),
             ledger: Ledger::default(),
@@ -188,6 +185,9 @@ impl Reconciler {
             },
             database: self.database.clone(),
             held_removals: self.plan.held_removals.clone(),
+            infra: (self.plan.infra.iter())
+                .filter_map(|(id, decision)| Some((id.to_string(), PlanLine::of(decision)?)))
+                .collect(),
             busy: self.ledger.busy().cloned().collect(),
             pods: pods.collect(),
             metrics: self.metrics.clone(),

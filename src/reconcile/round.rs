@@ -11,10 +11,10 @@ use crate::{
     core::{
         decide::{
             applied::{applied_pods, is_applied},
-            plan::Plan,
+            plan::{Plan, Presence},
             probes::{ProbeTarget, probe_targets},
         },
-        declare::desired::Desired,
+        declare::{desired::Desired, infra::InfraId},
         event::EventKind,
         names::PodId,
         observe::actual::{Actual, ObservedContainer},
@@ -45,6 +45,7 @@ impl Reconciler {
             self.tell_held_removals();
             self.settle_requests(now).await?;
             self.published.plan_log.store(&self.plan, &self.store, now).await?;
+            self.dispatch_infra();
             self.dispatch(&desired, now).await?;
         }
         self.report(now, began.elapsed()).await?;
@@ -127,6 +128,21 @@ impl Reconciler {
                 Actual::Unknown(error.to_string())
             }
         };
+        for item in self.source.site().infra() {
+            let id = item.id();
+            let exists = match &self.actual {
+                Actual::Unknown(why) => Err(why.clone()),
+                Actual::Observed(_) => match &id {
+                    InfraId::Network(name) => self.engine.network_exists(name).await.map_err(|error| error.to_string()),
+                },
+            };
+            let presence = match exists {
+                Ok(true) => Presence::Present,
+                Ok(false) => Presence::Missing,
+                Err(why) => Presence::Unknown(why),
+            };
+            self.ledger.observed_infra(id, presence);
+        }
         if self.rounds == 0 {
             self.published.statuses.adopt(&self.actual);
         }
@@ -174,7 +190,7 @@ impl Reconciler {
 
     /// Works out every pod's status, and keeps a probe on every container that has to be probed.
     fn update_statuses(&mut self, now: OffsetDateTime) {
-        let none = Arc::new(Desired { tenants: BTreeMap::new(), pods: BTreeMap::new() });
+        let none = Arc::new(Desired { tenants: BTreeMap::new(), pods: BTreeMap::new(), infra: Vec::new() });
         let desired = self.desired.clone().unwrap_or(none);
         let has_address = |target: &ProbeTarget<'_>| {
             engine::address(target.container, &target.desired.container.blueprint.network).is_some()

@@ -218,6 +218,12 @@ impl Reconciler {
                 self.finished(&pod, &action, &cause, desired_pod.as_deref(), outcome);
                 true
             }
+            Report::InfraFinished { item, action, cause, outcome } => {
+                self.metrics.action(&action, &outcome);
+                self.tell_infra_outcome(&item, &cause, outcome.as_ref().err());
+                self.ledger.finish_infra(&item, outcome.as_ref().map(drop), crate::clock::now());
+                true
+            }
             Report::Probed { pod, container, answer } => self.probed(&pod, &container, answer),
             Report::Event(pod, event) => {
                 self.tell(&pod, event);

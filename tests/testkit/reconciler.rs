@@ -11,7 +11,7 @@ use agentpod::{
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::site::{network, shipped_folders, site};
+use super::site::{shipped_folders, site};
 
 /// What a reconciler works with: the site of all tests, the adapters that are shipped, and no secrets.
 pub fn parts(engine: &Arc<MemoryEngine>, store: &Arc<Store>, source: Source) -> Parts {
@@ -22,7 +22,6 @@ pub fn parts(engine: &Arc<MemoryEngine>, store: &Arc<Store>, source: Source) -> 
         source,
         folders: shipped_folders(),
         site: site(),
-        network: network(),
         removal_grace: time::Duration::hours(1),
         removals: Default::default(),
         secrets: Default::default(),

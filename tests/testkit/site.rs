@@ -3,11 +3,11 @@
 use std::fs;
 
 use agentpod::{
+    core::declare::infra::NetworkSpec,
     core::{
         declare::adapter::AdapterFiles,
         site::{Scheme, Site},
     },
-    engine::NetworkSpec,
     source::AdapterFolders,
 };
 
@@ -22,7 +22,7 @@ pub fn site() -> Site {
         port: None,
         entry_point: "websecure".into(),
         cert_resolver: None,
-        network: "agentpod-net".into(),
+        network: network(),
         proxy_address: "10.0.0.2".parse().unwrap(),
     }
 }

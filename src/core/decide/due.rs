@@ -14,7 +14,7 @@ pub fn next_due(
     desired: Option<&Desired>,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
-    let holds = plan.pods.values().filter_map(|decision| match decision {
+    let holds = plan.infra.values().chain(plan.pods.values()).filter_map(|decision| match decision {
         Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
         Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
         Decision::Hold(Hold::Paused(pause)) => pause.until,

@@ -54,6 +54,15 @@ impl Progress<'_> {
         // One sentence for all of them.
         let mut failed: Vec<String> = self.plan.held_removals.iter().map(ToString::to_string).collect();
         let mut waiting = Vec::new();
+        for (id, decision) in &self.plan.infra {
+            match decision {
+                Decision::Settled => {}
+                Decision::Hold(hold @ Hold::RetryAt(_)) => failed.push(format!("{id}: {hold}")),
+                Decision::Hold(Hold::Unknown(_)) if matches!(self.actual, Actual::Unknown(_)) => {}
+                Decision::Hold(hold) => waiting.push(format!("{id}: {hold}")),
+                Decision::Act(action) => waiting.push(format!("{id}: {}", action.cause)),
+            }
+        }
         for (id, status) in self.statuses {
             let sentence = || format!("{id}: {}", status.message);
             match self.verdict(self.plan.pods.get(id), status) {

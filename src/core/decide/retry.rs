@@ -44,6 +44,8 @@ pub enum RetryTarget {
     },
     /// Running with the container it had before its declaration changed.
     PreviousContainer,
+    /// Existing; of an item that belongs to no pod.
+    Present,
 }
 
 /// The text is no target of a retry.
@@ -60,6 +62,7 @@ impl fmt::Display for RetryTarget {
             Self::Running { container, files: None } => write!(f, "running:{container}"),
             Self::Running { container, files: Some(files) } => write!(f, "running:{container}:{files}"),
             Self::PreviousContainer => f.write_str("previous"),
+            Self::Present => f.write_str("present"),
         }
     }
 }
@@ -73,6 +76,7 @@ impl FromStr for RetryTarget {
             (Some("paused"), None, ..) => Ok(Self::Paused),
             (Some("stopped"), None, ..) => Ok(Self::Stopped),
             (Some("previous"), None, ..) => Ok(Self::PreviousContainer),
+            (Some("present"), None, ..) => Ok(Self::Present),
             (Some("running"), Some(container), files, None) => {
                 Ok(Self::Running { container: container.into(), files: files.map(str::to_owned) })
             }
@@ -120,6 +124,7 @@ mod tests {
             RetryTarget::Paused,
             RetryTarget::Stopped,
             RetryTarget::PreviousContainer,
+            RetryTarget::Present,
             running("a"),
             files,
         ] {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     adapter::{Adapters, Apply},
+    infra::{InfraSpec, NetworkSpec, VolumeSpec},
     manifest::{Manifests, RunState, Tenant},
     resolve::{self, ResolvedPod},
 };
@@ -29,6 +30,8 @@ pub struct Desired {
     pub tenants: BTreeMap<TenantName, Tenant>,
     /// The declared pods.
     pub pods: BTreeMap<PodId, DesiredPod>,
+    /// What pods share.
+    pub infra: Vec<InfraSpec>,
 }
 
 /// The desired state of one pod.
@@ -40,6 +43,10 @@ pub struct DesiredPod {
     pub url: String,
     /// The desired container.
     pub container: ContainerSpec,
+    /// The network that container is attached to.
+    pub network: NetworkSpec,
+    /// The volume with its data.
+    pub volume: VolumeSpec,
     /// The digest of the files that the agent re-reads by itself; `None` if the adapter has none.
     pub hot: Option<Digest>,
     /// Secrets that cannot be read, each with the reason. The pod is held until they can.
@@ -173,7 +180,11 @@ pub fn build(
     problems.extend(template_problems.into_iter().map(|(problem, pods)| naming_pods(problem, &pods)));
     problems.sort();
     problems.dedup();
-    if problems.is_empty() { Ok(Desired { tenants: resolved.tenants, pods }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Desired { tenants: resolved.tenants, pods, infra: site.infra() })
+    } else {
+        Err(problems)
+    }
 }
 
 fn naming_pods(problem: Problem, pods: &[PodId]) -> Problem {
@@ -275,6 +286,7 @@ fn desired_pod(
             None => missing_secrets.push(format!("{name} from {reference}: it was not read")),
         }
     }
+    let network = site.network_of(&pod.id.tenant);
     let blueprint = Blueprint {
         image: pod.image.clone(),
         command: spec.command.clone(),
@@ -289,7 +301,7 @@ fn desired_pod(
         memory: pod.limits.memory.0,
         nano_cpus: pod.limits.cpus.0,
         pids: pod.limits.pids,
-        network: site.network_of(&pod.id.tenant).into(),
+        network: network.name.clone(),
         labels: labels::of_container(site, &pod.id, &pod.adapter.metadata.name, &pod.subdomain, spec.port),
         stop_timeout: spec.stop_timeout.0.div_ceil(1000),
         secrets,
@@ -300,6 +312,8 @@ fn desired_pod(
         url: site.url(&pod.subdomain),
         hot: (!hot_files.is_empty()).then(|| Digest::of(&hot_files)),
         missing_secrets,
+        network: network.clone(),
+        volume: VolumeSpec { name: blueprint.volume.clone(), labels: labels::of_pod(site, &pod.id) },
         container: ContainerSpec { name: container_name(&pod.id, &digest), digest, blueprint },
         declared: pod.clone(),
     }

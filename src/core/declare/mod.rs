@@ -11,6 +11,7 @@
 //! | `parts` | a container to be → the parts by which a change is named |
 //! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
+//! | `infra` | what pods share: networks |
 //! | `edit` | a new pod → the text of the file that declares it |
 //!
 //! Nothing here knows the actual state.
@@ -21,6 +22,7 @@ pub mod desired;
 pub mod desired_status;
 pub mod document;
 pub mod edit;
+pub mod infra;
 pub mod manifest;
 pub mod parts;
 pub mod resolve;

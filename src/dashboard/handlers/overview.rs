@@ -109,8 +109,8 @@ impl Handlers {
 fn line(round: &view::RoundLine, guest: &PageRequest) -> RoundLine {
     let acted = match round.actions.as_slice() {
         [] => "nothing to do".into(),
-        [one] => format!("{}: {}", one.pod, one.cause),
-        [one, rest @ ..] => format!("{}: {}, and {} more", one.pod, one.cause, rest.len()),
+        [one] => format!("{}: {}", one.item, one.cause),
+        [one, rest @ ..] => format!("{}: {}, and {} more", one.item, one.cause, rest.len()),
     };
     RoundLine {
         at: Moment::new(round.began_at, guest.now),

@@ -33,7 +33,10 @@ use super::{
     Engine, EngineError, EngineEvent, EngineInfo, ExecAnswer, LogLine, LogQuery, NetworkSpec, PullProgress, Result,
 };
 use crate::core::{
-    declare::desired::{ContainerSpec, RenderedFile},
+    declare::{
+        desired::{ContainerSpec, RenderedFile},
+        infra::VolumeSpec,
+    },
     labels,
     names::InstanceName,
     observe::{
@@ -181,8 +184,12 @@ impl Engine for Docker {
         self.have_network(network).await
     }
 
-    async fn ensure_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
-        self.have_volume(name, labels).await
+    async fn network_exists(&self, name: &str) -> Result<bool> {
+        Ok(self.network_labels(name).await?.is_some())
+    }
+
+    async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()> {
+        self.have_volume(&volume.name, &volume.labels).await
     }
 
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()> {

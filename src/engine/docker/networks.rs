@@ -6,8 +6,8 @@ use bollard::models::{Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequ
 
 use super::Docker;
 use crate::{
-    core::labels,
-    engine::{EngineError, NetworkSpec, Result},
+    core::{declare::infra::NetworkSpec, labels},
+    engine::{EngineError, Result},
 };
 
 /// How often, and how long apart, a network that somebody else may be making is looked for.
@@ -66,7 +66,7 @@ impl Docker {
         Ok(self.call(what, async |client| client.connect_network(network, request).await).await?)
     }
 
-    async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
+    pub(super) async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
         let what = format!("looking for the network {name}");
         match self.call(what, async |client| client.inspect_network(name, None).await).await {
             // The engine also takes the beginning of an id for a name.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::{
-    execute::{Job, ProgressListener, execute},
+    execute::{Job, NoProgress, ProgressListener, execute},
     secrets_in_use::{MaterialsError, Values},
 };
 use crate::{
     core::{
         decide::plan::{Action, ActionFailure, Step},
-        declare::desired::{Desired, DesiredPod},
-        labels,
+        declare::{
+            desired::{Desired, DesiredPod},
+            infra::InfraId,
+        },
         names::PodId,
     },
     engine::{Materials, PullProgress},
@@ -50,10 +52,7 @@ impl Reconciler {
                     if let Some(container) = container.as_ref().filter(|_| needs_values(&action)) {
                         self.secrets.give(&container.name, &id, values);
                     }
-                    let volume_labels = labels::of_pod(self.source.site(), &id);
-                    let network = self.settings.network.clone();
-                    let job = Job { pod: id, action, container, materials, network, volume_labels };
-                    self.spawn(job, cause, pod);
+                    self.spawn(id, Job { action, container, materials }, cause, pod);
                 }
                 Err(MaterialsError::Store(error)) => {
                     // Nothing is under way; the next round decides again.
@@ -85,20 +84,31 @@ impl Reconciler {
         }
     }
 
-    fn spawn(&self, job: Job, cause: String, desired_pod: Option<DesiredPod>) {
+    fn spawn(&self, pod: PodId, job: Job, cause: String, desired: Option<DesiredPod>) {
         let (engine, reports, slots) = (self.engine.clone(), self.reports.clone(), self.work.slots());
         tokio::spawn(async move {
             let _slot = slots.acquire().await;
-            let listener = ProgressSender(reports.clone());
+            let listener = ProgressSender { pod: pod.clone(), reports: reports.clone() };
             let outcome = execute(engine.as_ref(), &job, &listener).await.map_err(ActionFailure::from);
-            let _ = reports.send(Report::Finished {
-                pod: job.pod,
-                action: Box::new(job.action),
-                cause,
-                desired_pod: desired_pod.map(Box::new),
-                outcome,
-            });
+            let (action, desired_pod) = (Box::new(job.action), desired.map(Box::new));
+            let _ = reports.send(Report::Finished { pod, action, cause, desired_pod, outcome });
         });
+    }
+
+    /// Gives the steps of items that belong to no pod to a task each.
+    pub(crate) fn dispatch_infra(&mut self) {
+        let actions: Vec<(InfraId, Action)> =
+            self.plan.infra_actions().map(|(id, action)| (id.clone(), action.clone())).collect();
+        for (item, action) in actions {
+            self.ledger.begin_infra(&item);
+            let (engine, reports) = (self.engine.clone(), self.reports.clone());
+            let cause = format!("{}; noticed by {}", action.cause, self.trigger());
+            tokio::spawn(async move {
+                let job = Job { action, container: None, materials: Materials::default() };
+                let outcome = execute(engine.as_ref(), &job, &NoProgress).await.map_err(ActionFailure::from);
+                let _ = reports.send(Report::InfraFinished { item, action: Box::new(job.action), cause, outcome });
+            });
+        }
     }
 }
 
@@ -107,15 +117,18 @@ fn needs_values(action: &Action) -> bool {
     action.steps.iter().any(|step| matches!(step, Step::Create(_) | Step::Upload(..)))
 }
 
-/// Sends steps and pulls to the reconciler.
-struct ProgressSender(tokio::sync::mpsc::UnboundedSender<Report>);
+/// Sends a pod's steps and pulls to the reconciler.
+struct ProgressSender {
+    pod: PodId,
+    reports: tokio::sync::mpsc::UnboundedSender<Report>,
+}
 
 impl ProgressListener for ProgressSender {
-    fn step(&self, pod: &PodId, step: &Step) {
-        let _ = self.0.send(Report::Step(pod.clone(), step.clone()));
+    fn step(&self, step: &Step) {
+        let _ = self.reports.send(Report::Step(self.pod.clone(), step.clone()));
     }
 
-    fn pull(&self, pod: &PodId, progress: PullProgress) {
-        let _ = self.0.send(Report::Pulling(pod.clone(), progress));
+    fn pull(&self, progress: PullProgress) {
+        let _ = self.reports.send(Report::Pulling(self.pod.clone(), progress));
     }
 }

@@ -1,7 +1,5 @@
-//! Carries out one pod's action, step by step. No decision is made here: a step that fails ends the action, and the
+//! Carries out one action, step by step. No decision is made here: a step that fails ends the action, and the
 //! next round looks again.
-
-use std::collections::BTreeMap;
 
 use tracing::debug;
 
@@ -9,26 +7,19 @@ use crate::{
     core::{
         decide::plan::{Action, ActionFailure, FileSet, Step},
         declare::desired::{ContainerSpec, RenderedFile},
-        names::PodId,
     },
-    engine::{Engine, EngineError, Materials, NetworkSpec, PullProgress},
+    engine::{Engine, EngineError, Materials, PullProgress},
 };
 
-/// Everything one pod's steps need. Holds secret values: never logged, gone when the steps are done.
+/// Everything the steps of one action need. Holds secret values: never logged, gone when the steps are done.
 #[derive(Debug)]
 pub struct Job {
-    /// Whose steps.
-    pub pod: PodId,
     /// The steps.
     pub action: Action,
-    /// The wished container, if the pod is declared.
+    /// The container to create, if one is.
     pub container: Option<ContainerSpec>,
     /// Real environment and files, if a step needs them.
     pub materials: Materials,
-    /// The network the pod belongs to.
-    pub network: NetworkSpec,
-    /// The labels of the pod's volume.
-    pub volume_labels: BTreeMap<String, String>,
 }
 
 /// A step that failed.
@@ -47,7 +38,7 @@ impl From<StepFailed> for ActionFailure {
     fn from(failed: StepFailed) -> Self {
         // Somebody made, or is removing, a container of that name: what is there now is better seen than guessed.
         let is_race = matches!((&failed.step, &failed.error), (Step::Create(_), EngineError::NameTaken(_)));
-        Self { why: failed.to_string(), step: Some(failed.step), is_race }
+        Self { why: failed.to_string(), step: Some(Box::new(failed.step)), is_race }
     }
 }
 
@@ -62,9 +53,9 @@ fn not_tried(count: usize) -> String {
 /// Is told of every step before it is tried, and of how far a pull has come.
 pub trait ProgressListener: Send + Sync {
     /// A step is about to be tried.
-    fn step(&self, _pod: &PodId, _step: &Step) {}
+    fn step(&self, _step: &Step) {}
     /// A pull goes on.
-    fn pull(&self, _pod: &PodId, _progress: PullProgress) {}
+    fn pull(&self, _progress: PullProgress) {}
 }
 
 /// Listens to nothing.
@@ -72,12 +63,12 @@ pub struct NoProgress;
 
 impl ProgressListener for NoProgress {}
 
-/// Carries out an order.
+/// Carries out a job.
 pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressListener) -> Result<(), StepFailed> {
     let steps = &job.action.steps;
     for (index, step) in steps.iter().enumerate() {
-        listener.step(&job.pod, step);
-        debug!(pod = %job.pod, %step, "step");
+        listener.step(step);
+        debug!(%step, "step");
         if let Err(error) = take(engine, job, step, listener).await {
             return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
         }
@@ -87,14 +78,14 @@ pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressList
 
 async fn take(engine: &dyn Engine, job: &Job, step: &Step, listener: &dyn ProgressListener) -> Result<(), EngineError> {
     match step {
-        Step::Image(image) => engine.ensure_image(image, &|progress| listener.pull(&job.pod, progress)).await,
-        Step::Network(_) => engine.ensure_network(&job.network).await.map(drop),
-        Step::Volume(volume) => engine.ensure_volume(volume, &job.volume_labels).await,
+        Step::Image(image) => engine.ensure_image(image, &|progress| listener.pull(progress)).await,
+        Step::Network(network) => engine.ensure_network(network).await.map(drop),
+        Step::Volume(volume) => engine.ensure_volume(volume).await,
         Step::Create(name) => match &job.container {
             Some(container) if container.name == *name => engine.create(container, &job.materials.environment).await,
-            _ => Err(EngineError::Other(format!("nothing is known of a container {name}"))),
+            _ => Err(EngineError::Other(format!("the container {name} is not the one to create"))),
         },
-        Step::Upload(name, files) => engine.upload(name, &wanted(&job.materials.files, *files)).await,
+        Step::Upload(name, files) => engine.upload(name, &selected(&job.materials.files, *files)).await,
         Step::Attach(name, network) => engine.attach(name, network).await,
         Step::Start(name) => engine.start(name).await,
         Step::Stop(name) => engine.stop(name).await,
@@ -102,6 +93,6 @@ async fn take(engine: &dyn Engine, job: &Job, step: &Step, listener: &dyn Progre
     }
 }
 
-fn wanted(files: &[RenderedFile], which: FileSet) -> Vec<RenderedFile> {
+fn selected(files: &[RenderedFile], which: FileSet) -> Vec<RenderedFile> {
     files.iter().filter(|file| which == FileSet::All || file.hot).cloned().collect()
 }

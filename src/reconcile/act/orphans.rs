@@ -58,7 +58,8 @@ pub async fn look(
     let recorded = records.iter().filter(|(_, record)| record.undeclared_since.is_none()).map(|(pod, _)| pod);
     let attached = seen.containers.iter().map(|container| &container.pod);
     let tenants = recorded.chain(&declared).chain(attached).map(|pod| &pod.tenant);
-    let networks = tenants.map(|tenant| site.network_of(tenant).to_owned()).chain([site.network.clone()]).collect();
+    let networks =
+        tenants.map(|tenant| site.network_of(tenant).name.clone()).chain([site.network.name.clone()]).collect();
     Ok((seen, Expected { records, declared, doubt, networks }))
 }
 

@@ -12,6 +12,7 @@ use super::event_text;
 use crate::{
     core::{
         decide::plan::{Action, ActionFailure},
+        declare::infra::InfraId,
         event::EventKind,
         names::PodId,
         observe::actual::Actual,
@@ -102,6 +103,20 @@ impl Reconciler {
             }
         };
         self.tell(pod, event.because(cause).about(event_text::container(action)));
+    }
+
+    /// Tells how the action of an item that belongs to no pod ended.
+    pub(crate) fn tell_infra_outcome(&mut self, item: &InfraId, cause: &str, failure: Option<&ActionFailure>) {
+        let (kind, message) = match failure {
+            None => (EventKind::Created, format!("{item} was created")),
+            Some(failure) => (EventKind::Failed, format!("{item}: {}", failure.why)),
+        };
+        if kind.severity().is_bad() {
+            warn!(%kind, cause, "{message}");
+        } else {
+            info!(%kind, cause, "{message}");
+        }
+        self.journal.event(Event { cause: Some(cause.to_owned()), ..Event::of_none(kind, message) });
     }
 
     /// Tells what the engine says of a pod's container, unless it is our own doing.

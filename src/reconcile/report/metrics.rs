@@ -68,7 +68,7 @@ impl Metrics {
 
     /// An action ended: every step up to the one that failed was carried out, those after it were not tried.
     pub fn action(&self, action: &Action, outcome: &Result<(), ActionFailure>) {
-        let failed = outcome.as_ref().err().map(|failure| failure.step.as_ref());
+        let failed = outcome.as_ref().err().map(|failure| failure.step.as_deref());
         for step in &action.steps {
             match failed {
                 // It failed before its first step.
@@ -132,8 +132,9 @@ mod tests {
         let steps = vec![Step::Create("a".into()), Step::Start("a".into()), Step::Remove("b".into())];
         let action = Action { cause: Cause::Missing, verdict: None, steps };
         let metrics = Metrics::default();
-        let failure =
-            |step: Option<&Step>| Err(ActionFailure { why: "no".into(), step: step.cloned(), is_race: false });
+        let failure = |step: Option<&Step>| {
+            Err(ActionFailure { why: "no".into(), step: step.cloned().map(Box::new), is_race: false })
+        };
         metrics.action(&action, &Ok(()));
         metrics.action(&action, &failure(Some(&action.steps[1])));
         metrics.action(&action, &failure(None));

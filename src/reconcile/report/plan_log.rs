@@ -45,7 +45,9 @@ impl PlanLog {
         took: Duration,
         store: &Store,
     ) -> Result<(), StoreError> {
-        let actions: Vec<ActionLine> = plan.actions().map(|(id, action)| ActionLine::of(id, action)).collect();
+        let infra = plan.infra_actions().map(|(id, action)| ActionLine::of_infra(id, action));
+        let actions: Vec<ActionLine> =
+            infra.chain(plan.actions().map(|(id, action)| ActionLine::of(id, action))).collect();
         if actions.is_empty() {
             return Ok(());
         }

@@ -10,14 +10,15 @@ use crate::testkit::{
     docker::{Cleanup, docker, unique_instance},
     subnet::Subnet,
 };
+use agentpod::core::declare::infra::VolumeSpec;
 
 #[tokio::test]
 async fn our_volumes_are_listed_with_their_pod_and_whether_a_container_has_them() {
     let stage = Stage::new();
     assert_eq!(stage.docker.volumes().await.unwrap(), []);
-    stage.docker.ensure_volume(&stage.volume(), &stage.labels()).await.unwrap();
+    stage.docker.ensure_volume(&VolumeSpec { name: stage.volume(), labels: stage.labels() }).await.unwrap();
     let other = Stage::new();
-    other.docker.ensure_volume(&other.volume(), &other.labels()).await.unwrap();
+    other.docker.ensure_volume(&VolumeSpec { name: other.volume(), labels: other.labels() }).await.unwrap();
 
     let seen = stage.docker.volumes().await.unwrap();
     assert_eq!(seen.len(), 1, "{seen:?}");

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::stage::{Stage, config, inspect, volumes_of};
 use crate::testkit::{docker::docker, http, wait::eventually};
+use agentpod::core::declare::infra::VolumeSpec;
 
 #[tokio::test]
 async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
@@ -31,7 +32,7 @@ async fn already_so_is_success() {
     let (spec, _) = stage.running(|_| {}).await;
     let docker = &stage.docker;
     docker.ensure_image("agentpod/echo:1", &|_| {}).await.unwrap();
-    docker.ensure_volume(&stage.volume(), &stage.labels()).await.unwrap();
+    docker.ensure_volume(&VolumeSpec { name: stage.volume(), labels: stage.labels() }).await.unwrap();
     docker.create(&spec, &spec.blueprint.environment).await.unwrap();
     docker.start(&spec.name).await.unwrap();
     docker.stop(&spec.name).await.unwrap();

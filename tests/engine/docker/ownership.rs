@@ -6,6 +6,7 @@ use agentpod::engine::{Engine, EngineError, LogQuery};
 
 use super::stage::{Stage, config, inspect};
 use crate::testkit::docker::{Cleanup, docker, unique_instance};
+use agentpod::core::declare::infra::VolumeSpec;
 
 /// A container by that name that some other instance made.
 fn foreign(name: &str) -> Cleanup {
@@ -69,12 +70,13 @@ async fn the_volume_of_another_owner_is_refused() {
     let other = unique_instance();
     let _cleanup = Cleanup(other.clone());
     docker(&["volume", "create", "--label", &format!("agentpod.instance={other}"), &stage.volume()]);
-    let error = stage.docker.ensure_volume(&stage.volume(), &stage.labels()).await.unwrap_err();
+    let error =
+        stage.docker.ensure_volume(&VolumeSpec { name: stage.volume(), labels: stage.labels() }).await.unwrap_err();
     assert!(matches!(&error, EngineError::NameTaken(why) if why.contains(other.as_str())), "{error}");
 
     let unlabelled = format!("{}-bare", stage.volume());
     docker(&["volume", "create", &unlabelled]);
-    let answer = stage.docker.ensure_volume(&unlabelled, &stage.labels()).await;
+    let answer = stage.docker.ensure_volume(&VolumeSpec { name: unlabelled.clone(), labels: stage.labels() }).await;
     docker(&["volume", "rm", &unlabelled]);
     assert_eq!(answer.unwrap_err().code(), "engine_name_taken");
 }
@@ -82,10 +84,11 @@ async fn the_volume_of_another_owner_is_refused() {
 #[tokio::test]
 async fn the_volume_of_another_pod_is_refused() {
     let stage = Stage::new();
-    stage.docker.ensure_volume(&stage.volume(), &stage.labels()).await.unwrap();
+    stage.docker.ensure_volume(&VolumeSpec { name: stage.volume(), labels: stage.labels() }).await.unwrap();
     let mut labels = stage.labels();
     labels.insert("agentpod.pod-id".into(), "bob_assistant".into());
-    let error = stage.docker.ensure_volume(&stage.volume(), &labels).await.unwrap_err();
+    let error =
+        stage.docker.ensure_volume(&VolumeSpec { name: stage.volume(), labels: labels.clone() }).await.unwrap_err();
     assert_eq!(error.code(), "engine_name_taken");
 }
 

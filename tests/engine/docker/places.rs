@@ -2,11 +2,12 @@
 
 use agentpod::{
     core::{labels, observe::actual::ContainerState},
-    engine::{Engine, EngineError, NetworkSpec},
+    engine::{Engine, EngineError},
 };
 
 use super::stage::{Stage, config};
 use crate::testkit::{docker::docker, subnet::Subnet};
+use agentpod::core::declare::infra::NetworkSpec;
 
 fn network(stage: &Stage, subnet: &Subnet) -> NetworkSpec {
     NetworkSpec {
@@ -22,7 +23,9 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
     let subnet = Subnet::take();
     let stage = Stage::new();
     let spec = network(&stage, &subnet);
+    assert!(!stage.docker.network_exists(&spec.name).await.unwrap());
     let (one, two) = tokio::join!(stage.docker.ensure_network(&spec), stage.docker.ensure_network(&spec));
+    assert!(stage.docker.network_exists(&spec.name).await.unwrap());
     assert_eq!((one.unwrap(), two.unwrap()), (spec.labels.clone(), spec.labels.clone()));
     assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
 

@@ -19,6 +19,7 @@ use crate::testkit::{
     http,
     wait::eventually,
 };
+use agentpod::core::declare::infra::VolumeSpec;
 
 pub struct Stage {
     pub docker: Docker,
@@ -84,7 +85,7 @@ impl Stage {
 
     pub async fn made(&self, change: impl FnOnce(&mut Blueprint)) -> ContainerSpec {
         let spec = self.spec(change);
-        self.docker.ensure_volume(&self.volume(), &self.labels()).await.unwrap();
+        self.docker.ensure_volume(&VolumeSpec { name: self.volume(), labels: self.labels() }).await.unwrap();
         self.docker.create(&spec, &spec.blueprint.environment).await.unwrap();
         spec
     }

@@ -113,7 +113,7 @@ fn harness(situation: &Situation) -> Harness {
             harness.engine.place(&id, &digest, volume, state());
         }
     }
-    harness.engine.world().volumes.insert(volume.clone(), Default::default());
+    harness.engine.world().volumes.insert(volume.clone(), reference.volume.labels.clone());
     if situation.never_ready {
         harness.never_ready.insert(reference.container.digest.clone());
     }

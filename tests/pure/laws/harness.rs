@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentpod::{
     core::{
         decide::{
-            plan::{ActionFailure, Decision, FleetState, Plan, PodState, RemovalLimit, plan},
+            plan::{ActionFailure, Decision, FleetState, InfraState, Plan, PodState, RemovalLimit, plan},
             request::{EndedRequest, OpenRequest, Request, RequestSpec},
         },
         declare::desired::{Desired, Rendered},
@@ -17,7 +17,7 @@ use agentpod::{
         },
     },
     engine::{
-        Engine, Materials, NetworkSpec,
+        Engine, Materials,
         memory::{MemoryContainer, MemoryEngine, NETWORK},
     },
     reconcile::act::execute::{Job, NoProgress, execute},
@@ -105,17 +105,9 @@ impl Harness {
             let died = tried.steps.len() < action.steps.len();
             left -= tried.steps.len();
             let job = Job {
-                pod: id.clone(),
                 action: tried.clone(),
                 container: desired.as_ref().map(|desired| desired.container.clone()),
                 materials: self.materials(id),
-                network: NetworkSpec {
-                    name: "agentpod-net".into(),
-                    subnet: String::new(),
-                    pool: String::new(),
-                    labels: BTreeMap::new(),
-                },
-                volume_labels: BTreeMap::new(),
             };
             let outcome = block_on(execute(&self.engine, &job, &NoProgress)).map_err(ActionFailure::from);
             if died {
@@ -143,6 +135,7 @@ impl Harness {
             revision: self.revision.clone(),
             requests: self.requests.clone(),
             pods: self.states.clone(),
+            infra: self.desired.infra.iter().map(|item| (item.id(), InfraState::present())).collect(),
         }
     }
 

@@ -6,6 +6,7 @@ mod fleet;
 mod fleets;
 mod harness;
 mod hosts;
+mod infra;
 mod refusals;
 mod removals;
 mod requests;

@@ -46,7 +46,8 @@ fn runs(harness: &Harness) -> Vec<String> {
 fn harness(before: ContainerState, wished: Option<ContainerState>) -> Harness {
     let harness = Harness::new(build(&[running("a", 'm', 'g')]));
     let (digest, _, volume) = digest_and_name('x');
-    harness.engine.world().volumes.insert(volume.clone(), Default::default());
+    let labels = harness.desired.pods[&id()].volume.labels.clone();
+    harness.engine.world().volumes.insert(volume.clone(), labels);
     harness.engine.place(&id(), &digest, &volume, before);
     if let Some(wished) = wished {
         harness.engine.place(&id(), &digest_and_name('m').0, &volume, wished);

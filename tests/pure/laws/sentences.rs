@@ -19,6 +19,8 @@ use super::{
     fleet::{Wanted, build, running},
     harness::{Harness, by_pod},
 };
+use agentpod::core::decide::plan::InfraState;
+use agentpod::core::declare::infra::InfraId;
 
 const NOON: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
 
@@ -52,8 +54,8 @@ impl Scene {
     fn text(&self) -> String {
         let seen = by_pod(super::harness::block_on(agentpod::engine::Engine::observe(&self.harness.engine)).unwrap());
         let pods = [(self.id.clone(), self.known.clone())].into();
-        let circumstances = circumstances(Duration::minutes(10), pods);
-        let mut text = plan(&self.harness.desired, &Actual::Observed(seen), &circumstances).to_string();
+        let fleet = fleet_state(Duration::minutes(10), pods);
+        let mut text = plan(&self.harness.desired, &Actual::Observed(seen), &fleet).to_string();
         for mode in ['m', 'n'] {
             let digest = digest(mode);
             text = text.replace(digest.short(), &format!("{}", mode.to_ascii_uppercase()));
@@ -62,9 +64,10 @@ impl Scene {
     }
 }
 
-fn circumstances(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
+fn fleet_state(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
     let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
-    FleetState { now: NOON, removal_grace, removals, revision, requests, pods }
+    let infra = [(InfraId::Network("agentpod-net".into()), InfraState::present())].into();
+    FleetState { now: NOON, removal_grace, removals, revision, requests, pods, infra }
 }
 
 fn digest(mode: char) -> agentpod::core::digest::Digest {
@@ -95,8 +98,8 @@ fn a_pod_without_a_container_gets_one() {
         scene(Some(running("a", 'm', 'g')), &[]).text(),
         "t/a: it should run and has no container
   pull agentpod/echo:1 unless it is here
-  make network agentpod-net unless it is there
-  make volume test_t_a unless it is there
+  create network agentpod-net unless it exists
+  create volume test_t_a unless it exists
   create t_a-M
   upload its files into t_a-M
   start t_a-M"
@@ -109,8 +112,8 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_fille
         scene(Some(running("a", 'n', 'g')), &[('m', up())]).text(),
         "t/a: its declaration changed (M → N)
   pull agentpod/echo:1 unless it is here
-  make network agentpod-net unless it is there
-  make volume test_t_a unless it is there
+  create network agentpod-net unless it exists
+  create volume test_t_a unless it exists
   create t_a-N
   upload its files into t_a-N
   stop t_a-M
@@ -238,11 +241,11 @@ fn what_cannot_be_known_or_read_is_held_with_the_reason() {
 #[test]
 fn an_engine_that_does_not_answer_holds_every_pod() {
     let desired = build(&[running("a", 'm', 'g'), running("b", 'm', 'g')]);
-    let circumstances = circumstances(Duration::ZERO, Default::default());
-    let plan = plan(&desired, &Actual::Unknown("no socket".into()), &circumstances);
+    let fleet = fleet_state(Duration::ZERO, Default::default());
+    let plan = plan(&desired, &Actual::Unknown("no socket".into()), &fleet);
     assert_eq!(
         plan.to_string(),
-        "t/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 2 held, 0 as they should be"
+        "network agentpod-net: held, its state is unknown: no socket\nt/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 3 held, 0 as they should be"
     );
 }
 
@@ -301,7 +304,7 @@ fn a_container_off_its_network_is_started_anew_on_it() {
         cut_off.text(),
         "t/a: its container is off its network agentpod-net
   stop t_a-M
-  make network agentpod-net unless it is there
+  create network agentpod-net unless it exists
   attach t_a-M to network agentpod-net
   start t_a-M"
     );

@@ -13,7 +13,9 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
     let mut stage = Stage::new("").await;
     stage.start(TICK);
     let first = stage.runs("").await;
-    let created = stage.event("created").await;
+    let network = stage.event("created").await;
+    assert_eq!((network.pod, network.message.as_str()), (None, "network agentpod-net was created"));
+    let created = stage.pod_event("created").await;
     assert!(created.message.starts_with("made and started alice_"), "{created:?}");
     assert_eq!(created.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
     stage.declare("config: {mode: other}");

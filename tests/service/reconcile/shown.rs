@@ -17,10 +17,10 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     let container = stage.runs("").await;
     let glance = async || stage.store.view(&somebody).overview().await.unwrap();
     let shown = eventually("the round is shown", async || {
-        glance().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.pod.to_string() == POD))
+        glance().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.item == POD))
     })
     .await;
-    let action = shown.actions.iter().find(|one| one.pod.to_string() == POD).unwrap();
+    let action = shown.actions.iter().find(|one| one.item == POD).unwrap();
     assert_eq!(action.cause, "it should run and has no container");
     assert!(action.steps.contains(&format!("start {container}")));
     assert!(shown.trigger.contains("the start"));

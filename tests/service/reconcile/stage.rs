@@ -198,6 +198,13 @@ impl Stage {
         }
     }
 
+    /// The first event of a kind that is about a pod.
+    pub async fn pod_event(&self, kind: &str) -> EventLine {
+        let is_meant = |row: &EventLine| row.pod.is_some() && row.kind.as_str() == kind;
+        let found = async || rows::events(&self.store, None, 1000).await.into_iter().find(is_meant);
+        eventually(&format!("there is an event {kind} of a pod"), found).await
+    }
+
     /// The first event of a kind.
     pub async fn event(&self, kind: &str) -> EventLine {
         let found =

@@ -27,11 +27,12 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{at, dump, fresh};
-use crate::testkit::rows;
 use crate::testkit::{
     declared::{Declared, alice, pod},
+    rows,
     site::site,
 };
+use agentpod::core::declare::infra::VolumeSpec;
 
 const TENANT: &str = "{apiVersion: agentpod.dev/v1, kind: Tenant, metadata: {name: alice}}\n";
 const POD: &str = "{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {name: assistant, tenant: alice}, spec: {adapter: echo, subdomain: alice}}\n";
@@ -56,7 +57,7 @@ async fn stage() -> Stage {
     for id in ["alice/assistant", "bob/x"] {
         let id = pod(id);
         let volume = format!("test_{}", id.key());
-        engine.ensure_volume(&volume, &labels::of_pod(&site, &id)).await.unwrap();
+        engine.ensure_volume(&VolumeSpec { name: volume.clone(), labels: labels::of_pod(&site, &id) }).await.unwrap();
         engine.place(&id, &Digest::from_label("0123456789"), &volume, ContainerState::Exited(Exit::default()));
     }
     let folder = tempfile::tempdir().unwrap();
@@ -149,7 +150,11 @@ async fn what_is_otherwise_than_was_read_is_not_deleted() {
     let stage = stage().await;
     let offer = stage.offer("alice/assistant").await.unwrap();
     let id = pod("alice/assistant");
-    stage.engine.ensure_volume("another", &labels::of_pod(&stage.site, &id)).await.unwrap();
+    stage
+        .engine
+        .ensure_volume(&VolumeSpec { name: "another".into(), labels: labels::of_pod(&stage.site, &id) })
+        .await
+        .unwrap();
     let before = stage.left();
     assert!(matches!(stage.purge(&offer).await, Err(PurgeError::Changed)));
     assert_eq!(stage.left(), before);

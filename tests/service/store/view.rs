@@ -274,7 +274,7 @@ async fn what_was_decided_is_shown_and_written_once() {
     assert_eq!(rows, 200, "the newest are kept");
     let glance = store.view(&everybody()).overview().await.unwrap();
     assert_eq!((glance.rounds.len(), glance.rounds[0].began_at, glance.rounds[0].milliseconds), (10, at(204), 7));
-    assert_eq!(glance.rounds[0].actions[0].pod, id);
+    assert_eq!(glance.rounds[0].actions[0].pod, Some(id.clone()));
 }
 
 #[tokio::test]

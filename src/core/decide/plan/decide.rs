@@ -5,11 +5,14 @@ use super::{
     Action, Cause, Decision, FleetState, Hold, Plan, PodState, Step, Verdict,
     context::{PodContext, act, remove, secrets_missing, stop_live},
     hosts::Hosts,
-    removals, requests,
+    infra, removals, requests,
     running::Running,
 };
 use crate::core::{
-    declare::desired::{Desired, DesiredPod},
+    declare::{
+        desired::{Desired, DesiredPod},
+        infra::InfraSpec,
+    },
     names::PodId,
     observe::actual::{Actual, ContainerState, ObservedContainer},
 };
@@ -19,7 +22,12 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
     let observed = match actual {
         Actual::Unknown(why) => {
             let hold = |id: &PodId| (id.clone(), Decision::Hold(Hold::Unknown(why.clone())));
-            return Plan { pods: desired.pods.keys().map(hold).collect(), ..Plan::default() };
+            let hold_item = |item: &InfraSpec| (item.id(), Decision::Hold(Hold::Unknown(why.clone())));
+            return Plan {
+                infra: desired.infra.iter().map(hold_item).collect(),
+                pods: desired.pods.keys().map(hold).collect(),
+                ..Plan::default()
+            };
         }
         Actual::Observed(observed) => observed,
     };
@@ -47,7 +55,8 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
     };
     let pods = ids.map(decide_one).collect();
     let ended = removals.ended.into_iter().chain(asked.ended).collect();
-    Plan { pods, held_removals: removals.held, allowed: removals.allowed, ended }
+    let infra = infra::decide(&desired.infra, state);
+    Plan { infra, pods, held_removals: removals.held, allowed: removals.allowed, ended }
 }
 
 impl PodContext<'_> {

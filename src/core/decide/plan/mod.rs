@@ -4,6 +4,7 @@
 mod context;
 mod decide;
 mod hosts;
+mod infra;
 mod progress;
 mod removals;
 mod requests;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 pub use decide::plan;
+pub use infra::{InfraState, Presence};
 pub use progress::{ActionFailure, STABLE};
 pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
 
@@ -24,7 +26,10 @@ use super::{
     retry::Retry,
 };
 use crate::core::{
-    declare::parts::Part,
+    declare::{
+        infra::{InfraId, NetworkSpec, VolumeSpec},
+        parts::Part,
+    },
     digest::Digest,
     names::{PodId, Subdomain},
     observe::{actual::Exit, health::Health},
@@ -43,8 +48,10 @@ pub struct FleetState {
     pub revision: String,
     /// What people asked for, and nobody is done with yet; in the order in which they asked.
     pub requests: Vec<OpenRequest>,
-    /// By pod; a pod that is not in here has a blank record.
+    /// By pod; nothing is remembered of a pod that is not in here.
     pub pods: BTreeMap<PodId, PodState>,
+    /// By item that belongs to no pod.
+    pub infra: BTreeMap<InfraId, InfraState>,
 }
 
 /// What is remembered of one pod.
@@ -115,6 +122,8 @@ pub struct Uploaded {
 /// What to do about every pod that is declared or was seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
+    /// By item that belongs to no pod.
+    pub infra: BTreeMap<InfraId, Decision>,
     /// By pod.
     pub pods: BTreeMap<PodId, Decision>,
     /// The removals that are held because they are too many at once.
@@ -152,10 +161,10 @@ pub struct Action {
 pub enum Step {
     /// Make sure the image is there, pulling it if not.
     Image(String),
-    /// Make sure the network is there.
-    Network(String),
-    /// Make sure the volume is there, and ours.
-    Volume(String),
+    /// Make sure the network exists.
+    Network(NetworkSpec),
+    /// Make sure the volume exists and is ours.
+    Volume(VolumeSpec),
     /// Make the container the pod needs.
     Create(String),
     /// Upload rendered files into a container.
@@ -184,6 +193,8 @@ pub enum FileSet {
 pub enum Cause {
     /// It should run and has no container.
     Missing,
+    /// An item that belongs to no pod does not exist.
+    ItemMissing,
     /// What it should be has changed.
     Changed {
         /// The digest it runs with.
@@ -274,6 +285,16 @@ pub enum Verdict {
     CrashLoop(String),
 }
 
+impl Decision {
+    /// The action, if it is one.
+    pub fn action(&self) -> Option<&Action> {
+        match self {
+            Self::Act(action) => Some(action),
+            Self::Settled | Self::Hold(_) => None,
+        }
+    }
+}
+
 impl Cause {
     /// That somebody asked for it.
     pub fn of(open: &OpenRequest) -> Self {
@@ -285,14 +306,16 @@ impl Cause {
 impl Plan {
     /// The pods that are acted on.
     pub fn actions(&self) -> impl Iterator<Item = (&PodId, &Action)> {
-        self.pods.iter().filter_map(|(id, decision)| match decision {
-            Decision::Act(action) => Some((id, action)),
-            _ => None,
-        })
+        self.pods.iter().filter_map(|(id, decision)| Some((id, decision.action()?)))
+    }
+
+    /// The items that are acted on.
+    pub fn infra_actions(&self) -> impl Iterator<Item = (&InfraId, &Action)> {
+        self.infra.iter().filter_map(|(id, decision)| Some((id, decision.action()?)))
     }
 
     /// Whether nothing is done.
     pub fn is_quiet(&self) -> bool {
-        self.actions().next().is_none()
+        self.actions().next().is_none() && self.infra_actions().next().is_none()
     }
 }

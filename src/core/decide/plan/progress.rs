@@ -22,7 +22,7 @@ pub struct ActionFailure {
     /// In a sentence.
     pub why: String,
     /// The step that failed, if one was tried.
-    pub step: Option<Step>,
+    pub step: Option<Box<Step>>,
     /// Whether somebody else was faster: the pod is planned again at once, but only once.
     pub is_race: bool,
 }

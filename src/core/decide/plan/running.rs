@@ -117,8 +117,8 @@ impl<'a> Running<'a> {
         };
         let mut steps = vec![
             Step::Image(blueprint.image.clone()),
-            Step::Network(blueprint.network.clone()),
-            Step::Volume(blueprint.volume.clone()),
+            Step::Network(self.desired.network.clone()),
+            Step::Volume(self.desired.volume.clone()),
             Step::Create(desired_container.name.clone()),
         ];
         steps.extend(self.start(&desired_container.name));
@@ -144,9 +144,9 @@ impl<'a> Running<'a> {
     fn bring_up(&self, container: &ObservedContainer) -> Vec<Step> {
         let mut steps = Vec::new();
         if container.is_cut_off(&self.desired.container) {
-            let network = &self.desired.container.blueprint.network;
+            let network = &self.desired.network;
             steps.push(Step::Network(network.clone()));
-            steps.push(Step::Attach(container.name.clone(), network.clone()));
+            steps.push(Step::Attach(container.name.clone(), network.name.clone()));
         }
         steps.push(Step::Start(container.name.clone()));
         steps

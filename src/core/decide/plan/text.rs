@@ -10,7 +10,9 @@ use crate::core::{
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (id, decision) in &self.pods {
+        let infra = self.infra.iter().map(|(id, decision)| (id.to_string(), decision));
+        let pods = self.pods.iter().map(|(id, decision)| (id.to_string(), decision));
+        for (id, decision) in infra.chain(pods) {
             match decision {
                 Decision::Settled => {}
                 Decision::Hold(hold) => writeln!(f, "{id}: held, {hold}")?,
@@ -25,9 +27,14 @@ impl fmt::Display for Plan {
         if let Some(held) = &self.held_removals {
             writeln!(f, "{held}")?;
         }
-        let acting = self.actions().count();
-        let held = self.pods.values().filter(|decision| matches!(decision, Decision::Hold(_))).count();
-        let settled = self.pods.len() - acting - held;
+        let acting = self.actions().count() + self.infra_actions().count();
+        let held = self
+            .infra
+            .values()
+            .chain(self.pods.values())
+            .filter(|decision| matches!(decision, Decision::Hold(_)))
+            .count();
+        let settled = self.pods.values().filter(|decision| matches!(decision, Decision::Settled)).count();
         write!(f, "{acting} to change, {held} held, {settled} as they should be")
     }
 }
@@ -36,8 +43,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => write!(f, "pull {image} unless it is here"),
-            Self::Network(network) => write!(f, "make network {network} unless it is there"),
-            Self::Volume(volume) => write!(f, "make volume {volume} unless it is there"),
+            Self::Network(network) => write!(f, "create network {} unless it exists", network.name),
+            Self::Volume(volume) => write!(f, "create volume {} unless it exists", volume.name),
             Self::Create(container) => write!(f, "create {container}"),
             Self::Upload(container, FileSet::All) => write!(f, "upload its files into {container}"),
             Self::Upload(container, FileSet::Hot) => {
@@ -54,6 +61,7 @@ impl fmt::Display for Step {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ItemMissing => f.write_str("it does not exist"),
             Self::Missing => f.write_str("it should run and has no container"),
             Self::Changed { from, to, parts } => {
                 let what = match parts.as_slice() {

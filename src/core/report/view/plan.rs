@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{
     decide::plan::{Action, Decision, Hold},
+    declare::infra::InfraId,
     names::PodId,
 };
 
@@ -19,11 +20,13 @@ pub struct PlanLine {
     pub steps: Vec<String>,
 }
 
-/// What a round did about one pod.
+/// What a round did about one pod, or about one item that belongs to no pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionLine {
-    /// Which.
-    pub pod: PodId,
+    /// `tenant/pod`, or `network NAME`.
+    pub item: String,
+    /// The pod, if it is one.
+    pub pod: Option<PodId>,
     /// Why.
     pub cause: String,
     /// The steps in order.
@@ -44,9 +47,15 @@ impl PlanLine {
 }
 
 impl ActionLine {
-    /// An action in words.
+    /// A pod's action in words.
     pub fn of(pod: &PodId, action: &Action) -> Self {
-        Self { pod: pod.clone(), cause: action.cause.to_string(), steps: steps(action) }
+        let (item, cause) = (pod.to_string(), action.cause.to_string());
+        Self { item, pod: Some(pod.clone()), cause, steps: steps(action) }
+    }
+
+    /// The action of an item that belongs to no pod, in words.
+    pub fn of_infra(id: &InfraId, action: &Action) -> Self {
+        Self { item: id.to_string(), pod: None, cause: action.cause.to_string(), steps: steps(action) }
     }
 }
 
