@@ -164,7 +164,7 @@ impl Bare {
         let file = RenderedFile { path: "/config/echo.json".into(), mode: 0o444, text, hot: true };
         let begun = Instant::now();
         self.docker.create(&spec, &spec.blueprint.environment).await.unwrap();
-        self.docker.upload(&name, &[file]).await.unwrap();
+        self.docker.deliver_files(&name, &[file]).await.unwrap();
         if let Some(before) = &self.running {
             self.docker.stop(before).await.unwrap();
         }

@@ -27,13 +27,13 @@ use crate::{
         observe::actual::ObservedContainer,
         report::status,
     },
-    engine::{Engine, LogQuery, docker::Docker},
+    engine::{Engine, LogQuery},
 };
 
 /// How long an agent may take to create a link; the slowest took 3 to 8 s on two busy cores.
 const LINK_TIMEOUT: Duration = Duration::from_secs(60);
 
-async fn container(engine: &Docker, id: &PodId) -> Result<ObservedContainer> {
+async fn container(engine: &dyn Engine, id: &PodId) -> Result<ObservedContainer> {
     let mine: Vec<ObservedContainer> =
         engine.observe().await?.into_iter().filter(|container| container.pod == *id).collect();
     status::standing(&mine).cloned().with_context(|| format!("{id} has no container; see agentpod status"))
@@ -56,7 +56,7 @@ pub(crate) async fn logs(target: Target, id: &PodId, options: LogOptions) -> Res
     let lines: BoxStream<'static, Result<String>> = match target {
         Target::Local(settings) => {
             let engine = connect::engine(&settings)?;
-            let container = container(&engine, id).await?;
+            let container = container(engine.as_ref(), id).await?;
             let lines = engine.logs(&container.name, LogQuery { tail, follow, timestamps }).await?;
             lines.map(|line| Ok(line?.text)).boxed()
         }
@@ -101,7 +101,7 @@ pub(crate) async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let engine = connect::engine(&settings)?;
-    let container = container(&engine, id).await?;
+    let container = container(engine.as_ref(), id).await?;
     if !container.is_live() {
         bail!("{id} is not running; see agentpod status");
     }

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     config::Settings,
-    engine::docker::Docker,
+    engine::{self, Engine},
     postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
     secrets::{Identities, SecretReader},
@@ -96,8 +96,8 @@ fn unusable(state: &Path, how: &str, error: &std::io::Error) -> anyhow::Error {
 }
 
 /// The engine that the settings name. This does not connect yet.
-pub(crate) fn engine(settings: &Settings) -> Result<Arc<Docker>> {
-    Ok(Arc::new(Docker::connect(settings.site.instance.clone(), settings.docker_host.as_deref())?))
+pub(crate) fn engine(settings: &Settings) -> Result<Arc<dyn Engine>> {
+    Ok(engine::connect(settings.site.instance.clone(), settings.docker_host.as_deref())?)
 }
 
 /// The folders of adapters and templates.

@@ -32,6 +32,7 @@ use crate::core::{
         usage::{Capacity, UsageSample},
     },
 };
+use std::net::SocketAddr;
 use world::is_live;
 pub use world::{FaultTiming, MemoryContainer, World};
 
@@ -127,6 +128,11 @@ impl MemoryEngine {
 
 #[async_trait]
 impl Engine for MemoryEngine {
+    fn reach(&self, container: &ObservedContainer, network: &str, port: u16) -> Option<SocketAddr> {
+        let address = container.addresses.get(network).copied();
+        self.world().reached_at.or_else(|| Some(SocketAddr::new(address?, port)))
+    }
+
     async fn info(&self) -> Result<EngineInfo> {
         Ok(EngineInfo { version: "memory".into(), api: "1.41".into() })
     }
@@ -236,7 +242,7 @@ impl Engine for MemoryEngine {
         })
     }
 
-    async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
+    async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
         self.change(format!("upload {container}"), |world| {
             let target = world.container(container)?;
             target.files.extend(files.iter().map(|file| (file.path.clone(), file.text.clone())));

@@ -7,7 +7,7 @@ pub mod docker;
 pub mod memory;
 pub mod wire;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -18,7 +18,7 @@ use crate::core::{
         desired::{ContainerSpec, RenderedFile},
         infra::{NetworkSpec, VolumeSpec},
     },
-    names::PodId,
+    names::{InstanceName, PodId},
     observe::{
         actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
         usage::{Capacity, UsageSample},
@@ -159,6 +159,13 @@ pub struct LogQuery {
 /// A container engine. Calls are independent of each other and may run side by side for different containers.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
+    /// Where a port of a container is reached from here; `None` while it cannot be. Nobody else looks for an address: an
+    /// engine of many machines may name another way than the container's own one.
+    fn reach(&self, container: &ObservedContainer, network: &str, port: u16) -> Option<SocketAddr> {
+        let address = container.addresses.get(network).or_else(|| container.addresses.values().next())?;
+        Some(SocketAddr::new(*address, port))
+    }
+
     /// Which engine this is; also the way to ask whether it answers.
     async fn info(&self) -> Result<EngineInfo>;
 
@@ -182,8 +189,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes the container, with `environment` in place of the blueprint's placeholders. It is not started.
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()>;
 
-    /// Uploads files into a container, running or not; owned by root, readable by the agent.
-    async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()>;
+    /// Makes files appear in a container, running or not; owned by root, readable by the agent. How is the engine's choice:
+    /// Docker copies them in.
+    async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()>;
 
     /// Attaches a container to a network that is there, running or not.
     async fn attach(&self, container: &str, network: &str) -> Result<()>;
@@ -226,7 +234,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;
 }
 
-/// Where the proxy and our own probes reach a container.
-pub fn address(container: &ObservedContainer, network: &str) -> Option<IpAddr> {
-    container.addresses.get(network).or_else(|| container.addresses.values().next()).copied()
+/// The container engine at an address: `unix:///var/run/docker.sock`, `tcp://HOST:PORT`; without one the address in
+/// `DOCKER_HOST`, or the local socket. It need not answer yet.
+pub(crate) fn connect(instance: InstanceName, host: Option<&str>) -> Result<Arc<dyn Engine>> {
+    Ok(Arc::new(docker::Docker::connect(instance, host)?))
 }

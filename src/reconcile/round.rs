@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
-use super::{Reconciler, RefusedRevision, ledger::PlanInputs, report::plan_log::PlanLog};
+use super::{Reconciler, RefusedRevision, ledger::PlanInputs, observe::probe::reach, report::plan_log::PlanLog};
 use crate::{
     core::{
         decide::{
@@ -20,7 +20,6 @@ use crate::{
         observe::actual::{Actual, ObservedContainer},
         report::status::{standing, status},
     },
-    engine,
     store::StoreError,
 };
 
@@ -192,10 +191,8 @@ impl Reconciler {
     fn update_statuses(&mut self, now: OffsetDateTime) {
         let none = Arc::new(Desired { tenants: BTreeMap::new(), pods: BTreeMap::new(), infra: Vec::new() });
         let desired = self.desired.clone().unwrap_or(none);
-        let has_address = |target: &ProbeTarget<'_>| {
-            engine::address(target.container, &target.desired.container.blueprint.network).is_some()
-        };
-        let targets: Vec<_> = probe_targets(&desired, &self.actual).filter(has_address).collect();
+        let is_reached = |target: &ProbeTarget<'_>| reach(self.engine.as_ref(), target).is_some();
+        let targets: Vec<_> = probe_targets(&desired, &self.actual).filter(is_reached).collect();
         for target in &targets {
             self.ledger.probing(target, now);
         }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument, debug_span, error, info, warn};
 
 use super::{
     Reconciler,
@@ -70,7 +70,8 @@ impl Reconciler {
         }
         loop {
             let (reads, began) = (self.source.is_due(), crate::clock::runtime_instant());
-            let outcome = self.round().await;
+            let span = debug_span!("round", number = self.rounds + 1, trigger = self.trigger());
+            let outcome = self.round().instrument(span).await;
             self.metrics.round(began.elapsed(), outcome.is_ok());
             match outcome {
                 Ok(()) => {

@@ -60,7 +60,7 @@ pub use status::Freshness;
 pub use sync::SyncOutcome;
 pub use usage::Measured;
 
-use tracing::{Instrument as _, debug_span};
+use tracing::{Instrument as _, debug, debug_span};
 
 use crate::core::names::InstanceName;
 
@@ -226,7 +226,14 @@ async fn check_server(pool: &PgPool) -> Result<()> {
 fn run<T>(name: &'static str, statements: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
     // Boxed before it is awaited, so that callers' futures stay small.
     let statements = Box::pin(statements);
-    within(PATIENCE, statements).instrument(debug_span!("query", name))
+    let named = async move {
+        let result = within(PATIENCE, statements).await;
+        if let Err(error) = &result {
+            debug!(code = error.code(), "it failed");
+        }
+        result
+    };
+    named.instrument(debug_span!("query", name))
 }
 
 /// What `future` answers, or that the database does not answer.

@@ -249,3 +249,22 @@ fn nothing_is_printed_in_a_way_that_ends_the_program_when_the_reader_is_gone() {
         assert!(!printed, "{}: println! panics on a closed pipe; use cli::output", path.display());
     }
 }
+
+/// Other engines can stand in Docker's place: nobody but the engine's own folder knows which one it is, or looks for a
+/// container's address.
+#[test]
+fn nothing_outside_the_engine_names_docker_or_looks_for_an_address() {
+    let is_engine = |file: &Path| file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().starts_with("src/engine");
+    let mut found = Vec::new();
+    for (file, text) in sources("src").into_iter().filter(|(file, _)| !is_engine(file)) {
+        let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+        for token in tokens(&code(&text[..tests])) {
+            // Only what observes a container may hold its addresses.
+            let is_observed = file.ends_with("src/core/observe/actual.rs") || file.ends_with("hardening/samples.rs");
+            if ["Docker", "bollard"].contains(&token.as_str()) || (token == "addresses" && !is_observed) {
+                found.push(format!("{}: {token}", file.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "only src/engine may know the engine:\n{}", found.join("\n"));
+}

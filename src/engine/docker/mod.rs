@@ -196,7 +196,7 @@ impl Engine for Docker {
         self.make(container, environment).await
     }
 
-    async fn upload(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
+    async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
         self.put_files(container, files).await
     }
 

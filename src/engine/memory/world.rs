@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -70,6 +70,8 @@ pub struct World {
     pub readings: BTreeMap<String, UsageSample>,
     /// Where every container is reached in its networks; nowhere by itself.
     pub address: Option<IpAddr>,
+    /// Where every port is reached instead, if the engine names another way than the container's address.
+    pub reached_at: Option<SocketAddr>,
     /// Networks.
     pub networks: BTreeSet<String>,
     /// Images that are present.

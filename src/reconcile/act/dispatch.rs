@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use time::OffsetDateTime;
+use tracing::{Instrument, debug_span};
 
 use super::{
     execute::{Job, NoProgress, ProgressListener, execute},
@@ -86,13 +87,15 @@ impl Reconciler {
 
     fn spawn(&self, pod: PodId, job: Job, cause: String, desired: Option<DesiredPod>) {
         let (engine, reports, slots) = (self.engine.clone(), self.reports.clone(), self.work.slots());
-        tokio::spawn(async move {
+        let span = debug_span!("pod", %pod);
+        let steps = async move {
             let _slot = slots.acquire().await;
             let listener = ProgressSender { pod: pod.clone(), reports: reports.clone() };
             let outcome = execute(engine.as_ref(), &job, &listener).await.map_err(ActionFailure::from);
             let (action, desired_pod) = (Box::new(job.action), desired.map(Box::new));
             let _ = reports.send(Report::Finished { pod, action, cause, desired_pod, outcome });
-        });
+        };
+        tokio::spawn(steps.instrument(span));
     }
 
     /// Gives the steps of items that belong to no pod to a task each.
@@ -103,11 +106,13 @@ impl Reconciler {
             self.ledger.begin_infra(&item);
             let (engine, reports) = (self.engine.clone(), self.reports.clone());
             let cause = format!("{}; noticed by {}", action.cause, self.trigger());
-            tokio::spawn(async move {
+            let span = debug_span!("item", %item);
+            let steps = async move {
                 let job = Job { action, container: None, materials: Materials::default() };
                 let outcome = execute(engine.as_ref(), &job, &NoProgress).await.map_err(ActionFailure::from);
                 let _ = reports.send(Report::InfraFinished { item, action: Box::new(job.action), cause, outcome });
-            });
+            };
+            tokio::spawn(steps.instrument(span));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Carries out one action, step by step. No decision is made here: a step that fails ends the action, and the
 //! next round looks again.
 
-use tracing::debug;
+use tracing::{Instrument, debug, debug_span};
 
 use crate::{
     core::{
@@ -68,8 +68,12 @@ pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressList
     let steps = &job.action.steps;
     for (index, step) in steps.iter().enumerate() {
         listener.step(step);
-        debug!(%step, "step");
-        if let Err(error) = take(engine, job, step, listener).await {
+        let span = debug_span!("step", %step);
+        let taken = async {
+            debug!("begins");
+            take(engine, job, step, listener).await
+        };
+        if let Err(error) = taken.instrument(span).await {
             return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
         }
     }
@@ -85,7 +89,7 @@ async fn take(engine: &dyn Engine, job: &Job, step: &Step, listener: &dyn Progre
             Some(container) if container.name == *name => engine.create(container, &job.materials.environment).await,
             _ => Err(EngineError::Other(format!("the container {name} is not the one to create"))),
         },
-        Step::Upload(name, files) => engine.upload(name, &selected(&job.materials.files, *files)).await,
+        Step::Upload(name, files) => engine.deliver_files(name, &selected(&job.materials.files, *files)).await,
         Step::Attach(name, network) => engine.attach(name, network).await,
         Step::Start(name) => engine.start(name).await,
         Step::Stop(name) => engine.stop(name).await,

@@ -16,7 +16,7 @@ use crate::{
         names::PodId,
         site::Site,
     },
-    engine::{self, Engine},
+    engine::Engine,
     reconcile::message::Report,
 };
 
@@ -55,9 +55,7 @@ impl Probers {
         let mut before = std::mem::take(&mut self.0);
         for target in targets {
             let declared = &target.desired.declared;
-            let network = &target.desired.container.blueprint.network;
-            let Some(ip) = engine::address(target.container, network) else { continue };
-            let address = SocketAddr::new(ip, declared.adapter.spec.port);
+            let Some(address) = reach(engine.as_ref(), &target) else { continue };
             let is_same = |prober: &Prober| prober.container == target.container.name && prober.address == address;
             let prober = before.remove(target.pod).filter(is_same).unwrap_or_else(|| {
                 let (container, host) = (target.container.name.clone(), site.host(&declared.subdomain));
@@ -69,6 +67,12 @@ impl Probers {
             self.0.insert(target.pod.clone(), prober);
         }
     }
+}
+
+/// Where a container is probed, as the engine names it; `None` while it cannot be.
+pub(crate) fn reach(engine: &dyn Engine, target: &ProbeTarget<'_>) -> Option<SocketAddr> {
+    let pod = target.desired;
+    engine.reach(target.container, &pod.network.name, pod.declared.adapter.spec.port)
 }
 
 /// One container's probe.

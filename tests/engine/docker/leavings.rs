@@ -40,7 +40,7 @@ async fn a_volume_is_deleted_only_when_it_is_ours_and_no_container_has_it() {
     let stage = Stage::new();
     let (docker, volume) = (&stage.docker, stage.volume());
     let pod = stage.made(|_| {}).await;
-    docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    docker.deliver_files(&pod.name, &[config("Hello")]).await.unwrap();
     docker.start(&pod.name).await.unwrap();
     stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
     let error = docker.remove_volume(&volume).await.unwrap_err();

@@ -12,7 +12,7 @@ async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
     let stage = Stage::new();
     let spec = stage.made(|_| {}).await;
     assert_eq!(stage.seen(&spec.name).await.unwrap().state, ContainerState::Created);
-    stage.docker.upload(&spec.name, &[config("Good day")]).await.unwrap();
+    stage.docker.deliver_files(&spec.name, &[config("Good day")]).await.unwrap();
     stage.docker.start(&spec.name).await.unwrap();
     let address = stage.answering(&spec.name).await;
     let answer = http::ask("GET", (address, 8080), "/config", &[], "").await.unwrap();
@@ -84,7 +84,7 @@ async fn a_file_changes_in_a_running_container_whose_root_is_read_only() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
     let started = inspect(&spec.name)["State"]["StartedAt"].clone();
-    stage.docker.upload(&spec.name, &[config("Changed")]).await.unwrap();
+    stage.docker.deliver_files(&spec.name, &[config("Changed")]).await.unwrap();
     assert_eq!(http::ask("GET", (address, 8080), "/config", &[], "").await.unwrap().body, config("Changed").text);
     assert_eq!(inspect(&spec.name)["State"]["StartedAt"], started);
 }

@@ -39,7 +39,7 @@ async fn a_foreign_container_of_the_same_name_is_refused_and_untouched() {
     let query = LogQuery { tail: 1, follow: false, timestamps: false };
     let answers = [
         docker.create(&spec, &spec.blueprint.environment).await.err(),
-        docker.upload(name, &[config("mine")]).await.err(),
+        docker.deliver_files(name, &[config("mine")]).await.err(),
         docker.start(name).await.err(),
         docker.stop(name).await.err(),
         docker.remove(name).await.err(),

@@ -30,7 +30,7 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
     assert_eq!(docker(&["network", "ls", "--quiet", "--filter", &format!("name={}", spec.name)]).lines().count(), 1);
 
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
-    stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    stage.docker.deliver_files(&pod.name, &[config("Hello")]).await.unwrap();
     stage.docker.start(&pod.name).await.unwrap();
     let seen = stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
     assert!(subnet.has_in_pool(seen.addresses[&spec.name]), "{seen:?}");
@@ -71,7 +71,7 @@ async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running
     let spec = network(&stage, &subnet);
     stage.docker.ensure_network(&spec).await.unwrap();
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
-    stage.docker.upload(&pod.name, &[config("Hello")]).await.unwrap();
+    stage.docker.deliver_files(&pod.name, &[config("Hello")]).await.unwrap();
     assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod), "made, and never started");
     stage.docker.start(&pod.name).await.unwrap();
     for running in [true, false] {

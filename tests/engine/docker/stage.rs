@@ -93,7 +93,7 @@ impl Stage {
     /// A pod that answers, and where.
     pub async fn running(&self, change: impl FnOnce(&mut Blueprint)) -> (ContainerSpec, IpAddr) {
         let spec = self.made(change).await;
-        self.docker.upload(&spec.name, &[config("Hello")]).await.unwrap();
+        self.docker.deliver_files(&spec.name, &[config("Hello")]).await.unwrap();
         self.docker.start(&spec.name).await.unwrap();
         let address = self.answering(&spec.name).await;
         (spec, address)
