@@ -25,7 +25,7 @@ use agentpod::core::{
     names::PodId,
     observe::{
         actual::{Actual, ContainerState, ObservedContainer},
-        health::Health,
+        health::{Health, Readiness},
     },
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -90,7 +90,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             id.clone(),
             PodState {
                 uploaded: wish.hot.clone().map(|digest| Uploaded { container: name.clone(), digest }),
-                health: Some(Health { ready: true, ..Health::new(name, now, now) }),
+                health: Some(Health { readiness: Readiness::Ready, ..Health::new(name, now, now) }),
                 ..PodState::default()
             },
         );

@@ -228,7 +228,7 @@ async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -
             if purpose.chars().count() > 100 || purpose.chars().any(char::is_control) {
                 bail!("--for is too long: give at most 100 characters, on one line");
             }
-            let secret = passwords::new_secret().context("the system gave no random bytes")?;
+            let secret = passwords::new_secret().context("the system returned no random bytes")?;
             let token = SecretString::from(format!("agentpod_{}", secret.expose_secret()));
             let expires_at = match expires.0 {
                 Some(span) => Some(until(span, now).context("--expires is too far in the future; use never")?),

@@ -36,7 +36,7 @@ const LINK_TIMEOUT: Duration = Duration::from_secs(60);
 async fn container(engine: &dyn Engine, id: &PodId) -> Result<ObservedContainer> {
     let mine: Vec<ObservedContainer> =
         engine.observe().await?.into_iter().filter(|container| container.pod == *id).collect();
-    status::standing(&mine).cloned().with_context(|| format!("{id} has no container; see agentpod status"))
+    status::current_container(&mine).cloned().with_context(|| format!("{id} has no container; see agentpod status"))
 }
 
 /// The options of `agentpod logs`.

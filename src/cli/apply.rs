@@ -64,7 +64,7 @@ pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<S
 /// Stores an approval, which the following rounds carry out.
 async fn request_approval(database: &Database, plan: String) -> Result<i64> {
     let request = Request { what: RequestSpec::Approve { plan }, actor: ask::actor_at_host() };
-    database.store.ask(&request, crate::clock::now()).await?.map_err(|refusal| anyhow::anyhow!("{refusal}"))
+    Ok(database.store.add_request(&request, crate::clock::now()).await?)
 }
 
 /// Draws a progress line for each pod until the reconciler ends.

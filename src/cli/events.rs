@@ -144,7 +144,7 @@ pub(crate) fn text(event: &EventLine) -> String {
     for line in detail("log").and_then(Value::as_array).into_iter().flatten() {
         text += &format!("\n    | {}", sanitize(line.as_str().unwrap_or_default()));
     }
-    if let Some(why) = detail("logLeftOut").and_then(Value::as_str) {
+    if let Some(why) = detail("logOmitted").and_then(Value::as_str) {
         text += &format!("\n    | (log lines left out: {})", sanitize(why));
     }
     text

@@ -20,7 +20,10 @@ use crate::{
         },
         names::{InstanceName, PodId},
     },
-    reconcile::{self, Parts, act},
+    reconcile::{
+        self, Parts,
+        act::{self, orphans::PurgeError},
+    },
 };
 
 /// How long the leader may take to answer.
@@ -57,12 +60,12 @@ pub(crate) async fn orphans(settings: Settings, format: Output) -> Result<ExitCo
 
 async fn find(settings: &Settings, database: &Database) -> Result<Vec<Orphan>> {
     let Parts { engine, store, source, site, .. } = connect::parts(settings, database)?;
-    let (observed, declared) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
-    if let Some(doubt) = &declared.doubt {
-        if declared.records.is_empty() {
-            bail!("what is declared is unknown, so everything would look like an orphan: {doubt}");
+    let (observed, declared) = act::orphans::survey(engine.as_ref(), &store, &source, &site).await?;
+    if let Some(source_error) = &declared.source_error {
+        if declared.histories.is_empty() {
+            bail!("what is declared is unknown, so everything would look like an orphan: {source_error}");
         }
-        eprintln!("warning: more may be declared than is known: {doubt}");
+        eprintln!("warning: more may be declared than is known: {source_error}");
     }
     Ok(orphans::orphans(&observed, &declared))
 }
@@ -79,7 +82,7 @@ pub(crate) async fn purge(settings: Settings, pod: PodId, yes: bool) -> Result<E
 
 async fn confirm_and_purge(settings: &Settings, database: &Database, pod: &PodId, yes: bool) -> Result<()> {
     let Parts { engine, store, source, site, .. } = connect::parts(settings, database)?;
-    let (observed, declared) = act::orphans::look(engine.as_ref(), &store, &source, &site).await?;
+    let (observed, declared) = act::orphans::survey(engine.as_ref(), &store, &source, &site).await?;
     let offer =
         purge::purge(pod, &declared, &observed, false).map_err(|refusal| anyhow::anyhow!(refusal.sentence(pod)))?;
     output::print(&offer.to_string())?;
@@ -90,7 +93,9 @@ async fn confirm_and_purge(settings: &Settings, database: &Database, pod: &PodId
     let lead = store.try_lead().await?;
     let busy = async || match &lead {
         Some(_) => Ok(false),
-        None => is_busy_at_leader(settings.listen, &site.instance, pod).await.map_err(|error| error.to_string()),
+        None => is_busy_at_leader(settings.listen, &site.instance, pod)
+            .await
+            .map_err(|error| PurgeError::Refused(error.to_string())),
     };
     act::orphans::purge(engine.as_ref(), &store, &source, &site, &offer, busy).await?;
     if let Some(lead) = lead {
@@ -136,7 +141,7 @@ async fn is_busy_at_leader(listen: SocketAddr, instance: &InstanceName, pod: &Po
     let unknown = |cause: &str| LeaderUnknown { pod: pod.clone(), listen, cause: cause.to_owned() };
     let host = listen.to_string();
     let answer = tokio::time::timeout(LEADER_TIMEOUT, reconcile::get(listen, &host, "/api/v1/busy")).await;
-    let answer = answer.map_err(|_| unknown("no answer"))?.map_err(|cause| unknown(&cause))?;
+    let answer = answer.map_err(|_| unknown("no answer"))?.map_err(|cause| unknown(&cause.0))?;
     let answer: Value = serde_json::from_str(&answer).map_err(|_| unknown("the answer is not an AgentPod's"))?;
     if answer["instance"] != instance.as_str() {
         return Err(unknown("another AgentPod answered"));

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::Settings,
     core::decide::plan::{Decision, Hold, Plan},
-    reconcile::Reconciler,
+    reconcile::{PreviewError, Reconciler},
 };
 
 /// The plan as text. If one reason holds every pod, it is printed once.
@@ -48,12 +48,13 @@ pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> 
     let outcome = reconciler.preview().await;
     drop((reconciler, view));
     database.close().await?;
-    let (plan, _) = match outcome? {
-        Ok(preview) => preview,
-        Err(refused) => {
+    let plan = match outcome {
+        Ok(plan) => plan,
+        Err(PreviewError::Refused(refused)) => {
             print_problems(&refused.problems)?;
             return Ok(ExitCode::FAILURE);
         }
+        Err(PreviewError::Store(error)) => return Err(error.into()),
     };
     match format {
         Output::Text => output::print(&text(&plan))?,

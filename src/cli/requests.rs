@@ -24,7 +24,7 @@ use crate::{
         report::reason::Reason,
     },
     dashboard::api::RequestLine,
-    reconcile::Reconciler,
+    reconcile::{PreviewError, Reconciler},
 };
 
 /// How long to wait for the outcome of an approval or a sync.
@@ -154,10 +154,14 @@ fn without_daemon(what: &RequestSpec, now: OffsetDateTime) -> String {
 /// Fails if no plan with this hash holds removals. While a daemon runs, it checks this instead.
 async fn check_plan_is_held(settings: &Settings, database: &Database, hash: &str) -> Result<()> {
     let (mut reconciler, view) = Reconciler::new(connect::parts(settings, database)?);
-    let preview = reconciler.preview().await?;
+    let preview = reconciler.preview().await;
     drop((reconciler, view));
-    let Ok((plan, _)) = preview else {
-        bail!("the source has problems, so there is no plan to approve; see agentpod validate")
+    let plan = match preview {
+        Ok(plan) => plan,
+        Err(PreviewError::Refused(_)) => {
+            bail!("the source has problems, so there is no plan to approve; see agentpod validate")
+        }
+        Err(PreviewError::Store(error)) => return Err(error.into()),
     };
     match plan.held_removals {
         Some(held) if held.why.plan == hash => Ok(()),
@@ -166,7 +170,7 @@ async fn check_plan_is_held(settings: &Settings, database: &Database, hash: &str
             held.why.plan,
             output::count(held.why.held, "pod")
         ),
-        None => bail!("no removals are held, so there is nothing to approve"),
+        None => bail!("there is nothing to approve: no removals are held"),
     }
 }
 

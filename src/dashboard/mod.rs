@@ -82,7 +82,7 @@ fn open(view: watch::Receiver<DaemonStatus>) -> Routes {
     let healthz = warp::path!("healthz").and(get_or_head()).map(|| reply::json(&json!({"ok": true})).into_response());
     let readyz = warp::path!("readyz").and(get_or_head()).map(move || {
         let overview = view.borrow();
-        let reasons = overview.unready();
+        let reasons = overview.unready_reasons();
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = reply::json(&json!({"ready": reasons.is_empty(), "role": overview.role, "reasons": reasons}));
         reply::with_status(body, status).into_response()

@@ -135,6 +135,15 @@ impl Reply for Refusal {
     }
 }
 
+impl From<crate::store::AddRequestError> for Refusal {
+    fn from(error: crate::store::AddRequestError) -> Self {
+        match error {
+            crate::store::AddRequestError::Refused(refusal) => Self::conflict(refusal.to_string()),
+            crate::store::AddRequestError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<crate::store::StoreError> for Refusal {
     fn from(error: crate::store::StoreError) -> Self {
         tracing::warn!(code = error.code(), "a request could not be answered: {error}");

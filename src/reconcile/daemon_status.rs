@@ -1,5 +1,5 @@
-//! What others may know of the daemon as of its last round: who acts and on what, what became of the source, and every
-//! pod's status. Plain values, published after each round; reading them asks nobody anything.
+//! The daemon as of its last round: who acts and on what, the state of the source, and every pod's status. Plain values,
+//! published after each round; reading them calls neither the engine nor the database.
 
 use std::collections::BTreeMap;
 
@@ -19,22 +19,22 @@ use crate::{
     engine::PullProgress,
 };
 
-/// What others may see of the reconciler, as of its last round.
+/// The published state of the daemon, as of its last round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DaemonStatus {
     /// Whether this AgentPod acts, or stands by while another one does.
     pub role: DaemonRole,
-    /// Since when.
+    /// When that began.
     #[serde(with = "time::serde::rfc3339::option")]
     pub role_since: Option<OffsetDateTime>,
-    /// Whose overview this is; empty while another AgentPod leads.
+    /// The instance; empty while another AgentPod leads.
     pub instance: String,
     /// How many rounds were made.
     pub rounds: u64,
     /// When the last one ended.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_round: Option<OffsetDateTime>,
-    /// Where manifests come from, and what became of the newest revision.
+    /// The source and the newest revision.
     pub source: SourceView,
     /// Why the engine cannot be used, if it cannot.
     pub engine: Option<String>,
@@ -44,16 +44,16 @@ pub struct DaemonStatus {
     pub held_removals: Option<HeldRemovals>,
     /// What was decided about items that belong to no pod, by name: `network agentpod-net`.
     pub infra: BTreeMap<String, PlanLine>,
-    /// The pods that steps are under way for, declared or not.
+    /// The pods that steps are running for, declared or not.
     pub busy: Vec<PodId>,
     /// The pods by `tenant/pod`.
     pub pods: BTreeMap<String, PodView>,
-    /// What was counted since this AgentPod acts.
+    /// Counters since this AgentPod began to act.
     #[serde(skip)]
     pub metrics: Metrics,
 }
 
-/// Which of the AgentPods on one database this is.
+/// Which role an AgentPod has among those on one database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DaemonRole {
@@ -65,15 +65,14 @@ pub enum DaemonRole {
 }
 
 impl DaemonStatus {
-    /// Everything that keeps it from doing what it is there for; nothing means ready. What stands by is ready as long as
-    /// it can ask whether to take over.
-    pub fn unready(&self) -> Vec<String> {
+    /// Everything that keeps it from working; empty means ready. A standby is ready as long as it can try to take over.
+    pub fn unready_reasons(&self) -> Vec<String> {
         let mut reasons: Vec<String> = self.database.iter().cloned().collect();
         if self.role == DaemonRole::Standby {
             return reasons;
         }
         if self.rounds == 0 && reasons.is_empty() {
-            return vec!["no round was made yet".into()];
+            return vec!["the first round has not finished".into()];
         }
         reasons.extend(self.engine.clone());
         if self.source.accepted.is_none() {
@@ -84,7 +83,7 @@ impl DaemonStatus {
     }
 }
 
-/// What became of the newest revision.
+/// The state of the source and its newest revision.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceView {
     /// Where manifests come from.
@@ -94,50 +93,50 @@ pub struct SourceView {
     /// When it was accepted.
     #[serde(with = "time::serde::rfc3339::option")]
     pub accepted_at: Option<OffsetDateTime>,
-    /// The newest commit with its files, where the source keeps commits.
+    /// The newest commit with its files, if the source has commits.
     pub commit: Option<Commit>,
-    /// Whether everything is as it says.
+    /// Whether everything matches it.
     pub applied: bool,
     /// What is wrong with the newest revision, if it was refused.
     pub problems: Vec<Problem>,
     /// The newest revision, if it could be read and was refused.
     pub refused: Option<String>,
-    /// Its commit, where the source keeps commits.
+    /// Its commit, if the source has commits.
     pub refused_commit: Option<Commit>,
-    /// The commit that was fetched last, whatever became of it, where the source keeps commits.
+    /// The last fetched commit, accepted or not, if the source has commits.
     pub fetched: Option<Commit>,
-    /// When the source was last read well.
+    /// When the source was last read successfully.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,
-    /// When it was last tried, whatever came of it.
+    /// When the last attempt to read it was made.
     #[serde(with = "time::serde::rfc3339::option")]
     pub tried_at: Option<OffsetDateTime>,
-    /// Since when it counts as stale: not read for three intervals.
+    /// When it became stale: not read for three intervals.
     #[serde(with = "time::serde::rfc3339::option")]
     pub stale_since: Option<OffsetDateTime>,
     /// Why it could not be read last.
     pub unread: Option<String>,
 }
 
-/// What others may see of a pod.
+/// The published state of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PodView {
     /// Its status.
     #[serde(flatten)]
     pub status: Status,
-    /// When its probe last succeeded, while AgentPod probes it.
+    /// When its probe last succeeded, if this AgentPod probes it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_health_at: Option<OffsetDateTime>,
-    /// What else is true of it, or is not.
+    /// Its other conditions.
     pub conditions: Vec<Condition>,
-    /// Where it answers.
+    /// Its URL.
     pub url: Option<String>,
-    /// The kind of agent.
+    /// Its adapter.
     pub adapter: Option<String>,
     /// What is being done for it right now.
     pub doing: Option<String>,
-    /// How far its pull has come, during one.
+    /// How far its pull has come, while one runs.
     pub pull: Option<PullProgress>,
-    /// Whether nothing is left to do or to wait for.
+    /// Whether there is nothing to do and nothing to wait for.
     pub settled: bool,
 }

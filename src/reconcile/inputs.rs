@@ -1,5 +1,5 @@
-//! What a round starts from: the newest revision that built whole, kept in force until a better one comes. Reads the
-//! source and the adapters, and remembers what it built so that an unchanged round builds nothing.
+//! What a round starts from: the newest revision without problems, kept in force until a better one comes. Reads the
+//! source and the adapters, and caches the desired state so that an unchanged round builds nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,10 +20,10 @@ use crate::{
         site::Site,
     },
     source::{AdapterFolders, Snapshot, Source, SourceError, SourceHealth},
-    store::{Fetched, Revision},
+    store::{Fetched, Revision, StoreError},
 };
 
-/// What was read: the manifests and the adapters of one moment, whole.
+/// What was read: the manifests and the adapters of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceReading {
     /// The manifests.
@@ -33,7 +33,7 @@ pub struct SourceReading {
 }
 
 impl SourceReading {
-    /// The same, as the store takes it.
+    /// The adapters as the store takes them.
     pub fn fetched(&self) -> Fetched<'_> {
         let Snapshot { revision, origin, files, commit } = &self.snapshot;
         Fetched { hash: revision, origin, commit: commit.as_ref(), files, adapters: &self.adapters }
@@ -49,8 +49,25 @@ pub struct RefusedRevision {
     pub problems: Vec<Problem>,
 }
 
+/// Why there is no preview of the next round.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The newest revision has problems, or no revision could be read.
+    #[error("the newest revision is refused")]
+    Refused(RefusedRevision),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RefusedRevision> for PreviewError {
+    fn from(refused: RefusedRevision) -> Self {
+        Self::Refused(refused)
+    }
+}
+
 impl RefusedRevision {
-    /// The first problem, with its place, for a line in the log.
+    /// The first problem, with its file, for a line in the log.
     pub(super) fn first(&self) -> String {
         self.problems.first().map(ToString::to_string).unwrap_or_default()
     }
@@ -70,7 +87,7 @@ struct BuiltState {
     desired: Arc<Desired>,
 }
 
-/// A revision that builds whole, before anybody decided to accept it.
+/// A revision without problems that is not accepted yet.
 #[derive(Clone)]
 pub struct NewRevision {
     /// What it was built from.
@@ -91,7 +108,7 @@ impl Inputs {
         self.source.origin()
     }
 
-    /// When the source was read last, and what came of it.
+    /// When the source was last read, and the outcome.
     pub fn health(&self) -> SourceHealth {
         self.source.health()
     }
@@ -116,20 +133,20 @@ impl Inputs {
         self.snapshot().map(|snapshot| snapshot.revision.as_str())
     }
 
-    /// The manifests in force, as they were read.
+    /// The manifests in force.
     pub fn snapshot(&self) -> Option<&Snapshot> {
         self.in_force.as_ref().map(|fresh| &fresh.reading.snapshot)
     }
 
-    /// Whether a revision, down to where it came from, is the one in force.
+    /// Whether this revision, including its origin, is the one in force.
     pub fn is_in_force(&self, fresh: &NewRevision) -> bool {
         self.in_force.as_ref().is_some_and(|in_force| in_force.reading == fresh.reading)
     }
 
-    /// Reads the source and the adapters whole, or says everything that is wrong with them.
+    /// Reads the source and the adapters; returns everything that is wrong with them on failure.
     pub async fn read(&self) -> Result<NewRevision, RefusedRevision> {
         match (self.source.read().await, self.folders.read().await) {
-            (Ok(snapshot), Ok(adapters)) => self.judge(SourceReading { snapshot, adapters: adapters.files }),
+            (Ok(snapshot), Ok(adapters)) => self.check(SourceReading { snapshot, adapters: adapters.files }),
             (snapshot, adapters) => {
                 let (source, folders) = (snapshot.err(), adapters.err());
                 let problems = [&source, &folders].into_iter().flatten().flat_map(SourceError::problems).collect();
@@ -138,8 +155,8 @@ impl Inputs {
         }
     }
 
-    /// Parses and builds everything, or says everything that is wrong. What is in force already is not built again.
-    fn judge(&self, reading: SourceReading) -> Result<NewRevision, RefusedRevision> {
+    /// Parses and builds everything; returns all problems on failure. The revision in force is not built again.
+    fn check(&self, reading: SourceReading) -> Result<NewRevision, RefusedRevision> {
         let adapters_revision = reading.adapters.digest().as_str().to_owned();
         let reading = Arc::new(reading);
         if let Some(in_force) = &self.in_force
@@ -160,17 +177,17 @@ impl Inputs {
         }
     }
 
-    /// Puts the revision that the store kept in force, with the adapters it was accepted with: for a start without a
-    /// source, or with a broken one. What another version of AgentPod kept may not build any more; then the adapters in
-    /// the folders are tried with its manifests.
+    /// Puts the stored revision in force, with the adapters it was accepted with: for a start without a source, or with a
+    /// broken one. What another version of AgentPod stored may no longer build; then its manifests are tried with the
+    /// adapters in the folders.
     pub async fn restore(&mut self, kept: Revision) -> Result<(), RefusedRevision> {
         let Revision { hash, files, origin, commit, adapters, .. } = kept;
         let snapshot = Snapshot { revision: hash, origin, files, commit };
-        let as_it_was = adapters.map(|adapters| self.judge(SourceReading { snapshot: snapshot.clone(), adapters }));
+        let as_it_was = adapters.map(|adapters| self.check(SourceReading { snapshot: snapshot.clone(), adapters }));
         let fresh = match (as_it_was, self.folders.read().await) {
             (Some(Ok(fresh)), _) => fresh,
             (was, Ok(folders)) => {
-                let now = self.judge(SourceReading { snapshot, adapters: folders.files });
+                let now = self.check(SourceReading { snapshot, adapters: folders.files });
                 now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
             }
             (Some(Err(refused)), Err(_)) => return Err(refused),
@@ -180,7 +197,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// Puts a revision in force. Answers whether anything that is declared is different from before.
+    /// Puts a revision in force; returns whether its declarations differ from before.
     pub fn accept(&mut self, fresh: NewRevision) -> bool {
         let same = self.revision() == Some(&fresh.reading.snapshot.revision)
             && self.in_force.as_ref().is_some_and(|before| before.adapters_revision == fresh.adapters_revision);
@@ -188,7 +205,7 @@ impl Inputs {
         !same
     }
 
-    /// Every place a secret of the revision in force stands.
+    /// Every reference to a secret in the revision in force.
     pub fn secret_references(&self) -> BTreeSet<SecretRef> {
         let Some(NewRevision { manifests, .. }) = &self.in_force else { return BTreeSet::new() };
         let of_pods = manifests.pods.values().flat_map(|pod| pod.value.spec.secrets.values());
@@ -199,7 +216,7 @@ impl Inputs {
         of_pods.chain(of_defaults).cloned().collect()
     }
 
-    /// What should be, or `None` while nothing is in force. Built only when something it depends on has changed.
+    /// The desired state, or `None` while no revision is in force. Built only when something it depends on has changed.
     pub fn desired(
         &mut self,
         identities: &BTreeMap<PodId, PodIdentity>,

@@ -1,5 +1,5 @@
-//! The ledger: what each pod is at, from round to round. Rounds decide with it, and steps and probes are entered into it;
-//! the journal writes the part that must outlive the process.
+//! The ledger: the state of each pod from round to round. Rounds decide with it; steps and probes are recorded in it; the
+//! journal stores the part that must outlive the process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,25 +20,29 @@ use crate::{
             infra::InfraId,
         },
         names::PodId,
-        observe::{actual::Actual, crash::CrashWatch, health::Health},
-        report::status::standing,
+        observe::{
+            actual::Actual,
+            crash::CrashWatch,
+            health::{Health, ProbeFailure},
+        },
+        report::status::current_container,
     },
     store::{IdentitiesStamp, Store, StoreError, SyncOutcome},
 };
 
-/// What each pod is at.
+/// The state of each pod.
 #[derive(Default)]
 pub(crate) struct Ledger {
     states: BTreeMap<PodId, PodState>,
-    /// Volumes and token versions of every pod that ever was declared.
+    /// Volumes and token versions of every pod that was ever declared.
     identities: BTreeMap<PodId, PodIdentity>,
     stamp: Option<IdentitiesStamp>,
-    /// It is not known whether the store has the allowances that were written last.
+    /// Whether the last write of allowances may have failed after it was committed.
     is_unsure: bool,
     crashes: BTreeMap<PodId, CrashWatch>,
-    /// Items that belong to no pod.
+    /// The state of items that belong to no pod.
     infra: BTreeMap<InfraId, InfraState>,
-    /// Pods whose row says which revision they are from.
+    /// Pods whose row has the revision that they match.
     applied: BTreeSet<PodId>,
 }
 
@@ -49,7 +53,7 @@ pub(crate) struct PlanInputs<'a> {
     pub removals: RemovalLimit,
     /// The revision in force.
     pub revision: &'a str,
-    /// What people asked for.
+    /// Open requests.
     pub requests: &'a [OpenRequest],
 }
 
@@ -60,10 +64,10 @@ pub(crate) struct HealthChange {
 }
 
 impl HealthChange {
-    /// Whether the pod's status may be another one now.
+    /// Whether the pod's status may have changed.
     pub fn is_news(&self) -> bool {
         let Self { before, after } = self;
-        after.ready != before.ready || (!after.ready && after.last_failure != before.last_failure)
+        after.is_ready() != before.is_ready() || (!after.is_ready() && after.last_failure != before.last_failure)
     }
 }
 
@@ -74,7 +78,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Reads volumes and token versions again if any changed: somebody may have rotated a token.
+    /// Reads volumes and token versions again if any changed: a token may have been rotated.
     pub async fn refresh_identities(&mut self, store: &Store) -> Result<(), StoreError> {
         let stamp = store.identities_stamp().await?;
         if self.stamp != Some(stamp) {
@@ -84,7 +88,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Enters what a sync of the declarations changed.
+    /// Records what a sync of the declarations changed.
     pub async fn synced(&mut self, outcome: &SyncOutcome, store: &Store) -> Result<(), StoreError> {
         for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
             self.applied.remove(id);
@@ -111,12 +115,12 @@ impl Ledger {
         &self.states
     }
 
-    /// The pods that steps are under way for.
+    /// The pods that steps are running for.
     pub fn busy(&self) -> impl Iterator<Item = &PodId> {
         self.states.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id)
     }
 
-    /// Whether steps are under way for a pod.
+    /// Whether steps are running for a pod.
     pub fn is_busy(&self, id: &PodId) -> bool {
         self.states.get(id).is_some_and(|pod| pod.busy)
     }
@@ -131,10 +135,10 @@ impl Ledger {
     }
 
     /// Counts the restarts of each pod's container.
-    pub fn watch_crashes(&mut self, actual: &Actual, now: OffsetDateTime) {
+    pub fn count_restarts(&mut self, actual: &Actual, now: OffsetDateTime) {
         let Actual::Observed(observed) = actual else { return };
         for (id, containers) in observed {
-            let Some(container) = standing(containers) else { continue };
+            let Some(container) = current_container(containers) else { continue };
             let new = || CrashWatch::new(&container.name, container.restarts, now);
             let crash = self.crashes.entry(id.clone()).or_insert_with(new);
             if crash.container() == container.name {
@@ -147,7 +151,7 @@ impl Ledger {
         }
     }
 
-    /// Brings every pod's state up to date, and decides.
+    /// Updates every pod's state, and decides.
     pub fn plan(&mut self, desired: &Desired, actual: &Actual, inputs: &PlanInputs<'_>) -> Plan {
         let mut fleet = FleetState {
             now: inputs.now,
@@ -164,23 +168,23 @@ impl Ledger {
         plan
     }
 
-    /// The state of a pod whose status is worked out.
+    /// The state of a pod whose status is evaluated.
     pub fn of(&mut self, id: &PodId) -> &PodState {
         self.state(id)
     }
 
-    /// Enters which run of which container is probed.
+    /// Records which run of which container is probed.
     pub fn probing(&mut self, target: &ProbeTarget<'_>, now: OffsetDateTime) {
         let pod = self.state(target.pod);
         pod.health = Some(Health::of_run(pod.health.take(), &target.container.name, target.since, now));
     }
 
-    /// Enters a probe's answer; `None` if it is about another container than the one that is probed now.
+    /// Records a probe's answer; `None` if it is about a container that is no longer probed.
     pub fn probed(
         &mut self,
         id: &PodId,
         container: &str,
-        answer: Result<(), String>,
+        answer: Result<(), ProbeFailure>,
         probe: &Probe,
         now: OffsetDateTime,
     ) -> Option<HealthChange> {
@@ -191,17 +195,17 @@ impl Ledger {
         Some(HealthChange { before, after })
     }
 
-    /// Enters that an action begins.
+    /// Records that an action begins.
     pub fn begin(&mut self, id: &PodId, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime) {
         self.state(id).begin(action, desired, now, jitter(now));
     }
 
-    /// Enters that an action was not begun after all: the next round decides again.
-    pub fn not_begun(&mut self, id: &PodId) {
+    /// Records that an action did not begin after all: the next round decides again.
+    pub fn cancel_action(&mut self, id: &PodId) {
         self.state(id).busy = false;
     }
 
-    /// Enters how an action ended.
+    /// Records how an action ended.
     pub fn finish(
         &mut self,
         id: &PodId,
@@ -213,39 +217,39 @@ impl Ledger {
         self.state(id).finish(action, desired, outcome, now, jitter(now));
     }
 
-    /// Enters whether an item that belongs to no pod exists.
+    /// Records whether an item that belongs to no pod exists.
     pub fn observed_infra(&mut self, item: InfraId, presence: Presence) {
         self.infra.entry(item).or_insert_with(InfraState::present).presence = presence;
     }
 
-    /// Enters that an item's action begins.
+    /// Records that an item's action begins.
     pub fn begin_infra(&mut self, item: &InfraId) {
         if let Some(state) = self.infra.get_mut(item) {
             state.busy = true;
         }
     }
 
-    /// Enters how an item's action ended.
+    /// Records how an item's action ended.
     pub fn finish_infra(&mut self, item: &InfraId, outcome: Result<(), &ActionFailure>, now: OffsetDateTime) {
         if let Some(state) = self.infra.get_mut(item) {
             state.finish(outcome, now, jitter(now));
         }
     }
 
-    /// Enters removals that are allowed from now on.
+    /// Records removals that are allowed from now on.
     pub fn allow(&mut self, allowed: BTreeMap<PodId, Allowance>) {
         for (id, allowance) in allowed {
             self.state(&id).removal_allowed = Some(allowance);
         }
     }
 
-    /// Enters whether the store is known to have the allowances. If it is not, they are read again before they are used.
-    pub fn set_unsure(&mut self, is_unsure: bool) {
+    /// Records whether the store is known to have the allowances. If it is not, they are read again before they are used.
+    pub fn set_allowances_unsure(&mut self, is_unsure: bool) {
         self.is_unsure = is_unsure;
     }
 
-    /// Reads the allowances again, if it is not known what the store has.
-    pub async fn settle_allowances(&mut self, store: &Store) -> Result<(), StoreError> {
+    /// Reads the allowances again if it is unknown what the store has.
+    pub async fn reload_allowances(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.is_unsure {
             for (id, stored) in store.pod_states().await? {
                 self.state(&id).removal_allowed = stored.removal_allowed;
@@ -255,7 +259,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Stores which revision pods are from, for those that match their declaration and whose row does not say it yet.
+    /// Stores the revision of each pod that matches its declaration and whose row does not have that revision yet.
     pub async fn mark_applied(
         &mut self,
         applied: BTreeSet<PodId>,

@@ -1,4 +1,4 @@
-//! The messages that reach the reconciler's task: what woke it, and what the tasks it started report back. They carry what
+//! The messages to the reconciler's task: what woke it, and what the tasks it started report back. They carry what
 //! happened, for events and status; the planner never sees them.
 
 use std::{collections::BTreeSet, fmt};
@@ -11,30 +11,31 @@ use crate::{
         decide::plan::{Action, ActionFailure, Step},
         declare::{desired::DesiredPod, infra::InfraId},
         names::PodId,
+        observe::health::ProbeFailure,
     },
     engine::{EngineError, EngineEvent, PullProgress},
 };
 
-/// A container, and what finds its secrets.
-pub(crate) type Revealed = Result<(String, Redactor), NoLog>;
+/// A container, and what finds its secrets in text.
+pub(crate) type Revealed = Result<(String, Redactor), LogUnavailable>;
 
 /// Why there is no log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoLog {
+pub enum LogUnavailable {
     /// The pod has no container.
     #[error("it has no container")]
     NoContainer,
-    /// Whether it has one is not known.
+    /// It is unknown whether the pod has a container.
     #[error("the container engine does not answer")]
     EngineAway,
-    /// What must be left out is not known.
+    /// The values to redact are unknown.
     #[error("{0}")]
     Unsafe(String),
-    /// The engine did not give it.
+    /// The engine did not return it.
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The reconciler is busy with something that takes long, or has ended.
-    #[error("AgentPod did not say in time what must be left out")]
+    /// The reconciler is busy with something long, or has ended.
+    #[error("AgentPod did not answer in time; try again in a moment")]
     NoAnswer,
 }
 
@@ -42,21 +43,21 @@ pub enum NoLog {
 pub(crate) enum Report {
     /// Something in the watched folders changed.
     FilesChanged,
-    /// A fetch brought something else than the one before.
+    /// A fetch brought a new commit or a new error.
     Fetched,
-    /// The engine says something happened to a container of ours.
+    /// The engine reports an event of one of our containers.
     Engine(EngineEvent),
-    /// The engine's event stream was interrupted or has begun again: events may have been missed.
+    /// The engine's event stream broke off or started again: events may have been missed.
     EngineReconnected,
     /// The source was fetched for these requests.
     Synced(BTreeSet<i64>),
     /// Another process stored a request.
     Requested,
-    /// A pod's step is about to be tried.
+    /// A pod's step is about to be attempted.
     Step(PodId, Step),
     /// A pod's image is being pulled.
     Pulling(PodId, PullProgress),
-    /// A pod's action ended; why it was taken, and why it failed, if it did.
+    /// A pod's action ended.
     Finished {
         pod: PodId,
         action: Box<Action>,
@@ -67,15 +68,15 @@ pub(crate) enum Report {
     /// The action of an item that belongs to no pod ended.
     InfraFinished { item: InfraId, action: Box<Action>, cause: String, outcome: Result<(), ActionFailure> },
     /// A container's probe was answered.
-    Probed { pod: PodId, container: String, answer: Result<(), String> },
-    /// An event of a pod is complete: its container's last log lines were read.
+    Probed { pod: PodId, container: String, answer: Result<(), ProbeFailure> },
+    /// The log lines for a pod's event were read.
     Event(PodId, PodEvent),
     /// Somebody wants to read a pod's log.
     Reveal(PodId, oneshot::Sender<Revealed>),
 }
 
 impl Report {
-    /// What kind of trigger it is.
+    /// Its kind of trigger.
     pub fn trigger(&self) -> Trigger {
         match self {
             Self::FilesChanged => Trigger::File,
@@ -89,7 +90,7 @@ impl Report {
     }
 }
 
-/// What caused a round. For events and logs; no decision depends on it.
+/// What caused a round. For events and logs only; no decision depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Trigger {
     Start,
@@ -106,15 +107,15 @@ pub(crate) enum Trigger {
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Start => "the start",
+            Self::Start => "startup",
             Self::Clock => "the clock",
             Self::File => "a saved file",
             Self::Fetch => "a fetch",
             Self::Request => "a request",
-            Self::Engine => "the engine's events",
-            Self::Steps => "steps that ended",
+            Self::Engine => "an engine event",
+            Self::Steps => "finished steps",
             Self::Probe => "a probe",
-            Self::Log => "a log that was read",
+            Self::Log => "a log",
         })
     }
 }

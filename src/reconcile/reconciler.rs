@@ -1,5 +1,5 @@
 //! The reconciler's state: everything one AgentPod knows while it runs. Owned by one task, so there are no locks; what
-//! others may see of it is published as a [`DaemonStatus`].
+//! others may see is published as a [`DaemonStatus`].
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -32,32 +32,32 @@ use crate::{
     store::Store,
 };
 
-/// The longest time between two rounds, and between two looks at the source; what a missed trigger costs at most.
+/// The longest time between two rounds, and between two reads of the source: what a missed trigger costs at most.
 const TICK: std::time::Duration = std::time::Duration::from_secs(30);
 
-/// What a reconciler is made of.
+/// What a reconciler needs.
 pub struct Parts {
     /// The container engine.
     pub engine: Arc<dyn Engine>,
     /// The database.
     pub store: Arc<Store>,
-    /// The private server behind it, to be started again when it dies.
+    /// The private database server, if there is one, to restart it when it dies.
     pub embedded: Option<Arc<EmbeddedPostgres>>,
     /// Where manifests come from.
     pub source: Source,
-    /// Where adapters and templates are.
+    /// The folders of adapters and templates.
     pub folders: AdapterFolders,
     /// What is the same for every pod.
     pub site: Site,
-    /// How long a removed pod's container is kept, stopped.
+    /// How long a removed pod's stopped container is kept.
     pub removal_grace: Duration,
-    /// How many pods may be removed at once.
+    /// How many pods may be removed at once without approval.
     pub removals: RemovalLimit,
-    /// What reads the secrets' values.
+    /// Reads the secrets' values.
     pub secrets: SecretReader,
 }
 
-/// The reconciler. Each part has its own state and methods; rounds only bring them together.
+/// The reconciler. Each part has its own state and methods; rounds only compose them.
 pub struct Reconciler {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
@@ -72,17 +72,17 @@ pub struct Reconciler {
     pub(super) published: Published,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
-    /// What should be, as of the last round.
+    /// The desired state, as of the last round.
     pub(super) desired: Option<Arc<Desired>>,
-    /// Whether that is stored.
+    /// Whether the desired state is stored.
     pub(super) is_stored: bool,
-    /// What is, as of the last round.
+    /// The actual state, as of the last round.
     pub(super) actual: Actual,
-    /// What to do, as of the last round.
+    /// The plan of the last round.
     pub(super) plan: Plan,
     pub(super) began: OffsetDateTime,
     pub(super) rounds: u64,
-    /// Whether what outlived the last process was read.
+    /// Whether the stored state was read.
     pub(super) is_loaded: bool,
     /// Why the database cannot be used, if it cannot.
     pub(super) database: Option<String>,
@@ -101,7 +101,7 @@ pub(super) struct Settings {
 }
 
 impl Reconciler {
-    /// A reconciler that has done nothing yet, and where to see its status.
+    /// A reconciler that has done nothing yet, and the receiver of its status.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
         let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, secrets } = parts;
         let metrics = Metrics::default();
@@ -123,7 +123,7 @@ impl Reconciler {
             metrics,
             desired: None,
             is_stored: false,
-            actual: Actual::Unknown("it was not observed yet".into()),
+            actual: Actual::Unknown("it has not been observed yet".into()),
             plan: Plan::default(),
             began: crate::clock::now(),
             rounds: 0,
@@ -136,26 +136,26 @@ impl Reconciler {
         (reconciler, status)
     }
 
-    /// The same with another longest time between two rounds, for tests.
+    /// Sets another longest time between two rounds, for tests.
     #[must_use]
     pub fn with_tick(mut self, tick: std::time::Duration) -> Self {
         self.settings.tick = tick;
         self
     }
 
-    /// The same with another interval in which the source should be read, for tests.
+    /// Sets another interval in which the source should be read, for tests.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.source.set_interval(interval);
         self
     }
 
-    /// What a pod should be, if it is declared.
+    /// A pod's desired state, if it is declared.
     pub(super) fn desired_pod(&self, id: &PodId) -> Option<&DesiredPod> {
         self.desired.as_ref()?.pods.get(id)
     }
 
-    /// Publishes what others may see.
+    /// Publishes the daemon's status.
     pub(super) fn publish(&self) {
         let pods = self.published.statuses.all().iter().map(|(id, status)| {
             let desired = self.desired_pod(id);

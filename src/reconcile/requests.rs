@@ -1,5 +1,5 @@
-//! What people asked for, on its way through a round: read before the source is, decided by the planner, and ended before
-//! the first step. A crash in between leaves the row open, or the work done.
+//! Requests on their way through a round: read before the source, decided by the planner, and ended before the first
+//! step. A crash in between leaves the request open, or its work done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,14 +23,14 @@ use crate::{
 /// The open requests.
 #[derive(Default)]
 pub(crate) struct Requests {
-    /// In the order in which they were made.
+    /// Oldest first.
     open: Vec<OpenRequest>,
     /// Those that wait for a fetch of the source.
     fetching: BTreeSet<i64>,
 }
 
 impl Requests {
-    /// Reads what is open; gives the syncs that were not open before.
+    /// Reads the open requests; returns the syncs among them that are new.
     async fn read(&mut self, store: &Store, now: OffsetDateTime) -> Result<BTreeSet<i64>, StoreError> {
         let requests = store.open_requests().await?;
         let is_new = |open: &&OpenRequest| !self.open.iter().any(|known| known.id == open.id);
@@ -43,23 +43,23 @@ impl Requests {
         Ok(syncs)
     }
 
-    /// Reads what is open without entering that it was seen, for a preview.
+    /// Reads the open requests without recording that they were picked up, for a preview.
     pub async fn peek(&mut self, store: &Store) -> Result<(), StoreError> {
         self.open = store.open_requests().await?;
         Ok(())
     }
 
-    /// What is open.
+    /// The open requests.
     pub fn open(&self) -> &[OpenRequest] {
         &self.open
     }
 
-    /// The syncs that are answered by the next read of the source.
+    /// The syncs that the next read of the source answers.
     fn due_syncs(&self) -> impl Iterator<Item = &OpenRequest> {
         self.open.iter().filter(|open| is_sync(open) && !self.fetching.contains(&open.id))
     }
 
-    /// Enters that the source was fetched for some requests.
+    /// Records that the source was fetched for some requests.
     pub fn fetched(&mut self, requests: &BTreeSet<i64>) {
         self.fetching.retain(|request| !requests.contains(request));
     }
@@ -70,9 +70,9 @@ fn is_sync(open: &OpenRequest) -> bool {
 }
 
 impl Reconciler {
-    /// Reads what is open. A sync is answered by this round, or after a fetch beside the rounds.
+    /// Reads the open requests. A sync is answered by this round, or after a fetch beside the rounds.
     pub(super) async fn read_requests(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
-        self.ledger.settle_allowances(&self.store).await?;
+        self.ledger.reload_allowances(&self.store).await?;
         let syncs = self.requests.read(&self.store, now).await?;
         if let (Source::Git(git), false) = (self.source.source(), syncs.is_empty()) {
             self.fetch_for(git.clone(), syncs);
@@ -83,7 +83,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Fetches a remote source beside the rounds; the requests are answered by the round after it.
+    /// Fetches a remote source beside the rounds; the next round after it answers the requests.
     fn fetch_for(&mut self, git: Git, syncs: BTreeSet<i64>) {
         self.requests.fetching.extend(&syncs);
         let reports = self.reports.clone();
@@ -116,13 +116,13 @@ impl Reconciler {
         if ended.is_empty() {
             return Ok(());
         }
-        // If the answer is lost on the way, it is not known whether this is stored.
-        self.ledger.set_unsure(true);
+        // If the database's answer is lost, it is unknown whether this is stored.
+        self.ledger.set_allowances_unsure(true);
         self.store.end_requests(ended, allowed, now).await?;
-        self.ledger.set_unsure(false);
+        self.ledger.set_allowances_unsure(false);
         for one in ended {
             let (actor, what) = (&one.request.actor, &one.request.what);
-            info!(request = one.id, done = one.done, "{actor} asked: {what}: {}", one.outcome);
+            info!(request = one.id, done = one.done, "{actor} requested: {what}: {}", one.outcome);
         }
         self.requests.open.retain(|open| !ended.iter().any(|one| one.id == open.id));
         Ok(())

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use time::OffsetDateTime;
 use tracing::{info, warn};
 
-use super::{Reconciler, RefusedRevision, ledger::PlanInputs, observe::probe::reach, report::plan_log::PlanLog};
+use super::{
+    PreviewError, Reconciler, RefusedRevision, ledger::PlanInputs, observe::probe::reach, report::plan_log::PlanLog,
+};
 use crate::{
     core::{
         decide::{
@@ -18,7 +20,7 @@ use crate::{
         event::EventKind,
         names::PodId,
         observe::actual::{Actual, ObservedContainer},
-        report::status::{standing, status},
+        report::status::{current_container, status},
     },
     store::StoreError,
 };
@@ -38,10 +40,10 @@ impl Reconciler {
         self.build(now).await?;
         self.journal.flush(self.ledger.states()).await?;
         self.observe(now).await;
-        self.learn_secrets().await?;
+        self.read_secrets().await?;
         if let Some(desired) = self.desired.clone() {
             self.plan = self.decide(&desired, now);
-            self.tell_held_removals();
+            self.report_held_removals();
             self.settle_requests(now).await?;
             self.published.plan_log.store(&self.plan, &self.store, now).await?;
             self.dispatch_infra();
@@ -53,24 +55,19 @@ impl Reconciler {
         Ok(())
     }
 
-    /// A round without its consequences: what `agentpod plan` shows. Nothing is stored.
-    pub async fn preview(&mut self) -> Result<Result<(Plan, Arc<Desired>), RefusedRevision>, StoreError> {
+    /// A round without effects: what `agentpod plan` shows. Nothing is stored.
+    pub async fn preview(&mut self) -> Result<Plan, PreviewError> {
         let now = crate::clock::now();
         self.load().await?;
-        if let Err(refused) = self.source.preview().await {
-            return Ok(Err(refused));
-        }
-        let desired = match self.resolve() {
-            Ok(Some(desired)) => desired,
-            Ok(None) => return Ok(Err(RefusedRevision { reading: None, problems: Vec::new() })),
-            Err(refused) => return Ok(Err(refused)),
-        };
+        self.source.preview().await?;
+        let none = || RefusedRevision { reading: None, problems: Vec::new() };
+        let desired = self.resolve()?.ok_or_else(none)?;
         self.observe(now).await;
         self.requests.peek(&self.store).await?;
-        Ok(Ok((self.decide(&desired, now), desired)))
+        Ok(self.decide(&desired, now))
     }
 
-    /// Reads what outlived the last process, once, and what other processes may have changed.
+    /// Reads, once, what the last process stored, and in each round what other processes may have changed.
     async fn load(&mut self) -> Result<(), StoreError> {
         self.ledger.refresh_identities(&self.store).await?;
         if !self.is_loaded {
@@ -98,7 +95,7 @@ impl Reconciler {
         if !is_same || !self.is_stored {
             self.is_stored = false;
             let outcome = self.store.sync(&desired, now).await?;
-            self.store.keep_desired(&desired, now).await?;
+            self.store.set_desired(&desired, now).await?;
             self.ledger.synced(&outcome, &self.store).await?;
             self.source.desired_changed();
             self.is_stored = true;
@@ -122,7 +119,7 @@ impl Reconciler {
             }
             Err(error) => {
                 if was_observed || self.rounds == 0 {
-                    warn!(code = error.code(), "{error}; nothing is changed until it answers");
+                    warn!(code = error.code(), "{error}; AgentPod changes nothing until the engine answers");
                 }
                 Actual::Unknown(error.to_string())
             }
@@ -145,10 +142,10 @@ impl Reconciler {
         if self.rounds == 0 {
             self.published.statuses.adopt(&self.actual);
         }
-        self.ledger.watch_crashes(&self.actual, now);
+        self.ledger.count_restarts(&self.actual, now);
     }
 
-    async fn learn_secrets(&mut self) -> Result<(), StoreError> {
+    async fn read_secrets(&mut self) -> Result<(), StoreError> {
         let is_busy = |pod: &PodId| self.ledger.is_busy(pod);
         self.secrets.learn(&self.actual, self.desired.as_deref(), is_busy, &self.store).await
     }
@@ -164,16 +161,16 @@ impl Reconciler {
         self.ledger.plan(desired, &self.actual, &inputs)
     }
 
-    /// Works out, stores and tells what became of every pod.
+    /// Evaluates, stores and reports every pod's status.
     async fn report(&mut self, now: OffsetDateTime, took: std::time::Duration) -> Result<(), StoreError> {
-        // Every pod there is was observed.
+        // `true`: every pod was observed.
         let is_complete = self.desired.is_some() && matches!(self.actual, Actual::Observed(_));
         self.update_statuses(now);
         let pods = self.published.statuses.all().keys();
         self.published.conditions.evaluate(pods, self.desired.as_deref(), &self.actual);
         self.published.conditions.load(&self.store).await?;
         for (id, event) in self.published.conditions.deviations() {
-            self.tell(&id, event);
+            self.report_event(&id, event);
         }
         self.published.conditions.store(is_complete, &self.store, now).await?;
         self.journal.flush(self.ledger.states()).await?;
@@ -187,7 +184,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Works out every pod's status, and keeps a probe on every container that has to be probed.
+    /// Evaluates every pod's status, and keeps a probe on every container that has to be probed.
     fn update_statuses(&mut self, now: OffsetDateTime) {
         let none = Arc::new(Desired { tenants: BTreeMap::new(), pods: BTreeMap::new(), infra: Vec::new() });
         let desired = self.desired.clone().unwrap_or(none);
@@ -212,19 +209,22 @@ impl Reconciler {
         }
         for (id, event) in self.published.statuses.replace(statuses) {
             match event.kind {
-                EventKind::Unhealthy => self.tell_with_logs(&id, event),
-                _ => self.tell(&id, event),
+                EventKind::Unhealthy => self.report_event_with_logs(&id, event),
+                _ => self.report_event(&id, event),
             }
         }
     }
 
     fn restarts(&self) -> BTreeMap<PodId, u32> {
         let Actual::Observed(observed) = &self.actual else { return BTreeMap::new() };
-        observed.iter().filter_map(|(id, containers)| Some((id.clone(), standing(containers)?.restarts))).collect()
+        observed
+            .iter()
+            .filter_map(|(id, containers)| Some((id.clone(), current_container(containers)?.restarts)))
+            .collect()
     }
 
-    /// Stores which pods match their declaration, and whether everything does: each when it is so for the first time. A
-    /// pod whose declaration a revision did not change is from the one before, and is not written.
+    /// Stores which pods match their declaration, and whether all do, each the first time it is so. A pod that a revision
+    /// did not change belongs to the revision before, and is not written.
     async fn mark_applied(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         let statuses = self.published.statuses.all();
         let Some(desired) = &self.desired else {

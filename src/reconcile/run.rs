@@ -1,5 +1,5 @@
-//! The loop: waits for whatever comes first — a report, a saved file, the next time something is due — and makes a
-//! round. Everything that arrived meanwhile is one round.
+//! The loop: waits for whatever comes first — a report, a saved file, the time when something is due — and makes a
+//! round. Everything that arrived meanwhile is handled by one round.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,37 +21,37 @@ use crate::{
         },
         declare::desired::DesiredPod,
         names::PodId,
-        observe::actual::Actual,
+        observe::{actual::Actual, health::ProbeFailure},
     },
     source::{Source, Watch},
     store::StoreError,
 };
 
-/// How long a stop waits for steps that are under way.
-const SEE_THROUGH: Duration = Duration::from_secs(30);
-/// How soon a round is tried again while the database or the engine is away.
-const AWAY: Duration = Duration::from_secs(2);
+/// How long a stop waits for running steps.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How soon a round is attempted again while the database or the engine is unreachable.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// The shortest wait for something that is due by the clock.
-const SOONEST: Duration = Duration::from_millis(50);
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
-/// How long to go on.
+/// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Until stopped.
     Daemon,
-    /// Until every pod is as declared and ready, or cannot be, or this much time has passed.
+    /// Until every pod runs as declared, or cannot, or this much time has passed.
     Once(Duration),
 }
 
 impl Reconciler {
-    /// From now on looks at the source whenever `woken` is notified, which costs whoever notifies nothing; and if it is
-    /// one that has to be fetched, fetches it from time to time.
+    /// Reads the source whenever `woken` is notified, at no cost to the notifier; a source that has to be fetched is also
+    /// fetched at intervals.
     pub fn wake_on(&self, woken: Arc<Notify>, stop: CancellationToken) {
         let reports = self.reports.clone();
         match self.source.source() {
             Source::Directory(_) => tokio::spawn(triggers::deliveries(woken, reports, stop)),
             Source::Git(git) => {
-                // Before the first round, which would fetch by itself.
+                // Before the first round, which would otherwise fetch by itself.
                 git.mark_polled();
                 tokio::spawn(git_poll::poll(git.clone(), woken, reports, stop))
             }
@@ -92,32 +92,32 @@ impl Reconciler {
                 return ending;
             }
             if !self.wait(&stop).await {
-                self.see_through().await;
+                self.finish_steps().await;
                 return Ending::Stopped;
             }
         }
     }
 
-    /// Waits for steps that are under way: stopped between an old container and its new one, a pod would stay down.
-    async fn see_through(&mut self) {
-        let deadline = crate::clock::runtime_instant() + SEE_THROUGH;
+    /// Waits for running steps: stopped between an old container and its new one, a pod would stay down.
+    async fn finish_steps(&mut self) {
+        let deadline = crate::clock::runtime_instant() + STOP_TIMEOUT;
         while self.ledger.busy().next().is_some() {
             match tokio::time::timeout_at(deadline, self.inbox.recv()).await {
                 Ok(Some(report)) => {
-                    self.take(report);
+                    self.handle(report);
                 }
                 _ => break,
             }
         }
         if let Err(error) = self.journal.flush(self.ledger.states()).await {
-            warn!(code = error.code(), "what was done last could not be written down: {error}");
+            warn!(code = error.code(), "the last changes could not be stored: {error}");
         }
     }
 
     async fn database_away(&mut self, error: StoreError) {
         let why = error.to_string();
         if self.database.is_none() {
-            warn!(code = error.code(), "{why}; nothing is changed until it answers");
+            warn!(code = error.code(), "{why}; AgentPod changes nothing until the database answers");
         }
         self.database = Some(why);
         if let Some(embedded) = self.embedded.clone() {
@@ -132,7 +132,7 @@ impl Reconciler {
 
     /// Waits until a round is due. `false` means stop.
     async fn wait(&mut self, stop: &CancellationToken) -> bool {
-        // However often something else causes a round, the source is read in time.
+        // The source is read in time however often something else causes a round.
         let source_due = self.source.due_at(self.settings.tick);
         let due = crate::clock::runtime_instant() + self.until_due();
         let due = if self.source.is_due() { due } else { due.min(source_due) };
@@ -142,9 +142,9 @@ impl Reconciler {
                 () = stop.cancelled() => return false,
                 report = self.inbox.recv() => {
                     let Some(report) = report else { return false };
-                    let mut round_due = self.take_in(report);
+                    let mut round_due = self.receive(report);
                     while let Ok(report) = self.inbox.try_recv() {
-                        round_due |= self.take_in(report);
+                        round_due |= self.receive(report);
                     }
                     if round_due {
                         break;
@@ -162,10 +162,10 @@ impl Reconciler {
         true
     }
 
-    /// Takes a report in, and remembers what it was if a round is due for it.
-    fn take_in(&mut self, report: Report) -> bool {
+    /// Handles a message, and records its trigger if a round is due for it.
+    fn receive(&mut self, report: Report) -> bool {
         let trigger = report.trigger();
-        let round_due = self.take(report);
+        let round_due = self.handle(report);
         if round_due {
             self.triggers.insert(trigger);
         }
@@ -180,16 +180,16 @@ impl Reconciler {
     /// How long until something is due by the clock alone.
     fn until_due(&self) -> Duration {
         if self.database.is_some() || matches!(self.actual, Actual::Unknown(_)) {
-            return AWAY;
+            return RETRY_INTERVAL;
         }
         let now = crate::clock::now();
         let next = next_due(&self.plan, self.ledger.states(), self.desired.as_deref(), now);
-        let wait = next.map(|at| Duration::try_from(at - now).unwrap_or_default().max(SOONEST));
+        let wait = next.map(|at| Duration::try_from(at - now).unwrap_or_default().max(SHORTEST_WAIT));
         wait.map_or(self.settings.tick, |wait| wait.min(self.settings.tick))
     }
 
-    /// Takes a report in. Answers whether a round is due for it.
-    fn take(&mut self, report: Report) -> bool {
+    /// Handles a message. Returns whether a round is due for it.
+    fn handle(&mut self, report: Report) -> bool {
         match report {
             Report::FilesChanged | Report::Fetched => {
                 self.source.set_due();
@@ -202,7 +202,7 @@ impl Reconciler {
             }
             Report::EngineReconnected | Report::Requested => true,
             Report::Engine(event) => {
-                self.tell_engine_event(event);
+                self.report_engine_event(event);
                 true
             }
             Report::Step(pod, step) => {
@@ -221,17 +221,17 @@ impl Reconciler {
             }
             Report::InfraFinished { item, action, cause, outcome } => {
                 self.metrics.action(&action, &outcome);
-                self.tell_infra_outcome(&item, &cause, outcome.as_ref().err());
+                self.report_infra_outcome(&item, &cause, outcome.as_ref().err());
                 self.ledger.finish_infra(&item, outcome.as_ref().map(drop), crate::clock::now());
                 true
             }
             Report::Probed { pod, container, answer } => self.probed(&pod, &container, answer),
             Report::Event(pod, event) => {
-                self.tell(&pod, event);
+                self.report_event(&pod, event);
                 true
             }
             Report::Reveal(pod, answer) => {
-                // Whoever asked may be gone by now.
+                // The person may have stopped waiting.
                 let _ = answer.send(self.reveal(&pod));
                 false
             }
@@ -246,18 +246,18 @@ impl Reconciler {
         desired: Option<&DesiredPod>,
         outcome: Result<(), ActionFailure>,
     ) {
-        // The engine may quote what it was given.
+        // The engine's error may quote secrets it was given.
         let outcome = outcome.map_err(|failure| {
             let values = self.secrets.of_pod(pod, self.desired_pod(pod));
             ActionFailure { why: values.redactor().clean(&failure.why), ..failure }
         });
         self.work.finish(pod, action, outcome.is_err());
         self.metrics.action(action, &outcome);
-        self.tell_outcome(pod, action, cause, &outcome);
+        self.report_outcome(pod, action, cause, &outcome);
         self.ledger.finish(pod, action, desired, outcome, crate::clock::now());
     }
 
-    fn probed(&mut self, pod: &PodId, container: &str, answer: Result<(), String>) -> bool {
+    fn probed(&mut self, pod: &PodId, container: &str, answer: Result<(), ProbeFailure>) -> bool {
         let Some(desired) = self.desired.as_ref().and_then(|desired| desired.pods.get(pod)) else { return false };
         let probe = &desired.declared.adapter.spec.health;
         let Some(change) = self.ledger.probed(pod, container, answer, probe, crate::clock::now()) else { return false };
@@ -265,7 +265,7 @@ impl Reconciler {
         change.is_news()
     }
 
-    /// What a one-shot run has reached.
+    /// How far a one-shot run has come.
     fn progress(&self) -> Progress<'_> {
         Progress {
             refused: self.source.problems(),

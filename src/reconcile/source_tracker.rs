@@ -1,5 +1,5 @@
-//! The source, from round to round: when it is read next, which revision is in force, which was refused, and whether what
-//! is in force is applied. Reading is the work of [`Inputs`]; this keeps what came of it.
+//! The source, from round to round: when it is read next, which revision is in force, which was refused, and whether the
+//! one in force is applied. [`Inputs`] reads it; this keeps the outcome.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -33,7 +33,7 @@ use crate::{
 pub(crate) struct SourceTracker {
     inputs: Inputs,
     refused: Option<RefusedRevision>,
-    /// Why the source cannot be used, as it was told last.
+    /// Why the source cannot be used, as last reported.
     unusable: Alert,
     /// The row of the revision in force.
     row: Option<i64>,
@@ -42,7 +42,7 @@ pub(crate) struct SourceTracker {
     /// Whether everything matched it in the last round.
     is_applied: bool,
     watchdog: Watchdog,
-    /// It has to be read in the next round.
+    /// Whether it has to be read in the next round.
     is_due: bool,
     /// When it was last read.
     read_at: Instant,
@@ -63,7 +63,7 @@ impl SourceTracker {
         }
     }
 
-    /// Takes over what the store has, at the start.
+    /// Restores what the store has, at the start.
     pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
         if let Some(stored) = store.source_state().await?.filter(|stored| stored.origin == self.origin()) {
             self.watchdog.load(&stored);
@@ -127,7 +127,7 @@ impl SourceTracker {
         self.is_due
     }
 
-    /// Whether it is read in the next round, and not still awaited: a source that is about to be read for the first time is
+    /// Whether it is read in the next round, and is not awaited: a source that is about to be read for the first time is
     /// given a moment.
     pub fn is_ready(&self) -> bool {
         self.is_due && !self.source().is_awaited()
@@ -138,12 +138,12 @@ impl SourceTracker {
         self.read_at + tick
     }
 
-    /// Enters that a round read it now.
+    /// Records that this round reads it.
     pub fn was_read(&mut self) {
         self.read_at = crate::clock::runtime_instant();
     }
 
-    /// Reads the source, and puts its revision in force or refuses it.
+    /// Reads the source, and accepts its revision or refuses it.
     pub async fn read(&mut self, store: &Store, journal: &mut Journal, now: OffsetDateTime) -> Result<(), StoreError> {
         self.take_revision(store, journal, now).await?;
         self.is_due = false;
@@ -165,9 +165,9 @@ impl SourceTracker {
             return Ok(());
         }
         let recorded = store.accept(&revision.reading.fetched(), now).await?;
-        self.tell_usable(journal);
+        self.report_usable(journal);
         if self.refused.take().is_some() {
-            info!("the source has no problems any more");
+            info!("the source no longer has problems");
         }
         // The same files may have another row, if another revision was refused in between.
         self.is_applied &= self.row == Some(recorded.id);
@@ -182,7 +182,7 @@ impl SourceTracker {
         Ok(())
     }
 
-    /// Refuses a revision: what was in force stays in force, and is taken from the store if nothing is.
+    /// Refuses a revision: the one in force stays in force, and is read from the store if there is none.
     pub async fn refuse(
         &mut self,
         refused: RefusedRevision,
@@ -194,9 +194,9 @@ impl SourceTracker {
         if is_new {
             if let Some(reading) = &refused.reading {
                 store.reject(&reading.fetched(), &refused.problems, now).await?;
-                self.tell_usable(journal);
+                self.report_usable(journal);
             } else {
-                self.tell_unusable(&refused, journal);
+                self.report_unusable(&refused, journal);
             }
             warn!(problems = refused.problems.len(), "the newest revision is refused: {}", refused.first());
         }
@@ -206,7 +206,7 @@ impl SourceTracker {
         }
         let Some(last) = store.last_accepted().await? else {
             if is_new {
-                warn!("nothing is in force and containers are left as they are: no revision was accepted before");
+                warn!("no revision is in force, so containers are left as they are; none was ever accepted");
             }
             return Ok(());
         };
@@ -214,11 +214,11 @@ impl SourceTracker {
         match self.inputs.restore(last).await {
             Ok(()) => {
                 (self.row, self.accepted_at) = (Some(row), Some(accepted_at));
-                info!(revision = hash.get(..12), "going on with the last accepted revision, from the database");
+                info!(revision = hash.get(..12), "continuing with the last accepted revision from the database");
             }
             Err(refused) if is_new => warn!(
                 problems = refused.problems.len(),
-                "nothing is in force and containers are left as they are; the last accepted revision cannot be used either: {}",
+                "no revision is in force, so containers are left as they are; the last accepted one cannot be used either: {}",
                 refused.first()
             ),
             Err(_) => {}
@@ -242,12 +242,12 @@ impl SourceTracker {
         self.inputs.desired(identities, fingerprints)
     }
 
-    /// Enters that the desired state changed: it is not applied yet.
+    /// Records that the desired state changed: it is not applied yet.
     pub fn desired_changed(&mut self) {
         self.is_applied = false;
     }
 
-    /// Stores and tells that the source became stale, or is read again. Writes only then.
+    /// Stores and reports that the source became stale, or is read again. Writes only then.
     pub async fn watch(
         &mut self,
         store: &Store,
@@ -263,20 +263,20 @@ impl SourceTracker {
         let (kind, message) = if state.stale_since.is_some() {
             let since = match state.read_at {
                 Some(at) => format!("for {} s", (now - at).whole_seconds()),
-                None => "since AgentPod was started".into(),
+                None => "since AgentPod started".into(),
             };
-            let message = format!("{origin} was not read {since}; what was accepted last stays in force");
+            let message = format!("{origin} could not be read {since}; the last accepted revision stays in force");
             warn!(why = state.why, "{message}");
             (EventKind::SourceStale, message)
         } else {
-            info!("{origin} is read again");
-            (EventKind::SourceFresh, format!("{origin} is read again"))
+            info!("{origin} can be read again");
+            (EventKind::SourceFresh, format!("{origin} can be read again"))
         };
         journal.event(Event { cause: state.why, revision: self.row, ..Event::of_none(kind, message) });
         Ok(())
     }
 
-    /// Enters whether everything matches the revision in force; the first time is stored.
+    /// Records whether everything matches the revision in force; the first time is stored.
     pub async fn set_applied(
         &mut self,
         is_applied: bool,
@@ -294,7 +294,7 @@ impl SourceTracker {
         Ok(())
     }
 
-    /// What came of reading the source, for whoever asked for that.
+    /// The outcome of reading the source, for the requests that asked for it.
     pub fn answer(&self, open: &OpenRequest) -> EndedRequest {
         match &self.refused {
             Some(refused) => {
@@ -303,27 +303,27 @@ impl SourceTracker {
             }
             None => {
                 let revision = self.revision().get(..12).unwrap_or("-");
-                open.done(format!("it was read; revision {revision} is in force"))
+                open.done(format!("the source was read; revision {revision} is in force"))
             }
         }
     }
 
-    /// Tells, once, that the source's content cannot be used. A revision that can be read has a row of its own instead.
-    fn tell_unusable(&mut self, refused: &RefusedRevision, journal: &mut Journal) {
+    /// Reports, once, that the source's content cannot be used. A revision that can be read has a row of its own instead.
+    fn report_unusable(&mut self, refused: &RefusedRevision, journal: &mut Journal) {
         let more = match refused.problems.len() {
             0 | 1 => String::new(),
             all => format!(" (and {} more)", all - 1),
         };
         let Some(Problem { file, what, hint, .. }) = refused.problems.first() else { return };
-        let hint = hint.as_deref().unwrap_or("what was accepted last stays in force");
+        let hint = hint.as_deref().unwrap_or("the last accepted revision stays in force");
         let message = format!("{file}: {what}{more}; {hint}");
         if self.unusable.begin(&message) {
             journal.event(Event { revision: self.row, ..Event::of_none(EventKind::SourceRefused, message) });
         }
     }
 
-    /// Tells that it can be used again, as a revision in force or one that is refused.
-    fn tell_usable(&mut self, journal: &mut Journal) {
+    /// Reports that it can be used again, as a revision in force or a refused one.
+    fn report_usable(&mut self, journal: &mut Journal) {
         if self.unusable.end() {
             let message = format!("{} can be read again", self.origin());
             journal.event(Event::of_none(EventKind::SourceAccepted, message));

@@ -1,5 +1,5 @@
-//! Accounts: who may look and ask. Passwords come and go as hashes; what a hash means, others know. Every change leaves
-//! an event that says who made it.
+//! Accounts: who may sign in, and in which role. Passwords come and go as hashes; `dashboard::auth` makes and checks
+//! them. Every change records an event that says who made it.
 
 use time::OffsetDateTime;
 
@@ -13,34 +13,34 @@ use crate::core::{
     event::EventKind,
 };
 
-/// An account as it is kept, without its password's hash.
+/// An account, without its password's hash.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
-    /// Who, and what they may do.
+    /// The person and their role.
     pub person: Person,
     /// Whether it can sign in by password.
     pub has_password: bool,
-    /// When it was made.
+    /// When it was added.
     pub created_at: OffsetDateTime,
-    /// Since when nobody gets in by it.
+    /// When it was disabled; `None` while it can be used.
     pub disabled_at: Option<OffsetDateTime>,
 }
 
 impl Account {
-    /// Whether somebody gets in by it.
+    /// Whether it can be used.
     pub fn is_enabled(&self) -> bool {
         self.disabled_at.is_none()
     }
 }
 
 impl Store {
-    /// Whether there is any account, whoever it lets in.
+    /// Whether there is any account, disabled ones included.
     pub async fn has_accounts(&self) -> Result<bool> {
         let query = sqlx::query_scalar!("SELECT EXISTS (SELECT FROM accounts) AS \"exists!\"");
         self.query("has_accounts", query.fetch_one(&self.pool)).await
     }
 
-    /// Makes an account; no if the name is taken.
+    /// Adds an account; `false` if the name is taken.
     pub async fn add_account(
         &self,
         person: &Person,
@@ -50,17 +50,26 @@ impl Store {
     ) -> Result<bool> {
         self.run("add_account", async {
             let mut transaction = self.pool.begin().await?;
-            let added = sqlx::query!("INSERT INTO accounts (name, password_hash, role, tenant, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING", &person.name, password_hash, word(person.role), person.tenant.as_ref().map(|tenant| tenant.as_str()), now)
+            let added = sqlx::query!(
+                "INSERT INTO accounts (name, password_hash, role, tenant, created_at) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                &person.name,
+                password_hash,
+                role_name(person.role),
+                person.tenant.as_ref().map(|tenant| tenant.as_str()),
+                now
+            )
             .execute(&mut *transaction)
             .await?
             .rows_affected();
             if added > 0 {
                 let may = match &person.tenant {
-                    Some(tenant) => format!("{} of tenant {tenant}", word(person.role)),
-                    None => word(person.role).to_owned(),
+                    Some(tenant) => format!("{} of tenant {tenant}", role_name(person.role)),
+                    None => role_name(person.role).to_owned(),
                 };
-                let event = Event::of_none(EventKind::AccountAdded, format!("account {} was added as {may}", person.name));
-                events::record(&mut transaction, &by(event, actor), now).await?;
+                let event =
+                    Event::of_none(EventKind::AccountAdded, format!("account {} was added as {may}", person.name));
+                events::record(&mut transaction, &requested_by(event, actor), now).await?;
             }
             transaction.commit().await?;
             Ok(added > 0)
@@ -91,34 +100,34 @@ impl Store {
         Ok(Some((row.try_into()?, hash)))
     }
 
-    /// Removes an account with its sessions and API tokens; no if there is none.
+    /// Removes an account with its sessions and API tokens; `false` if there is none.
     pub async fn remove_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none(EventKind::AccountRemoved, format!("account {name} was removed"));
-        self.change_account("DELETE FROM accounts WHERE name = $1", name, None, &by(event, actor), now).await
+        self.change_account("DELETE FROM accounts WHERE name = $1", name, None, &requested_by(event, actor), now).await
     }
 
-    /// Gives an account another password, and ends its sessions; no if there is no such account.
+    /// Gives an account a new password, and ends its sessions; `false` if there is no such account.
     pub async fn set_password(&self, name: &str, hash: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none(EventKind::PasswordChanged, format!("account {name} has a new password"));
         let change = "UPDATE accounts SET password_hash = $2 WHERE name = $1";
-        self.change_account(change, name, Some(NewValue::Text(hash)), &by(event, actor), now).await
+        self.change_account(change, name, Some(NewValue::Text(hash)), &requested_by(event, actor), now).await
     }
 
-    /// Lets nobody in by an account any more; no if there is none, or it is so already.
+    /// Disables an account; `false` if there is none, or it is disabled already.
     pub async fn disable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none(EventKind::AccountDisabled, format!("account {name} was disabled"));
         let change = "UPDATE accounts SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL";
-        self.change_account(change, name, Some(NewValue::Time(now)), &by(event, actor), now).await
+        self.change_account(change, name, Some(NewValue::Time(now)), &requested_by(event, actor), now).await
     }
 
-    /// Lets people in by an account again; no if there is none, or it is so already.
+    /// Enables an account again; `false` if there is none, or it is enabled already.
     pub async fn enable_account(&self, name: &str, actor: &str, now: OffsetDateTime) -> Result<bool> {
         let event = Event::of_none(EventKind::AccountEnabled, format!("account {name} was enabled"));
         let change = "UPDATE accounts SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL";
-        self.change_account(change, name, None, &by(event, actor), now).await
+        self.change_account(change, name, None, &requested_by(event, actor), now).await
     }
 
-    /// Makes a change to an account, ends its sessions and says so.
+    /// Changes an account, ends its sessions, and records the event.
     async fn change_account(
         &self,
         change: &'static str,
@@ -147,30 +156,32 @@ impl Store {
     }
 }
 
-/// What a change puts in.
+/// The value a change writes.
 enum NewValue<'a> {
     Text(&'a str),
     Time(OffsetDateTime),
 }
 
-/// An event with who brought it about.
-pub(super) fn by(event: Event, actor: &str) -> Event {
-    Event { cause: Some(format!("{actor} asked for it")), ..event }
+/// An event, with who caused it.
+pub(super) fn requested_by(event: Event, actor: &str) -> Event {
+    Event { cause: Some(format!("requested by {actor}")), ..event }
 }
 
-/// A person out of the columns that say who they are.
+/// A person from the columns of an account.
 pub(super) fn person(name: String, role: &str, tenant: Option<String>) -> Result<Person> {
-    let damaged = |what: &str| StoreError::inconsistent("accounts", name.clone(), what);
+    let inconsistent_row = |what: &str| StoreError::inconsistent("accounts", name.clone(), what);
     let role = match role {
         "viewer" => Role::Viewer,
         "operator" => Role::Operator,
-        _ => return Err(damaged("role is none that there is")),
+        _ => return Err(inconsistent_row("role is unknown")),
     };
-    let tenant = tenant.map(|tenant| tenant.parse().map_err(|_| damaged("tenant is no tenant's name"))).transpose()?;
+    let tenant = tenant
+        .map(|tenant| tenant.parse().map_err(|_| inconsistent_row("tenant is not a tenant's name")))
+        .transpose()?;
     Ok(Person { name, role, tenant })
 }
 
-fn word(role: Role) -> &'static str {
+fn role_name(role: Role) -> &'static str {
     match role {
         Role::Viewer => "viewer",
         Role::Operator => "operator",

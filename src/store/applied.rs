@@ -1,5 +1,5 @@
-//! What was carried out: which revision first stood as it declares, and which one each pod is from. A revision that does
-//! not touch a pod writes nothing of it.
+//! What is applied: when every pod first matched a revision, and which revision each pod matches. A revision that does
+//! not change a pod writes nothing about it.
 
 use time::OffsetDateTime;
 
@@ -7,13 +7,13 @@ use super::{Store, error::Result};
 use crate::core::names::PodId;
 
 impl Store {
-    /// Keeps when every pod first was as a revision declares; answers whether that is news.
+    /// Records when every pod first matched a revision; returns whether that is new.
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
         let query = sqlx::query!("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL", id, now);
         Ok(self.query("mark_applied", query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
-    /// Keeps that pods stand as they were last declared; answers for how many that is news.
+    /// Records the last declared revision of pods that match it; returns for how many that is new.
     pub async fn mark_pods_applied(&self, pods: &[PodId], now: OffsetDateTime) -> Result<u64> {
         let keys: Vec<String> = pods.iter().map(PodId::key).collect();
         let query = sqlx::query!(

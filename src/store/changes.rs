@@ -1,5 +1,5 @@
-//! What changed, as the database says it when a transaction is in: which row, never how. Kept by a connection of its own;
-//! what was said while that was lost is not known.
+//! Changes, as the database announces them when a transaction commits: which row, never its content. Received on a
+//! connection of its own; what is announced while that is lost is missed.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,17 +8,17 @@ use sqlx::postgres::PgListener;
 use super::{Store, error::Result, listen};
 use crate::core::names::PodId;
 
-/// What the word is called on the server; said by triggers, see the migrations.
+/// The notification channel; triggers in the migration notify it.
 pub(super) const CHANGED: &str = "agentpod_changed";
-/// How long after the first change others are waited for, to be told together.
-const TOGETHER: Duration = Duration::from_millis(40);
+/// How long after the first change others are collected, to be announced together.
+const COLLECT_FOR: Duration = Duration::from_millis(40);
 
-/// Rows that changed, some of them gone.
+/// Rows that changed, some of them deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Pods: what they should be, what they do, what was decided about them.
+    /// Pods: declaration, status or plan.
     pub pods: BTreeSet<PodId>,
-    /// Events that happened, or happened again.
+    /// Events that are new, or were counted again.
     pub events: BTreeSet<i64>,
     /// Revisions.
     pub revisions: BTreeSet<i64>,
@@ -28,23 +28,23 @@ pub struct Changed {
     pub usage: bool,
 }
 
-/// Hears of changes.
+/// Receives changes.
 #[derive(Debug)]
 pub struct Changes(PgListener);
 
 impl Store {
-    /// Begins to hear of changes. Those from before are not heard of.
+    /// Starts to listen. Earlier changes are missed.
     pub async fn changes(&self) -> Result<Changes> {
         Ok(Changes(self.listener(CHANGED).await?))
     }
 }
 
 impl Changes {
-    /// Waits for changes, and for those that follow at once. An error when the connection is lost.
+    /// Waits for changes, and collects those that follow at once. Fails when the connection is lost.
     pub async fn next(&mut self) -> Result<Changed> {
         let mut changed = Changed::default();
         changed.take(&self.one().await?);
-        let deadline = crate::clock::runtime_instant() + TOGETHER;
+        let deadline = crate::clock::runtime_instant() + COLLECT_FOR;
         while let Ok(more) = tokio::time::timeout_at(deadline, self.one()).await {
             changed.take(&more?);
         }
@@ -57,7 +57,7 @@ impl Changes {
 }
 
 impl Changed {
-    /// Takes one word in; another AgentPod's new words are nothing to us.
+    /// Parses one notification; unknown ones from another version are ignored.
     fn take(&mut self, word: &str) {
         let (what, which) = word.split_once(' ').unwrap_or((word, ""));
         match what {

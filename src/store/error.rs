@@ -1,5 +1,5 @@
-//! Why the store could not do something, by what to do next. Texts only: the database's own errors hold rows and
-//! parameters, and must not get out of here.
+//! Why the store failed, by what to do next. Texts only: the database's own errors hold rows and parameters, which must
+//! not leave this folder.
 
 use std::path::PathBuf;
 
@@ -8,37 +8,37 @@ use sqlx::{Error, migrate::MigrateError};
 /// What a store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// Why the store could not do something.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away, or cannot be written just now. Hold, and go on when it is back.
+    /// The database is unreachable, or read-only for now. Wait, and continue when it is back.
     #[error("the database does not answer: {0}")]
     Unreachable(String),
-    /// The instance key is not the one this database was made with.
+    /// The instance key is not the one that this database is sealed with.
     #[error("{0}")]
     KeyMismatch(String),
-    /// The instance key cannot be read or made.
+    /// The instance key cannot be read or created.
     #[error("{path}: {what}", path = path.display())]
     KeyFile {
-        /// Where it is, or should be.
+        /// Its file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What is wrong, and what to do.
         what: String,
     },
     /// The database belongs to another instance.
     #[error(
-        "this database belongs to the instance {there}, and this is {here}; name that one with --instance {there}, or use another database"
+        "this database belongs to the instance {there}, not to {here}; run with --instance {there}, or use another database"
     )]
     OtherInstance {
         /// The instance it belongs to.
         there: String,
-        /// The instance that asked.
+        /// The instance that connected.
         here: String,
     },
-    /// The tables cannot be brought up to date.
-    #[error("the database cannot be brought up to date: {0}")]
+    /// The migrations failed.
+    #[error("the database could not be migrated: {0}")]
     Migration(String),
-    /// A row says something that it cannot say.
+    /// A row has an invalid value.
     #[error("the row {row} of {table} is damaged: {what}")]
     Inconsistent {
         /// The table.
@@ -48,13 +48,13 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
-    /// Anything else; trying again would not help.
-    #[error("the database refused: {0}")]
+    /// Anything else; retrying would not help.
+    #[error("the database returned an error: {0}")]
     Other(String),
 }
 
 impl StoreError {
-    /// A steady word for machines.
+    /// A stable code for machines.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "store_unreachable",
@@ -67,12 +67,12 @@ impl StoreError {
         }
     }
 
-    /// Whether it goes away by itself: hold, and try again later.
+    /// Whether it is temporary: wait and try again.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable(_))
     }
 
-    /// Whether the instance key is not the right one, or cannot be used: a person has to do something.
+    /// Whether the instance key is wrong or unusable: a person has to act.
     pub fn is_about_the_key(&self) -> bool {
         matches!(self, Self::KeyMismatch(_) | Self::KeyFile { .. })
     }
@@ -82,28 +82,28 @@ impl StoreError {
     }
 }
 
-/// SQLSTATE classes of a database that is there and cannot serve: connection lost, out of resources, going down or
-/// coming up, not yet writable after a failover, a statement it gave up.
-const AWAY: [&str; 5] = ["08", "53", "57P", "25006", "57014"];
+/// SQLSTATE classes of a database that exists and cannot serve: connection lost, out of resources, shutting down or
+/// starting, read-only after a failover, statement canceled.
+const UNAVAILABLE_CLASSES: [&str; 5] = ["08", "53", "57P", "25006", "57014"];
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error {
             Error::Database(error) => {
                 let code = error.code().unwrap_or_default().into_owned();
-                // The message alone: the detail beside it quotes rows.
+                // Only the message: the detail quotes rows.
                 let text = match error.constraint() {
                     Some(constraint) => format!("{} ({constraint}, SQLSTATE {code})", error.message()),
                     None => format!("{} (SQLSTATE {code})", error.message()),
                 };
-                if AWAY.iter().any(|class| code.starts_with(class)) {
+                if UNAVAILABLE_CLASSES.iter().any(|class| code.starts_with(class)) {
                     Self::Unreachable(text)
                 } else {
                     Self::Other(text)
                 }
             }
             Error::Migrate(error) => (*error).into(),
-            // Its own words only say that something went wrong on the way.
+            // Its own message only says that something went wrong.
             Error::Io(error) => Self::Unreachable(error.to_string()),
             error @ (Error::Tls(_)
             | Error::Protocol(_)
@@ -125,10 +125,10 @@ impl From<MigrateError> for StoreError {
             },
             MigrateError::ExecuteMigration(inner, number) => match inner.into() {
                 away @ Self::Unreachable(_) => away,
-                other => Self::Migration(format!("step {number}: {other}")),
+                other => Self::Migration(format!("migration {number}: {other}")),
             },
             MigrateError::VersionMissing(number) => Self::Migration(format!(
-                "a newer AgentPod has used it (step {number} is unknown here); start that one, or restore a backup"
+                "a newer AgentPod has migrated it (migration {number} is unknown to this version); run that version, or restore a backup"
             )),
             other => Self::Migration(other.to_string()),
         }

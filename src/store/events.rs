@@ -1,45 +1,45 @@
-//! Events: durable lines of history. The same line again within ten minutes is counted, not repeated.
+//! Events: durable history. An event that repeats within ten minutes is counted, not stored again.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
-use super::{Store, error::Result, storable, storable_json};
+use super::{Store, error::Result, json_without_nul, without_nul};
 use crate::core::{event::EventKind, names::PodId};
 
-/// How long after it happened first the same line is counted rather than repeated.
-const FOLD: Duration = Duration::minutes(10);
+/// How long after the first time a repeated event is counted rather than stored.
+const REPEAT_WINDOW: Duration = Duration::minutes(10);
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Event {
     /// The pod it happened to, if to one.
     pub pod: Option<PodId>,
-    /// What kind of thing.
+    /// Its kind.
     pub kind: EventKind,
     /// What happened, as a sentence. Never a secret.
     pub message: String,
     /// Why it was done.
     pub cause: Option<String>,
-    /// The revision it was done for.
+    /// The revision in force.
     pub revision: Option<i64>,
     /// The container it is about.
     pub container: Option<String>,
-    /// More: last log lines, exit code.
+    /// Details: last log lines, exit code.
     pub details: Option<Value>,
 }
 
 /// Why the source's content cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRefusal {
-    /// A sentence.
+    /// Why, as a sentence.
     pub message: String,
-    /// When it was last found so.
+    /// When this was last observed.
     pub since: OffsetDateTime,
 }
 
 impl Event {
-    /// An event of no pod.
+    /// An event that is not about a pod.
     pub fn of_none(kind: EventKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), ..Self::default() }
     }
@@ -51,16 +51,17 @@ impl Event {
 }
 
 impl Store {
-    /// Keeps an event. One about a pod that was never declared is kept as one about no pod, and names it.
+    /// Stores an event. One about a pod that was never declared is stored without a pod, and names it in its message.
     pub async fn record(&self, event: &Event, now: OffsetDateTime) -> Result<()> {
         self.run("record", async { record(&mut *self.pool.acquire().await?, event, now).await }).await
     }
 
-    /// Why the source's content cannot be used, unless a later event says that it can again.
+    /// Why the source's content cannot be used, unless a later event says that it can be again.
     pub async fn source_refusal(&self) -> Result<Option<SourceRefusal>> {
-        // By time, because an event that is counted again keeps its ID.
+        // By time, because a repeated event keeps its ID.
         let query = sqlx::query!(
-            "SELECT event_type, message, last_at FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC, id DESC LIMIT 1",
+            "SELECT event_type, message, last_at FROM pod_events WHERE event_type IN ($1, $2) \
+             ORDER BY last_at DESC, id DESC LIMIT 1",
             EventKind::SourceRefused.as_str(),
             EventKind::SourceAccepted.as_str()
         );
@@ -69,7 +70,7 @@ impl Store {
         Ok(row.map(|row| SourceRefusal { message: row.message, since: row.last_at }))
     }
 
-    /// Forgets events that last happened before a time, and requests that ended before it; answers how many events.
+    /// Deletes events that last happened before a time, and requests that ended before it; returns the number of events.
     pub async fn prune(&self, older_than: OffsetDateTime) -> Result<u64> {
         let events = sqlx::query!("DELETE FROM pod_events WHERE last_at < $1", older_than);
         let requests = sqlx::query!("DELETE FROM requests WHERE ended_at < $1", older_than);
@@ -81,7 +82,7 @@ impl Store {
     }
 }
 
-/// Keeps an event within whatever the connection is doing.
+/// Stores an event within the connection's transaction.
 pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: OffsetDateTime) -> Result<()> {
     let Event { pod, kind, message, cause, revision, container, details } = event;
     let key = pod.as_ref().map(PodId::key);
@@ -97,14 +98,24 @@ pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: Of
         Some(pod) if !is_known => format!("{pod}: {message}"),
         _ => message.clone(),
     };
-    sqlx::query!("WITH counted AS (
-           UPDATE pod_events SET count = count + 1, last_at = $8, cause = $4, container = $6, details = coalesce($7, details),
-             revision = (SELECT id FROM revisions WHERE id = $5)
-           WHERE id = (SELECT max(id) FROM pod_events
-             WHERE pod_id IS NOT DISTINCT FROM $1 AND event_type = $2 AND message = $3 AND created_at > $9)
-           RETURNING id)
-         INSERT INTO pod_events (pod_id, event_type, message, cause, revision, container, details, created_at, last_at)
-         SELECT $1, $2, $3, $4, (SELECT id FROM revisions WHERE id = $5), $6, $7, $8, $8 WHERE NOT EXISTS (SELECT FROM counted)", key.filter(|_| is_known), kind.as_str(), storable(&message), cause.as_deref().map(storable), *revision, container.as_deref().map(storable), details.as_ref().map(storable_json), now, now - FOLD)
+    sqlx::query!(
+        "WITH counted AS (UPDATE pod_events SET count = count + 1, last_at = $8, cause = $4, container = $6, \
+         details = coalesce($7, details), revision = (SELECT id FROM revisions WHERE id = $5) \
+         WHERE id = (SELECT max(id) FROM pod_events WHERE pod_id IS NOT DISTINCT FROM $1 AND event_type = $2 \
+         AND message = $3 AND created_at > $9) RETURNING id) \
+         INSERT INTO pod_events (pod_id, event_type, message, cause, revision, container, details, created_at, last_at) \
+         SELECT $1, $2, $3, $4, (SELECT id FROM revisions WHERE id = $5), $6, $7, $8, $8 \
+         WHERE NOT EXISTS (SELECT FROM counted)",
+        key.filter(|_| is_known),
+        kind.as_str(),
+        without_nul(&message),
+        cause.as_deref().map(without_nul),
+        *revision,
+        container.as_deref().map(without_nul),
+        details.as_ref().map(json_without_nul),
+        now,
+        now - REPEAT_WINDOW
+    )
     .execute(connection)
     .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! The instance row: which AgentPod a database belongs to, and which key its tokens are sealed with. The key is the one
-//! in the key file or, when an exchange was cut off, the one beside it; with neither there is no store. A new key is
-//! made for a new database only.
+//! in the key file or, after an interrupted rotation, the one in the file beside it; without a key the store does not
+//! open. A new key is created for a new database only.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub(super) struct InstanceRow {
     created_at: OffsetDateTime,
 }
 
-/// What of the row depends on the instance key.
+/// The columns of the row that depend on the instance key.
 pub(super) struct Sealed {
     pub check_value: String,
     pub fingerprint_key: String,
@@ -40,24 +40,24 @@ impl InstanceRow {
     /// The key of the fingerprints.
     pub fn fingerprints(&self, key: &InstanceKey) -> Result<FingerprintKey> {
         let text = key.open_sealed(&self.fingerprint_key, FINGERPRINT_CONTEXT).ok();
-        text.and_then(|text| FingerprintKey::from_text(&text)).ok_or_else(|| self.damaged())
+        text.and_then(|text| FingerprintKey::from_text(&text)).ok_or_else(|| self.inconsistent_row())
     }
 
-    /// The same sealed with another key.
+    /// The same row sealed with another key.
     pub fn resealed(&self, from: &InstanceKey, to: &InstanceKey) -> Result<Sealed> {
-        let text = from.open_sealed(&self.fingerprint_key, FINGERPRINT_CONTEXT).map_err(|_| self.damaged())?;
+        let text = from.open_sealed(&self.fingerprint_key, FINGERPRINT_CONTEXT).map_err(|_| self.inconsistent_row())?;
         Ok(Sealed {
             check_value: to.seal(&CHECK_TEXT.into(), CHECK_CONTEXT)?,
             fingerprint_key: to.seal(&text, FINGERPRINT_CONTEXT)?,
         })
     }
 
-    fn damaged(&self) -> StoreError {
+    fn inconsistent_row(&self) -> StoreError {
         let what = "its fingerprint_key cannot be opened; restore the row from a backup";
         StoreError::inconsistent("instance", &self.id, what)
     }
 
-    /// The key in `file` or beside it, whichever the database is sealed with.
+    /// The key in `file` or the one beside it, whichever the database is sealed with.
     pub fn key_in(&self, file: &Path) -> Result<InstanceKey> {
         let there = InstanceKey::load(file);
         if let Ok(Some(key)) = &there
@@ -65,27 +65,27 @@ impl InstanceRow {
         {
             return Ok(key.clone());
         }
-        // An exchange wrote the next key and the rows, and was cut off before the file had its place.
-        if let Ok(Some(next)) = InstanceKey::load(&next_to(file, NEXT))
+        // A rotation wrote the next key and the rows, and stopped before the file took its place.
+        if let Ok(Some(next)) = InstanceKey::load(&beside(file, NEXT))
             && self.is_sealed_with(&next)
         {
             return Ok(next.moved(file));
         }
         let there = there?;
-        Err(StoreError::KeyMismatch(self.no_key(file, there.is_some())))
+        Err(StoreError::KeyMismatch(self.missing_key(file, there.is_some())))
     }
 
-    fn no_key(&self, file: &Path, is_there: bool) -> String {
+    fn missing_key(&self, file: &Path, exists: bool) -> String {
         let (path, id, made) = (file.display(), &self.id, self.created_at.date());
-        let old = next_to(file, OLD);
-        let what = match is_there {
+        let old = beside(file, OLD);
+        let what = match exists {
             true => format!("the key in {path} is not the one"),
             false => format!("there is no instance key in {path}, and none is made in place of the one"),
         };
         let before = matches!(InstanceKey::load(&old), Ok(Some(key)) if self.is_sealed_with(&key));
         let restore = match before {
             true => {
-                format!("This database is from before the last exchange of the key: copy {} to {path}", old.display())
+                format!("This database is from before the last rotation of the key: copy {} to {path}", old.display())
             }
             false => "If the file was lost, or the state folder is a new one, put the old file back in its place or name it with \
                  --key-file; if the database is the wrong one, name the right one. If the key is lost for good, agentpod key reset \
@@ -99,27 +99,27 @@ impl InstanceRow {
     }
 }
 
-/// Values for a row whose fingerprints nobody has to find again.
-pub(super) fn sealed_anew(key: &InstanceKey) -> Result<Sealed> {
+/// Values for a row whose old fingerprints no longer matter.
+pub(super) fn seal_new(key: &InstanceKey) -> Result<Sealed> {
     Ok(Sealed {
         check_value: key.seal(&CHECK_TEXT.into(), CHECK_CONTEXT)?,
         fingerprint_key: key.seal(&random_text()?, FINGERPRINT_CONTEXT)?,
     })
 }
 
-/// How the file is called that a key stands in before it has its place.
+/// The suffix of the next key's file, before it takes its place.
 pub(super) const NEXT: &str = "new";
-/// How the file is called that the key before stands in.
+/// The suffix of the previous key's file.
 pub(super) const OLD: &str = "old";
 
-/// A file beside a key's.
-pub(super) fn next_to(file: &Path, what: &str) -> PathBuf {
+/// A file beside the key's file.
+pub(super) fn beside(file: &Path, what: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".{what}"));
     name.into()
 }
 
-/// The key of a database in a file, or a new one there if the database is new, too.
+/// The key in a file that opens the database, or a new one there if the database is new too.
 pub(super) async fn key(pool: &PgPool, file: &Path, instance: &InstanceName) -> Result<InstanceKey> {
     let Some(row) = read(pool).await? else {
         return match InstanceKey::load(file)? {
@@ -127,16 +127,16 @@ pub(super) async fn key(pool: &PgPool, file: &Path, instance: &InstanceName) -> 
             None => InstanceKey::create(file),
         };
     };
-    same_instance(&row, instance)?;
+    check_instance(&row, instance)?;
     row.key_in(file)
 }
 
-/// Makes the row if the database is new, checks it if not, and opens the key of the fingerprints.
+/// Creates the row if the database is new, checks it otherwise, and opens the key of the fingerprints.
 pub(super) async fn claim(pool: &PgPool, key: &InstanceKey, instance: &InstanceName) -> Result<FingerprintKey> {
     let row = match read(pool).await? {
         Some(row) => row,
         None => {
-            let sealed = sealed_anew(key)?;
+            let sealed = seal_new(key)?;
             sqlx::query!(
                 "INSERT INTO instance (id, check_value, fingerprint_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                 instance.as_str(),
@@ -145,18 +145,18 @@ pub(super) async fn claim(pool: &PgPool, key: &InstanceKey, instance: &InstanceN
             )
             .execute(pool)
             .await?;
-            // Another process may have been first: its row is the row.
+            // Another process may have inserted it first: that row counts.
             read(pool).await?.ok_or_else(|| StoreError::inconsistent("instance", instance.as_str(), "it is gone"))?
         }
     };
-    same_instance(&row, instance)?;
+    check_instance(&row, instance)?;
     if !row.is_sealed_with(key) {
-        return Err(StoreError::KeyMismatch(row.no_key(key.path(), true)));
+        return Err(StoreError::KeyMismatch(row.missing_key(key.path(), true)));
     }
     row.fingerprints(key)
 }
 
-pub(super) fn same_instance(row: &InstanceRow, instance: &InstanceName) -> Result<()> {
+pub(super) fn check_instance(row: &InstanceRow, instance: &InstanceName) -> Result<()> {
     match row.id == instance.as_str() {
         true => Ok(()),
         false => Err(StoreError::OtherInstance { there: row.id.clone(), here: instance.to_string() }),
@@ -168,7 +168,7 @@ pub(super) async fn read(executor: impl PgExecutor<'_>) -> Result<Option<Instanc
     Ok(query.fetch_optional(executor).await?)
 }
 
-/// Writes what depends on the key.
+/// Writes the columns that depend on the key.
 pub(super) async fn write(executor: impl PgExecutor<'_>, sealed: Sealed) -> Result<()> {
     sqlx::query!(
         "UPDATE instance SET check_value = $1, fingerprint_key = $2",

@@ -1,8 +1,8 @@
-//! The store: everything AgentPod remembers, in Postgres. It keeps and answers; it decides nothing, reads no clock, and
-//! a quiet round writes nothing into it.
+//! The store: everything AgentPod keeps, in Postgres. It stores and answers; it decides nothing, reads no clock, and
+//! a quiet round writes nothing to it.
 //!
-//! Whatever waits for the database waits a bounded time, so that a database that went away without a word is
-//! [`StoreError::Unreachable`] too. The pool connects again by itself.
+//! Every wait for the database is bounded, so a database that vanished silently is
+//! [`StoreError::Unreachable`] too. The pool reconnects by itself.
 
 mod accounts;
 mod applied;
@@ -46,13 +46,13 @@ pub use accounts::Account;
 pub use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, SourceRefusal};
-pub use key::{FingerprintKey, InstanceKey, KEY_FILE, NotOpened};
+pub use key::{FingerprintKey, InstanceKey, KEY_FILE, UnsealError};
 pub use lock::{Lead, Leader};
 pub use pods::{IdentitiesStamp, PodToken};
 pub use purge::DeclarationLock;
 pub use read_model::Round;
 pub use request_listener::RequestListener;
-pub use requests::RequestRow;
+pub use requests::{AddRequestError, RequestRow};
 pub use revisions::{Fetched, RecordedRevision, Revision, RevisionFiles, RevisionRow};
 pub use sessions::{ApiToken, Lifetime};
 pub use source_state::SourceState;
@@ -66,43 +66,43 @@ use crate::core::names::InstanceName;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Connections at most.
+/// The most connections.
 const CONNECTIONS: u32 = 10;
 /// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long any one call may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How long bringing the tables up to date may take.
-const MIGRATION_PATIENCE: Duration = Duration::from_secs(600);
-/// How often the key of a database is looked for before it is said not to be there.
-const LOOKS: u32 = 3;
-/// Postgres 14, as it numbers itself.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the migrations may take.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(600);
+/// How often a missing key is looked for before it counts as missing.
+const KEY_LOOKUPS: u32 = 3;
+/// Postgres 14, by `server_version_num`.
 const OLDEST_SERVER: i32 = 140_000;
 
-/// What AgentPod remembers. Clones share one pool.
+/// The store. Clones share one pool.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
     options: PgConnectOptions,
-    /// Another process may exchange it; what is sealed with the next one has us look again.
+    /// Replaced when another process rotates it and a value does not open.
     key: Arc<RwLock<InstanceKey>>,
     fingerprint_key: FingerprintKey,
     instance: InstanceName,
 }
 
 impl Store {
-    /// Connects, brings the tables up to date, and makes sure that the database belongs to this instance and this key.
+    /// Connects, runs the migrations, and checks that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
         let pool = prepare(&options).await?;
         Self::with_key(pool, options, key.clone(), instance).await
     }
 
-    /// The same with the key that stands in a file; made there only if the database is new, too.
+    /// The same with the key in a given file; created there only if the database is new too.
     pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
         let pool = prepare(&options).await?;
-        // Another process may exchange the key between our looks at the rows and at the files.
-        for _ in 1..LOOKS {
-            let key = within(PATIENCE, instance::key(&pool, file, instance)).await;
+        // Another process may rotate the key between our reads of the rows and of the files.
+        for _ in 1..KEY_LOOKUPS {
+            let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await;
             let opened = match key {
                 Ok(key) => Self::with_key(pool.clone(), options.clone(), key, instance).await,
                 Err(error) => Err(error),
@@ -112,7 +112,7 @@ impl Store {
                 outcome => return outcome,
             }
         }
-        let key = within(PATIENCE, instance::key(&pool, file, instance)).await?;
+        let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await?;
         Self::with_key(pool, options, key, instance).await
     }
 
@@ -122,31 +122,31 @@ impl Store {
         key: InstanceKey,
         instance: &InstanceName,
     ) -> Result<Self> {
-        let fingerprint_key = within(PATIENCE, instance::claim(&pool, &key, instance)).await?;
+        let fingerprint_key = with_timeout(QUERY_TIMEOUT, instance::claim(&pool, &key, instance)).await?;
         let key = Arc::new(RwLock::new(key));
-        Ok(Self { pool, options: named(options), key, fingerprint_key, instance: instance.clone() })
+        Ok(Self { pool, options: with_application_name(options), key, fingerprint_key, instance: instance.clone() })
     }
 
-    /// The instance key as this process has it.
+    /// The instance key that this process has.
     fn key(&self) -> InstanceKey {
         self.key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Goes on with another instance key.
+    /// Replaces this process's instance key.
     fn hold(&self, key: InstanceKey) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
-        within(CONNECT, async {
+        with_timeout(CONNECT_TIMEOUT, async {
             sqlx::query("SELECT 1").execute(&self.pool).await?;
             Ok(())
         })
         .await
     }
 
-    /// The keyed hash of a secret's value that goes into digests.
+    /// The keyed hash of a secret's value, as it goes into digests.
     pub fn fingerprint(&self, value: &SecretString) -> String {
         self.fingerprint_key.fingerprint(value)
     }
@@ -170,7 +170,7 @@ impl Store {
         run(name, statements)
     }
 
-    /// Lets go of all connections.
+    /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
     }
@@ -178,31 +178,34 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The options know the database's password.
+        // The connect options hold the database's password.
         write!(f, "Store({})", self.instance)
     }
 }
 
-fn named(options: PgConnectOptions) -> PgConnectOptions {
+fn with_application_name(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("agentpod")
 }
 
-/// A pool on a database that answers, with its tables up to date.
+/// A pool on a migrated database that answers.
 async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
-    let options = named(options.clone());
-    let pool =
-        PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT).connect_lazy_with(options.clone());
-    // The pool keeps the reason to itself when it runs out of time, so ask once without it.
+    let options = with_application_name(options.clone());
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_lazy_with(options.clone());
+    // The pool hides the reason when it runs out of time, so connect once without it.
     lock::connect(&options).await?;
-    within(PATIENCE, check_server(&pool)).await?;
-    within(MIGRATION_PATIENCE, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
+    with_timeout(QUERY_TIMEOUT, check_server(&pool)).await?;
+    with_timeout(MIGRATION_TIMEOUT, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
     Ok(pool)
 }
 
 async fn check_server(pool: &PgPool) -> Result<()> {
     let server = sqlx::query!(
-        "SELECT current_setting('server_version_num')::int AS \"number!\", current_setting('server_version') AS \"version!\", \
-           current_setting('server_encoding') AS \"encoding!\""
+        "SELECT current_setting('server_version_num')::int AS \"number!\", \
+         current_setting('server_version') AS \"version!\", current_setting('server_encoding') AS \
+         \"encoding!\""
     )
     .fetch_one(pool)
     .await?;
@@ -221,43 +224,43 @@ async fn check_server(pool: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// Runs statements under a name, in a span of that name, and within [`PATIENCE`]. Every call of the database goes through
+/// Runs statements under a name, in a span of that name, and within [`QUERY_TIMEOUT`]. Every call of the database goes through
 /// here, except those that open, lock and listen.
 fn run<T>(name: &'static str, statements: impl Future<Output = Result<T>>) -> impl Future<Output = Result<T>> {
     // Boxed before it is awaited, so that callers' futures stay small.
     let statements = Box::pin(statements);
-    let named = async move {
-        let result = within(PATIENCE, statements).await;
+    let with_application_name = async move {
+        let result = with_timeout(QUERY_TIMEOUT, statements).await;
         if let Err(error) = &result {
             debug!(code = error.code(), "it failed");
         }
         result
     };
-    named.instrument(debug_span!("query", name))
+    with_application_name.instrument(debug_span!("query", name))
 }
 
-/// What `future` answers, or that the database does not answer.
-async fn within<T>(patience: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(patience, future).await {
+/// The result of `future`, or that the database does not answer.
+async fn with_timeout<T>(limit: Duration, future: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, future).await {
         Ok(answer) => answer,
-        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} seconds", patience.as_secs()))),
+        Err(_) => Err(StoreError::Unreachable(format!("no answer within {} seconds", limit.as_secs()))),
     }
 }
 
-/// The one character that Postgres cannot hold in a text is shown as what it is: not a character.
-fn storable(text: &str) -> String {
+/// Replaces the one character that Postgres cannot hold in a text by the replacement character.
+fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
 /// The same for every text in a value.
-fn storable_json(value: &serde_json::Value) -> serde_json::Value {
+fn json_without_nul(value: &serde_json::Value) -> serde_json::Value {
     use serde_json::Value;
     match value {
-        Value::String(text) => Value::String(storable(text)),
-        Value::Array(items) => items.iter().map(storable_json).collect(),
+        Value::String(text) => Value::String(without_nul(text)),
+        Value::Array(items) => items.iter().map(json_without_nul).collect(),
         Value::Object(entries) => entries
             .iter()
-            .map(|(key, value)| (storable(key), storable_json(value)))
+            .map(|(key, value)| (without_nul(key), json_without_nul(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),
         other => other.clone(),

@@ -1,5 +1,5 @@
-//! What is remembered of pods: what the planner must know of earlier rounds, and what sets it. Nothing in here changes
-//! what a pod should be; that is the sync's.
+//! What is kept about pods: the planner's state from earlier rounds, and what sets it. Nothing in here changes what a pod
+//! should be; that is the sync's job.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{
     Store,
     error::{Result, StoreError},
-    storable,
+    without_nul,
 };
 use crate::core::{
     decide::{
@@ -22,17 +22,17 @@ use crate::core::{
     names::PodId,
 };
 
-/// A row's `desired_status`.
+/// The `desired_status` of a row.
 pub(super) fn desired_status(row: &str, text: &str) -> Result<DesiredStatus> {
     text.parse().map_err(|_| StoreError::inconsistent("pods", row, format!("desired_status is {text:?}")))
 }
 
-/// The pod that a row of `pods` is about.
+/// The pod of a row of `pods`.
 pub(super) fn pod_id(key: &str) -> Result<PodId> {
-    PodId::from_key(key).ok_or_else(|| StoreError::inconsistent("pods", key, "id is no TENANT_POD"))
+    PodId::from_key(key).ok_or_else(|| StoreError::inconsistent("pods", key, "id is not TENANT_POD"))
 }
 
-/// What a gateway token is sealed for: opened for another pod, it does not open.
+/// The context that a gateway token is sealed for: it does not open for another pod.
 pub(super) fn token_context(key: &str) -> String {
     format!("token:{key}")
 }
@@ -40,13 +40,13 @@ pub(super) fn token_context(key: &str) -> String {
 /// A pod's gateway token.
 #[derive(Debug, Clone)]
 pub struct PodToken {
-    /// Grows with each rotation.
+    /// The token's version, from 1; each rotation adds one.
     pub version: i32,
     /// The token itself.
     pub token: SecretString,
 }
 
-/// Stands for all pods' identities at a moment; see [`Store::identities_stamp`].
+/// Changes whenever any pod's identity does; see [`Store::identities_stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentitiesStamp {
     pods: i64,
@@ -71,7 +71,7 @@ struct PodStateRow {
 }
 
 impl Store {
-    /// What stays as it was when each pod was first declared, for every pod that ever was.
+    /// What every pod that was ever declared keeps from its first declaration on.
     pub async fn identities(&self) -> Result<BTreeMap<PodId, PodIdentity>> {
         let query = sqlx::query!("SELECT id, volume, token_version FROM pods");
         let rows = self.query("identities", query.fetch_all(&self.pool)).await?;
@@ -79,46 +79,48 @@ impl Store {
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, identity(row.volume, row.token_version)))).collect()
     }
 
-    /// What is remembered of every pod that ever was declared. What has to be measured is left blank.
+    /// The stored state of every pod that was ever declared. What has to be measured is left out.
     pub async fn pod_states(&self) -> Result<BTreeMap<PodId, PodState>> {
         let query = sqlx::query_as!(
             PodStateRow,
-            "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, retry_failures, retry_at, \
-             retry_why, retry_crash, undeclared_at, removal_allowed_at, removal_revision, subdomain FROM pods"
+            "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, \
+             retry_failures, retry_at, retry_why, retry_crash, undeclared_at, removal_allowed_at, \
+             removal_revision, subdomain FROM pods"
         );
         let rows: Vec<PodStateRow> = self.query("pod_states", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
     }
 
-    /// Remembers when to try again, or that there is nothing to try again. As every setter in here it writes only what
+    /// Stores when to try again, or that there is nothing to try again. Like every setter in here it writes only what
     /// differs, and nothing for a pod that was never declared.
     pub async fn set_retry(&self, pod: &PodId, retry: Option<&Retry>) -> Result<()> {
         let query = sqlx::query!(
-            "UPDATE pods SET retry_target = $2, retry_failures = $3, retry_at = $4, retry_why = $5, retry_crash = $6 WHERE id = $1 \
-             AND (retry_target, retry_failures, retry_at, retry_why, retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
+            "UPDATE pods SET retry_target = $2, retry_failures = $3, retry_at = $4, retry_why = $5, \
+             retry_crash = $6 WHERE id = $1 AND (retry_target, retry_failures, retry_at, retry_why, \
+             retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
             pod.key(),
             retry.map(|retry| retry.target.to_string()),
             retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)),
             retry.map(|retry| retry.at),
-            retry.map(|retry| storable(&retry.why)),
+            retry.map(|retry| without_nul(&retry.why)),
             retry.map(|retry| retry.crash)
         );
         self.query("set_retry", query.execute(&self.pool)).await.map(drop)
     }
 
-    /// Remembers a digest that did not become ready, or that there is none.
+    /// Stores a rejected digest, or that there is none.
     pub async fn set_rejected(&self, pod: &PodId, rejected: Option<&Rejected>) -> Result<()> {
         let query = sqlx::query!(
             "UPDATE pods SET rejected_digest = $2, rejected_why = $3 WHERE id = $1 \
              AND (rejected_digest, rejected_why) IS DISTINCT FROM ($2, $3)",
             pod.key(),
             rejected.map(|rejected| rejected.digest.as_str()),
-            rejected.map(|rejected| storable(&rejected.why))
+            rejected.map(|rejected| without_nul(&rejected.why))
         );
         self.query("set_rejected", query.execute(&self.pool)).await.map(drop)
     }
 
-    /// Remembers which hot files are in which container, or that none are.
+    /// Stores which hot files are in which container, or that none are.
     pub async fn set_uploaded(&self, pod: &PodId, uploaded: Option<&Uploaded>) -> Result<()> {
         let query = sqlx::query!(
             "UPDATE pods SET uploaded_container = $2, uploaded_digest = $3 WHERE id = $1 \
@@ -130,14 +132,14 @@ impl Store {
         self.query("set_uploaded", query.execute(&self.pool)).await.map(drop)
     }
 
-    /// Remembers that a pod that is not declared any more may be removed, or that it may not. Nothing is written for one
-    /// that is declared.
+    /// Stores that a pod that is no longer declared may be removed, or that it may not. Nothing is written for a
+    /// declared pod.
     pub async fn set_removal_allowed(&self, pod: &PodId, allowed: Option<&Allowance>) -> Result<()> {
         self.run("set_removal_allowed", async { allow_removal(&mut *self.pool.acquire().await?, pod, allowed).await })
             .await
     }
 
-    /// Every pod's gateway token, and how often it was rotated. One that cannot be opened is left out.
+    /// Every pod's gateway token and its version. One that cannot be opened is left out.
     pub async fn tokens(&self) -> Result<BTreeMap<PodId, PodToken>> {
         let query = sqlx::query!("SELECT id, token_version, gateway_token FROM pods");
         let rows = self.query("tokens", query.fetch_all(&self.pool)).await?;
@@ -151,11 +153,11 @@ impl Store {
             .collect()
     }
 
-    /// A pod's gateway token; none for a pod that was never declared.
+    /// A pod's gateway token; `None` for a pod that was never declared.
     pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
         let (key, context) = (pod.key(), token_context(&pod.key()));
         self.run("token", async {
-            // Twice: the instance key may have been exchanged since we read it.
+            // Twice: the instance key may have been rotated since it was read.
             for again in [false, true] {
                 let mut connection = self.pool.acquire().await?;
                 let instance_key = match again {
@@ -185,7 +187,7 @@ impl Store {
     }
 }
 
-/// The same within whatever the connection is doing.
+/// The same within the connection's transaction.
 pub(super) async fn allow_removal(
     connection: &mut PgConnection,
     pod: &PodId,
@@ -196,7 +198,7 @@ pub(super) async fn allow_removal(
          AND (removal_allowed_at, removal_revision) IS DISTINCT FROM ($2, $3)",
         pod.key(),
         allowed.map(|allowed| allowed.at),
-        allowed.and_then(|allowed| allowed.revision.as_deref().map(storable))
+        allowed.and_then(|allowed| allowed.revision.as_deref().map(without_nul))
     )
     .execute(connection)
     .await?;
@@ -206,7 +208,7 @@ pub(super) async fn allow_removal(
 impl From<PodStateRow> for PodState {
     fn from(row: PodStateRow) -> Self {
         let retry = match (row.retry_target, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
-            // A target that another version wrote holds for nothing here: the pod is tried at once.
+            // A target that another version wrote matches nothing here: the pod is tried at once.
             (Some(target), Some(failures), Some(at), Some(why), Some(crash)) => {
                 let target = target.parse().ok();
                 target.map(|target| Retry { target, failures: failures.unsigned_abs(), at, why, crash })

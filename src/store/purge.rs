@@ -1,5 +1,5 @@
-//! Forgetting a pod: the one place that deletes its row and history. Whoever forgets holds everything else still first, so
-//! that nothing is declared meanwhile.
+//! Purging a pod: the only place that deletes its row and history. The purge holds off every sync, so that nothing is
+//! declared meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use super::{
 };
 use crate::core::{decide::orphans::PodHistory, event::EventKind, names::PodId};
 
-/// While it lives, no sync makes anything declared, or not declared any more. Dropped, it changed nothing.
+/// While it lives, no sync declares or removes a pod. Dropped, it has changed nothing.
 #[derive(Debug)]
 pub struct DeclarationLock {
     transaction: Transaction<'static, Postgres>,
 }
 
 impl Store {
-    /// Every pod that ever was declared: its volume, and since when it is not any more.
+    /// Every pod that was ever declared: its volume, and when it was removed from the manifests.
     pub async fn pod_histories(&self) -> Result<BTreeMap<PodId, PodHistory>> {
         let query = sqlx::query!("SELECT id, volume, undeclared_at FROM pods");
         let rows = self.query("pod_histories", query.fetch_all(&self.pool)).await?;
@@ -32,9 +32,9 @@ impl Store {
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, history(row.volume, row.undeclared_at)))).collect()
     }
 
-    /// Waits until no sync is under way, and keeps the next from beginning.
-    pub async fn hold_still(&self) -> Result<DeclarationLock> {
-        self.run("hold_still", async {
+    /// Waits until no sync is running, and holds off the next.
+    pub async fn lock_declarations(&self) -> Result<DeclarationLock> {
+        self.run("lock_declarations", async {
             let mut transaction = self.pool.begin().await?;
             sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
             Ok(DeclarationLock { transaction })
@@ -44,9 +44,9 @@ impl Store {
 }
 
 impl DeclarationLock {
-    /// Deletes all rows of a pod, its token and history among them, and leaves one line that says so. Answers whether there
-    /// was a row; one that is declared is left as it is, and answers no.
-    pub async fn forget(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {
+    /// Deletes all rows of a pod, including its token and history, and stores one event that says so. Returns whether
+    /// there was a row; a declared pod is left as it is, which returns `false`.
+    pub async fn purge(mut self, pod: &PodId, why: &str, now: OffsetDateTime) -> Result<bool> {
         run("forget_pod", async move {
             let key = pod.key();
             let gone = sqlx::query_scalar!(
@@ -63,7 +63,7 @@ impl DeclarationLock {
                 sqlx::query!("DELETE FROM pods WHERE id = $1", key).execute(&mut *connection).await?;
             }
             let event =
-                Event { cause: Some("somebody asked for it".into()), ..Event::of_pod(pod, EventKind::Purged, why) };
+                Event { cause: Some("somebody requested it".into()), ..Event::of_pod(pod, EventKind::Purged, why) };
             events::record(&mut self.transaction, &event, now).await?;
             self.transaction.commit().await?;
             Ok(gone.is_some())

@@ -1,5 +1,5 @@
-//! Requests: rows that people write and the reconciler ends. Whether something can be asked for is decided in
-//! `core::request`; how it is carried out, by the planner.
+//! Requests: rows that people write and the reconciler ends. `core::decide::request` says whether one can be made; the
+//! planner decides how it is executed.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,12 @@ use super::{
     Store, StoreError,
     error::Result,
     events::{self, Event},
+    json_without_nul,
     lock::lock_key,
     pods::{allow_removal, desired_status},
-    request_listener, storable, storable_json,
+    request_listener,
     sync::SYNC,
+    without_nul,
 };
 use crate::core::{
     decide::{
@@ -26,19 +28,19 @@ use crate::core::{
     names::PodId,
 };
 
-/// A request as it is shown.
+/// A request with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RequestRow {
-    /// What was asked for, by whom, when.
+    /// What was requested, by whom, when.
     #[serde(flatten)]
     pub open: OpenRequest,
-    /// When the reconciler first saw it.
+    /// When a round first read it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub picked_up_at: Option<OffsetDateTime>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
     pub ended_at: Option<OffsetDateTime>,
-    /// How it ended, as a sentence.
+    /// The outcome, as a sentence.
     pub outcome: Option<String>,
     /// Whether it was carried out, once it ended.
     pub done: Option<bool>,
@@ -56,33 +58,45 @@ struct Row {
     done: Option<bool>,
 }
 
-/// Requests with the rest of the statement.
+/// Selects requests with the given rest of the statement.
 macro_rules! select_requests {
     ($rest:tt $(, $argument:expr)*) => {
         sqlx::query_as!(
             Row,
-            "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done FROM requests " + $rest
+            "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done \
+             FROM requests " + $rest
             $(, $argument)*
         )
     };
 }
 
+/// Why a request was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AddRequestError {
+    /// It cannot be made.
+    #[error(transparent)]
+    Refused(#[from] RequestRefusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Store {
-    /// Asks for something, and wakes whoever reconciles. Answers the request's id, or why it cannot be asked for.
-    pub async fn ask(&self, request: &Request, now: OffsetDateTime) -> Result<Result<i64, RequestRefusal>> {
+    /// Stores a request, and wakes the reconciler. Returns the request's ID.
+    pub async fn add_request(&self, request: &Request, now: OffsetDateTime) -> Result<i64, AddRequestError> {
         let argument = serde_json::to_value(&request.what).map_err(|error| StoreError::Other(error.to_string()))?;
-        self.run("ask", async {
+        let added = self.run("add_request", async {
             let mut transaction = self.pool.begin().await?;
-            // What is known of the pod must still be so when the row is in.
+            // The pod's state must still be the same when the row is committed.
             sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
-            let (known, pause) = match request.what.pod() {
+            let (presence, pause) = match request.what.pod() {
                 None => (PodPresence::Never, None),
                 Some(pod) => {
                     let open = open(&mut transaction).await?;
-                    (known(&mut transaction, pod).await?, pause_of(&open, pod, now))
+                    (presence(&mut transaction, pod).await?, pause_of(&open, pod, now))
                 }
             };
-            if let Err(refusal) = request.check(known, pause.as_ref(), now) {
+            if let Err(refusal) = request.check(presence, pause.as_ref(), now) {
                 return Ok(Err(refusal));
             }
             let id = sqlx::query_scalar!(
@@ -90,41 +104,41 @@ impl Store {
                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
                 request.what.kind().as_str(),
                 request.what.pod().map(PodId::key),
-                storable_json(&argument),
-                storable(&request.actor),
+                json_without_nul(&argument),
+                without_nul(&request.actor),
                 now,
                 request.what.expires(now)
             )
             .fetch_one(&mut *transaction)
             .await?;
-            request_listener::tell(&mut transaction).await?;
+            request_listener::notify(&mut transaction).await?;
             transaction.commit().await?;
             Ok(Ok(id))
-        })
-        .await
+        });
+        Ok(added.await??)
     }
 
-    /// The requests nobody is done with yet, in the order in which they were asked.
+    /// The open requests, oldest first.
     pub async fn open_requests(&self) -> Result<Vec<OpenRequest>> {
         self.run("open_requests", async { open(&mut *self.pool.acquire().await?).await }).await
     }
 
-    /// One request, however it went.
+    /// One request, open or ended.
     pub async fn request(&self, id: i64) -> Result<Option<RequestRow>> {
         let query = select_requests!("WHERE id = $1", id);
         let row = self.query("request", query.fetch_optional(&self.pool)).await?;
         row.map(RequestRow::try_from).transpose()
     }
 
-    /// Keeps that the reconciler has seen these.
+    /// Records that a round has read these.
     pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
         let query =
             sqlx::query!("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL", ids, now);
         self.query("take_requests", query.execute(&self.pool)).await.map(drop)
     }
 
-    /// Ends requests, and allows the removals that follow from it: all of it, or nothing. Each leaves an event that says
-    /// who asked; one that has ended already is left as it is.
+    /// Ends requests, and allows the removals that follow: everything, or nothing. Each records an event that says
+    /// who made it; one that has already ended is left as it is.
     pub async fn end_requests(
         &self,
         ended: &[EndedRequest],
@@ -134,8 +148,14 @@ impl Store {
         self.run("end_requests", async {
             let mut transaction = self.pool.begin().await?;
             for one in ended {
-                let rows = sqlx::query!("UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = coalesce(picked_up_at, $2) \
-                     WHERE id = $1 AND ended_at IS NULL", one.id, now, storable(&one.outcome), one.done)
+                let rows = sqlx::query!(
+                    "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = \
+                     coalesce(picked_up_at, $2) WHERE id = $1 AND ended_at IS NULL",
+                    one.id,
+                    now,
+                    without_nul(&one.outcome),
+                    one.done
+                )
                 .execute(&mut *transaction)
                 .await?;
                 if rows.rows_affected() > 0 {
@@ -157,7 +177,7 @@ fn event(ended: &EndedRequest) -> Event {
     let kind = if ended.done { EventKind::RequestDone } else { EventKind::RequestRefused };
     Event {
         pod: what.pod().cloned(),
-        cause: Some(format!("{actor} asked")),
+        cause: Some(format!("requested by {actor}")),
         ..Event::of_none(kind, format!("{what}: {}", ended.outcome))
     }
 }
@@ -167,7 +187,7 @@ async fn open(connection: &mut PgConnection) -> Result<Vec<OpenRequest>> {
     rows.into_iter().map(|row| Ok(RequestRow::try_from(row)?.open)).collect()
 }
 
-async fn known(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence> {
+async fn presence(connection: &mut PgConnection, pod: &PodId) -> Result<PodPresence> {
     let key = pod.key();
     let status =
         sqlx::query_scalar!("SELECT desired_status FROM pods WHERE id = $1", &key).fetch_optional(connection).await?;

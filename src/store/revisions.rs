@@ -1,7 +1,7 @@
-//! Revisions: whole states of the source, accepted or rejected, with the commit they were read from where there is one.
-//! The files of the last ones are kept, and those of the adapters they were judged with, so that the store alone is
-//! enough to reconcile while the source is out of reach or the adapters are broken, and to show what is wrong with a
-//! rejected one. Nothing is judged in here.
+//! Revisions: whole states of the source, accepted or rejected, with the commit they were read from if there is one.
+//! The files of the last ones are kept, with those of the adapters they were checked with, so that the store alone is
+//! enough to reconcile while the source is unreachable or the adapters are broken, and to show what is wrong with a
+//! rejected one. Nothing is checked in here.
 
 mod files;
 
@@ -15,8 +15,9 @@ pub use self::files::RevisionFiles;
 use super::{
     Store,
     error::{Result, StoreError},
+    json_without_nul,
     lock::lock_key,
-    storable, storable_json,
+    without_nul,
 };
 use crate::core::{
     declare::{adapter::AdapterFiles, commit::Commit},
@@ -24,14 +25,14 @@ use crate::core::{
     problem::Problem,
 };
 
-/// A revision as it was read, before anything is said of it.
+/// A revision as it was read, before it is checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Fetched<'a> {
-    /// Of the files' content.
+    /// The digest of the files' content.
     pub hash: &'a str,
     /// Where it comes from.
     pub origin: &'a str,
-    /// The commit it was read from, where the source keeps commits.
+    /// The commit it was read from, if the source has commits.
     pub commit: Option<&'a Commit>,
     /// The files by path, relative to the source's root.
     pub files: &'a BTreeMap<String, Vec<u8>>,
@@ -39,12 +40,12 @@ pub struct Fetched<'a> {
     pub adapters: &'a AdapterFiles,
 }
 
-/// An accepted revision, whole.
+/// An accepted revision with its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// Of the files' content.
+    /// The digest of the files' content.
     pub hash: String,
     /// Where it came from.
     pub origin: String,
@@ -52,22 +53,22 @@ pub struct Revision {
     pub commit: Option<Commit>,
     /// The files by path, relative to the source's root.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The adapters and templates it was accepted with; `None` for one from before they were kept.
+    /// The adapters and templates it was accepted with; `None` for one from before they were stored.
     pub adapters: Option<AdapterFiles>,
     /// When it was accepted.
     pub accepted_at: OffsetDateTime,
 }
 
-/// A revision as it is shown.
+/// A revision without its files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RevisionRow {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// Of the files' content.
+    /// The digest of the files' content.
     pub hash: String,
     /// Where it came from.
     pub origin: String,
-    /// The newest commit with these files, where the source keeps commits.
+    /// The newest commit with these files, if the source has commits.
     pub commit: Option<Commit>,
     /// What is wrong with it; empty for an accepted one.
     pub problems: Vec<Problem>,
@@ -75,18 +76,18 @@ pub struct RevisionRow {
     pub fetched_at: OffsetDateTime,
     /// When it was accepted; `None` if it was rejected.
     pub accepted_at: Option<OffsetDateTime>,
-    /// When every pod first was as it declares.
+    /// When every pod first matched it.
     pub applied_at: Option<OffsetDateTime>,
 }
 
-/// The row of a revision that was judged.
+/// The row of a revision that was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordedRevision {
     /// Its id.
     pub id: i64,
-    /// Whether the row is new, and not the same verdict on the same files once more.
+    /// Whether the row is new, and not the same outcome for the same files once more.
     pub is_new: bool,
-    /// When it was fetched first.
+    /// When it was first fetched.
     pub fetched_at: OffsetDateTime,
 }
 
@@ -105,27 +106,27 @@ struct Row {
     applied_at: Option<OffsetDateTime>,
 }
 
-/// Revisions with the rest of the statement.
+/// Selects revisions with the given rest of the statement.
 macro_rules! select_revisions {
     ($rest:tt $(, $argument:expr)*) => {
         sqlx::query_as!(
             Row,
-            "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, fetched_at, accepted_at, applied_at \
-             FROM revisions " + $rest
+            "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, \
+             fetched_at, accepted_at, applied_at FROM revisions " + $rest
             $(, $argument)*
         )
     };
 }
 
 impl Store {
-    /// Keeps a revision that built whole, with its files and adapters. The newest row, if it says so already, is that
-    /// row, and names the newest commit; other adapters make another.
+    /// Stores a revision without problems, with its files and adapters. If the newest row says so already, that row gets
+    /// the newest commit instead; other adapters make a new row.
     pub async fn accept(&self, fetched: &Fetched<'_>, now: OffsetDateTime) -> Result<RecordedRevision> {
         self.record_revision(fetched, None, now).await
     }
 
-    /// Keeps that a revision was rejected, and why. The newest row, if it says so already, is that row, and names the
-    /// newest commit.
+    /// Stores that a revision was rejected, and why. If the newest row says so already, that row gets the newest commit
+    /// instead.
     pub async fn reject(
         &self,
         fetched: &Fetched<'_>,
@@ -133,7 +134,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<RecordedRevision> {
         let problems = serde_json::to_value(problems).map_err(|error| StoreError::Other(error.to_string()))?;
-        self.record_revision(fetched, Some(storable_json(&problems)), now).await
+        self.record_revision(fetched, Some(json_without_nul(&problems)), now).await
     }
 
     async fn record_revision(
@@ -171,8 +172,8 @@ impl Store {
         .await
     }
 
-    /// The files of a revision, and its adapters'; `None` when there is no such revision, or its files are not kept any
-    /// more.
+    /// The files of a revision, and its adapters'; `None` if there is no such revision, or its files are no longer
+    /// kept.
     pub async fn files_of(&self, revision: i64) -> Result<Option<RevisionFiles>> {
         self.run("files_of", async {
             let mut transaction = self.pool.begin().await?;
@@ -199,7 +200,7 @@ impl Store {
         .await
     }
 
-    /// The newest revision, accepted or not.
+    /// The newest revision, accepted or rejected.
     pub async fn newest(&self) -> Result<Option<RevisionRow>> {
         let query = select_revisions!("ORDER BY id DESC LIMIT 1");
         self.one_revision(query.fetch_optional(&self.pool)).await
@@ -211,7 +212,7 @@ impl Store {
         self.one_revision(query.fetch_optional(&self.pool)).await
     }
 
-    /// The newest revision after which every pod matched its declaration.
+    /// The newest revision that every pod has matched.
     pub(super) async fn last_applied(&self) -> Result<Option<RevisionRow>> {
         let query = select_revisions!("WHERE applied_at IS NOT NULL ORDER BY id DESC LIMIT 1");
         self.one_revision(query.fetch_optional(&self.pool)).await
@@ -241,8 +242,8 @@ impl Store {
     }
 }
 
-/// Adds a row unless the newest one is the same verdict on the same files with the same adapters; that one then says
-/// where they came from last, of which commit they are, and what is wrong with them now.
+/// Adds a row unless the newest one has the same outcome for the same files with the same adapters; that one is
+/// updated instead: where they came from last, of which commit they are, and what is wrong with them now.
 async fn put(
     connection: &mut PgConnection,
     fetched: &Fetched<'_>,
@@ -251,26 +252,56 @@ async fn put(
     now: OffsetDateTime,
 ) -> Result<RecordedRevision> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key("agentpod revisions")).execute(&mut *connection).await?;
-    let origin = storable(fetched.origin);
+    let origin = without_nul(fetched.origin);
     let state = if problems.is_some() { "rejected" } else { "accepted" };
     let problems = problems.unwrap_or_else(|| Value::Array(Vec::new()));
-    let commit =
-        fetched.commit.map(|commit| (storable(&commit.id), storable(&commit.author), storable(&commit.summary)));
+    let commit = fetched
+        .commit
+        .map(|commit| (without_nul(&commit.id), without_nul(&commit.author), without_nul(&commit.summary)));
     let (commit_id, author, summary) =
         commit.map_or((None, None, None), |(id, author, summary)| (Some(id), Some(author), Some(summary)));
     let committed_at = fetched.commit.map(|commit| commit.committed_at);
-    let newest = sqlx::query!("SELECT id, fetched_at, (hash, state, adapters) IS NOT DISTINCT FROM ($1, $2, $3) AS \"is_same!\" FROM revisions ORDER BY id DESC LIMIT 1", fetched.hash, state, adapters.as_str())
+    let newest = sqlx::query!(
+        "SELECT id, fetched_at, (hash, state, adapters) IS NOT DISTINCT \
+         FROM ($1, $2, $3) AS \"is_same!\" FROM revisions ORDER BY id DESC LIMIT 1",
+        fetched.hash,
+        state,
+        adapters.as_str()
+    )
     .fetch_optional(&mut *connection)
     .await?;
     if let Some(newest) = newest.filter(|newest| newest.is_same) {
-        sqlx::query!("UPDATE revisions SET origin = $2, problems = $3, commit_id = $4, author = $5, summary = $6, committed_at = $7 \
-             WHERE id = $1 AND (origin, problems, commit_id, author, summary, committed_at) IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)", newest.id, origin, problems, commit_id, author, summary, committed_at)
+        sqlx::query!(
+            "UPDATE revisions SET origin = $2, problems = $3, commit_id = $4, author = $5, summary = $6, \
+             committed_at = $7 WHERE id = $1 AND (origin, problems, commit_id, author, summary, \
+             committed_at) IS DISTINCT FROM ($2, $3, $4, $5, $6, $7)",
+            newest.id,
+            origin,
+            problems,
+            commit_id,
+            author,
+            summary,
+            committed_at
+        )
         .execute(connection)
         .await?;
         return Ok(RecordedRevision { id: newest.id, is_new: false, fetched_at: newest.fetched_at });
     }
-    let id = sqlx::query_scalar!("INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, commit_id, author, summary, committed_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = 'accepted' THEN $6::timestamptz END, $7, $8, $9, $10) RETURNING id", fetched.hash, origin, state, adapters.as_str(), problems, now, commit_id, author, summary, committed_at)
+    let id = sqlx::query_scalar!(
+        "INSERT INTO revisions (hash, origin, state, adapters, problems, fetched_at, accepted_at, \
+         commit_id, author, summary, committed_at) VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $3 = \
+         'accepted' THEN $6::timestamptz END, $7, $8, $9, $10) RETURNING id",
+        fetched.hash,
+        origin,
+        state,
+        adapters.as_str(),
+        problems,
+        now,
+        commit_id,
+        author,
+        summary,
+        committed_at
+    )
     .fetch_one(connection)
     .await?;
     Ok(RecordedRevision { id, is_new: true, fetched_at: now })

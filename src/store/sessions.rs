@@ -1,5 +1,5 @@
-//! Sessions and API tokens: what lets somebody in again without a password. Only SHA-256 hashes stand in the rows, so
-//! that whoever reads the database gets in nowhere. Lookups write at most once a minute.
+//! Sessions and API tokens: credentials that replace a password. Rows hold SHA-256 hashes only, so reading the database
+//! lets nobody in. Lookups write at most once a minute.
 
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
@@ -7,45 +7,46 @@ use time::{Duration, OffsetDateTime};
 
 use super::{
     Store,
-    accounts::{by, person},
+    accounts::{person, requested_by},
     error::Result,
     events::{self, Event},
 };
 use crate::core::{access::Person, event::EventKind};
 
-/// How exactly it is kept when something was used last.
-const NOTED: Duration = Duration::minutes(1);
-/// How many sessions an account may have; the oldest goes for one more.
-const SESSIONS: i64 = 50;
+/// How exactly the time of last use is stored.
+const USE_PRECISION: Duration = Duration::minutes(1);
+/// How many sessions an account may have; one more ends the oldest.
+const SESSIONS_KEPT: i64 = 50;
 
 /// How long sessions live.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetime {
-    /// Without being used.
+    /// Unused.
     pub idle: Duration,
-    /// However much they are used.
-    pub whole: Duration,
+    /// In total.
+    pub total: Duration,
 }
 
-/// An API token as it is kept; the token itself is not.
+/// An API token's row; the token itself is not stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiToken {
-    /// What to revoke it by.
+    /// The number to revoke it by.
     pub id: i64,
-    /// Whose.
+    /// Its account.
     pub account: String,
     /// What it is for.
     pub name: String,
     /// When it was made.
     pub created_at: OffsetDateTime,
-    /// From when on it is no good.
+    /// When it expires.
     pub expires_at: Option<OffsetDateTime>,
-    /// When it was used last, to a minute.
+    /// When it was last used, to a minute.
     pub last_used: Option<OffsetDateTime>,
 }
 
 impl Store {
-    /// Keeps a session, says that somebody signed in, and forgets those that are over. No if the account went meanwhile.
+    /// Stores a session, records the sign-in, and deletes expired ones. `false` if the account was removed or disabled
+    /// meanwhile.
     pub async fn begin_session(
         &self,
         id: &SecretString,
@@ -62,7 +63,7 @@ impl Store {
                 hash(id),
                 account,
                 now,
-                now + lifetime.whole
+                now + lifetime.total
             )
             .execute(&mut *transaction)
             .await?
@@ -74,7 +75,7 @@ impl Store {
                 "DELETE FROM sessions WHERE id_hash IN
                    (SELECT id_hash FROM sessions WHERE account = $1 ORDER BY created_at DESC, id_hash OFFSET $2)",
                 account,
-                SESSIONS
+                SESSIONS_KEPT
             )
             .execute(&mut *transaction)
             .await?;
@@ -87,7 +88,7 @@ impl Store {
         .await
     }
 
-    /// Whose session it is, if it is not over and the account lets people in.
+    /// Whose session it is, if it has not expired and the account can be used.
     pub async fn session(&self, id: &SecretString, lifetime: Lifetime, now: OffsetDateTime) -> Result<Option<Person>> {
         self.run("session", async {
             let hash = hash(id);
@@ -102,7 +103,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            if row.is_to_be_noted(now) {
+            if row.needs_update(now) {
                 let query = sqlx::query!("UPDATE sessions SET last_seen = $2 WHERE id_hash = $1", hash, now);
                 query.execute(&self.pool).await?;
             }
@@ -111,7 +112,7 @@ impl Store {
         .await
     }
 
-    /// Ends a session; one that is over is ended already.
+    /// Ends a session; one that has expired is ended already.
     pub async fn end_session(&self, id: &SecretString) -> Result<()> {
         let query = sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", hash(id));
         self.run("end_session", async {
@@ -121,7 +122,7 @@ impl Store {
         .await
     }
 
-    /// Keeps an API token of an account, and answers what to revoke it by; `None` if there is no such account.
+    /// Stores an API token of an account, and returns its number; `None` if there is no such account.
     pub async fn add_api_token(
         &self,
         token: &SecretString,
@@ -149,7 +150,7 @@ impl Store {
                     EventKind::ApiTokenCreated,
                     format!("account {account} has a new API token, number {id}"),
                 );
-                events::record(&mut transaction, &by(event, actor), now).await?;
+                events::record(&mut transaction, &requested_by(event, actor), now).await?;
             }
             transaction.commit().await?;
             Ok(id)
@@ -157,16 +158,23 @@ impl Store {
         .await
     }
 
-    /// Whose API token it is, if it is still good and the account lets people in.
+    /// Whose API token it is, if it has not expired and the account can be used.
     pub async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
         self.run("api_token", async {
             let hash = hash(token);
-            let row = sqlx::query_as!(TokenRow, "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON accounts.name = account
-                 WHERE hash = $1 AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > $2)", &hash, now)
+            let row = sqlx::query_as!(
+                TokenRow,
+                "SELECT accounts.name, role, tenant, last_used AS used FROM api_tokens JOIN accounts ON \
+                 accounts.name = account
+                 WHERE hash = $1 AND disabled_at IS NULL AND \
+                 (expires_at IS NULL OR expires_at > $2)",
+                &hash,
+                now
+            )
             .fetch_optional(&self.pool)
             .await?;
             let Some(row) = row else { return Ok(None) };
-            if row.is_to_be_noted(now) {
+            if row.needs_update(now) {
                 let query = sqlx::query!("UPDATE api_tokens SET last_used = $2 WHERE hash = $1", hash, now);
                 query.execute(&self.pool).await?;
             }
@@ -179,13 +187,14 @@ impl Store {
     pub async fn api_tokens(&self, account: Option<&str>) -> Result<Vec<ApiToken>> {
         let query = sqlx::query_as!(
             ApiToken,
-            "SELECT id, account, name, created_at, expires_at, last_used FROM api_tokens WHERE $1::text IS NULL OR account = $1 ORDER BY id",
+            "SELECT id, account, name, created_at, expires_at, last_used FROM api_tokens \
+             WHERE $1::text IS NULL OR account = $1 ORDER BY id",
             account
         );
         self.query("api_tokens", query.fetch_all(&self.pool)).await
     }
 
-    /// Makes an API token no good; answers whose it was, or `None` if there is none of that number.
+    /// Revokes an API token; returns its account, or `None` if there is no such token.
     pub async fn revoke_api_token(&self, id: i64, actor: &str, now: OffsetDateTime) -> Result<Option<String>> {
         self.run("revoke_api_token", async {
             let mut transaction = self.pool.begin().await?;
@@ -194,8 +203,12 @@ impl Store {
                 .await?;
             if let Some(account) = &account {
                 let message = format!("API token number {id} of account {account} was revoked");
-                events::record(&mut transaction, &by(Event::of_none(EventKind::ApiTokenRevoked, message), actor), now)
-                    .await?;
+                events::record(
+                    &mut transaction,
+                    &requested_by(Event::of_none(EventKind::ApiTokenRevoked, message), actor),
+                    now,
+                )
+                .await?;
             }
             transaction.commit().await?;
             Ok(account)
@@ -204,7 +217,7 @@ impl Store {
     }
 }
 
-/// The hash that stands for an id or token of 256 random bits: too many to be guessed, so no salt and no slowness is needed.
+/// The hash of an ID or token of 256 random bits: it cannot be guessed, so it needs neither a salt nor a slow hash.
 fn hash(secret: &SecretString) -> Vec<u8> {
     digest(&SHA256, secret.expose_secret().as_bytes()).as_ref().to_vec()
 }
@@ -217,8 +230,8 @@ struct TokenRow {
 }
 
 impl TokenRow {
-    fn is_to_be_noted(&self, now: OffsetDateTime) -> bool {
-        self.used.is_none_or(|used| now >= used + NOTED)
+    fn needs_update(&self, now: OffsetDateTime) -> bool {
+        self.used.is_none_or(|used| now >= used + USE_PRECISION)
     }
 
     fn person(self) -> Result<Person> {

@@ -1,4 +1,4 @@
-//! Status: what each pod is doing, as the reconciler last saw it, and what pages and commands show. Written only when
+//! Status: what each pod is doing, as of the reconciler's last round, for pages and commands. Written only when
 //! something differs.
 
 use sqlx::PgConnection;
@@ -8,7 +8,7 @@ use super::{
     Store,
     error::{Result, StoreError},
     pods::pod_id,
-    storable,
+    without_nul,
 };
 use crate::core::{
     event::EventKind,
@@ -16,12 +16,12 @@ use crate::core::{
     report::{phase::Phase, status::Status},
 };
 
-/// How far what is written can be believed when nobody writes.
+/// How current the stored status is when no daemon runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     /// When anything was last written; `None` if nothing ever was.
     pub written_at: Option<OffsetDateTime>,
-    /// Whether the last daemon said that it ends: then it was true until then.
+    /// Whether the last daemon stopped in order: then the status was current until then.
     pub ended_well: bool,
 }
 
@@ -37,19 +37,24 @@ struct StoredStatus {
 }
 
 impl Store {
-    /// Keeps a pod's status if anything differs; answers whether. A pod that was never declared has none.
+    /// Stores a pod's status if anything differs; returns whether. A pod that was never declared has none.
     pub async fn write_status(&self, pod: &PodId, status: &Status, now: OffsetDateTime) -> Result<bool> {
         let key = pod.key();
         let new = StoredStatus {
             phase: status.phase.to_string(),
             ready: status.ready,
             reason: status.reason.to_string(),
-            message: Some(storable(&status.message)),
-            container: status.container.as_deref().map(storable),
-            container_id: status.container_id.as_deref().map(storable),
+            message: Some(without_nul(&status.message)),
+            container: status.container.as_deref().map(without_nul),
+            container_id: status.container_id.as_deref().map(without_nul),
         };
         self.run("write_status", async {
-            let query = sqlx::query_as!(StoredStatus, "SELECT phase, ready, reason, message, container, container_id FROM pod_phases JOIN pods ON id = pod_id WHERE pod_id = $1", key);
+            let query = sqlx::query_as!(
+                StoredStatus,
+                "SELECT phase, ready, reason, message, container, container_id \
+                 FROM pod_phases JOIN pods ON id = pod_id WHERE pod_id = $1",
+                key
+            );
             let stored = query.fetch_optional(&self.pool).await?;
             if stored.as_ref() == Some(&new) {
                 return Ok(false);
@@ -62,7 +67,7 @@ impl Store {
         .await
     }
 
-    /// Keeps how often a pod's container was restarted, if that differs; answers whether.
+    /// Stores how often a pod's container was restarted, if that differs; returns whether.
     pub async fn set_restarts(&self, pod: &PodId, restarts: u32, now: OffsetDateTime) -> Result<bool> {
         let query = sqlx::query!(
             "UPDATE pod_phases SET restarts = $2, updated_at = $3 WHERE pod_id = $1 AND restarts <> $2",
@@ -73,24 +78,26 @@ impl Store {
         Ok(self.query("set_restarts", query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
-    /// The pods that are no longer declared and whose last written status has a container.
+    /// The pods that are no longer declared and whose last status has a container.
     pub async fn pods_being_removed(&self) -> Result<Vec<PodId>> {
         let query = sqlx::query_scalar!(
-            "SELECT id FROM pods JOIN pod_phases ON pod_id = id WHERE desired_status = 'deleted' AND container IS NOT NULL"
+            "SELECT id FROM pods JOIN pod_phases ON pod_id = id WHERE desired_status = 'deleted' AND \
+             container IS NOT NULL"
         );
         let rows = self.query("pods_being_removed", query.fetch_all(&self.pool)).await?;
         rows.iter().map(|key| pod_id(key)).collect()
     }
 
-    /// When anything was last written, and whether the last daemon ended in order.
+    /// When anything was last written, and whether the last daemon stopped in order.
     pub async fn freshness(&self) -> Result<Freshness> {
         let query = sqlx::query_as!(
             Freshness,
-            "SELECT greatest((SELECT max(updated_at) FROM pod_phases), (SELECT max(updated_at) FROM pods), \
-               (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) FROM source_state), \
-               (SELECT max(greatest(fetched_at, applied_at)) FROM revisions)) AS written_at, \
-             coalesce((SELECT event_type = $1 FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false) \
-               AS \"ended_well!\"",
+            "SELECT greatest((SELECT max(updated_at) FROM pod_phases), (SELECT max(updated_at) \
+             FROM pods), (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) \
+             FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) \
+             FROM revisions)) AS written_at, coalesce((SELECT event_type = $1 \
+             FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false) AS \
+             \"ended_well!\"",
             EventKind::DaemonStopped.as_str(),
             EventKind::DaemonStarted.as_str()
         );
@@ -100,12 +107,22 @@ impl Store {
 
 async fn write(connection: &mut PgConnection, key: &str, new: &StoredStatus, now: OffsetDateTime) -> Result<bool> {
     let StoredStatus { phase, ready, reason, message, container, container_id } = new;
-    let written = sqlx::query!("INSERT INTO pod_phases AS old (pod_id, phase, ready, reason, message, container, phase_since, since, updated_at) \
-         SELECT id, $2, $3, $4, $5, $6, $7, $7, $7 FROM pods WHERE id = $1 \
-         ON CONFLICT (pod_id) DO UPDATE SET phase = excluded.phase, ready = excluded.ready, reason = excluded.reason, \
-           message = excluded.message, container = excluded.container, updated_at = excluded.updated_at, \
-           phase_since = CASE WHEN old.phase = excluded.phase THEN old.phase_since ELSE excluded.phase_since END, \
-           since = CASE WHEN old.ready = excluded.ready THEN old.since ELSE excluded.since END", key, phase, ready, reason, message.as_deref(), container.as_deref(), now)
+    let written = sqlx::query!(
+        "INSERT INTO pod_phases AS old (pod_id, phase, ready, reason, message, container, \
+         phase_since, since, updated_at) SELECT id, $2, $3, $4, $5, $6, $7, $7, $7 \
+         FROM pods WHERE id = $1 ON CONFLICT (pod_id) DO UPDATE SET phase = excluded.phase, ready = \
+         excluded.ready, reason = excluded.reason, message = excluded.message, container = \
+         excluded.container, updated_at = excluded.updated_at, phase_since = CASE WHEN old.phase = \
+         excluded.phase THEN old.phase_since ELSE excluded.phase_since END, since = CASE WHEN \
+         old.ready = excluded.ready THEN old.since ELSE excluded.since END",
+        key,
+        phase,
+        ready,
+        reason,
+        message.as_deref(),
+        container.as_deref(),
+        now
+    )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
@@ -121,7 +138,7 @@ async fn write(connection: &mut PgConnection, key: &str, new: &StoredStatus, now
     Ok(written.rows_affected() > 0)
 }
 
-/// The phase a row tells; a pod that was not looked at yet is pending.
+/// The phase in a row; a pod that no round has reached yet is pending.
 pub(super) fn read_phase(row: &str, text: Option<&str>) -> Result<Phase> {
     let Some(text) = text else { return Ok(Phase::Pending) };
     text.parse().map_err(|_| StoreError::inconsistent("pod_phases", row, format!("phase is {text:?}")))

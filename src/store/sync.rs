@@ -1,5 +1,5 @@
-//! The sync: what is declared becomes rows, in one transaction, and only where something differs. What is not declared
-//! any more is marked, never deleted: its token, its volume's name and its history wait for it.
+//! The sync: writes what is declared to rows, in one transaction, and only where something differs. A pod that is no
+//! longer declared is marked, never deleted: its token, its volume's name and its history are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,11 @@ use super::{
     Store,
     error::Result,
     events::{self, Event},
+    json_without_nul,
     key::random_text,
     lock::lock_key,
     pods::{desired_status, pod_id, token_context},
-    storable, storable_json,
+    without_nul,
 };
 use crate::core::{
     decide::difference::{self, Difference, RowChange, StoredPod},
@@ -27,7 +28,7 @@ use crate::core::{
     names::PodId,
 };
 
-/// What syncs lock: one at a time.
+/// The lock of syncs: one at a time.
 pub(super) const SYNC: &str = "agentpod sync";
 
 /// What a sync wrote.
@@ -35,9 +36,9 @@ pub(super) const SYNC: &str = "agentpod sync";
 pub struct SyncOutcome {
     /// Declared for the first time.
     pub created: Vec<PodId>,
-    /// Declared otherwise than before.
+    /// Declared differently from before.
     pub changed: Vec<PodId>,
-    /// Not declared any more.
+    /// No longer declared.
     pub undeclared: Vec<PodId>,
     /// Declared again.
     pub returned: Vec<PodId>,
@@ -51,11 +52,11 @@ impl SyncOutcome {
 }
 
 impl Store {
-    /// Makes the rows of tenants and pods say what is declared. All of it, or nothing.
+    /// Makes the rows of tenants and pods match what is declared. All of it, or nothing.
     pub async fn sync(&self, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
         self.run("sync", async {
             let mut transaction = self.pool.begin().await?;
-            // Two at once would both find the same pod to be new.
+            // Two syncs at once would both insert the same pod.
             sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
             let outcome = self.sync_in(&mut transaction, desired, now).await?;
             transaction.commit().await?;
@@ -97,7 +98,7 @@ impl Store {
                 }
             };
             let event =
-                Event { cause: Some("the source says so".into()), revision, ..Event::of_pod(&id, kind, message) };
+                Event { cause: Some("the source declares it".into()), revision, ..Event::of_pod(&id, kind, message) };
             events::record(connection, &event, now).await?;
             list.push(id);
         }
@@ -115,8 +116,25 @@ impl Store {
         let key = id.key();
         let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
         let blueprint = &pod.container.blueprint;
-        sqlx::query!("INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, gateway_token, token_version, volume, \
-             data_dir, digest, created_at, updated_at, declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)", &key, id.tenant.as_str(), id.pod.as_str(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), DesiredStatus::from(pod.declared.state).as_str(), token, blueprint.token_version, &blueprint.volume, difference::data_dir(&blueprint.volume, pod), difference::known_digest(pod).map(Digest::as_str), now, revision)
+        sqlx::query!(
+            "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, \
+             gateway_token, token_version, volume, data_dir, digest, created_at, updated_at, \
+             declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
+            &key,
+            id.tenant.as_str(),
+            id.pod.as_str(),
+            pod.declared.adapter.metadata.name.as_str(),
+            pod.declared.subdomain.as_str(),
+            without_nul(&pod.url),
+            DesiredStatus::from(pod.declared.state).as_str(),
+            token,
+            blueprint.token_version,
+            &blueprint.volume,
+            difference::data_dir(&blueprint.volume, pod),
+            difference::known_digest(pod).map(Digest::as_str),
+            now,
+            revision
+        )
         .execute(&mut *connection)
         .await?;
         put_config(connection, pod, now).await
@@ -127,14 +145,21 @@ async fn sync_tenants(connection: &mut PgConnection, desired: &Desired, now: Off
     let rows = sqlx::query!("SELECT id, name, email FROM tenants").fetch_all(&mut *connection).await?;
     let stored: BTreeMap<_, _> = rows.into_iter().map(|row| (row.id, (row.name, row.email))).collect();
     for (id, tenant) in &desired.tenants {
-        let name = storable(tenant.spec.display_name.as_deref().unwrap_or(id.as_str()));
-        let email = tenant.spec.email.as_deref().map(storable);
+        let name = without_nul(tenant.spec.display_name.as_deref().unwrap_or(id.as_str()));
+        let email = tenant.spec.email.as_deref().map(without_nul);
         let new = (name, email);
         if stored.get(id.as_str()) == Some(&new) {
             continue;
         }
-        sqlx::query!("INSERT INTO tenants (id, name, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $4) \
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email, updated_at = excluded.updated_at", id.as_str(), new.0, new.1, now)
+        sqlx::query!(
+            "INSERT INTO tenants (id, name, email, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $4) ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = \
+             excluded.email, updated_at = excluded.updated_at",
+            id.as_str(),
+            new.0,
+            new.1,
+            now
+        )
         .execute(&mut *connection)
         .await?;
     }
@@ -165,8 +190,13 @@ async fn stored_pods(connection: &mut PgConnection) -> Result<BTreeMap<PodId, St
 async fn reconfigured(connection: &mut PgConnection, desired: &Desired) -> Result<BTreeSet<PodId>> {
     let keys: Vec<String> = desired.pods.keys().map(PodId::key).collect();
     let configs: Vec<Value> = desired.pods.values().map(config).collect();
-    let rows = sqlx::query!("SELECT new.id AS \"id!\" FROM unnest($1::text[], $2::jsonb[]) AS new (id, config) LEFT JOIN pod_configs ON pod_id = new.id \
-         WHERE pod_configs.config IS DISTINCT FROM new.config", &keys, &configs)
+    let rows = sqlx::query!(
+        "SELECT new.id AS \"id!\" FROM unnest($1::text[], $2::jsonb[]) AS new (id, config) LEFT JOIN \
+         pod_configs ON pod_id = new.id WHERE pod_configs.config IS DISTINCT \
+         FROM new.config",
+        &keys,
+        &configs
+    )
     .fetch_all(connection)
     .await?;
     rows.iter().map(|row| pod_id(&row.id)).collect()
@@ -178,18 +208,36 @@ async fn update_pod(
     revision: Option<i64>,
     now: OffsetDateTime,
 ) -> Result<()> {
-    // The volume keeps its name whatever the blueprint says; only where it is mounted may change.
-    sqlx::query!("UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = volume || ':' || $6, \
-         digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at = NULL, removal_revision = NULL, \
-         updated_at = $8, declared_revision = $9 WHERE id = $1", pod.declared.id.key(), pod.declared.adapter.metadata.name.as_str(), pod.declared.subdomain.as_str(), storable(&pod.url), DesiredStatus::from(pod.declared.state).as_str(), &pod.container.blueprint.data, difference::known_digest(pod).map(Digest::as_str), now, revision)
+    // The volume keeps its name whatever the blueprint says; only its mount path may change.
+    sqlx::query!(
+        "UPDATE pods SET adapter_id = $2, subdomain = $3, url = $4, desired_status = $5, data_dir = \
+         volume || ':' || $6, digest = coalesce($7, digest), undeclared_at = NULL, removal_allowed_at \
+         = NULL, removal_revision = NULL, updated_at = $8, declared_revision = $9 \
+         WHERE id = $1",
+        pod.declared.id.key(),
+        pod.declared.adapter.metadata.name.as_str(),
+        pod.declared.subdomain.as_str(),
+        without_nul(&pod.url),
+        DesiredStatus::from(pod.declared.state).as_str(),
+        &pod.container.blueprint.data,
+        difference::known_digest(pod).map(Digest::as_str),
+        now,
+        revision
+    )
     .execute(&mut *connection)
     .await?;
     put_config(connection, pod, now).await
 }
 
 async fn put_config(connection: &mut PgConnection, pod: &DesiredPod, now: OffsetDateTime) -> Result<()> {
-    sqlx::query!("INSERT INTO pod_configs (pod_id, config, updated_at) VALUES ($1, $2, $3) ON CONFLICT (pod_id) DO UPDATE \
-         SET config = excluded.config, updated_at = excluded.updated_at WHERE pod_configs.config IS DISTINCT FROM excluded.config", pod.declared.id.key(), config(pod), now)
+    sqlx::query!(
+        "INSERT INTO pod_configs (pod_id, config, updated_at) VALUES ($1, $2, $3) ON CONFLICT \
+         (pod_id) DO UPDATE SET config = excluded.config, updated_at = excluded.updated_at \
+         WHERE pod_configs.config IS DISTINCT FROM excluded.config",
+        pod.declared.id.key(),
+        config(pod),
+        now
+    )
     .execute(connection)
     .await?;
     Ok(())
@@ -207,5 +255,5 @@ async fn undeclare_pod(connection: &mut PgConnection, id: &PodId, now: OffsetDat
 }
 
 fn config(pod: &DesiredPod) -> Value {
-    storable_json(&Value::Object(pod.declared.config.clone()))
+    json_without_nul(&Value::Object(pod.declared.config.clone()))
 }

@@ -47,7 +47,7 @@ async fn a_pod_goes_through_its_phases_heals_restarts_and_rests_on_a_page_that_i
     };
     let after = stand.until("it is restarted", PATIENCE, restarted).await;
     assert_eq!(after.id, before.id, "the same container");
-    browser.says("#events", "asked to restart it").await;
+    browser.says("#events", "requested a restart").await;
 
     // A pause, and its end.
     follow(&browser, &stand, PAGE).await;

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use agentpod::{core::declare::adapter::Probe, engine::memory::MemoryEngine, reconcile::ask};
+use agentpod::{
+    core::{declare::adapter::Probe, observe::health::ProbeFailure},
+    engine::memory::MemoryEngine,
+    reconcile::probe_once,
+};
 use warp::Filter;
 
 async fn agent() -> SocketAddr {
@@ -28,9 +32,9 @@ async fn agent() -> SocketAddr {
     address
 }
 
-async fn asked(address: SocketAddr, probe: &str) -> Result<(), String> {
+async fn asked(address: SocketAddr, probe: &str) -> Result<(), ProbeFailure> {
     let probe: Probe = serde_json::from_str(probe).unwrap();
-    ask(&MemoryEngine::default(), "a", address, "alice.example.com", &probe).await
+    probe_once(&MemoryEngine::default(), "a", address, "alice.example.com", &probe).await
 }
 
 #[tokio::test]
@@ -39,9 +43,9 @@ async fn http_is_ready_only_with_status_200_and_the_right_body() {
     assert_eq!(asked(agent, r#"{"http": {"path": "/ready", "body": {"json": {"ok": true}}}}"#).await, Ok(()));
     assert_eq!(asked(agent, r#"{"http": {"path": "/ready"}}"#).await, Ok(()));
     let page = asked(agent, r#"{"http": {"path": "/startupz", "body": {"json": {"ok": true}}}}"#).await;
-    assert_eq!(page.unwrap_err(), "/startupz: the answer is not JSON");
+    assert_eq!(page.unwrap_err().0, "/startupz: the answer is not JSON");
     let busy = asked(agent, r#"{"http": {"path": "/busy", "body": {"json": {"ok": true}}}}"#).await;
-    assert_eq!(busy.unwrap_err(), "/busy answers 503");
+    assert_eq!(busy.unwrap_err().0, "/busy answers 503");
 }
 
 #[tokio::test]
@@ -54,7 +58,7 @@ async fn http_asks_with_the_pods_own_host_name() {
 async fn an_agent_that_does_not_answer_in_time_is_not_ready() {
     let agent = agent().await;
     let late = asked(agent, r#"{"http": {"path": "/slow"}, "timeout": "200ms"}"#).await;
-    assert_eq!(late.unwrap_err(), "no answer within 200ms");
+    assert_eq!(late.unwrap_err().0, "no answer within 200ms");
 }
 
 #[tokio::test]
@@ -63,7 +67,7 @@ async fn tcp_is_ready_when_the_port_is_open() {
     assert_eq!(asked(agent, r#"{"tcp": {}}"#).await, Ok(()));
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let refused = asked(closed, r#"{"tcp": {}}"#).await.unwrap_err();
-    assert!(refused.contains("refused"), "{refused}");
+    assert!(refused.0.contains("refused"), "{refused}");
 }
 
 #[tokio::test]
@@ -72,11 +76,11 @@ async fn a_websocket_must_open_and_say_what_is_expected() {
     assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws"}}"#).await, Ok(()));
     assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws", "expect": "hello"}}"#).await, Ok(()));
     assert_eq!(
-        asked(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err(),
-        "/ws: the first message does not hold \"bye\""
+        asked(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err().0,
+        "/ws: the first message does not contain \"bye\""
     );
     let page = asked(agent, r#"{"websocket": {"path": "/page"}}"#).await.unwrap_err();
-    assert!(page.starts_with("/page opens no WebSocket"), "{page}");
+    assert!(page.0.starts_with("/page did not open a WebSocket"), "{page}");
 }
 
 #[tokio::test]

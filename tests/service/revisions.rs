@@ -159,7 +159,7 @@ async fn a_diff_shows_files_and_pods_from_the_older_to_the_newer() {
         assert!(out.contains(file), "{out}");
         assert!(out.contains("--- /dev/null\n+++ b/two.yaml\n"), "{out}");
         assert!(!out.contains("tenant.yaml") && !out.contains("adapters/"), "what is the same is not shown: {out}");
-        assert!(out.ends_with("alice/one gets another container\nalice/two is added\n"), "{out}");
+        assert!(out.ends_with("alice/one gets a new container\nalice/two is added\n"), "{out}");
         assert!(!out.contains('\u{1b}'), "no colors without a terminal");
     }
     let (_, out, _) = stage.run(&["diff", &bad.to_string()]).await;

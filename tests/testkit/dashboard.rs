@@ -59,7 +59,7 @@ pub fn two_tenants() -> Declared {
 pub async fn declare(store: &Store, desired: &Desired) {
     let now = OffsetDateTime::now_utc();
     store.sync(desired, now).await.unwrap();
-    store.keep_desired(desired, now).await.unwrap();
+    store.set_desired(desired, now).await.unwrap();
 }
 
 /// How a server serves.

@@ -201,10 +201,7 @@ impl Backend {
         match self {
             Self::Local(local) => {
                 let request = Request { what, actor: name.unwrap_or_else(ask::actor_at_host) };
-                let id = match local.store().ask(&request, now).await? {
-                    Ok(id) => id,
-                    Err(refusal) => bail!("{refusal}"),
-                };
+                let id = local.store().add_request(&request, now).await?;
                 self.request(id).await
             }
             Self::Remote(_) if name.is_some() => {

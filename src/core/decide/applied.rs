@@ -1,4 +1,4 @@
-//! Whether the world matches what is declared, as a whole and pod by pod.
+//! Whether everything runs as declared, as a whole and pod by pod.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -21,12 +21,12 @@ pub fn next_due(
         _ => None,
     });
     let starts = states.iter().filter_map(|(id, pod)| {
-        let health = pod.health.as_ref().filter(|health| !health.ready)?;
+        let health = pod.health.as_ref().filter(|health| !health.is_ready())?;
         let probe = &desired?.pods.get(id)?.declared.adapter.spec.health;
         Some(health.since + probe.startup.duration()).filter(|at| *at > now)
     });
-    let going_back = states.values().filter_map(|pod| Some(pod.going_back.as_ref()?.at)).filter(|at| *at > now);
-    holds.chain(starts).chain(going_back).min()
+    let fallback_retry = states.values().filter_map(|pod| Some(pod.fallback_retry.as_ref()?.at)).filter(|at| *at > now);
+    holds.chain(starts).chain(fallback_retry).min()
 }
 
 #[cfg(test)]

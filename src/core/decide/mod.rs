@@ -1,4 +1,4 @@
-//! What to do, and why. Each decision is made here, once, from arguments alone.
+//! What to do, and why. Each decision is made here, once, from its arguments alone.
 //!
 //! | file | what it decides |
 //! | --- | --- |
@@ -8,11 +8,11 @@
 //! | `retry` | when to try again |
 //! | `purge` | whether a removed pod's data may be deleted |
 //! | `probes` | which containers have to be probed |
-//! | `applied` | whether the world matches what is declared |
+//! | `applied` | whether everything runs as declared |
 //! | `ending` | whether a one-shot run is over, and how it ended |
 //! | `due` | when the next round is due by the clock alone |
 //! | `difference` | what the store has to write when declarations change |
-//! | `orphans` | which containers, volumes and networks nobody declares any more |
+//! | `orphans` | which containers, volumes and networks belong to no declared pod |
 
 pub mod applied;
 pub mod difference;

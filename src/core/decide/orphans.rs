@@ -1,5 +1,5 @@
-//! What carries our label on the engine and is declared by nothing: containers, volumes and networks, each with why it is
-//! there and how to deal with it. Nothing is deleted for being on this list; it only says.
+//! Orphans: containers, volumes and networks on the engine that have our label and belong to no declared pod, each with
+//! its reason and remedy. This only lists them; nothing is deleted for being an orphan.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use crate::core::{
     observe::actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
 };
 
-/// Everything with our label that was seen.
+/// Everything on the engine with our label.
 #[derive(Debug, Clone, Default)]
 pub struct OwnedObjects {
     /// Containers.
@@ -25,29 +25,29 @@ pub struct OwnedObjects {
     pub networks: Vec<ObservedNetwork>,
 }
 
-/// What is remembered of a pod that was declared once.
+/// What the database has of a pod that was declared once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodHistory {
     /// The name of the volume with its data.
     pub volume: String,
-    /// Since when it is not declared any more; `None` while it is.
+    /// When it was removed from the manifests; `None` while it is declared.
     pub undeclared_since: Option<OffsetDateTime>,
 }
 
-/// What should be there.
+/// What belongs to declared pods.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
-    /// Every pod that ever was declared.
-    pub records: BTreeMap<PodId, PodHistory>,
-    /// Pods that the source declares now, whether or not there is a record of them yet.
+    /// Every pod that was ever declared.
+    pub histories: BTreeMap<PodId, PodHistory>,
+    /// Pods that the source declares now, whether or not the database has them yet.
     pub declared: BTreeSet<PodId>,
-    /// Why more may be declared than that: the source could not be read, or not whole.
-    pub doubt: Option<String>,
-    /// Networks that pods are attached to.
+    /// Why the source may declare more pods than that: it could not be read completely.
+    pub source_error: Option<String>,
+    /// Networks that declared pods use.
     pub networks: BTreeSet<String>,
 }
 
-/// What kind of thing is left.
+/// A kind of orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OrphanKind {
@@ -59,34 +59,34 @@ pub enum OrphanKind {
     Network,
 }
 
-/// Why it is left.
+/// Why something is an orphan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrphanReason {
-    /// Its pod was removed from the manifests then.
+    /// Its pod was removed from the manifests at this time.
     Removed(OffsetDateTime),
-    /// Its pod is not declared, and the database never knew it.
+    /// Its pod is not declared, and the database has never had it.
     NeverDeclared,
-    /// It was made for a container that is not there any more.
-    Leftover,
+    /// Its container is gone.
+    ContainerGone,
     /// Its labels name no pod.
-    Nobodys,
-    /// No pod is attached to it, and none will be.
+    NoPod,
+    /// No declared pod uses it.
     Unused,
 }
 
-/// One thing that nothing declares.
+/// A container, volume or network that belongs to no declared pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     /// What it is.
     pub kind: OrphanKind,
     /// Its name on the engine.
     pub name: String,
-    /// The pod it was made for.
+    /// The pod it was created for.
     pub pod: Option<PodId>,
-    /// Why it is left.
+    /// Why it is an orphan.
     #[serde(serialize_with = "as_text")]
     pub why: OrphanReason,
-    /// When it was made, if the engine says so.
+    /// When it was created, if the engine says so.
     #[serde(with = "time::serde::rfc3339::option")]
     pub created_at: Option<OffsetDateTime>,
     /// What to do about it.
@@ -110,10 +110,10 @@ impl fmt::Display for OrphanKind {
 impl fmt::Display for OrphanReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Removed(since) => write!(f, "its pod is not declared any more since {}", since.date()),
-            Self::NeverDeclared => f.write_str("its pod is not declared and never was in this database"),
-            Self::Leftover => f.write_str("the container it was made for is gone"),
-            Self::Nobodys => f.write_str("its labels name no pod"),
+            Self::Removed(since) => write!(f, "its pod has not been declared since {}", since.date()),
+            Self::NeverDeclared => f.write_str("its pod is not declared, and this database has never had it"),
+            Self::ContainerGone => f.write_str("its container is gone"),
+            Self::NoPod => f.write_str("its labels name no pod"),
             Self::Unused => f.write_str("no declared pod uses it"),
         }
     }
@@ -122,26 +122,26 @@ impl fmt::Display for OrphanReason {
 impl Expected {
     /// Whether a pod is declared, by the source or by the newest accepted revision.
     pub fn declares(&self, pod: &PodId) -> bool {
-        let recorded = self.records.get(pod).is_some_and(|record| record.undeclared_since.is_none());
+        let recorded = self.histories.get(pod).is_some_and(|history| history.undeclared_since.is_none());
         recorded || self.declared.contains(pod)
     }
 
-    /// Why what belongs to a pod is left, if it is.
+    /// Why what belongs to a pod is an orphan, if it is.
     fn why(&self, pod: &PodId) -> Option<OrphanReason> {
         if self.declares(pod) {
             return None;
         }
-        let since = self.records.get(pod).and_then(|record| record.undeclared_since);
+        let since = self.histories.get(pod).and_then(|history| history.undeclared_since);
         Some(since.map_or(OrphanReason::NeverDeclared, OrphanReason::Removed))
     }
 }
 
-/// Everything that was seen and is declared by nothing: containers, volumes, networks, each by name.
-pub fn orphans(seen: &OwnedObjects, wanted: &Expected) -> Vec<Orphan> {
-    let containers = seen.containers.iter().filter_map(|container| of_container(container, wanted));
-    let volumes = seen.volumes.iter().filter_map(|volume| of_volume(volume, wanted));
+/// Every orphan: containers, then volumes, then networks, each by name.
+pub fn orphans(owned: &OwnedObjects, expected: &Expected) -> Vec<Orphan> {
+    let containers = owned.containers.iter().filter_map(|container| of_container(container, expected));
+    let volumes = owned.volumes.iter().filter_map(|volume| of_volume(volume, expected));
     let networks =
-        seen.networks.iter().filter(|network| !wanted.networks.contains(&network.name)).map(|network| Orphan {
+        owned.networks.iter().filter(|network| !expected.networks.contains(&network.name)).map(|network| Orphan {
             kind: OrphanKind::Network,
             name: network.name.clone(),
             pod: None,
@@ -154,36 +154,37 @@ pub fn orphans(seen: &OwnedObjects, wanted: &Expected) -> Vec<Orphan> {
     found
 }
 
-fn of_container(container: &ObservedContainer, wanted: &Expected) -> Option<Orphan> {
+fn of_container(container: &ObservedContainer, expected: &Expected) -> Option<Orphan> {
     let (pod, name) = (&container.pod, &container.name);
-    let why = wanted.why(pod)?;
+    let why = expected.why(pod)?;
     let remedy = match (&why, container.is_live()) {
         (OrphanReason::Removed(_), _) => {
-            "wait: agentpod run stops it, and removes it after the grace, unless its removal is held".to_owned()
+            "none needed: AgentPod stops it and removes it after the grace period, unless its removal is held"
+                .to_owned()
         }
-        (_, true) => format!("declare {pod} to take it over, or: docker stop {name} && agentpod purge {pod}"),
-        (_, false) => format!("declare {pod} to take it over, or: agentpod purge {pod}"),
+        (_, true) => format!("declare {pod} to adopt it, or run: docker stop {name} && agentpod purge {pod}"),
+        (_, false) => format!("declare {pod} to adopt it, or run: agentpod purge {pod}"),
     };
     let created_at = Some(container.created_at);
     Some(Orphan { kind: OrphanKind::Container, name: name.clone(), pod: Some(pod.clone()), why, created_at, remedy })
 }
 
-fn of_volume(volume: &ObservedVolume, wanted: &Expected) -> Option<Orphan> {
+fn of_volume(volume: &ObservedVolume, expected: &Expected) -> Option<Orphan> {
     let name = &volume.name;
     let (why, remedy) = match &volume.pod {
         None if volume.in_use => {
-            (OrphanReason::Nobodys, format!("see what uses it: docker ps --all --filter volume={name}"))
+            (OrphanReason::NoPod, format!("to see what uses it, run: docker ps --all --filter volume={name}"))
         }
-        None => (OrphanReason::Nobodys, format!("docker volume rm {name}")),
+        None => (OrphanReason::NoPod, format!("docker volume rm {name}")),
         Some(pod) => {
-            let record = wanted.records.get(pod);
-            let is_data = record.map_or(!is_nameless(name), |record| record.volume == *name);
-            match (is_data, wanted.why(pod)) {
-                // What a container brought goes with it, and the container is looked at by itself.
+            let history = expected.histories.get(pod);
+            let is_data = history.map_or(!is_anonymous(name), |history| history.volume == *name);
+            match (is_data, expected.why(pod)) {
+                // An anonymous volume goes with its container, which is judged on its own.
                 (false, _) if volume.in_use => return None,
-                (false, _) => (OrphanReason::Leftover, format!("docker volume rm {name}")),
+                (false, _) => (OrphanReason::ContainerGone, format!("docker volume rm {name}")),
                 (true, None) => return None,
-                (true, Some(why)) => (why, format!("declare {pod} to use it again, or: agentpod purge {pod}")),
+                (true, Some(why)) => (why, format!("declare {pod} to use it again, or run: agentpod purge {pod}")),
             }
         }
     };
@@ -191,8 +192,8 @@ fn of_volume(volume: &ObservedVolume, wanted: &Expected) -> Option<Orphan> {
     Some(Orphan { kind: OrphanKind::Volume, name: name.clone(), pod, why, created_at, remedy })
 }
 
-/// Whether the engine made the name up.
-pub(crate) fn is_nameless(volume: &str) -> bool {
+/// Whether the volume is anonymous: the engine chose its name.
+pub(crate) fn is_anonymous(volume: &str) -> bool {
     volume.len() == 64 && volume.chars().all(|c| c.is_ascii_hexdigit())
 }
 
@@ -237,30 +238,30 @@ mod tests {
     }
 
     /// `t/here` is declared, `t/gone` was removed, `t/new` stands in the source only.
-    fn wanted() -> Expected {
-        let record = |volume: &str, since| PodHistory { volume: volume.into(), undeclared_since: since };
+    fn expected() -> Expected {
+        let history = |volume: &str, since| PodHistory { volume: volume.into(), undeclared_since: since };
         Expected {
-            records: BTreeMap::from([
-                ("t/here".parse().unwrap(), record("i_t_here", None)),
-                ("t/gone".parse().unwrap(), record("i_t_gone", Some(at(3)))),
+            histories: BTreeMap::from([
+                ("t/here".parse().unwrap(), history("i_t_here", None)),
+                ("t/gone".parse().unwrap(), history("i_t_gone", Some(at(3)))),
             ]),
             declared: BTreeSet::from(["t/here".parse().unwrap(), "t/new".parse().unwrap()]),
-            doubt: None,
+            source_error: None,
             networks: BTreeSet::from(["net".into()]),
         }
     }
 
-    fn found(seen: OwnedObjects) -> Vec<String> {
+    fn found(owned: OwnedObjects) -> Vec<String> {
         let line = |orphan: Orphan| {
             let Orphan { kind, name, why, remedy, .. } = orphan;
             format!("{kind} {name}: {why}; {remedy}")
         };
-        orphans(&seen, &wanted()).into_iter().map(line).collect()
+        orphans(&owned, &expected()).into_iter().map(line).collect()
     }
 
     #[test]
     fn what_is_declared_is_no_orphan_whether_recorded_yet_or_not() {
-        let seen = OwnedObjects {
+        let owned = OwnedObjects {
             containers: vec![container("t/here", true), container("t/here", false), container("t/new", false)],
             volumes: vec![
                 volume("i_t_here", Some("t/here"), false),
@@ -270,7 +271,7 @@ mod tests {
             ],
             networks: vec![ObservedNetwork { name: "net".into(), created_at: None }],
         };
-        assert_eq!(found(seen), Vec::<String>::new());
+        assert_eq!(found(owned), Vec::<String>::new());
     }
 
     #[test]
@@ -284,9 +285,9 @@ mod tests {
         assert_eq!(
             found(OwnedObjects { containers, ..OwnedObjects::default() }),
             [
-                "container t_gone-01234567: its pod is not declared any more since 2024-10-07; wait: agentpod run stops it, and removes it after the grace, unless its removal is held",
-                "container x_silent-01234567: its pod is not declared and never was in this database; declare x/silent to take it over, or: agentpod purge x/silent",
-                "container x_unknown-01234567: its pod is not declared and never was in this database; declare x/unknown to take it over, or: docker stop x_unknown-01234567 && agentpod purge x/unknown",
+                "container t_gone-01234567: its pod has not been declared since 2024-10-07; none needed: AgentPod stops it and removes it after the grace period, unless its removal is held",
+                "container x_silent-01234567: its pod is not declared, and this database has never had it; declare x/silent to adopt it, or run: agentpod purge x/silent",
+                "container x_unknown-01234567: its pod is not declared, and this database has never had it; declare x/unknown to adopt it, or run: docker stop x_unknown-01234567 && agentpod purge x/unknown",
             ]
         );
     }
@@ -305,12 +306,12 @@ mod tests {
         assert_eq!(
             found(OwnedObjects { volumes, ..OwnedObjects::default() }),
             [
-                "volume 6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d: the container it was made for is gone; docker volume rm 6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d",
-                "volume i_t_gone: its pod is not declared any more since 2024-10-07; declare t/gone to use it again, or: agentpod purge t/gone",
-                "volume i_x_unknown: its pod is not declared and never was in this database; declare x/unknown to use it again, or: agentpod purge x/unknown",
-                "volume other: the container it was made for is gone; docker volume rm other",
+                "volume 6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d: its container is gone; docker volume rm 6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d6f2b0c1d",
+                "volume i_t_gone: its pod has not been declared since 2024-10-07; declare t/gone to use it again, or run: agentpod purge t/gone",
+                "volume i_x_unknown: its pod is not declared, and this database has never had it; declare x/unknown to use it again, or run: agentpod purge x/unknown",
+                "volume other: its container is gone; docker volume rm other",
                 "volume plain: its labels name no pod; docker volume rm plain",
-                "volume used: its labels name no pod; see what uses it: docker ps --all --filter volume=used",
+                "volume used: its labels name no pod; to see what uses it, run: docker ps --all --filter volume=used",
             ]
         );
     }
@@ -318,7 +319,7 @@ mod tests {
     #[test]
     fn a_network_that_no_declared_pod_uses_is_left() {
         let network = |name: &str| ObservedNetwork { name: name.into(), created_at: None };
-        let seen = OwnedObjects { networks: vec![network("net"), network("old-net")], ..OwnedObjects::default() };
-        assert_eq!(found(seen), ["network old-net: no declared pod uses it; docker network rm old-net"]);
+        let owned = OwnedObjects { networks: vec![network("net"), network("old-net")], ..OwnedObjects::default() };
+        assert_eq!(found(owned), ["network old-net: no declared pod uses it; docker network rm old-net"]);
     }
 }

@@ -6,7 +6,7 @@ use crate::core::{
     declare::desired::{Desired, DesiredPod},
     names::PodId,
     observe::actual::{Actual, ContainerState, ObservedContainer},
-    report::status::standing,
+    report::status::current_container,
 };
 
 /// A container to be probed.
@@ -26,7 +26,7 @@ pub struct ProbeTarget<'a> {
 pub fn probe_targets<'a>(desired: &'a Desired, actual: &'a Actual) -> impl Iterator<Item = ProbeTarget<'a>> {
     let target = |(pod, declared): (&'a PodId, &'a DesiredPod)| {
         let Actual::Observed(observed) = actual else { return None };
-        let container = standing(observed.get(pod)?)?;
+        let container = current_container(observed.get(pod)?)?;
         match container.state {
             ContainerState::Running { since } if declared.is_running() => {
                 Some(ProbeTarget { pod, desired: declared, container, since })

@@ -103,7 +103,7 @@ pub enum RequestRefusal {
     #[error("{0} is stopped by its manifest (state: stopped); change the manifest instead")]
     DeclaredStopped(PodId),
     /// It is paused.
-    #[error("{pod} is already paused by {by}; agentpod resume {pod} ends the pause", by = pause.words())]
+    #[error("{pod} is already paused by {by}; agentpod resume {pod} ends the pause", by = pause.describe())]
     Paused {
         /// The pod.
         pod: PodId,
@@ -141,7 +141,7 @@ pub struct Pause {
 
 impl Pause {
     /// `alice@host until 2026-11-24 12:34:56 UTC`.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self.until {
             Some(until) => format!("{} until {}", self.actor, moment(until)),
             None => format!("{} until somebody resumes it", self.actor),

@@ -92,18 +92,18 @@ impl Serialize for RetryTarget {
 }
 
 impl Retry {
-    /// The retry after one more failure of `target`. `chance` is between 0 and 1 and spreads the retries of many pods.
+    /// The retry after one more failure of `target`. `jitter` is between 0 and 1 and spreads the retries of many pods.
     pub fn after(
         last: Option<&Self>,
         target: &RetryTarget,
         why: impl Into<String>,
         crash: bool,
         now: OffsetDateTime,
-        chance: f64,
+        jitter: f64,
     ) -> Self {
         let failures = last.filter(|last| last.target == *target).map_or(0, |last| last.failures).saturating_add(1);
         let wait = (FIRST * 2f64.powi(failures.saturating_sub(1).min(10) as i32)).min(LONGEST);
-        let at = now + wait * (0.9 + 0.2 * chance);
+        let at = now + wait * (0.9 + 0.2 * jitter);
         Self { target: target.clone(), failures, at, why: why.into(), crash }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn jitter_spreads_retries_by_a_tenth_either_way() {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let at = |chance| (Retry::after(None, &running("w"), "no", false, now, chance).at - now).whole_milliseconds();
+        let at = |jitter| (Retry::after(None, &running("w"), "no", false, now, jitter).at - now).whole_milliseconds();
         assert_eq!((at(0.0), at(1.0)), (9_000, 11_000));
     }
 }

@@ -5,7 +5,24 @@ use time::OffsetDateTime;
 
 use crate::core::declare::adapter::Probe;
 
-/// What is known of one container's readiness.
+/// Why a probe failed, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ProbeFailure(pub String);
+
+/// Whether a container is ready, in this run of it and as far as it was observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Readiness {
+    /// It was not ready yet.
+    Starting,
+    /// It is ready.
+    Ready,
+    /// It was ready and no longer is.
+    Lost,
+}
+
+/// The readiness of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// The container it is about, by name.
@@ -13,10 +30,8 @@ pub struct Health {
     /// When that run of it began, as far as known; a restart begins a new one.
     pub started: OffsetDateTime,
     /// Whether it is ready.
-    pub ready: bool,
-    /// Whether it ever was, in this run of it and as far as we saw.
-    pub was_ready: bool,
-    /// Since when it is what it is.
+    pub readiness: Readiness,
+    /// When its readiness last changed.
     pub since: OffsetDateTime,
     /// When its probe last succeeded; `None`: not yet in this run of it.
     pub last_success: Option<OffsetDateTime>,
@@ -33,8 +48,7 @@ impl Health {
         Self {
             container: container.into(),
             started,
-            ready: false,
-            was_ready: false,
+            readiness: Readiness::Starting,
             since: now.max(started),
             last_success: None,
             failures: 0,
@@ -52,11 +66,11 @@ impl Health {
 
     /// The same after one more answer.
     #[must_use]
-    pub fn after(mut self, answer: Result<(), String>, probe: &Probe, now: OffsetDateTime) -> Self {
+    pub fn after(mut self, answer: Result<(), ProbeFailure>, probe: &Probe, now: OffsetDateTime) -> Self {
         match answer {
             Ok(()) => {
-                if !self.ready {
-                    (self.ready, self.was_ready, self.since) = (true, true, now);
+                if !self.is_ready() {
+                    (self.readiness, self.since) = (Readiness::Ready, now);
                 }
                 self.failures = 0;
                 self.last_success = Some(now);
@@ -64,23 +78,28 @@ impl Health {
             }
             Err(why) => {
                 self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(why);
-                if self.ready && self.failures >= probe.failures {
-                    (self.ready, self.since) = (false, now);
+                self.last_failure = Some(why.0);
+                if self.is_ready() && self.failures >= probe.failures {
+                    (self.readiness, self.since) = (Readiness::Lost, now);
                 }
             }
         }
         self
     }
 
-    /// Whether no answer came yet, good or bad.
-    pub fn is_unheard(&self) -> bool {
-        !self.ready && !self.was_ready && self.last_failure.is_none()
+    /// Whether it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.readiness == Readiness::Ready
+    }
+
+    /// Whether its probe has not answered yet.
+    pub fn is_unprobed(&self) -> bool {
+        self.readiness == Readiness::Starting && self.last_failure.is_none()
     }
 
     /// Whether it is not ready and its start has taken longer than it may.
     pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
-        !self.ready && now >= self.since + probe.startup.duration()
+        !self.is_ready() && now >= self.since + probe.startup.duration()
     }
 }
 
@@ -100,13 +119,13 @@ mod tests {
 
     #[test]
     fn one_good_answer_makes_ready_and_three_bad_ones_in_a_row_make_unready() {
-        let bad = || Err("refused".to_owned());
+        let bad = || Err(ProbeFailure("refused".to_owned()));
         let health = Health::new("a", at(0), at(0)).after(bad(), &probe(), at(1)).after(Ok(()), &probe(), at(2));
-        assert!(health.ready && health.since == at(2));
+        assert!(health.is_ready() && health.since == at(2));
         let health = health.after(bad(), &probe(), at(3)).after(bad(), &probe(), at(4));
-        assert!(health.ready, "two bad answers are not enough");
+        assert!(health.is_ready(), "two bad answers are not enough");
         let health = health.after(bad(), &probe(), at(5));
-        assert!(!health.ready && health.since == at(5) && health.last_failure.as_deref() == Some("refused"));
+        assert!(!health.is_ready() && health.since == at(5) && health.last_failure.as_deref() == Some("refused"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What changed between two rounds' statuses, as far as people are told: that a pod became ready, or unhealthy.
+//! Which changes between two rounds' statuses are worth an event: a pod became ready, or unhealthy.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::core::names::PodId;
 /// A change of a pod's status that is worth an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusChange {
-    /// It was not ready and is now.
+    /// It became ready.
     Ready,
     /// Its phase became [`Phase::Unhealthy`].
     Unhealthy,

@@ -1,5 +1,5 @@
-//! What one desired state means against another, pod by pod: what people want to know before they read a diff of files.
-//! Says nothing of what runs; that is the plan's business.
+//! What changes for each pod from one desired state to another: what people want to know before they read a diff of files.
+//! Says nothing about what runs; the plan does.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -19,15 +19,15 @@ use crate::core::{
 pub enum PodChange {
     /// It is declared for the first time.
     Added,
-    /// It is not declared any more.
+    /// It is no longer declared.
     Removed,
-    /// It should run and should not before.
+    /// It was declared stopped and is now declared running.
     Started,
-    /// It should not run any more.
+    /// It was declared running and is now declared stopped.
     Stopped,
     /// It needs another container.
     Replaced,
-    /// Files change that its agent re-reads by itself; its container stays.
+    /// Only files change that its agent reloads by itself; its container stays.
     Uploaded,
 }
 
@@ -35,16 +35,16 @@ impl fmt::Display for PodChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Added => "is added",
-            Self::Removed => "is removed; its data stays",
+            Self::Removed => "is removed; its data is kept",
             Self::Started => "is started",
             Self::Stopped => "is stopped",
-            Self::Replaced => "gets another container",
-            Self::Uploaded => "gets changed files, and keeps its container",
+            Self::Replaced => "gets a new container",
+            Self::Uploaded => "gets changed files and keeps its container",
         })
     }
 }
 
-/// Every pod that is another one after than before. Both sides built with the same secrets' fingerprints, or with none.
+/// Every pod that changes. Both sides must be built with the same fingerprints of secrets, or with none.
 pub fn changes(before: &Desired, after: &Desired) -> BTreeMap<PodId, PodChange> {
     let removed =
         before.pods.keys().filter(|id| !after.pods.contains_key(*id)).map(|id| (id.clone(), PodChange::Removed));
@@ -54,7 +54,7 @@ pub fn changes(before: &Desired, after: &Desired) -> BTreeMap<PodId, PodChange> 
 
 fn change(before: Option<&DesiredPod>, after: &DesiredPod) -> Option<PodChange> {
     let Some(before) = before else { return Some(PodChange::Added) };
-    // Without fingerprints a secret that stands elsewhere shows in nothing else.
+    // Without fingerprints a secret that moved shows only here.
     let replaced =
         before.container.digest != after.container.digest || before.declared.secrets != after.declared.secrets;
     match (before.declared.state, after.declared.state) {

@@ -1,5 +1,5 @@
-//! What people are told: a pod's status, the difference between two revisions, and plans and containers with every
-//! secret hidden. Values only; how they look on a page or in a terminal is decided there.
+//! What people are shown: a pod's status, the difference between two revisions, and plans and containers with every
+//! secret hidden. Values only; pages and the command line decide how they look.
 
 pub mod changes;
 pub mod comparison;

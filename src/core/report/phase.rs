@@ -1,4 +1,4 @@
-//! What a pod is doing, in one word, and how much attention it asks for. Pages, the API, the command line and metrics
+//! What a pod is doing, in one word, and how urgent that is. Pages, the API, the command line and metrics
 //! take names and severities from here.
 
 use std::{fmt, str::FromStr};
@@ -11,21 +11,21 @@ use crate::core::event::Severity;
 /// What a pod is doing, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {
-    /// Declared, nothing done yet.
+    /// It is declared, and nothing was done yet.
     Pending,
-    /// Its image is being fetched.
+    /// Its image is being pulled.
     Pulling,
     /// Its container starts and is not ready yet.
     Starting,
     /// It runs and is ready.
     Running,
-    /// It runs and is not ready although it should be.
+    /// It runs and should be ready, but is not.
     Unhealthy,
-    /// It keeps exiting; AgentPod waits before the next try.
+    /// Its container keeps exiting; AgentPod waits before it starts it again.
     CrashLoopBackOff,
     /// It is stopped, as declared.
     Stopped,
-    /// Its newest declaration failed; the previous container runs.
+    /// Its new container failed; the previous one runs.
     RolledBack,
     /// It is no longer declared.
     Deleting,
@@ -68,7 +68,7 @@ impl Phase {
         }
     }
 
-    /// How much attention it asks for.
+    /// How urgent it is.
     pub fn severity(self) -> Severity {
         match self {
             Self::Unhealthy | Self::CrashLoopBackOff => Severity::Error,

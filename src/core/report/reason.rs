@@ -1,5 +1,5 @@
-//! Why a pod has its status, and why a condition holds or does not: one word for machines. The sentence for people stands
-//! beside it.
+//! Why a pod has its status, and why a condition is true or false: one word for machines. The sentence for people is
+//! kept with it.
 
 use std::{fmt, str::FromStr};
 
@@ -12,14 +12,14 @@ macro_rules! reasons {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Reason {
             $($(#[doc = $doc])+ $reason,)+
-            /// Nothing is known about it, or another version of AgentPod wrote a reason that this one does not know.
+            /// The reason is unknown, or another version of AgentPod wrote one that this version does not have.
             #[default]
             #[serde(other)]
             Unknown,
         }
 
         impl Reason {
-            /// Every reason but the one that none is known.
+            /// Every reason except `Unknown`.
             pub const ALL: &[Self] = &[$(Self::$reason),+];
 
             /// Its stable name: in tables and the API.
@@ -34,9 +34,9 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// It was declared, and no round has looked at it yet.
+    /// It was declared, and no round has planned it yet.
     Declared,
-    /// The engine does not answer, or does not say what a container is doing.
+    /// The engine does not answer, or does not report the state of a container.
     EngineUnknown,
     /// A secret cannot be read.
     SecretMissing,
@@ -48,7 +48,7 @@ reasons! {
     Paused,
     /// Somebody paused it, and it is being stopped.
     Pausing,
-    /// Somebody froze its container by hand.
+    /// Somebody paused its container outside AgentPod.
     PausedByHand,
     /// Its container restarts too often.
     CrashLoop,
@@ -64,7 +64,7 @@ reasons! {
     Stopping,
     /// It is stopped, as declared.
     Stopped,
-    /// Its image is being fetched.
+    /// Its image is being pulled.
     Pulling,
     /// Its container is being created.
     Creating,
@@ -72,32 +72,32 @@ reasons! {
     Starting,
     /// Its container exited, and the engine starts it again.
     Restarting,
-    /// Its container is off its network.
+    /// Its container is not attached to its network.
     OffNetwork,
-    /// Its probe has not answered yet; what was known before still stands.
+    /// Its probe has not answered since AgentPod started.
     NotAskedYet,
     /// It has time left to become ready.
     WaitingForProbe,
-    /// Its probe is content.
+    /// Its probe succeeds.
     ProbeSucceeded,
-    /// Its probe is not content.
+    /// Its probe fails.
     ProbeFailed,
 
     /// It is as declared.
     AsDeclared,
-    /// Other limits than the declared ones are in force.
+    /// Its container differs from what was declared.
     Deviates,
     /// The proxy routes its host name to its container.
     Routed,
     /// The proxy does not.
     NotRouted,
-    /// What it should be has not been written down yet.
+    /// Its desired state has not been stored yet.
     NotKnown,
     /// It has no container.
     NoContainer,
     /// Its container was created for another declaration.
     OtherContainer,
-    /// Files that its agent re-reads by itself are not uploaded yet.
+    /// Files that its agent reloads by itself are not written yet.
     FilesPending,
 }
 

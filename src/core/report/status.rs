@@ -1,5 +1,5 @@
-//! A pod's status for people: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
-//! so that what the page says and what the planner does cannot disagree.
+//! A pod's status: one phase, the `Ready` condition, one sentence. Derived from the same inputs as the plan,
+//! so that pages and the planner cannot disagree.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -8,7 +8,10 @@ use super::{phase::Phase, reason::Reason};
 use crate::core::{
     decide::plan::{Action, Cause, Decision, Hold, PodState, Step},
     declare::desired::DesiredPod,
-    observe::actual::{ContainerState, ObservedContainer},
+    observe::{
+        actual::{ContainerState, ObservedContainer},
+        health::Readiness,
+    },
 };
 
 /// A pod's status.
@@ -18,9 +21,9 @@ pub struct Status {
     pub phase: Phase,
     /// The `Ready` condition.
     pub ready: bool,
-    /// Why it is ready or not, as one word for machines.
+    /// Why, as one word for machines.
     pub reason: Reason,
-    /// The same as a sentence for people.
+    /// Why, as a sentence for people.
     pub message: String,
     /// The name of its container: the running one, else the newest.
     pub container: Option<String>,
@@ -38,7 +41,7 @@ impl Status {
 }
 
 /// The container that stands for a pod: the one that runs, else the newest.
-pub fn standing(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
+pub fn current_container(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
     observed.iter().max_by_key(|container| (container.is_live(), container.created_at))
 }
 
@@ -50,14 +53,14 @@ pub fn status(
     state: &PodState,
     now: OffsetDateTime,
 ) -> Status {
-    let container = standing(observed);
+    let container = current_container(observed);
     let health =
         container.and_then(|container| state.health.as_ref().filter(|health| health.container == container.name));
     let cut_off = desired.zip(container).is_some_and(|(desired, container)| container.is_cut_off(&desired.container));
     let runs = |container: &ObservedContainer| matches!(container.state, ContainerState::Running { .. });
     let ready = container.is_some_and(runs)
         && !cut_off
-        && health.is_some_and(|health| health.ready)
+        && health.is_some_and(|health| health.is_ready())
         && desired.is_some_and(DesiredPod::is_running);
     let say = |phase: Phase, reason: Reason, message: String| Status {
         phase,
@@ -91,7 +94,7 @@ pub fn status(
                 container.is_live() && desired.is_running() && container.digest != desired.container.digest
             };
             let goes_on = match desired.zip(container).is_some_and(|(desired, container)| before(desired, container)) {
-                true => "; until then its container from before goes on",
+                true => "; its previous container runs until then",
                 false => "",
             };
             return say(Phase::Held, Reason::StepFailed, format!("{hold}{goes_on}"));
@@ -105,7 +108,7 @@ pub fn status(
         _ => {}
     }
     let Some(desired) = desired else {
-        return say(Phase::Deleting, Reason::Undeclared, "it is not declared any more".into());
+        return say(Phase::Deleting, Reason::Undeclared, "it is no longer declared".into());
     };
     if !desired.is_running() {
         return match container.is_some_and(ObservedContainer::is_live) {
@@ -118,27 +121,33 @@ pub fn status(
             let phase = if container.is_some() { Phase::Starting } else { Phase::Pending };
             say(phase, Reason::Creating, action.cause.to_string())
         }
-        (_, None) => say(Phase::Pending, Reason::Creating, "its container is being made".into()),
+        (_, None) => say(Phase::Pending, Reason::Creating, "its container is being created".into()),
         (_, Some(container)) => match (&container.state, health) {
-            (ContainerState::Restarting(exit), _) => {
-                say(Phase::Unhealthy, Reason::Restarting, format!("its container ended and is started again ({exit})"))
-            }
+            (ContainerState::Restarting(exit), _) => say(
+                Phase::Unhealthy,
+                Reason::Restarting,
+                format!("its container exited and is being restarted ({exit})"),
+            ),
             (ContainerState::Running { .. }, _) if cut_off => {
                 let network = &desired.container.blueprint.network;
-                say(Phase::Unhealthy, Reason::OffNetwork, format!("its container is off its network {network}"))
+                say(
+                    Phase::Unhealthy,
+                    Reason::OffNetwork,
+                    format!("its container is not attached to its network {network}"),
+                )
             }
-            (ContainerState::Running { .. }, Some(health)) if health.ready => {
+            (ContainerState::Running { .. }, Some(health)) if health.is_ready() => {
                 say(Phase::Running, Reason::ProbeSucceeded, "it is ready".into())
             }
-            (ContainerState::Running { .. }, Some(health)) if health.is_unheard() => {
+            (ContainerState::Running { .. }, Some(health)) if health.is_unprobed() => {
                 say(Phase::Starting, Reason::NotAskedYet, "its probe has not answered yet".into())
             }
             (ContainerState::Running { .. }, Some(health)) => {
                 let probe = &desired.declared.adapter.spec.health;
                 let last = health.last_failure.as_deref().unwrap_or("no answer yet");
-                if health.was_ready || health.is_overdue(probe, now) {
-                    let since = if health.was_ready {
-                        "it was ready and is not any more".into()
+                if health.readiness == Readiness::Lost || health.is_overdue(probe, now) {
+                    let since = if health.readiness == Readiness::Lost {
+                        "it was ready and no longer is".into()
                     } else {
                         format!("it did not become ready within {}", probe.startup)
                     };

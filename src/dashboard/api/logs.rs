@@ -17,7 +17,7 @@ use super::{Api, Question, Refusal, answer, params::wrong, pods::missing};
 use crate::{
     dashboard::auth::Auth,
     engine::LogQuery,
-    reconcile::{CleanLine, NoLog},
+    reconcile::{CleanLine, LogUnavailable},
 };
 
 /// How often it is looked whether who follows would still be let in.
@@ -59,7 +59,7 @@ impl Api {
         let with_times = timestamps || lines_of_json || since.is_some();
         let lines = logs.read(&id, LogQuery { tail, follow, timestamps: with_times }).await;
         let lines = lines.map_err(|why| match why {
-            NoLog::NoContainer => Refusal::not_found(format!("{id} has no container, and so no log")),
+            LogUnavailable::NoContainer => Refusal::not_found(format!("{id} has no container, and so no log")),
             why => Refusal::unavailable(format!("the log of {id} cannot be shown: {why}")),
         })?;
         let visitor = question.visitor.clone();

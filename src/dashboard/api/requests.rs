@@ -19,7 +19,7 @@ use crate::{
         names::PodId,
     },
     dashboard::auth::{RequestBody, Visitor},
-    store::{RequestRow, view::Time},
+    store::{AddRequestError, RequestRow, view::Time},
 };
 
 /// The longest pause that ends by itself: a year.
@@ -160,9 +160,9 @@ impl Api {
         }
         visitor.needs(what.is_permitted(&visitor.person))?;
         let request = Request { what, actor: visitor.person.name.clone() };
-        let id = self.store.ask(&request, now).await?.map_err(|refused| match refused {
-            Refused::Unknown(pod) => super::pods::missing(&pod),
-            other => Refusal::conflict(other.to_string()),
+        let id = self.store.add_request(&request, now).await.map_err(|error| match error {
+            AddRequestError::Refused(Refused::Unknown(pod)) => super::pods::missing(&pod),
+            other => other.into(),
         })?;
         let row = self.store.request(id).await?.ok_or_else(Refusal::internal)?;
         let mut answer = answer::json(&RequestLine::from(row))?.into_response();

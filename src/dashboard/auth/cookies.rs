@@ -19,7 +19,7 @@ pub(super) fn session(headers: &HeaderMap, is_secure: bool) -> Option<SecretStri
 
 /// Has a browser keep a session's id.
 pub(super) fn keep(id: &SecretString, is_secure: bool) -> Option<HeaderValue> {
-    set(id.expose_secret(), LIFETIME.whole, is_secure)
+    set(id.expose_secret(), LIFETIME.total, is_secure)
 }
 
 /// Has a browser forget it.

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// How long a session lives.
-pub const LIFETIME: Lifetime = Lifetime { idle: time::Duration::hours(12), whole: time::Duration::days(7) };
+pub const LIFETIME: Lifetime = Lifetime { idle: time::Duration::hours(12), total: time::Duration::days(7) };
 /// How long the database may take to say whether there are accounts.
 const ASK: Duration = Duration::from_secs(2);
 /// How long it is not asked again when it did not answer.

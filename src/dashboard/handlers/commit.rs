@@ -13,7 +13,7 @@ use crate::{
         },
         refusal::Refusal,
     },
-    reconcile::{Edits, NotTaken},
+    reconcile::{AddPodError, Edits},
 };
 
 impl Handlers {
@@ -38,8 +38,8 @@ impl Handlers {
                 let committed = Committed { pod: pod.to_string(), place: added.location(), origin };
                 return self.write(guest, &NewPodPage { committed: Some(committed), ..NewPodPage::default() });
             }
-            Err(NotTaken::Forbidden(why)) => return Err(Refusal::forbidden(why)),
-            Err(NotTaken::NotAdded(not_added)) => not_added,
+            Err(AddPodError::Forbidden(why)) => return Err(Refusal::forbidden(why)),
+            Err(AddPodError::NotAdded(not_added)) => not_added,
         };
         tracing::info!("{} may not add what they sent to the source: {not_added}", person.name);
         let mut problems = not_added.problems();

@@ -61,7 +61,7 @@ impl Handlers {
             }
         }
         let request = Request { what, actor: visitor.person.name.clone() };
-        self.api.store.ask(&request, now).await?.map_err(|refusal| Refusal::conflict(refusal.to_string()))?;
+        self.api.store.add_request(&request, now).await?;
         let back = field("back");
         let back = local_path(&back).filter(|path| path.starts_with("/dashboard") && !path.contains(['?', '#']));
         let back = format!("{}?requested={kind}", back.unwrap_or("/dashboard"));

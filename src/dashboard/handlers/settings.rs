@@ -75,7 +75,7 @@ impl Handlers {
         let finding = |tone, what: String, help: Option<&str>| Finding { tone, what, help: help.map(str::to_owned) };
         let overview = self.api.view.borrow();
         let mut findings: Vec<Finding> =
-            overview.unready().into_iter().map(|why| finding(Tone::Bad, why, None)).collect();
+            overview.unready_reasons().into_iter().map(|why| finding(Tone::Bad, why, None)).collect();
         if overview.role == DaemonRole::Standby {
             findings.push(finding(
                 Tone::Idle,

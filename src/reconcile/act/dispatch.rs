@@ -1,4 +1,4 @@
-//! From the plan to the pods' own tasks: what each action needs, with real secret values, and who carries it out.
+//! From the plan to running steps: gathers what each action needs, with real secret values, and starts a task for it.
 
 use std::sync::Arc;
 
@@ -28,23 +28,23 @@ use crate::{
 };
 
 impl Reconciler {
-    /// Gives each pod's steps to a task of its own. What the action means is stored before its first step.
+    /// Starts a task for each pod's steps. What the action means is stored before its first step.
     pub(crate) async fn dispatch(&mut self, desired: &Arc<Desired>, now: OffsetDateTime) -> Result<(), StoreError> {
-        self.work.forget_old(now);
+        self.work.prune(now);
         let trigger = self.trigger();
         let actions: Vec<(PodId, Action)> =
             self.plan.actions().map(|(id, action)| (id.clone(), action.clone())).collect();
         for (id, action) in actions {
             let pod = desired.pods.get(&id).cloned();
             self.ledger.begin(&id, &action, pod.as_ref(), now);
-            let cause = format!("{}; noticed by {trigger}", action.cause);
+            let cause = format!("{}; triggered by {trigger}", action.cause);
             if action.verdict.is_some() {
                 let about = self.published.statuses.container(&id);
                 let event = PodEvent::new(event_text::kind(&action), event_text::done(&action)).because(&cause);
-                self.tell_with_logs(&id, event.about(about.as_deref()));
+                self.report_event_with_logs(&id, event.about(about.as_deref()));
             }
             if let Err(error) = self.journal.flush(self.ledger.states()).await {
-                self.ledger.not_begun(&id);
+                self.ledger.cancel_action(&id);
                 return Err(error);
             }
             match self.materials(&action, pod.as_ref()).await {
@@ -56,8 +56,8 @@ impl Reconciler {
                     self.spawn(id, Job { action, container, materials }, cause, pod);
                 }
                 Err(MaterialsError::Store(error)) => {
-                    // Nothing is under way; the next round decides again.
-                    self.ledger.not_begun(&id);
+                    // Nothing is running for the pod; the next round decides again.
+                    self.ledger.cancel_action(&id);
                     return Err(error);
                 }
                 Err(MaterialsError::Pod(why)) => {
@@ -70,7 +70,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// What an action's container is made from, with the real values; nothing if no step needs them.
+    /// What an action's container is created from, with real secret values; `None` if no step needs them.
     async fn materials(
         &self,
         action: &Action,
@@ -98,14 +98,14 @@ impl Reconciler {
         tokio::spawn(steps.instrument(span));
     }
 
-    /// Gives the steps of items that belong to no pod to a task each.
+    /// Starts a task for the steps of each item that belongs to no pod.
     pub(crate) fn dispatch_infra(&mut self) {
         let actions: Vec<(InfraId, Action)> =
             self.plan.infra_actions().map(|(id, action)| (id.clone(), action.clone())).collect();
         for (item, action) in actions {
             self.ledger.begin_infra(&item);
             let (engine, reports) = (self.engine.clone(), self.reports.clone());
-            let cause = format!("{}; noticed by {}", action.cause, self.trigger());
+            let cause = format!("{}; triggered by {}", action.cause, self.trigger());
             let span = debug_span!("item", %item);
             let steps = async move {
                 let job = Job { action, container: None, materials: Materials::default() };

@@ -1,5 +1,5 @@
-//! Carries out one action, step by step. No decision is made here: a step that fails ends the action, and the
-//! next round looks again.
+//! Executes one action, step by step. Makes no decision: a step that fails ends the action, and the next round observes
+//! again.
 
 use tracing::{Instrument, debug, debug_span};
 
@@ -11,12 +11,12 @@ use crate::{
     engine::{Engine, EngineError, Materials, PullProgress},
 };
 
-/// Everything the steps of one action need. Holds secret values: never logged, gone when the steps are done.
+/// Everything the steps of one action need. Holds secret values: never logged, dropped when the steps are done.
 #[derive(Debug)]
 pub struct Job {
     /// The steps.
     pub action: Action,
-    /// The container to create, if one is.
+    /// The container to create, if a step creates one.
     pub container: Option<ContainerSpec>,
     /// Real environment and files, if a step needs them.
     pub materials: Materials,
@@ -26,17 +26,17 @@ pub struct Job {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}{}", not_tried(*.skipped))]
 pub struct StepFailed {
-    /// Which.
+    /// The step.
     pub step: Step,
-    /// Why, and what was being done.
+    /// Why it failed.
     pub error: EngineError,
-    /// How many steps after it were not tried.
+    /// How many later steps were not attempted.
     pub skipped: usize,
 }
 
 impl From<StepFailed> for ActionFailure {
     fn from(failed: StepFailed) -> Self {
-        // Somebody made, or is removing, a container of that name: what is there now is better seen than guessed.
+        // Somebody else created or is removing a container of that name: observe again instead of guessing.
         let is_race = matches!((&failed.step, &failed.error), (Step::Create(_), EngineError::NameTaken(_)));
         Self { why: failed.to_string(), step: Some(Box::new(failed.step)), is_race }
     }
@@ -45,25 +45,25 @@ impl From<StepFailed> for ActionFailure {
 fn not_tried(count: usize) -> String {
     match count {
         0 => String::new(),
-        1 => " (1 step after it not tried)".into(),
-        count => format!(" ({count} steps after it not tried)"),
+        1 => " (1 later step not attempted)".into(),
+        count => format!(" ({count} later steps not attempted)"),
     }
 }
 
-/// Is told of every step before it is tried, and of how far a pull has come.
+/// Receives progress: every step before it is attempted, and how far a pull has come.
 pub trait ProgressListener: Send + Sync {
-    /// A step is about to be tried.
+    /// A step is about to be attempted.
     fn step(&self, _step: &Step) {}
-    /// A pull goes on.
+    /// A pull progresses.
     fn pull(&self, _progress: PullProgress) {}
 }
 
-/// Listens to nothing.
+/// Ignores progress.
 pub struct NoProgress;
 
 impl ProgressListener for NoProgress {}
 
-/// Carries out a job.
+/// Executes a job.
 pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressListener) -> Result<(), StepFailed> {
     let steps = &job.action.steps;
     for (index, step) in steps.iter().enumerate() {
@@ -71,7 +71,7 @@ pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressList
         let span = debug_span!("step", %step);
         let taken = async {
             debug!("begins");
-            take(engine, job, step, listener).await
+            execute_step(engine, job, step, listener).await
         };
         if let Err(error) = taken.instrument(span).await {
             return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
@@ -80,7 +80,12 @@ pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressList
     Ok(())
 }
 
-async fn take(engine: &dyn Engine, job: &Job, step: &Step, listener: &dyn ProgressListener) -> Result<(), EngineError> {
+async fn execute_step(
+    engine: &dyn Engine,
+    job: &Job,
+    step: &Step,
+    listener: &dyn ProgressListener,
+) -> Result<(), EngineError> {
     match step {
         Step::Image(image) => engine.ensure_image(image, &|progress| listener.pull(progress)).await,
         Step::Network(network) => engine.ensure_network(network).await.map(drop),

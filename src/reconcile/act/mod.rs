@@ -1,6 +1,6 @@
-//! Carrying out a plan: a job for each pod (`dispatch`), its steps one by one (`execute`), which secrets each container
-//! holds (`secrets_in_use`) so that they can be removed from text (`redact`), and deleting what is left over when
-//! somebody asks for it (`orphans`). Nothing here chooses a step.
+//! Executing a plan: a job for each pod (`dispatch`), its steps one by one (`execute`), which secrets each container
+//! holds (`secrets_in_use`) so that they can be removed from text (`redact`), and purging orphans on request
+//! (`orphans`). Nothing here chooses a step.
 
 pub(super) mod dispatch;
 pub mod execute;

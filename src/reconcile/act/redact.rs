@@ -1,5 +1,5 @@
-//! Text without secret values in it. Knows how programs write a value down: as it is, escaped, encoded, line by line,
-//! cut in two. Decides nothing about which values there are; says when a value is too short to be found.
+//! Removes secret values from text. Knows how programs write a value: plain, escaped, encoded, line by line, cut in two.
+//! Does not know which values there are; reports a value that is too short to be found.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use base64::{Engine as _, engine::general_purpose};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-/// A shorter value cannot be told from other text: no text with it is safe.
+/// A shorter value cannot be told from other text: no text is safe with it.
 const SHORTEST: usize = 4;
-/// Shorter encodings of a part of a value would be found in ordinary words.
+/// Shorter encodings of part of a value would match ordinary words.
 const SHORTEST_ENCODED: usize = 6;
-/// A word inside a longer value that is worth looking for by itself: a key in a JSON file.
-const WORD: usize = 16;
-/// A text this long that stands whole inside a value is a piece of it.
-const PIECE: usize = 8;
+/// The length from which a word inside a longer value is searched for on its own: a key in a JSON file.
+const WORD_LENGTH: usize = 16;
+/// A text of this length that appears inside a value is a piece of it.
+const PIECE_LENGTH: usize = 8;
 
-/// Finds values in texts and puts their names there instead.
+/// Finds secret values in texts and replaces them with their names.
 pub struct Redactor {
     forms: Vec<(Zeroizing<String>, usize)>,
     names: Vec<String>,
@@ -26,7 +26,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// For values by what to put in their place: `[secret API_KEY]`.
+    /// For pairs of replacement and value: `[secret API_KEY]`.
     pub fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
         let (mut forms, mut names, mut too_short) = (Vec::new(), Vec::new(), None);
         for (name, value) in values {
@@ -42,18 +42,18 @@ impl Redactor {
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::Standard)
             .build(forms.iter().map(|(form, _)| form.as_bytes()));
-        // Too many values for one automaton: nothing can be promised.
+        // Too many values for one automaton: no text is safe.
         let too_short = too_short.or_else(|| finder.is_err().then(|| "one of many".to_owned()));
         Self { forms, names, finder: finder.ok(), too_short }
     }
 
-    /// A value that is too short to be found, if there is one: no text is safe to keep then.
+    /// The name of a value that is too short to be found, if there is one: no text is safe to keep then.
     pub fn too_short(&self) -> Option<&str> {
         self.too_short.as_deref()
     }
 
-    /// The text with names in place of values. Wherever it was cut off, at its start or its end, it may have been cut
-    /// inside a value: what is left of that one is found too.
+    /// The text with names in place of values. It may have been cut off inside a value, at its start or its end: the
+    /// remaining piece is found too.
     pub fn clean(&self, text: &str) -> String {
         let mut found: Vec<(Range<usize>, usize)> = Vec::new();
         if let Some(finder) = &self.finder {
@@ -61,7 +61,7 @@ impl Redactor {
         }
         let (whole, before) = (text.trim(), text.len() - text.trim_start().len());
         for (form, name) in &self.forms {
-            if whole.len() >= PIECE && form.contains(whole) {
+            if whole.len() >= PIECE_LENGTH && form.contains(whole) {
                 found.push((before..before + whole.len(), *name));
             }
             found.extend(cut_at_start(text, form).map(|end| (0..end, *name)));
@@ -81,7 +81,7 @@ impl Redactor {
     }
 }
 
-/// Where the tail of a form ends with which a text begins.
+/// Where the tail of a form ends that the text begins with.
 fn cut_at_start(text: &str, form: &str) -> Option<usize> {
     let starts = form.char_indices().map(|(at, _)| at).skip(1);
     starts
@@ -91,21 +91,21 @@ fn cut_at_start(text: &str, form: &str) -> Option<usize> {
         .map(str::len)
 }
 
-/// Where the head of a form begins with which a text ends.
+/// Where the head of a form begins that the text ends with.
 fn cut_at_end(text: &str, form: &str) -> Option<usize> {
     let ends = form.char_indices().map(|(at, _)| at).rev();
     let head = ends.map(|at| &form[..at]).take_while(|head| head.len() >= SHORTEST).find(|head| text.ends_with(head));
     head.map(|head| text.len() - head.len())
 }
 
-/// Everything that programs write for a value.
+/// Every form in which programs write a value.
 fn all_forms(value: &str) -> Vec<String> {
     let mut forms: Vec<String> = encoded(value).into_iter().filter(|form| form.len() >= SHORTEST_ENCODED).collect();
-    // A log has lines, and so have keys; a file of settings has the key as a word of one of its lines.
+    // Logs have lines, and so have keys; a settings file has the key as a word on one of its lines.
     let lines = value.lines().map(str::trim).filter(|line| line.chars().count() >= SHORTEST);
     let unescaped = value.replace("\\n", "\n");
     let is_end = |c: char| !(c.is_ascii_alphanumeric() || "+/=_-".contains(c));
-    let words = unescaped.split(is_end).filter(|word| word.len() >= WORD);
+    let words = unescaped.split(is_end).filter(|word| word.len() >= WORD_LENGTH);
     for part in lines.chain(words) {
         forms.push(part.to_owned());
         forms.extend(escaped(part));
@@ -136,23 +136,23 @@ fn escaped(part: &str) -> [String; 6] {
 
 /// RFC 3986: everything but unreserved characters is encoded.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// As `encodeURIComponent` of JavaScript does it.
-const SCRIPT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
-/// As a path keeps its slashes.
+/// As JavaScript's `encodeURIComponent` does.
+const URI_COMPONENT: &AsciiSet = &UNRESERVED.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')');
+/// As in paths, with slashes kept.
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
-/// As URLs, headers and dumps hold it.
+/// Encodings used by URLs, headers and dumps.
 fn encoded(value: &str) -> Vec<String> {
     let percent = |set: &'static AsciiSet| utf8_percent_encode(value, set).to_string();
     let mut forms = vec![
         percent(UNRESERVED),
-        percent(SCRIPT),
+        percent(URI_COMPONENT),
         form_urlencoded::byte_serialize(value.as_bytes()).collect(),
         percent(PATH),
     ];
     forms.push(hex::encode(value));
-    // Inside a longer text, like `user:password`, its base64 begins at any of three places; the digits it shares with
-    // its neighbours are left out.
+    // Inside a longer text, like `user:password`, its base64 begins at one of three offsets; the digits it shares with
+    // its neighbors are left out.
     for (before, shared) in [(0, 0), (1, 2), (2, 3)] {
         let bytes = [&[0; 2][..before], value.as_bytes()].concat();
         let whole = bytes.len() * 8 / 6;

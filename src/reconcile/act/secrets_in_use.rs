@@ -1,6 +1,6 @@
-//! Which secret values which container holds: remembered from the moment they are given to it until it is gone, in memory
-//! only. A container that was there before this process is known to hold the present values if its digest says so; what
-//! any other one holds is not known, and nothing it writes may be stored.
+//! Which container holds which secret values: recorded in memory when they are handed over, dropped when the container
+//! is gone. A container from before this process holds the present values if its digest says so; what any other one holds
+//! is unknown, and nothing it writes may be stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,15 +23,15 @@ use crate::{
     store::{PodToken, Store, StoreError},
 };
 
-/// What stands in place of a gateway token.
+/// What replaces a gateway token in text.
 const TOKEN: &str = "[gateway token]";
 
-/// Values by what is shown in their place.
+/// Values by what replaces them in text.
 #[derive(Default, Clone)]
 pub(crate) struct Values(Vec<(String, SecretString)>);
 
 impl Values {
-    /// The values a container is given.
+    /// The values a container receives.
     fn of(texts: &SecretTexts) -> Self {
         let mut values = Self::default();
         for (name, value) in &texts.secrets {
@@ -55,13 +55,13 @@ impl Values {
         more.0.into_iter().for_each(|(name, value)| self.add(name, value));
     }
 
-    /// What finds them in a text.
+    /// Finds these values in text.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(self.0.iter().map(|(name, value)| (name.as_str(), value)))
     }
 }
 
-/// The secrets' present values, and which container holds which.
+/// The present values of all secrets, and which container holds which.
 pub(crate) struct SecretsInUse {
     reader: SecretReader,
     current: SecretValues,
@@ -73,17 +73,17 @@ struct HeldValues {
     values: Values,
 }
 
-/// Why what a container is made from cannot be put together.
+/// Why a container's environment and files cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MaterialsError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The pod's own fault; the others go on.
+    /// The pod's own fault; other pods continue.
     #[error("{0}")]
     Pod(String),
 }
 
-/// The values a container holds are not known, so nothing it writes may be shown.
+/// The values a container holds are unknown, so nothing it writes may be shown.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the secrets it was started with are no longer known")]
 pub(crate) struct ValuesUnknown;
@@ -93,7 +93,7 @@ impl SecretsInUse {
         Self { reader, current: SecretValues::new(), by_container: BTreeMap::new() }
     }
 
-    /// Reads the present values; gives their fingerprints.
+    /// Reads the present values; returns their fingerprints.
     pub fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
         self.current = self.reader.read(references);
         let fingerprints = self.current.iter().map(|(reference, value)| {
@@ -103,13 +103,13 @@ impl SecretsInUse {
         fingerprints.collect()
     }
 
-    /// Enters what a container is being given, in addition to what it was given before.
+    /// Records what a container receives, in addition to what it received before.
     pub fn give(&mut self, container: &str, pod: &PodId, values: Values) {
         let new = || HeldValues { pod: pod.clone(), values: Values::default() };
         self.by_container.entry(container.into()).or_insert_with(new).values.extend(values);
     }
 
-    /// Forgets what containers held that are gone, and finds out what those hold that were there before this process.
+    /// Drops containers that are gone, and finds out what those hold that are from before this process.
     pub async fn learn(
         &mut self,
         actual: &Actual,
@@ -145,7 +145,7 @@ impl SecretsInUse {
         Ok(())
     }
 
-    /// The present values of a pod's secrets, if they are the very ones its digest was made with.
+    /// The present values of a pod's secrets, if its digest was made with exactly these.
     fn proven_values(&self, pod: &DesiredPod, store: &Store) -> Option<Values> {
         let mut values = Values::default();
         for (name, reference) in &pod.declared.secrets {
@@ -157,7 +157,7 @@ impl SecretsInUse {
         Some(values)
     }
 
-    /// Everything that may stand in what a container writes: what it holds, and what is declared for its pod now.
+    /// Everything a container may write: what it holds, and what is declared for its pod now.
     pub fn in_container(
         &self,
         pod: &PodId,
@@ -169,7 +169,7 @@ impl SecretsInUse {
         Ok(values)
     }
 
-    /// Every known value of a pod: those its containers hold, and those declared for it now.
+    /// Every known value of a pod: what its containers hold, and what is declared for it now.
     pub fn of_pod(&self, pod: &PodId, desired: Option<&DesiredPod>) -> Values {
         let mut values = Values::default();
         for held in self.by_container.values().filter(|held| held.pod == *pod) {
@@ -183,7 +183,7 @@ impl SecretsInUse {
         values
     }
 
-    /// Renders a pod once more, now with the real values.
+    /// Renders a pod again, now with real values.
     pub async fn materials(
         &self,
         pod: &DesiredPod,

@@ -1,5 +1,5 @@
-//! Work under way: which step each pod is at, and which containers our own steps stopped or removed, so that what the
-//! engine says about those is not taken for news.
+//! Work in progress: which step each pod is at, and which containers our own steps stopped or removed, so that the
+//! engine's events about those are not reported as news.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,21 +14,21 @@ use crate::{
     engine::PullProgress,
 };
 
-/// Actions carried out at the same time; more only add latency on one engine.
+/// How many actions run at the same time; more only add latency on one engine.
 const CONCURRENT_ACTIONS: usize = 8;
-/// How long the engine's events about a container that we stopped or removed are taken for our own doing. A stop may take
+/// How long engine events about a container that we stopped or removed are attributed to us. A stop may take
 /// minutes.
-const OURS: Duration = Duration::minutes(7);
+const OWN_EVENT_WINDOW: Duration = Duration::minutes(7);
 
 /// What is being done for a pod right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WorkInProgress {
     pub step: Step,
-    /// How far its pull has come, during one.
+    /// How far its pull has come, while one runs.
     pub pull: Option<PullProgress>,
 }
 
-/// Work under way.
+/// Work in progress.
 pub(crate) struct Work {
     doing: BTreeMap<PodId, WorkInProgress>,
     /// Containers that our own steps stopped or removed, and when.
@@ -41,7 +41,7 @@ impl Work {
         Self { doing: BTreeMap::new(), ours: BTreeMap::new(), slots: Arc::new(Semaphore::new(CONCURRENT_ACTIONS)) }
     }
 
-    /// Limits how many actions are carried out at a time.
+    /// Limits how many actions run at a time.
     pub fn slots(&self) -> Arc<Semaphore> {
         self.slots.clone()
     }
@@ -61,7 +61,7 @@ impl Work {
         self.ours.contains_key(container)
     }
 
-    /// Enters that a step is about to be tried.
+    /// Records that a step is about to be attempted.
     pub fn begin_step(&mut self, pod: PodId, step: Step, now: OffsetDateTime) {
         match &step {
             Step::Stop(container) | Step::Remove(container) => {
@@ -75,12 +75,12 @@ impl Work {
         self.doing.insert(pod, WorkInProgress { step, pull: None });
     }
 
-    /// Enters how far a pull has come; answers whether it is the first that is heard of it.
+    /// Records how far a pull has come; returns whether this is its first report.
     pub fn pulling(&mut self, pod: &PodId, progress: PullProgress) -> bool {
         self.doing.get_mut(pod).is_some_and(|work| work.pull.replace(progress).is_none())
     }
 
-    /// Enters that an action ended. What it failed to stop or remove is not our own doing.
+    /// Records that an action ended. Containers it failed to stop or remove are not attributed to us.
     pub fn finish(&mut self, pod: &PodId, action: &Action, failed: bool) {
         self.doing.remove(pod);
         for step in action.steps.iter().filter(|_| failed) {
@@ -90,8 +90,8 @@ impl Work {
         }
     }
 
-    /// Forgets containers that were stopped or removed long ago.
-    pub fn forget_old(&mut self, now: OffsetDateTime) {
-        self.ours.retain(|_, at| now - *at < OURS);
+    /// Drops containers that were stopped or removed long ago.
+    pub fn prune(&mut self, now: OffsetDateTime) {
+        self.ours.retain(|_, at| now - *at < OWN_EVENT_WINDOW);
     }
 }

@@ -1,5 +1,5 @@
-//! Fetching a git source again and again, beside the rounds: at the start, from time to time, and when the webhook says
-//! that something was pushed. A round never waits for a remote; it hears of a fetch that brought something else.
+//! Fetches a git source beside the rounds: at the start, at intervals, and when the webhook reports a push. A round never
+//! waits for a remote; it is woken when a fetch brought something new.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::{
     source::{Git, git::FIRST_FETCH_TIMEOUT},
 };
 
-/// Deliveries are waited for until none came for so long, and no longer than the other: a flood of them is one fetch.
-const QUIET: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(2);
-/// After so many failures in a row the waits grow no longer.
-const MOST_PATIENT: u32 = 4;
+/// A burst of deliveries is one fetch: it starts when none came for the first duration, or after the second.
+const BURST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_BURST: Duration = Duration::from_secs(2);
+/// After this many failures in a row the waits grow no longer.
+const MAX_DOUBLINGS: u32 = 4;
 
 /// Fetches until stopped.
 pub(crate) async fn poll(
@@ -36,7 +36,7 @@ pub(crate) async fn poll(
                 match timeout(FIRST_FETCH_TIMEOUT, &mut fetch).await {
                     Ok(is_news) => is_news,
                     Err(_) => {
-                        // It has been awaited long enough: on with what is remembered.
+                        // The first fetch had its time: rounds go on with the stored revision.
                         let _ = reports.send(Report::Fetched);
                         fetch.await
                     }
@@ -61,16 +61,16 @@ pub(crate) async fn poll(
     }
 }
 
-/// How long to wait for the next fetch: a tenth more or less, so that many daemons do not ask at the same moment, and
-/// longer the more often it failed.
+/// How long to wait for the next fetch: jittered by a tenth, so that many daemons do not fetch at the same moment, and
+/// longer after each failure.
 fn pause(interval: Duration, failures: u32, chance: f64) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * chance) * failures.clamp(1, MOST_PATIENT)
+    interval.mul_f64(0.9 + 0.2 * chance) * failures.clamp(1, MAX_DOUBLINGS)
 }
 
-/// Waits until no delivery comes any more.
+/// Waits until no more deliveries come.
 async fn quiet(woken: &Notify) {
-    let end = crate::clock::runtime_instant() + LONGEST;
-    while timeout_at(end.min(crate::clock::runtime_instant() + QUIET), woken.notified()).await.is_ok()
+    let end = crate::clock::runtime_instant() + LONGEST_BURST;
+    while timeout_at(end.min(crate::clock::runtime_instant() + BURST_PAUSE), woken.notified()).await.is_ok()
         && crate::clock::runtime_instant() < end
     {}
 }
@@ -99,17 +99,17 @@ mod tests {
             async move {
                 loop {
                     woken.notify_one();
-                    sleep(QUIET / 4).await;
+                    sleep(BURST_PAUSE / 4).await;
                 }
             }
         });
         quiet(&woken).await;
-        assert_eq!(started.elapsed(), LONGEST);
+        assert_eq!(started.elapsed(), LONGEST_BURST);
         flood.abort();
         let _ = flood.await;
-        timeout(QUIET, woken.notified()).await.ok();
+        timeout(BURST_PAUSE, woken.notified()).await.ok();
         let started = crate::clock::runtime_instant();
         quiet(&woken).await;
-        assert_eq!(started.elapsed(), QUIET);
+        assert_eq!(started.elapsed(), BURST_PAUSE);
     }
 }

@@ -1,5 +1,5 @@
-//! What wakes the reconciler and what it measures: engine events and timers (`triggers`), fetches of a git source
-//! (`git_poll`), probes (`probe`), usage (`usage`), and whether the source is still being read (`watchdog`).
+//! What triggers rounds and what is measured: engine events and timers (`triggers`), fetches of a git source
+//! (`git_poll`), probes (`probe`), usage (`usage`), and whether the source is stale (`watchdog`).
 //! Everything here reports by message and changes nothing.
 
 pub(super) mod git_poll;

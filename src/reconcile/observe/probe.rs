@@ -1,5 +1,5 @@
-//! Asks agents whether they are ready, as their adapters declare it: one task for each live container. Answers go to
-//! the reconciler, which judges them; nothing is decided in here.
+//! Probes agents as their adapters declare it: one task for each live container. Answers go to the reconciler, which
+//! evaluates them; nothing is decided in here.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,22 +14,23 @@ use crate::{
         decide::probes::ProbeTarget,
         declare::adapter::{Probe, ProbeKind},
         names::PodId,
+        observe::health::ProbeFailure,
         site::Site,
     },
     engine::Engine,
     reconcile::message::Report,
 };
 
-/// The most an answer may hold, in bytes.
+/// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
-/// How soon a container that is not ready is asked again.
-const IMPATIENCE: Duration = Duration::from_millis(500);
+/// How long to wait before a container that is not ready is probed again.
+const UNREADY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The probes under way, one for each pod that has one.
+/// The running probes, one for each pod that has one.
 #[derive(Debug, Default)]
 pub(crate) struct Probers(BTreeMap<PodId, Prober>);
 
-/// A container that is probed again and again; dropping it ends that.
+/// A container that is probed repeatedly; dropping it ends that.
 #[derive(Debug)]
 struct Prober {
     container: String,
@@ -44,7 +45,7 @@ impl Drop for Prober {
 }
 
 impl Probers {
-    /// Probes these containers, and no others any more. A container that is probed already goes on being probed.
+    /// Probes these containers and no others. A container that is already probed continues to be.
     pub fn probe<'a>(
         &mut self,
         targets: impl Iterator<Item = ProbeTarget<'a>>,
@@ -69,7 +70,7 @@ impl Probers {
     }
 }
 
-/// Where a container is probed, as the engine names it; `None` while it cannot be.
+/// The address to probe, as the engine names it; `None` while there is none.
 pub(crate) fn reach(engine: &dyn Engine, target: &ProbeTarget<'_>) -> Option<SocketAddr> {
     let pod = target.desired;
     engine.reach(target.container, &pod.network.name, pod.declared.adapter.spec.port)
@@ -88,11 +89,11 @@ impl Probing {
     async fn run(self, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) {
         let Self { pod, container, address, host, probe } = self;
         loop {
-            let answer = ask(engine.as_ref(), &container, address, &host, &probe).await;
+            let answer = probe_once(engine.as_ref(), &container, address, &host, &probe).await;
             let wait = if answer.is_ok() {
                 probe.interval.duration()
             } else {
-                IMPATIENCE.max(probe.interval.duration().min(Duration::from_secs(2)) / 2)
+                UNREADY_INTERVAL.max(probe.interval.duration().min(Duration::from_secs(2)) / 2)
             };
             if reports.send(Report::Probed { pod: pod.clone(), container: container.clone(), answer }).is_err() {
                 return;
@@ -102,74 +103,80 @@ impl Probing {
     }
 }
 
-/// Asks once. The answer is good, or a sentence that says why not.
-pub async fn ask(
+/// Probes once. The error is a sentence that says why it failed.
+pub async fn probe_once(
     engine: &dyn Engine,
     container: &str,
     address: SocketAddr,
     host: &str,
     probe: &Probe,
-) -> Result<(), String> {
+) -> Result<(), ProbeFailure> {
     let limit = probe.timeout.duration();
-    let asked = async {
+    let answer = async {
         match &probe.kind {
-            ProbeKind::Tcp(_) => {
-                TcpStream::connect(address).await.map(drop).map_err(|error| format!("port {}: {error}", address.port()))
-            }
+            ProbeKind::Tcp(_) => TcpStream::connect(address)
+                .await
+                .map(drop)
+                .map_err(|error| ProbeFailure(format!("port {}: {error}", address.port()))),
             ProbeKind::Http(http) => {
                 let body = get(address, host, &http.path).await?;
-                http.body
-                    .as_ref()
-                    .map_or(Ok(()), |check| check.check(&body).map_err(|error| format!("{}: {error}", http.path)))
+                http.body.as_ref().map_or(Ok(()), |check| {
+                    check.check(&body).map_err(|error| ProbeFailure(format!("{}: {error}", http.path)))
+                })
             }
             ProbeKind::Exec(exec) => {
-                let answer = engine.exec(container, &exec.command, limit).await.map_err(|error| error.to_string())?;
+                let answer = engine
+                    .exec(container, &exec.command, limit)
+                    .await
+                    .map_err(|error| ProbeFailure(error.to_string()))?;
                 if answer.code == 0 {
                     Ok(())
                 } else {
-                    Err(format!("the probe command ended with exit code {}", answer.code))
+                    Err(ProbeFailure(format!("the probe command ended with exit code {}", answer.code)))
                 }
             }
             ProbeKind::Websocket(socket) => open_socket(address, host, &socket.path, socket.expect.as_deref()).await,
         }
     };
-    timeout(limit, asked).await.unwrap_or_else(|_| Err(format!("no answer within {}", probe.timeout)))
+    timeout(limit, answer).await.unwrap_or_else(|_| Err(ProbeFailure(format!("no answer within {}", probe.timeout))))
 }
 
-/// What an address answers to GET: a text of at most [`MAX_ANSWER`] bytes, or a sentence on why none.
-pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, String> {
+/// The answer to GET: a text of at most [`MAX_ANSWER`] bytes, or a sentence that says why there is none.
+pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, ProbeFailure> {
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http::<Empty<Bytes>>();
     let request = hyper::Request::get(format!("http://{address}{path}"))
         .header(hyper::header::HOST, host)
         .body(Empty::new())
-        .map_err(|error| format!("{path}: {error}"))?;
-    let answer = client.request(request).await.map_err(|error| format!("{path}: {}", innermost(&error)))?;
+        .map_err(|error| ProbeFailure(format!("{path}: {error}")))?;
+    let answer =
+        client.request(request).await.map_err(|error| ProbeFailure(format!("{path}: {}", innermost(&error))))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER)
         .collect()
         .await
-        .map_err(|_| format!("{path}: the answer broke off or is too long"))?;
+        .map_err(|_| ProbeFailure(format!("{path}: the answer was cut off or is too long")))?;
     if status != hyper::StatusCode::OK {
-        return Err(format!("{path} answers {}", status.as_u16()));
+        return Err(ProbeFailure(format!("{path} answers {}", status.as_u16())));
     }
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
-async fn open_socket(address: SocketAddr, host: &str, path: &str, expect: Option<&str>) -> Result<(), String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| format!("port {}: {error}", address.port()))?;
+async fn open_socket(address: SocketAddr, host: &str, path: &str, expect: Option<&str>) -> Result<(), ProbeFailure> {
+    let stream =
+        TcpStream::connect(address).await.map_err(|error| ProbeFailure(format!("port {}: {error}", address.port())))?;
     let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}{path}"), stream)
         .await
-        .map_err(|error| format!("{path} opens no WebSocket: {error}"))?;
+        .map_err(|error| ProbeFailure(format!("{path} did not open a WebSocket: {error}")))?;
     let Some(expect) = expect else { return Ok(()) };
     match socket.next().await {
         Some(Ok(message)) if message.to_text().is_ok_and(|text| text.contains(expect)) => Ok(()),
-        Some(Ok(_)) => Err(format!("{path}: the first message does not hold {expect:?}")),
-        Some(Err(error)) => Err(format!("{path}: {error}")),
-        None => Err(format!("{path} closed without a word")),
+        Some(Ok(_)) => Err(ProbeFailure(format!("{path}: the first message does not contain {expect:?}"))),
+        Some(Err(error)) => Err(ProbeFailure(format!("{path}: {error}"))),
+        None => Err(ProbeFailure(format!("{path} closed without a message"))),
     }
 }
 
-/// The sentence at the bottom of a chain of errors: the others only say "client error".
+/// The innermost of a chain of errors: the others only say "client error".
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {

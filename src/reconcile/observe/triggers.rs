@@ -1,5 +1,5 @@
-//! What wakes the reconciler, and what the tasks it started report back. Messages carry what happened for the record;
-//! the planner never sees them.
+//! What wakes the reconciler, and what the tasks it started report back. Messages carry what happened for events and
+//! logs; the planner never sees them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How soon after a delivery to the webhook the next ones count: a flood of them is one look.
-const FLOOD: Duration = Duration::from_secs(1);
+/// Deliveries to the webhook within this time of the last one are merged: a flood of them is one read of the source.
+const MERGE_WINDOW: Duration = Duration::from_secs(1);
 
-/// How soon it is tried to listen again after the database went away.
-const LISTEN_AGAIN: Duration = Duration::from_secs(5);
+/// How long to wait before listening again after the database went away.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Sends the engine's events, for ever; a broken stream is opened again and leads to a look.
+/// Sends the engine's events until stopped; a broken stream is reopened and triggers a round.
 pub(crate) async fn engine_events(
     engine: Arc<dyn Engine>,
     reports: mpsc::UnboundedSender<Report>,
@@ -33,7 +33,7 @@ pub(crate) async fn engine_events(
         let forward = async {
             let mut events = engine.watch().await?;
             listening = true;
-            // Subscribed first, looked afterwards: nothing falls in between.
+            // Subscribe first, observe afterwards, so that nothing is missed in between.
             let _ = reports.send(Report::EngineReconnected);
             while let Some(event) = events.next().await {
                 let _ = reports.send(Report::Engine(event?));
@@ -48,7 +48,7 @@ pub(crate) async fn engine_events(
             },
         }
         if listening {
-            // Most likely the engine went away: better seen now than at the next tick.
+            // The engine probably went away: observe now rather than at the next tick.
             let _ = reports.send(Report::EngineReconnected);
         }
         tokio::select! {
@@ -58,21 +58,21 @@ pub(crate) async fn engine_events(
     }
 }
 
-/// Sends a word whenever another process says that somebody asked for something.
+/// Sends a message whenever another process stores a request.
 pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     let listen = async || -> Result<(), StoreError> {
         let mut listener = store.listen().await?;
         loop {
-            listener.heard().await?;
+            listener.recv().await?;
             let _ = reports.send(Report::Requested);
         }
     };
     let hear = async {
         loop {
             if let Err(error) = listen().await {
-                debug!(%error, "requests are not heard until the next round");
+                debug!(%error, "lost the listener for requests; they wait for the next round");
             }
-            tokio::time::sleep(LISTEN_AGAIN).await;
+            tokio::time::sleep(RECONNECT_INTERVAL).await;
         }
     };
     tokio::select! {
@@ -81,7 +81,7 @@ pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<R
     }
 }
 
-/// Sends a word for every change in the watched folders.
+/// Sends a message for every change in the watched folders.
 pub(crate) async fn file_changes(mut watch: Watch, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -91,14 +91,14 @@ pub(crate) async fn file_changes(mut watch: Watch, reports: mpsc::UnboundedSende
     }
 }
 
-/// Sends a word for every delivery to the webhook, but for those that come one right after the other only one.
+/// Sends a message for every delivery to the webhook; deliveries in quick succession are merged.
 pub(crate) async fn deliveries(woken: Arc<Notify>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     let forward = async || {
         woken.notified().await;
-        // Whatever came until now is answered by the look that is about to begin.
+        // Everything delivered until now is covered by the read that is about to begin.
         let _ = woken.notified().now_or_never();
         let open = reports.send(Report::FilesChanged).is_ok();
-        tokio::time::sleep(FLOOD).await;
+        tokio::time::sleep(MERGE_WINDOW).await;
         open
     };
     loop {
@@ -118,15 +118,15 @@ mod tests {
         let (woken, (reports, mut inbox)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
         let task = tokio::spawn(deliveries(woken.clone(), reports, CancellationToken::new()));
         let mut looks = async || {
-            tokio::time::sleep(FLOOD * 10).await;
+            tokio::time::sleep(MERGE_WINDOW * 10).await;
             std::iter::from_fn(|| inbox.try_recv().ok()).count()
         };
         assert_eq!(looks().await, 0);
         (0..1000).for_each(|_| woken.notify_one());
         assert_eq!(looks().await, 1);
         woken.notify_one();
-        tokio::time::sleep(FLOOD / 2).await;
-        // The look may be under way already: what comes now needs one more.
+        tokio::time::sleep(MERGE_WINDOW / 2).await;
+        // A read may be running already: what comes now needs another one.
         (0..1000).for_each(|_| woken.notify_one());
         assert_eq!(looks().await, 2);
         task.abort();

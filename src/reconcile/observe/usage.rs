@@ -1,6 +1,6 @@
-//! Measures what pods use, beside the rounds and without their knowing: a task of its own, with a budget. In each pass one
-//! short call to the engine for each running container, four at a time; volumes are weighed far more rarely, one after the
-//! other. What cannot be measured is left out, and nothing waits for it.
+//! Measures what pods use, beside the rounds: a task of its own with a fixed budget. Each pass makes one short call to
+//! the engine for each running container, four at a time; volumes are measured far less often, one after the other. What
+//! cannot be measured is left out, and nothing waits for it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,16 +20,16 @@ use crate::{
     store::{Measured, Store, StoreError},
 };
 
-/// How far apart passes are.
-const PASS: Duration = Duration::from_secs(60);
-/// The first two come sooner: a share of a processor takes two readings.
-const SOON: Duration = Duration::from_secs(10);
+/// The time between passes.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// The first two passes come sooner: CPU usage takes two readings.
+const FIRST_INTERVAL: Duration = Duration::from_secs(10);
 /// How many containers are measured at a time.
-const AT_ONCE: usize = 4;
-/// How far apart two looks at volumes and at the machine are.
-const SELDOM: Duration = Duration::from_secs(900);
+const CONCURRENCY: usize = 4;
+/// The time between two measurements of volumes and the machine.
+const SLOW_INTERVAL: Duration = Duration::from_secs(900);
 
-/// Measures.
+/// Measures usage.
 pub struct UsageMeter {
     engine: Arc<dyn Engine>,
     store: Arc<Store>,
@@ -48,22 +48,22 @@ impl UsageMeter {
         Self { engine, store, view, readings: BTreeMap::new(), has_begun: false, storage: BTreeMap::new() }
     }
 
-    /// Goes on until `stop`.
+    /// Measures until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut passes = 0_u32;
-        let mut seldom = crate::clock::runtime_instant();
+        let mut slow = crate::clock::runtime_instant();
         let measure = async {
             loop {
                 let began = crate::clock::runtime_instant();
-                if passes > 0 && began >= seldom {
-                    self.weigh().await;
-                    seldom = began + SELDOM;
+                if passes > 0 && began >= slow {
+                    self.measure_volumes().await;
+                    slow = began + SLOW_INTERVAL;
                 }
                 if let Err(error) = self.pass(crate::clock::now()).await {
-                    debug!(code = error.code(), "usage could not be written down: {error}");
+                    debug!(code = error.code(), "usage could not be stored: {error}");
                 }
                 passes += 1;
-                sleep_until(began + if passes < 3 { SOON } else { PASS }).await;
+                sleep_until(began + if passes < 3 { FIRST_INTERVAL } else { INTERVAL }).await;
             }
         };
         tokio::select! {
@@ -72,7 +72,7 @@ impl UsageMeter {
         }
     }
 
-    /// Measures every running container once, and writes down what came of it.
+    /// Measures every running container once, and stores the result.
     pub async fn pass(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         let running = self.running();
         let containers: Vec<String> = running.values().cloned().collect();
@@ -83,7 +83,7 @@ impl UsageMeter {
                 reading.ok().map(|reading| (container, reading))
             }
         });
-        let readings: Vec<Option<(String, UsageSample)>> = readings.buffer_unordered(AT_ONCE).collect().await;
+        let readings: Vec<Option<(String, UsageSample)>> = readings.buffer_unordered(CONCURRENCY).collect().await;
         let readings: BTreeMap<String, UsageSample> = readings.into_iter().flatten().collect();
         let measured: Vec<Measured> = running
             .into_iter()
@@ -94,17 +94,17 @@ impl UsageMeter {
             })
             .collect();
         self.readings = readings;
-        self.store.keep_health(&self.healthy()).await?;
-        // Nothing to compare with yet is not the same as nothing running.
-        if std::mem::replace(&mut self.has_begun, true) { self.store.keep_usage(&measured, now).await } else { Ok(()) }
+        self.store.set_health(&self.healthy()).await?;
+        // No reading to compare with yet is not the same as nothing running.
+        if std::mem::replace(&mut self.has_begun, true) { self.store.add_usage(&measured, now).await } else { Ok(()) }
     }
 
-    /// Weighs the volumes of running pods, and looks at the machine.
-    async fn weigh(&mut self) {
+    /// Measures the volumes of running pods, and the machine.
+    async fn measure_volumes(&mut self) {
         if let Ok(host) = self.engine.capacity().await
-            && let Err(error) = self.store.keep_host(&host, crate::clock::now()).await
+            && let Err(error) = self.store.set_host(&host, crate::clock::now()).await
         {
-            debug!(code = error.code(), "what the machine has could not be written down: {error}");
+            debug!(code = error.code(), "the machine's measurements could not be stored: {error}");
         }
         let Ok(identities) = self.store.identities().await else { return };
         for pod in self.running().into_keys() {

@@ -1,23 +1,23 @@
-//! The watchdog over the source: notices, once in every round, that it was not read well for too long. It goes by the
-//! time of the last good reading alone and not by what a reader says of itself, so a reader that hangs or died is
-//! noticed like a folder that is gone.
+//! The watchdog of the source: notices, once in every round, that the source was not read for too long. It goes by the
+//! time of the last successful read and not by what a reader reports, so a reader that hangs or died is noticed like a
+//! missing folder.
 
 use time::{Duration, OffsetDateTime};
 
 use crate::{core::observe::stale, source::SourceHealth, store::SourceState};
 
-/// Whether the source is stale, and what was known of its reading when that last changed.
+/// Whether the source is stale, and what was known when that last changed.
 #[derive(Debug, Default)]
 pub(crate) struct Watchdog {
     stale_since: Option<OffsetDateTime>,
-    /// When it was last read well, as of then.
+    /// When it was last read successfully, as of then.
     read_at: Option<OffsetDateTime>,
-    /// In place of the source's own interval.
+    /// Overrides the source's own interval.
     interval: Option<Duration>,
 }
 
 impl Watchdog {
-    /// Takes over what is stored: what was stale stays so until it is read.
+    /// Restores what is stored: a stale source stays stale until it is read.
     pub fn load(&mut self, stored: &SourceState) {
         (self.stale_since, self.read_at) = (stored.stale_since, stored.read_at);
     }
@@ -27,12 +27,12 @@ impl Watchdog {
         self.interval = Some(interval);
     }
 
-    /// Since when the source is stale, as of the last change.
+    /// When the source became stale, as of the last change.
     pub fn stale_since(&self) -> Option<OffsetDateTime> {
         self.stale_since
     }
 
-    /// When the source was last read well, by this process or one before it.
+    /// When the source was last read successfully, by this process or one before it.
     pub fn read_at(&self, health: &SourceHealth) -> Option<OffsetDateTime> {
         health.last_read.or(self.read_at)
     }
@@ -54,7 +54,7 @@ impl Watchdog {
         })
     }
 
-    /// Since when the source is stale, now.
+    /// When the source became stale, as of now.
     fn evaluate(&self, health: &SourceHealth, began: OffsetDateTime, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let was_read_since = health.last_read.is_some() && health.last_read != self.read_at;
         let still = self.stale_since.filter(|_| !was_read_since);

@@ -1,23 +1,23 @@
-//! Alerts: conditions that last and are told once, when they begin or change.
+//! Alerts: conditions that last and are reported once, when they begin or change.
 
-/// One condition that lasts, as it was told last.
+/// One condition that lasts, as it was last reported.
 #[derive(Debug, Default)]
 pub(crate) struct Alert(Option<String>);
 
 impl Alert {
-    /// An alert that was told before, if there is a message.
+    /// An alert that was reported before, if there is a message.
     pub fn of(message: Option<String>) -> Self {
         Self(message)
     }
 
-    /// The condition holds; answers whether that has to be told, because it is new or another one.
+    /// The condition holds; returns whether to report it, because it is new or changed.
     pub fn begin(&mut self, message: &str) -> bool {
         let is_new = self.0.as_deref() != Some(message);
         self.0 = Some(message.to_owned());
         is_new
     }
 
-    /// The condition does not hold; answers whether it was told before.
+    /// The condition no longer holds; returns whether it was reported before.
     pub fn end(&mut self) -> bool {
         self.0.take().is_some()
     }

@@ -1,5 +1,5 @@
-//! Each round's conditions of every pod: evaluated by the core, stored where they differ, and told when a container is not
-//! as hardened as it should be. That leads to no step: a replacement would interrupt the tenant.
+//! Each round's conditions of every pod: evaluated by the core, stored where they differ, and reported when a container
+//! is not hardened as declared. That leads to no step: replacing the container would interrupt the tenant.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Every pod's conditions, and what of them was stored and told.
+/// Every pod's conditions, and which of them are stored and reported.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
     now: BTreeMap<PodId, Vec<Condition>>,
@@ -49,13 +49,13 @@ impl Conditions {
                 }
             };
             let spec = desired.and_then(|desired| desired.pods.get(id)).map(|pod| &pod.container);
-            let container = status::standing(observed);
+            let container = status::current_container(observed);
             vec![hardened(spec, container), routed(spec, container)]
         };
         self.now = pods.map(|id| (id.clone(), evaluate(id))).collect();
     }
 
-    /// Reads what is stored, the first time: what deviated before a restart was told then.
+    /// Reads what is stored, the first time: deviations from before a restart were reported then.
     pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.stored.is_some() {
             return Ok(());
@@ -78,11 +78,11 @@ impl Conditions {
             .filter(|(id, one)| !stored.get(*id).is_some_and(|before| before.contains(one)))
             .collect();
         if !new.is_empty() {
-            store.keep_conditions(&new, now).await?;
+            store.set_conditions(&new, now).await?;
         }
         let gone: Vec<PodId> = stored.keys().filter(|id| is_complete && !current.contains_key(*id)).cloned().collect();
         if !gone.is_empty() {
-            store.forget_conditions(&gone).await?;
+            store.delete_conditions(&gone).await?;
         }
         if !(new.is_empty() && gone.is_empty()) {
             stored.retain(|id, _| !gone.contains(id));
@@ -91,7 +91,7 @@ impl Conditions {
         Ok(())
     }
 
-    /// The events that tell of deviations: each once, until it is another one or gone. Not knowing tells nothing.
+    /// The events that report deviations: each once, until it changes or ends. An unknown condition reports nothing.
     pub fn deviations(&mut self) -> Vec<(PodId, PodEvent)> {
         let mut events = Vec::new();
         let Self { now, deviations, .. } = self;

@@ -1,14 +1,14 @@
-//! Words for the record: which event an action makes, what was done in a sentence, how long a start took. Pure.
+//! The texts of events: which event an action makes, what was done as a sentence, how long a start took. Pure.
 
 use std::fmt::Write;
 
 use crate::core::{
     decide::plan::{Action, Cause, FileSet, Step, Verdict},
     event::EventKind,
-    observe::health::Health,
+    observe::health::{Health, Readiness},
 };
 
-/// The kind of event an action makes when it has been carried out.
+/// The kind of event of an action that was executed.
 pub fn kind(action: &Action) -> EventKind {
     let has = |wanted: fn(&Step) -> bool| action.steps.iter().any(wanted);
     let by_steps = || {
@@ -35,7 +35,7 @@ pub fn kind(action: &Action) -> EventKind {
     }
 }
 
-/// What an action does, in a sentence: `stopped alice_a-1, made and started alice_a-2`.
+/// What an action does, as a sentence: `stopped alice_a-1, created and started alice_a-2`.
 pub fn done(action: &Action) -> String {
     let mut made = None;
     let mut sentence = String::new();
@@ -45,11 +45,11 @@ pub fn done(action: &Action) -> String {
                 made = Some(container);
                 continue;
             }
-            Step::Start(container) if made == Some(container) => ("made and started", container),
+            Step::Start(container) if made == Some(container) => ("created and started", container),
             Step::Start(container) => ("started", container),
             Step::Stop(container) => ("stopped", container),
             Step::Remove(container) => ("removed", container),
-            Step::Upload(container, FileSet::Hot) => ("uploaded changed files into", container),
+            Step::Upload(container, FileSet::Hot) => ("wrote changed files into", container),
             _ => continue,
         };
         let comma = if sentence.is_empty() { "" } else { ", " };
@@ -80,9 +80,10 @@ pub fn container(action: &Action) -> Option<&str> {
     }
 }
 
-/// `ready after 13 s`: since its container began, or since it stopped answering.
+/// `ready after 13 s`: since its container started, or since it stopped being ready.
 pub fn ready(before: &Health, after: &Health) -> String {
-    let (again, since) = if before.was_ready { (" again", before.since) } else { ("", after.started) };
+    let (again, since) =
+        if before.readiness == Readiness::Lost { (" again", before.since) } else { ("", after.started) };
     format!("ready{again} after {} s", (after.since - since).whole_seconds().max(0))
 }
 
@@ -106,7 +107,7 @@ mod tests {
         let replaced = action(changed, None, &steps);
         assert_eq!(
             (kind(&replaced), done(&replaced).as_str()),
-            (EventKind::Replaced, "stopped a_b-1, made and started a_b-2")
+            (EventKind::Replaced, "stopped a_b-1, created and started a_b-2")
         );
         assert_eq!(container(&replaced), Some("a_b-2"));
 
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(
             (kind(&tidied), done(&tidied).as_str()),
             (EventKind::CleanedUp, "removed a_b-2"),
-            "one roll-back is one event"
+            "one rollback is one event"
         );
         let resting = Verdict::CrashLoop("restarted 5 times".into());
         let resting = action(Cause::CrashLoop, Some(resting), &[Step::Stop(new())]);
@@ -134,9 +135,12 @@ mod tests {
     fn a_start_is_measured_from_the_containers_own_and_a_recovery_from_its_last_good_answer() {
         let at = |seconds| OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds);
         let before = Health::new("a", at(100), at(101));
-        let after = Health { ready: true, was_ready: true, since: at(113), ..before.clone() };
+        let after = Health { readiness: Readiness::Ready, since: at(113), ..before.clone() };
         assert_eq!(ready(&before, &after), "ready after 13 s");
-        let lost = Health { ready: false, since: at(200), ..after.clone() };
-        assert_eq!(ready(&lost, &Health { ready: true, since: at(240), ..lost.clone() }), "ready again after 40 s");
+        let lost = Health { readiness: Readiness::Lost, since: at(200), ..after.clone() };
+        assert_eq!(
+            ready(&lost, &Health { readiness: Readiness::Ready, since: at(240), ..lost.clone() }),
+            "ready again after 40 s"
+        );
     }
 }

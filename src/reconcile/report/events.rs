@@ -1,6 +1,6 @@
-//! The history as it is told: one line in the log and one event for everything that happens to a pod, with a
-//! container's last words where they help. What a container wrote is kept only without its secrets, and not at all when
-//! these are not known.
+//! Events: one line in the log and one event in the history for everything that happens to a pod, with the container's
+//! last log lines where they help. Log lines are kept only without secrets, and not at all when the secrets are
+//! unknown.
 
 use std::time::Duration;
 
@@ -35,15 +35,15 @@ const LOG_LINES: usize = 20;
 /// The most characters of a line that are kept.
 const LONGEST_LINE: usize = 2_000;
 /// How long reading them may take.
-const READING: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// In an event's details: the last log lines.
 const LOG: &str = "log";
 /// In an event's details: why there are none.
-const LEFT_OUT: &str = "logLeftOut";
+const LOG_OMITTED: &str = "logOmitted";
 
 impl Reconciler {
-    /// Tells an event of a pod: in the log now, in the history with the next write.
-    pub(crate) fn tell(&mut self, pod: &PodId, event: PodEvent) {
+    /// Reports an event of a pod: in the log now, in the history with the next write.
+    pub(crate) fn report_event(&mut self, pod: &PodId, event: PodEvent) {
         let (kind, message, cause) = (event.kind, &event.message, event.cause.as_deref());
         if kind.severity().is_bad() {
             warn!(%pod, %kind, cause, "{pod}: {message}");
@@ -61,33 +61,35 @@ impl Reconciler {
         });
     }
 
-    /// The same with the container's last log lines, which are read in a task of their own.
-    pub(crate) fn tell_with_logs(&mut self, pod: &PodId, mut event: PodEvent) {
+    /// Reports it with the container's last log lines, which are read in a task of their own.
+    pub(crate) fn report_event_with_logs(&mut self, pod: &PodId, mut event: PodEvent) {
         let Some(container) = event.container.take().or_else(|| self.published.statuses.container(pod)) else {
-            return self.tell(pod, event);
+            return self.report_event(pod, event);
         };
         event.container = Some(container.clone());
         let values = match self.values_in(pod, &container) {
             Ok(values) => values,
-            Err(why) => return self.tell(pod, event.with(LEFT_OUT, why.to_string())),
+            Err(why) => return self.report_event(pod, event.with(LOG_OMITTED, why.to_string())),
         };
         let (engine, reports, pod) = (self.engine.clone(), self.reports.clone(), pod.clone());
         tokio::spawn(async move {
             let redactor = values.redactor();
             let event = match redactor.too_short() {
-                Some(name) => event.with(LEFT_OUT, format!("{name} is too short to be found in them")),
-                None => match tokio::time::timeout(READING, last_lines(engine.as_ref(), &container, &redactor)).await {
-                    Ok(Some(lines)) if lines.is_empty() => event,
-                    Ok(Some(lines)) => event.with(LOG, lines),
-                    Ok(None) | Err(_) => event.with(LEFT_OUT, "the engine did not give them"),
-                },
+                Some(name) => event.with(LOG_OMITTED, format!("{name} is too short to be redacted")),
+                None => {
+                    match tokio::time::timeout(READ_TIMEOUT, last_lines(engine.as_ref(), &container, &redactor)).await {
+                        Ok(Some(lines)) if lines.is_empty() => event,
+                        Ok(Some(lines)) => event.with(LOG, lines),
+                        Ok(None) | Err(_) => event.with(LOG_OMITTED, "the engine did not return them"),
+                    }
+                }
             };
             let _ = reports.send(Report::Event(pod, event));
         });
     }
 
-    /// Tells how a pod's action ended. One with a verdict was told when it began.
-    pub(crate) fn tell_outcome(
+    /// Reports how a pod's action ended. One with a verdict was reported when it began.
+    pub(crate) fn report_outcome(
         &mut self,
         pod: &PodId,
         action: &Action,
@@ -102,11 +104,11 @@ impl Reconciler {
                 failure.step.iter().fold(event, |event, step| event.with("step", step.to_string()))
             }
         };
-        self.tell(pod, event.because(cause).about(event_text::container(action)));
+        self.report_event(pod, event.because(cause).about(event_text::container(action)));
     }
 
-    /// Tells how the action of an item that belongs to no pod ended.
-    pub(crate) fn tell_infra_outcome(&mut self, item: &InfraId, cause: &str, failure: Option<&ActionFailure>) {
+    /// Reports how the action of an item that belongs to no pod ended.
+    pub(crate) fn report_infra_outcome(&mut self, item: &InfraId, cause: &str, failure: Option<&ActionFailure>) {
         let (kind, message) = match failure {
             None => (EventKind::Created, format!("{item} was created")),
             Some(failure) => (EventKind::Failed, format!("{item}: {}", failure.why)),
@@ -119,28 +121,34 @@ impl Reconciler {
         self.journal.event(Event { cause: Some(cause.to_owned()), ..Event::of_none(kind, message) });
     }
 
-    /// Tells what the engine says of a pod's container, unless it is our own doing.
-    pub(crate) fn tell_engine_event(&mut self, event: EngineEvent) {
+    /// Reports an engine event of a pod's container, unless our own steps caused it.
+    pub(crate) fn report_engine_event(&mut self, event: EngineEvent) {
         let Some(pod) = event.pod else { return };
         let (is_ours, container) = (self.work.is_ours(&event.container), event.container);
         let about = |kind, message| PodEvent::new(kind, message).about(Some(&container));
         match event.change {
             ContainerChange::Exited { code: Some(code) } if !is_ours => {
-                let message = format!("{container} ended with exit code {code}");
-                self.tell_with_logs(&pod, about(EventKind::Exited, message));
+                let message = format!("{container} exited with code {code}");
+                self.report_event_with_logs(&pod, about(EventKind::Exited, message));
             }
             ContainerChange::OutOfMemory => {
-                self.tell(&pod, about(EventKind::OutOfMemory, format!("{container} took more memory than it may")));
+                self.report_event(
+                    &pod,
+                    about(EventKind::OutOfMemory, format!("{container} exceeded its memory limit")),
+                );
             }
             ContainerChange::Removed if !is_ours => {
-                self.tell(&pod, about(EventKind::Vanished, format!("{container} was removed by somebody else")));
+                self.report_event(
+                    &pod,
+                    about(EventKind::Vanished, format!("{container} was removed by somebody else")),
+                );
             }
             _ => {}
         }
     }
 
-    /// Tells, once, that removals are held, and how to approve them.
-    pub(crate) fn tell_held_removals(&mut self) {
+    /// Reports, once, that removals are held, and how to approve them.
+    pub(crate) fn report_held_removals(&mut self) {
         if !matches!(self.actual, Actual::Observed(_)) {
             return;
         }
@@ -155,7 +163,7 @@ impl Reconciler {
         }
     }
 
-    /// Everything that may stand in what a pod's container writes.
+    /// The values to redact from what a pod's container writes.
     pub(crate) fn values_in(&self, pod: &PodId, container: &str) -> Result<Values, ValuesUnknown> {
         self.secrets.in_container(pod, self.desired_pod(pod), container)
     }

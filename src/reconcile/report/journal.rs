@@ -1,5 +1,5 @@
-//! Everything a reconciler writes down, in order, and only what differs from what was written before. While the
-//! database is unreachable, events wait here.
+//! Everything a reconciler stores, in order, and only what differs from what was stored before. While the database is
+//! unreachable, events wait here.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,8 +21,8 @@ use crate::{
     store::{Event, Store, StoreError},
 };
 
-/// Events kept while the database is away; the oldest go first.
-const MOST_WAITING: usize = 10_000;
+/// How many events are kept while the database is unreachable; the oldest are dropped.
+const MAX_QUEUED: usize = 10_000;
 
 /// How long events are kept.
 pub const EVENTS_KEPT: Duration = Duration::days(30);
@@ -47,7 +47,7 @@ impl DurableState {
     }
 }
 
-/// What was written, and what still has to be.
+/// What was stored, and what still has to be.
 pub(crate) struct Journal {
     store: Arc<Store>,
     metrics: Metrics,
@@ -71,7 +71,7 @@ impl Journal {
         }
     }
 
-    /// Takes over what the store had at the start: states, and pods that were being removed when AgentPod stopped.
+    /// Takes over what the store has at the start: states, and pods that were being removed when AgentPod stopped.
     pub fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, being_removed: Vec<PodId>) {
         self.statuses.extend(being_removed.into_iter().map(|id| (id, removed())));
         self.written = states.iter().map(|(id, pod)| (id.clone(), DurableState::of(pod))).collect();
@@ -79,7 +79,7 @@ impl Journal {
 
     /// Queues an event; it is written with the next [`Journal::flush`].
     pub fn event(&mut self, event: Event) {
-        if self.waiting.len() >= MOST_WAITING {
+        if self.waiting.len() >= MAX_QUEUED {
             self.waiting.pop_front();
         }
         self.metrics.event(event.kind);
@@ -114,7 +114,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes how often containers were restarted, where that changed.
+    /// Writes the restart counts that changed.
     pub async fn restarts(&mut self, restarts: BTreeMap<PodId, u32>, now: OffsetDateTime) -> Result<(), StoreError> {
         for (id, count) in restarts {
             if self.restarts.get(&id).copied().unwrap_or_default() != count {
@@ -125,7 +125,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Deletes events past their time, at most once an hour.
+    /// Deletes expired events, at most once an hour.
     pub async fn prune(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.pruned.is_none_or(|last| now - last > Duration::hours(1)) {
             self.store.prune(now - EVENTS_KEPT).await?;
@@ -135,7 +135,7 @@ impl Journal {
     }
 
     /// Writes the statuses that changed.
-    /// `whole`: every pod there is was looked at, so one without a status is gone.
+    /// `whole`: every pod was observed, so one without a status is gone.
     pub async fn statuses(
         &mut self,
         statuses: &BTreeMap<PodId, Status>,
@@ -159,7 +159,7 @@ impl Journal {
     }
 }
 
-/// The last status of a pod of which nothing is left but its data.
+/// The last status of a pod that only has its data left.
 fn removed() -> Status {
     Status {
         phase: Phase::Deleting,

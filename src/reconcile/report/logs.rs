@@ -1,5 +1,5 @@
-//! A container's log for people, without the secrets it holds. Which these are only the reconciler knows, in memory; it is
-//! asked between two rounds. What they are leaves this module inside a redactor only.
+//! Container logs for people, without secrets. Only the reconciler knows, in memory, which secrets a container holds; it
+//! is asked between two rounds. They leave this module only inside a redactor.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,14 +14,14 @@ use crate::{
     reconcile::{
         Reconciler,
         act::redact::Redactor,
-        message::{NoLog, Report, Revealed},
+        message::{LogUnavailable, Report, Revealed},
     },
 };
 
-/// How long the reconciler may take to say what must be left out.
-const ASKING: Duration = Duration::from_secs(5);
+/// How long to wait for the reconciler's answer.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Reads logs, as long as its reconciler runs.
+/// Reads logs while its reconciler runs.
 #[derive(Clone)]
 pub struct LogReader {
     engine: Arc<dyn Engine>,
@@ -35,28 +35,28 @@ pub struct CleanLine {
     pub at: Option<String>,
     /// Whether it went to standard error.
     pub err: bool,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
 impl LogReader {
-    /// The log of the container that stands for a pod.
+    /// The log of a pod's current container.
     pub async fn read(
         &self,
         pod: &PodId,
         query: LogQuery,
-    ) -> Result<BoxStream<'static, Result<CleanLine, NoLog>>, NoLog> {
+    ) -> Result<BoxStream<'static, Result<CleanLine, LogUnavailable>>, LogUnavailable> {
         let (answer, answered) = oneshot::channel();
-        self.reports.send(Report::Reveal(pod.clone(), answer)).map_err(|_| NoLog::NoAnswer)?;
-        let answered = tokio::time::timeout(ASKING, answered).await;
-        let (container, redactor) = answered.ok().and_then(Result::ok).ok_or(NoLog::NoAnswer)??;
+        self.reports.send(Report::Reveal(pod.clone(), answer)).map_err(|_| LogUnavailable::NoAnswer)?;
+        let answered = tokio::time::timeout(REPLY_TIMEOUT, answered).await;
+        let (container, redactor) = answered.ok().and_then(Result::ok).ok_or(LogUnavailable::NoAnswer)??;
         let lines = self.engine.logs(&container, query).await?;
         Ok(lines.map(move |line| Ok(CleanLine::of(line?, query.timestamps, &redactor))).boxed())
     }
 }
 
 impl CleanLine {
-    /// The time is taken off first: what is left of a value at a line's beginning must be found there.
+    /// The time is removed first: the rest of a value at a line's beginning must be found there.
     fn of(line: LogLine, timestamps: bool, redactor: &Redactor) -> Self {
         let (at, text) = match line.text.split_once(' ').filter(|_| timestamps) {
             Some((at, text)) => (Some(at.to_owned()), text),
@@ -73,20 +73,21 @@ impl fmt::Debug for LogReader {
 }
 
 impl Reconciler {
-    /// What reads logs while this reconciler runs.
+    /// The reader of logs while this reconciler runs.
     pub fn logs(&self) -> LogReader {
         LogReader { engine: self.engine.clone(), reports: self.reports.clone() }
     }
 
-    /// Which container stands for a pod, and what must not be shown of what it wrote.
+    /// A pod's current container, and what finds its secrets.
     pub(crate) fn reveal(&self, pod: &PodId) -> Revealed {
-        let status = self.published.statuses.of(pod).ok_or(NoLog::NoContainer)?;
-        let none = if status.phase == Phase::Unknown { NoLog::EngineAway } else { NoLog::NoContainer };
+        let status = self.published.statuses.of(pod).ok_or(LogUnavailable::NoContainer)?;
+        let none =
+            if status.phase == Phase::Unknown { LogUnavailable::EngineAway } else { LogUnavailable::NoContainer };
         let container = status.container.clone().ok_or(none)?;
-        let values = self.values_in(pod, &container).map_err(|why| NoLog::Unsafe(why.to_string()))?;
+        let values = self.values_in(pod, &container).map_err(|why| LogUnavailable::Unsafe(why.to_string()))?;
         let redactor = values.redactor();
         match redactor.too_short() {
-            Some(name) => Err(NoLog::Unsafe(format!("{name} is too short to be found in it"))),
+            Some(name) => Err(LogUnavailable::Unsafe(format!("{name} is too short to be redacted"))),
             None => Ok((container, redactor)),
         }
     }

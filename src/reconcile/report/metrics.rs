@@ -1,5 +1,5 @@
-//! What is counted while rounds are made: how many, how long they take, what came of steps, how long a change takes until
-//! it is carried out. Only counts; what is so now stands in the overview. Clones share their counts.
+//! Counters of the rounds: how many, how long they take, the outcomes of steps, how long a change takes to be applied.
+//! Only counters; gauges of the current state come from the overview. Clones share their counts.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::core::{
     event::EventKind,
 };
 
-/// How long rounds take, in seconds; a quiet one is milliseconds.
+/// Bounds for the duration of rounds, in seconds; a quiet one takes milliseconds.
 const ROUND_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// How long it takes from a fetched revision until every pod is as it declares, in seconds.
+/// Bounds for the time from a fetched revision until every pod runs as declared, in seconds.
 const APPLY_SECONDS: [f64; 11] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0];
 
-/// The counts.
+/// The counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     rounds: Counter,
@@ -56,7 +56,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A round ended after so long, or was given up because the database was away.
+    /// A round ended after this time, or was aborted because the database was unreachable.
     pub fn round(&self, took: Duration, made: bool) {
         if made {
             self.rounds.inc();
@@ -66,7 +66,7 @@ impl Metrics {
         }
     }
 
-    /// An action ended: every step up to the one that failed was carried out, those after it were not tried.
+    /// An action ended: every step before the failed one was executed, later ones were not attempted.
     pub fn action(&self, action: &Action, outcome: &Result<(), ActionFailure>) {
         let failed = outcome.as_ref().err().map(|failure| failure.step.as_deref());
         for step in &action.steps {
@@ -83,26 +83,26 @@ impl Metrics {
         self.steps.get_or_create(&StepLabels { kind: kind(step), result }).inc();
     }
 
-    /// A revision was applied so long after it was fetched.
+    /// A revision was applied this long after it was fetched.
     pub fn applied(&self, after: time::Duration) {
         self.apply_seconds.observe(after.as_seconds_f64().max(0.0));
     }
 
-    /// Something was written into the history.
+    /// An event was recorded.
     pub fn event(&self, kind: EventKind) {
         let labels = EventLabels { kind: kind.as_str(), severity: kind.severity().as_str() };
         self.events.get_or_create(&labels).inc();
     }
 
-    /// Adds the counts to what is told to who asks for metrics.
+    /// Registers the counters for the metrics endpoint.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("rounds", "Rounds made", self.rounds.clone());
-        let help = "Rounds given up because the database was away";
+        let help = "Rounds aborted because the database was unreachable";
         registry.register("rounds_failed", help, self.failed_rounds.clone());
-        registry.register("round_duration_seconds", "How long rounds took", self.round_seconds.clone());
-        let help = "Steps tried on the container engine, by kind and by what came of them";
+        registry.register("round_duration_seconds", "Duration of rounds", self.round_seconds.clone());
+        let help = "Steps attempted on the container engine, by kind and outcome";
         registry.register("steps", help, self.steps.clone());
-        let help = "How long it took from a fetched revision until every pod was as it declares";
+        let help = "Time from a fetched revision until every pod ran as declared";
         registry.register("apply_duration_seconds", help, self.apply_seconds.clone());
         registry.register("events", "Events by kind and severity", self.events.clone());
     }

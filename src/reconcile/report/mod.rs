@@ -1,5 +1,5 @@
-//! What is written down and shown: the journal of what must outlive the process (`journal`), events (`events`,
-//! `event_text`), alerts that last (`alerts`), planned steps (`plan_log`), status and conditions of each pod
+//! What is stored and published: the journal of what must outlive the process (`journal`), events (`events`,
+//! `event_text`), alerts that last (`alerts`), the plan log (`plan_log`), status and conditions of each pod
 //! (`statuses`, `conditions`), metrics (`metrics`) and container logs (`logs`).
 
 pub(super) mod alerts;

@@ -1,5 +1,5 @@
-//! What pages and API show of decisions: the last one about each pod, and the rounds that did something. A round that
-//! finds everything as before stores nothing.
+//! The plan log, for pages and API: the last decision about each pod, and the rounds that did something. A round that
+//! changes nothing stores nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,7 +31,7 @@ impl PlanLog {
         let lines = plan.pods.iter().filter_map(|(id, decision)| Some((id.clone(), PlanLine::of(decision)?)));
         let new: Vec<(PodId, PlanLine)> = lines.filter(|(id, line)| stored.get(id) != Some(line)).collect();
         if !new.is_empty() {
-            store.keep_plans(&new, now).await?;
+            store.set_plans(&new, now).await?;
             stored.extend(new);
         }
         Ok(())
@@ -60,6 +60,6 @@ impl PlanLog {
             held: count(|decision| matches!(decision, Decision::Hold(_))),
             settled: count(|decision| matches!(decision, Decision::Settled)),
         };
-        store.keep_round(&round).await
+        store.add_round(&round).await
     }
 }

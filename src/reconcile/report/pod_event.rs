@@ -1,4 +1,4 @@
-//! An event of a pod while it is being put together: kind, sentence, cause, container, details.
+//! An event of a pod under construction: kind, sentence, cause, container, details.
 
 use serde_json::{Map, Value};
 
@@ -25,13 +25,13 @@ impl PodEvent {
         self
     }
 
-    /// The container it is about, in place of the one that stands for the pod.
+    /// The container it is about, if not the current one.
     pub fn about(mut self, container: Option<&str>) -> Self {
         self.container = container.map(str::to_owned);
         self
     }
 
-    /// A detail more.
+    /// Adds a detail.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.details.insert(key.into(), value.into());
         self

@@ -1,5 +1,5 @@
-//! What others see of the reconciler: each pod's status, conditions and last decision. Stored for pages and API, and
-//! published as a [`DaemonStatus`] for whoever is in the same process.
+//! The published read model: each pod's status, conditions and last decision. Stored for pages and API, and
+//! published as a [`DaemonStatus`] within the process.
 
 use tokio::sync::watch;
 
@@ -11,13 +11,13 @@ pub(crate) struct Published {
     pub statuses: Statuses,
     pub conditions: Conditions,
     pub plan_log: PlanLog,
-    /// Why removals are held, as it was told last.
+    /// Why removals are held, as last reported.
     pub held: super::alerts::Alert,
     sender: watch::Sender<DaemonStatus>,
 }
 
 impl Published {
-    /// Nothing is published yet; the receiver sees what will be.
+    /// Nothing is published yet; the receiver gets every later status.
     pub fn new() -> (Self, watch::Receiver<DaemonStatus>) {
         let (sender, receiver) = watch::channel(DaemonStatus::default());
         let published = Self {

@@ -1,4 +1,4 @@
-//! Every pod's status in this round, and which changes of it are told: that a pod became ready, or unhealthy.
+//! Every pod's status in this round, and which changes are worth an event: a pod became ready, or unhealthy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,9 +20,9 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Statuses {
     now: BTreeMap<PodId, Status>,
-    /// Containers that ran before this process: that they are ready is no news.
+    /// Containers that ran before this process: an event for their readiness would be a repetition.
     adopted: BTreeSet<String>,
-    /// How long it took pods to become ready, until that is told.
+    /// How long it took pods to become ready, until the event is recorded.
     became_ready: BTreeMap<PodId, String>,
 }
 
@@ -42,21 +42,21 @@ impl Statuses {
         self.of(pod)?.container.clone()
     }
 
-    /// Enters the containers that run at the first observation.
+    /// Records the containers that run at the first observation.
     pub fn adopt(&mut self, actual: &Actual) {
         let Actual::Observed(observed) = actual else { return };
         let live = observed.values().flatten().filter(|container| container.is_live());
         self.adopted.extend(live.map(|container| container.name.clone()));
     }
 
-    /// Enters a probe's answer, so that it can be told how long a pod took to become ready.
+    /// Records a probe's answer, so that the event can say how long a pod took to become ready.
     pub fn probed(&mut self, pod: &PodId, change: &HealthChange) {
-        if change.after.ready && !change.before.ready {
+        if change.after.is_ready() && !change.before.is_ready() {
             self.became_ready.insert(pod.clone(), event_text::ready(&change.before, &change.after));
         }
     }
 
-    /// Replaces the statuses; gives the events that follow.
+    /// Replaces the statuses; returns the events that follow.
     pub fn replace(&mut self, statuses: BTreeMap<PodId, Status>) -> Vec<(PodId, PodEvent)> {
         let before = std::mem::replace(&mut self.now, statuses);
         let mut events = Vec::new();

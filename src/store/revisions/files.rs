@@ -1,4 +1,4 @@
-//! The files of revisions, and those of the adapters they were judged with: kept for the newest ones, given back whole.
+//! The files of revisions, and of the adapters they were checked with: kept for the newest ones.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// How many accepted revisions keep their files.
-const KEPT: i64 = 50;
-/// How many rejected ones: enough to see what was wrong with the last few.
+const ACCEPTED_KEPT: i64 = 50;
+/// How many rejected revisions keep their files: enough to see what was wrong with the last few.
 const KEPT_REJECTED: i64 = 20;
 
 /// What a revision was made of.
@@ -19,11 +19,11 @@ const KEPT_REJECTED: i64 = 20;
 pub struct RevisionFiles {
     /// The manifests by path, relative to the source's root.
     pub manifests: BTreeMap<String, Vec<u8>>,
-    /// The adapters and templates it was judged with; `None` for one from before they were kept.
+    /// The adapters and templates it was checked with; `None` for one from before they were stored.
     pub adapters: Option<AdapterFiles>,
 }
 
-/// Keeps the files of a new revision, and forgets those of revisions past their number.
+/// Stores the files of a new revision, and deletes those of revisions beyond the limit.
 pub(super) async fn keep(
     connection: &mut PgConnection,
     revision: i64,
@@ -53,16 +53,16 @@ pub(super) async fn keep(
         .execute(&mut *connection)
         .await?;
     }
-    forget_old(connection).await
+    delete_old(connection).await
 }
 
-/// Deletes the files of revisions past their number, and adapters that no other one uses.
-async fn forget_old(connection: &mut PgConnection) -> Result<()> {
+/// Deletes the files of revisions beyond the limit, and adapters that no other revision uses.
+async fn delete_old(connection: &mut PgConnection) -> Result<()> {
     sqlx::query!(
         "DELETE FROM revision_files WHERE revision NOT IN ( \
            (SELECT id FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) UNION ALL \
            (SELECT id FROM revisions WHERE state = 'rejected' ORDER BY id DESC LIMIT $2))",
-        KEPT,
+        ACCEPTED_KEPT,
         KEPT_REJECTED
     )
     .execute(&mut *connection)
@@ -71,7 +71,7 @@ async fn forget_old(connection: &mut PgConnection) -> Result<()> {
         "DELETE FROM adapter_files WHERE adapters NOT IN ( \
            (SELECT coalesce(adapters, '') FROM revisions WHERE state = 'accepted' ORDER BY id DESC LIMIT $1) UNION ALL \
            (SELECT coalesce(adapters, '') FROM revisions WHERE state = 'rejected' ORDER BY id DESC LIMIT $2))",
-        KEPT,
+        ACCEPTED_KEPT,
         KEPT_REJECTED
     )
     .execute(connection)

@@ -1,21 +1,21 @@
-//! What a list of pods can be narrowed to: the kinds of agents and the tenants that there are pods of.
+//! What a list of pods can be filtered by: the adapters and the tenants of existing pods.
 
 use super::View;
 use crate::store::error::Result;
 
-/// What there are pods of.
+/// What a list of pods can be filtered by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
-    /// Kinds of agents.
+    /// Adapters.
     pub adapters: Vec<String>,
     /// Tenants.
     pub tenants: Vec<String>,
-    /// How many pods there are in all.
+    /// The number of pods.
     pub pods: i64,
 }
 
 impl View<'_> {
-    /// What there are pods of, in order; of tenants at most `limit`, and none where there are more.
+    /// The filters, in order; at most `limit` tenants, and none if there are more.
     pub async fn choices(&self, limit: usize) -> Result<Choices> {
         let adapters = sqlx::query_scalar!(
             "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1",

@@ -9,7 +9,7 @@ use crate::{
     store::{error::Result, pods::pod_id},
 };
 
-/// The columns of an event's line.
+/// The columns of an event.
 struct EventRow {
     id: i64,
     pod_id: Option<String>,
@@ -24,26 +24,27 @@ struct EventRow {
     last_at: OffsetDateTime,
 }
 
-/// Events with the rest of the statement.
+/// Selects events with the given rest of the statement.
 macro_rules! select_events {
     ($rest:tt, $($argument:expr),*) => {
         sqlx::query_as!(
             EventRow,
-            "SELECT e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, e.count, e.created_at, \
-               e.last_at FROM pod_events e " + $rest,
+            "SELECT e.id, e.pod_id, e.event_type, e.message, e.cause, e.revision, e.container, e.details, \
+             e.count, e.created_at, e.last_at FROM pod_events e " + $rest,
             $($argument),*
         )
     };
 }
 
 impl View<'_> {
-    /// Events, newest first. Somebody of one tenant sees those of its pods.
+    /// Events, newest first. A tenant's person sees those of its pods.
     pub async fn events(&self, query: &EventQuery) -> Result<Page<EventLine>> {
         let limit = cursor::limit(query.limit);
         let statement = select_events!(
-            "WHERE ($1::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $1)) \
-             AND ($2::text IS NULL OR e.pod_id = $2) AND ($3::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $3)) \
-             AND ($4::text IS NULL OR e.event_type = $4) AND ($5::bigint IS NULL OR e.id < $5) ORDER BY e.id DESC LIMIT $6",
+            "WHERE ($1::text IS NULL OR e.pod_id IN (SELECT id FROM pods WHERE tenant_id = $1)) AND \
+             ($2::text IS NULL OR e.pod_id = $2) AND ($3::text IS NULL OR e.pod_id IN (SELECT id \
+             FROM pods WHERE tenant_id = $3)) AND ($4::text IS NULL OR e.event_type = $4) AND ($5::bigint \
+             IS NULL OR e.id < $5) ORDER BY e.id DESC LIMIT $6",
             self.only(),
             query.pod.as_ref().map(PodId::key),
             query.tenant.as_ref().map(|tenant| tenant.as_str()),
@@ -61,7 +62,8 @@ impl View<'_> {
     /// The events with these IDs; those that this person may not see are left out.
     pub async fn events_of(&self, ids: &[i64]) -> Result<Vec<EventLine>> {
         let statement = select_events!(
-            "LEFT JOIN pods p ON p.id = e.pod_id WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = ANY($2) ORDER BY e.id",
+            "LEFT JOIN pods p ON p.id = e.pod_id WHERE ($1::text IS NULL OR p.tenant_id = $1) AND e.id = \
+             ANY($2) ORDER BY e.id",
             self.only(),
             ids
         );

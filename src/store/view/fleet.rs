@@ -1,4 +1,4 @@
-//! What the read model answers about everything beside one pod: the fleet at a glance, the source, tenants, adapters.
+//! The read model's types beyond a single pod: the overview, the source, tenants, adapters.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct PhaseCount {
 /// A pod that is held or failing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TroubledPod {
-    /// Which.
+    /// The pod.
     pub id: PodId,
     /// What it is doing.
     pub phase: Phase,
@@ -34,7 +34,7 @@ pub struct TroubledPod {
     pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
-    /// Since when.
+    /// When that began.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub since: OffsetDateTime,
@@ -43,42 +43,42 @@ pub struct TroubledPod {
 /// A round that did something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoundLine {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub began_at: OffsetDateTime,
-    /// How long it took, without the steps, which go on beside it.
+    /// How long it took, not counting the steps, which run beside it.
     pub milliseconds: i32,
-    /// What it was made for: a saved file, a probe, ….
+    /// What triggered it: a saved file, a probe, ….
     pub trigger: String,
-    /// The pods it acted on, each with its cause and its steps.
+    /// The pods it acted on, with cause and steps.
     pub actions: Vec<ActionLine>,
     /// How many pods it held.
     pub held: i32,
-    /// How many were as they should be.
+    /// How many were as declared.
     pub settled: i32,
 }
 
 /// The machine the pods run on, as last measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostLine {
-    /// Its name.
+    /// Its host name.
     pub node: String,
-    /// Its processors.
+    /// The number of its processors.
     pub cpus: i32,
     /// Its memory in MiB.
     pub memory_mb: i64,
-    /// Memory in MiB that all pods together use.
+    /// MiB of memory that all pods use.
     pub pods_memory_mb: i64,
-    /// Memory in MiB that all running pods together may use.
+    /// MiB of memory that all running pods may use.
     pub pods_memory_limit_mb: i64,
-    /// Processor time all pods together use, 100 being one processor.
+    /// CPU usage of all pods in percent of one processor.
     pub pods_cpu_percent: f32,
-    /// Room in MiB where the engine keeps its things, if it is on this machine.
+    /// Disk space in MiB where the engine stores its data, if that is on this machine.
     pub disk_mb: Option<i64>,
-    /// How much of that is free.
+    /// MiB of that which are free.
     pub disk_free_mb: Option<i64>,
     /// The engine's version.
     pub engine: String,
@@ -88,46 +88,45 @@ pub struct HostLine {
     pub measured_at: OffsetDateTime,
 }
 
-/// What became of the source.
+/// The state of the source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceLine {
-    /// Since when it could not be read, if it cannot.
+    /// When it became stale; `None` if it is not.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub stale_since: Option<OffsetDateTime>,
-    /// Why not, if that is known.
+    /// Why it cannot be read, if that is known.
     pub stale_why: Option<String>,
     /// Where it is read from, while it is stale.
     pub stale_origin: Option<String>,
-    /// When it was last read well, while it is stale; `None`: never, or it is not stale.
+    /// When it was last read successfully, while it is stale; `None`: never, or it is not stale.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub read_at: Option<OffsetDateTime>,
-    /// Since when what the source holds cannot be taken at all, if it cannot: no manifest in it, one too large, an unsigned
-    /// commit.
+    /// Since when the source's content cannot be used, if it cannot: no manifest, too large, an unsigned commit.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub unusable_since: Option<OffsetDateTime>,
-    /// Why not.
+    /// Why its content cannot be used.
     pub unusable_why: Option<String>,
-    /// The revision judged last, accepted or rejected.
+    /// The revision checked last, accepted or rejected.
     pub fetched: Option<RevisionLine>,
     /// The revision in force.
     pub accepted: Option<RevisionLine>,
-    /// The newest revision after which everything was as it declares.
+    /// The newest revision that every pod has matched.
     pub applied: Option<RevisionLine>,
 }
 
 /// The commit a revision was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitLine {
-    /// Its full id, in hexadecimal digits.
+    /// Its full hash, in hexadecimal digits.
     pub id: String,
-    /// As the commit says; anybody can write anything there.
+    /// As in the commit; not verified.
     pub author: String,
     /// The first line of its message.
     pub summary: String,
-    /// By its committer's clock.
+    /// The committer's time.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub committed_at: OffsetDateTime,
@@ -136,13 +135,13 @@ pub struct CommitLine {
 /// A revision in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RevisionLine {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// Of the files' content.
+    /// The digest of the files' content.
     pub hash: String,
     /// Where it came from.
     pub origin: String,
-    /// The newest commit with these files, where the source keeps commits.
+    /// The newest commit with these files, if the source has commits.
     pub commit: Option<CommitLine>,
     /// `accepted` or `rejected`.
     pub state: String,
@@ -156,81 +155,81 @@ pub struct RevisionLine {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub accepted_at: Option<OffsetDateTime>,
-    /// When everything was first as it declares.
+    /// When every pod first matched it.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub applied_at: Option<OffsetDateTime>,
 }
 
-/// The fleet at a glance. For a tenant's person: that tenant's pods and events, and nothing of the rest.
+/// The overview of the fleet. For a tenant's person: that tenant's pods and events, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// All pods.
     pub pods: i64,
     /// Those that are ready.
     pub ready: i64,
-    /// By phase, without phases that none is in.
+    /// By phase; phases without pods are left out.
     pub phases: Vec<PhaseCount>,
-    /// Held or failing ones, at most fifty, those that are so longest first.
+    /// Pods that need attention: at most fifty, longest first.
     pub troubled: Vec<TroubledPod>,
-    /// How many there are in all.
+    /// How many pods need attention.
     pub troubled_count: i64,
     /// The newest twenty events.
     pub events: Vec<EventLine>,
-    /// What became of the source; not for a tenant's person.
+    /// The state of the source; not for a tenant's person.
     pub source: Option<SourceLine>,
     /// The last ten rounds that did something; not for a tenant's person.
     pub rounds: Vec<RoundLine>,
-    /// The machine; not for a tenant's person, and unknown until measured.
+    /// The machine; not for a tenant's person, and absent until measured.
     pub host: Option<HostLine>,
     /// When anything was last written, if anything was.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub written_at: Option<OffsetDateTime>,
-    /// The AgentPod that acts; `None`: none does, and what is shown is from when one did.
+    /// The AgentPod that acts; `None`: none does, and everything is as of when one last did.
     pub acting: Option<ActingLine>,
-    /// Whether the last one that acted said that it ends; then everything was so until then.
+    /// Whether the last one stopped in order; then everything was current until then.
     pub ended_well: bool,
 }
 
-/// The AgentPod that acts, and does not stand by.
+/// The AgentPod that acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActingLine {
-    /// Since when, if the database tells.
+    /// Since when, if the database shows it.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub since: Option<OffsetDateTime>,
 }
 
-/// A tenant with what its pods take of its quota.
+/// A tenant with its quota and how much of it is used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TenantLine {
     /// Its name in manifests.
     pub name: TenantName,
     /// The name people see.
     pub display_name: String,
-    /// Where to reach them.
+    /// Its e-mail address.
     pub email: Option<String>,
-    /// Its declared pods, against the most it may have.
+    /// Its declared pods against its limit.
     pub pods: QuotaLine,
-    /// Memory of its running pods in MiB, as declared, against the most.
+    /// Declared memory of its running pods in MiB against its limit.
     pub memory_mb: QuotaLine,
-    /// Thousandths of a processor of its running pods, as declared, against the most.
+    /// Declared CPU of its running pods in thousandths of a processor against its limit.
     pub milli_cpus: QuotaLine,
     /// How many of its pods are ready.
     pub ready: i64,
-    /// MiB of memory its pods use now.
+    /// MiB of memory that its pods use now.
     pub memory_used_mb: i64,
-    /// Processor time its pods use now, 100 being one processor.
+    /// CPU usage of its pods in percent of one processor.
     pub cpu_percent: f32,
 }
 
-/// How much of a quota is taken.
+/// How much of a limit is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuotaLine {
-    /// How much is taken.
+    /// How much is used.
     pub taken: i64,
-    /// The most; `None`: no limit.
+    /// The limit; `None`: unlimited.
     pub most: Option<i64>,
 }
 
@@ -243,12 +242,12 @@ pub struct AdapterLine {
     pub title: String,
     /// One sentence about the agent.
     pub description: String,
-    /// The image it runs unless a pod asks for another.
+    /// The image it runs unless a pod sets another.
     pub image: String,
-    /// The port the agent listens on.
+    /// The port that the agent listens on.
     pub port: u16,
     /// JSON Schema of a pod's `config`.
     pub config_schema: Value,
-    /// The pods on it, at most a thousand.
+    /// Its pods, at most a thousand.
     pub pods: Vec<PodId>,
 }

@@ -1,5 +1,5 @@
-//! The read model: everything pages and API show, read from Postgres alone, so that an AgentPod that stands by shows the
-//! same. Every question is asked by a person, and what that person may not see is not in the answer. Writes nothing.
+//! The read model: everything that pages and API show, read from Postgres alone, so that a standby shows the same. Every
+//! query is made by a person, and what that person may not see is not in the result. Writes nothing.
 
 mod choices;
 mod cursor;
@@ -28,14 +28,14 @@ pub struct View<'a> {
 }
 
 impl Store {
-    /// The store as `person` may see it. Answers of `None` mean: not there, or not for them.
+    /// The store as `person` may see it. A result of `None` means: it does not exist, or not for them.
     pub fn view<'a>(&'a self, person: &'a Person) -> View<'a> {
         View { store: self, person }
     }
 }
 
 impl View<'_> {
-    /// The one tenant whose things may be in an answer; `None` means all. The first parameter of every question.
+    /// The one tenant that the person may see; `None` means all. The first parameter of every query.
     fn only(&self) -> Option<&str> {
         self.person.tenant.as_ref().map(|tenant| tenant.as_str())
     }

@@ -6,8 +6,8 @@ use crate::{
     store::{StoreError, error::Result, pods::pod_id, status::read_phase},
 };
 
-/// How many troubled pods an overview names.
-const TROUBLED: usize = 50;
+/// How many pods that need attention the overview lists.
+const ATTENTION_LIMIT: usize = 50;
 
 impl View<'_> {
     /// The fleet's counts, what needs attention, and what happened last.
@@ -37,10 +37,10 @@ impl View<'_> {
     /// How many pods are in each phase, and how many of them are ready.
     pub(super) async fn phases(&self) -> Result<Vec<PhaseCount>> {
         let statement = sqlx::query!(
-            "SELECT coalesce(s.phase, 'Pending') AS \"phase!\", count(*) AS \"pods!\", count(*) FILTER (WHERE s.ready) AS \"ready!\" \
-             FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id \
-             WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL) \
-             GROUP BY 1 ORDER BY 1",
+            "SELECT coalesce(s.phase, 'Pending') AS \"phase!\", count(*) AS \"pods!\", count(*) FILTER \
+             (WHERE s.ready) AS \"ready!\" FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id \
+             WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR \
+             s.container IS NOT NULL) GROUP BY 1 ORDER BY 1",
             self.only()
         );
         let rows = self.store.query("view_phases", statement.fetch_all(&self.store.pool)).await?;
@@ -53,14 +53,14 @@ impl View<'_> {
         let phases: Vec<String> = Phase::all_that_need_attention().map(|phase| phase.to_string()).collect();
         let statement = sqlx::query!(
             "SELECT p.id, s.phase, s.reason, coalesce(s.message, '') AS \"message!\", s.phase_since \
-             FROM pods p JOIN pod_phases s ON s.pod_id = p.id \
-             WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL) \
-               AND s.phase = ANY($2) ORDER BY s.phase_since, p.id LIMIT $3",
+             FROM pods p JOIN pod_phases s ON s.pod_id = p.id WHERE ($1::text IS NULL OR p.tenant_id = \
+             $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL) AND s.phase = ANY($2) \
+             ORDER BY s.phase_since, p.id LIMIT $3",
             self.only(),
             &phases,
-            TROUBLED as i64
+            ATTENTION_LIMIT as i64
         );
-        let rows = self.store.query("view_troubled", statement.fetch_all(&self.store.pool)).await?;
+        let rows = self.store.query("view_needing_attention", statement.fetch_all(&self.store.pool)).await?;
         rows.into_iter()
             .map(|row| {
                 Ok(TroubledPod {
@@ -82,11 +82,11 @@ impl View<'_> {
         let rows = self.store.query("view_rounds", statement.fetch_all(&self.store.pool)).await?;
         rows.into_iter()
             .map(|row| {
-                let damaged = |error: serde_json::Error| {
+                let inconsistent_row = |error: serde_json::Error| {
                     StoreError::inconsistent("rounds", row.id.to_string(), error.to_string())
                 };
                 Ok(RoundLine {
-                    actions: serde_json::from_value(row.actions).map_err(damaged)?,
+                    actions: serde_json::from_value(row.actions).map_err(inconsistent_row)?,
                     id: row.id,
                     began_at: row.began_at,
                     milliseconds: row.milliseconds,
@@ -101,12 +101,12 @@ impl View<'_> {
     async fn host(&self) -> Result<Option<HostLine>> {
         let statement = sqlx::query_as!(
             HostLine,
-            "SELECT node, cpus, memory_mb, disk_mb, disk_free_mb, engine, measured_at, \
-               coalesce((SELECT sum(memory_mb) FROM pod_usage_now), 0)::bigint AS \"pods_memory_mb!\", \
-               coalesce((SELECT sum(cpu_percent) FROM pod_usage_now), 0)::real AS \"pods_cpu_percent!\", \
-               coalesce((SELECT sum(d.memory_mb) FROM pod_desired d JOIN pods ON id = pod_id WHERE desired_status = 'running'), 0)::bigint \
-                 AS \"pods_memory_limit_mb!\" \
-             FROM hosts ORDER BY measured_at DESC LIMIT 1"
+            "SELECT node, cpus, memory_mb, disk_mb, disk_free_mb, engine, measured_at, coalesce((SELECT \
+             sum(memory_mb) FROM pod_usage_now), 0)::bigint AS \"pods_memory_mb!\", coalesce((SELECT \
+             sum(cpu_percent) FROM pod_usage_now), 0)::real AS \"pods_cpu_percent!\", coalesce((SELECT \
+             sum(d.memory_mb) FROM pod_desired d JOIN pods ON id = pod_id WHERE desired_status = \
+             'running'), 0)::bigint AS \"pods_memory_limit_mb!\" FROM hosts \
+             ORDER BY measured_at DESC LIMIT 1"
         );
         self.store.query("view_host", statement.fetch_optional(&self.store.pool)).await
     }

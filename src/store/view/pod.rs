@@ -1,5 +1,4 @@
-//! One pod, whole: what it should be beside what it is, what was decided about it, and what is true of it as far as that
-//! is known.
+//! One pod with everything known about it: desired and actual container, last decision, conditions.
 
 use serde_json::{Map, Value};
 use sqlx::FromRow;
@@ -47,7 +46,7 @@ struct PodDetailRow {
 }
 
 impl View<'_> {
-    /// One pod, whole.
+    /// One pod with everything known about it.
     pub async fn pod(&self, id: &PodId) -> Result<Option<PodDetail>> {
         let sql = format!(
             "{LINES}, p.subdomain, s.since, p.digest, p.rejected_digest, p.rejected_why, p.uploaded_container, p.uploaded_digest, \
@@ -71,7 +70,7 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
         row.desired_summary.and_then(|shape| serde_json::from_value(shape).ok());
     let mut actual_container: Option<ContainerSummary> =
         row.actual_summary.and_then(|shape| serde_json::from_value(shape).ok());
-    // A container keeps its name when only files change that its agent re-reads; what it has is then not known.
+    // A container keeps its name when only files change that its agent reloads; its content is then unknown.
     if row.hot.is_some()
         && row.uploaded_digest != row.hot
         && let Some(shape) = &mut actual_container
@@ -83,7 +82,7 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
         (None, None) => Vec::new(),
     };
     let config = match (&desired_container, row.config) {
-        // Already without what looks like a secret, by the adapter's schema too.
+        // Already without secrets, by the adapter's schema too.
         (Some(shape), _) => shape.config.clone(),
         (None, Some(Value::Object(config))) => conceal(&config, &Value::Null),
         (None, _) => Map::new(),
@@ -125,16 +124,16 @@ impl From<(condition::Condition, OffsetDateTime)> for ConditionLine {
     }
 }
 
-/// A condition as it was written down.
+/// A stored condition.
 fn of_kind(watched: &[ConditionLine], kind: ConditionKind) -> ConditionLine {
     watched.iter().find(|one| one.kind == kind).cloned().unwrap_or_else(|| {
         let condition::Condition { kind, is_true, reason, message } =
-            condition::Condition::unknown(kind, "it was not looked at yet");
+            condition::Condition::unknown(kind, "it has not been evaluated yet");
         ConditionLine { kind, is_true, reason, message, since: None }
     })
 }
 
-/// Whether the container that stands is the one that should, with the files that should be in it.
+/// Whether the current container is the desired one, with the desired files in it.
 fn applied(row: &PodDetailRow) -> ConditionLine {
     let say = |is_true, reason: Reason, message: &str| ConditionLine {
         kind: ConditionKind::ConfigApplied,
@@ -146,16 +145,16 @@ fn applied(row: &PodDetailRow) -> ConditionLine {
     let uploaded = || row.uploaded_container == row.line.container && row.uploaded_digest == row.hot;
     match (&row.desired, &row.line.container) {
         _ if row.line.desired_status == DesiredStatus::Deleted.as_str() => {
-            say(None, Reason::Undeclared, "it is not declared any more")
+            say(None, Reason::Undeclared, "it is no longer declared")
         }
-        (None, _) => say(None, Reason::NotKnown, "what it should be was not written down yet"),
+        (None, _) => say(None, Reason::NotKnown, "its desired state has not been stored yet"),
         (_, None) => say(Some(false), Reason::NoContainer, "it has no container"),
         (Some(desired), Some(stands)) if desired != stands => {
-            say(Some(false), Reason::OtherContainer, "the container that stands was made for another declaration")
+            say(Some(false), Reason::OtherContainer, "its container was created for another declaration")
         }
         _ if row.hot.is_some() && !uploaded() => {
-            say(Some(false), Reason::FilesPending, "files its agent re-reads while running are not uploaded yet")
+            say(Some(false), Reason::FilesPending, "files that its agent reloads while running are not written yet")
         }
-        _ => say(Some(true), Reason::AsDeclared, "its container was made for what is declared"),
+        _ => say(Some(true), Reason::AsDeclared, "its container was created for this declaration"),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A pod's line, of pods that are not gone one tenant if `$1` names it.
+/// A pod's line, of pods that have not been removed and, if `$1` is given, of that tenant.
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
      coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, desired.image, d.message AS deviation, \
@@ -28,7 +28,7 @@ pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_phases s ON s.pod_id = 
      LEFT JOIN pod_usage_now u ON u.pod_id = p.id \
      LEFT JOIN pod_conditions d ON d.pod_id = p.id AND d.kind = 'Hardened' AND d.is_true = false \
      WHERE ($1::text IS NULL OR p.tenant_id = $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL)";
-/// Orders as people read names, and tells any two pods apart.
+/// The order of names, and a tie-breaker.
 const NAME: &str = "(p.tenant_id || ' ' || p.name) COLLATE \"C\"";
 
 /// The columns of a line.
@@ -66,7 +66,7 @@ struct PositionedRow {
     name: String,
 }
 
-/// What a cursor also holds: one of another order is of no use.
+/// What a cursor also holds: a cursor of another order is ignored.
 #[derive(Serialize, Deserialize)]
 struct PodCursor {
     sort: PodColumn,
@@ -75,7 +75,7 @@ struct PodCursor {
 }
 
 impl View<'_> {
-    /// Pods in a list. A cursor that makes no sense, or of another order, is the first page.
+    /// Pods in a list. An invalid cursor, or one of another order, gives the first page.
     pub async fn pods(&self, query: &PodQuery) -> Result<Page<PodLine>> {
         let limit = cursor::limit(query.limit);
         let (text, number) = key(query.sort);
@@ -126,7 +126,7 @@ impl View<'_> {
         Ok(Page { items, next })
     }
 
-    /// The lines of some pods, in any order; those that are gone or not for this person are left out.
+    /// The lines of some pods, in any order; those that were removed or are not for this person are left out.
     pub async fn lines(&self, ids: &[PodId]) -> Result<Vec<PodLine>> {
         let sql = format!("{LINES} {FROM} AND p.id = ANY($2)");
         let sql = sqlx::query_as(sqlx::AssertSqlSafe(sql))
@@ -137,7 +137,7 @@ impl View<'_> {
     }
 }
 
-/// What a column sorts by: a text, or a number. What is not known comes before everything.
+/// What a column sorts by: a text, or a number. Unknown values come first.
 fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
     let text = |sql| (Some(sql), None);
     let number = |sql| (None, Some(sql));
@@ -148,7 +148,7 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
         PodColumn::Phase => number("coalesce(array_position($10::text[], coalesce(s.phase, 'Pending')), 0)::float8"),
         PodColumn::Ready => number("coalesce(s.ready, false)::int::float8"),
         PodColumn::Revision => number("coalesce(p.declared_revision, -1)::float8"),
-        // Old ones last: their number is small, their age great.
+        // Oldest last: their number is small, their age great.
         PodColumn::Age => number("-extract(epoch FROM p.created_at)::float8"),
         PodColumn::Memory => number("coalesce(u.memory_mb, -1)::float8"),
         PodColumn::Cpu => number("coalesce(u.cpu_percent, -1)::float8"),

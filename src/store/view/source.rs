@@ -1,5 +1,5 @@
-//! The source: which revision was fetched, which is in force, which was carried out; and the adapters in force. For those
-//! who see everybody's.
+//! The source: which revision was fetched, which is in force, which is applied; and the adapters in force. Only for
+//! people who see all tenants.
 
 use super::{AdapterLine, CommitLine, Page, RevisionLine, SourceLine, View, cursor};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl View<'_> {
-    /// What became of the source; not for a tenant's person.
+    /// The state of the source; `None` for a tenant's person.
     pub async fn source(&self) -> Result<Option<SourceLine>> {
         if !self.person.sees_all() {
             return Ok(None);
@@ -28,7 +28,7 @@ impl View<'_> {
         }))
     }
 
-    /// Revisions, newest first; `None` for somebody of one tenant.
+    /// Revisions, newest first; `None` for a tenant's person.
     pub async fn revisions(&self, limit: u32, after: Option<&str>) -> Result<Option<Page<RevisionLine>>> {
         if !self.person.sees_all() {
             return Ok(None);
@@ -41,7 +41,7 @@ impl View<'_> {
         Ok(Some(Page { items: rows.iter().map(RevisionLine::from).collect(), next }))
     }
 
-    /// One revision; `None` for somebody of one tenant.
+    /// One revision; `None` for a tenant's person.
     pub async fn revision(&self, id: i64) -> Result<Option<RevisionLine>> {
         if !self.person.sees_all() {
             return Ok(None);
@@ -49,7 +49,7 @@ impl View<'_> {
         Ok(self.store.revision(id).await?.as_ref().map(RevisionLine::from))
     }
 
-    /// The adapters in force, in order; not for a tenant's person.
+    /// The adapters in force, in order; `None` for a tenant's person.
     pub async fn adapters(&self) -> Result<Option<Vec<AdapterLine>>> {
         if !self.person.sees_all() {
             return Ok(None);
@@ -58,7 +58,7 @@ impl View<'_> {
             sqlx::query!("SELECT adapter_id, id FROM pods WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\"");
         let files = self.store.adapters_in_force().await?;
         let pods = self.store.query("view_adapters", pods.fetch_all(&self.store.pool)).await?;
-        // They built once; one that this version of AgentPod cannot read any more is left out.
+        // They were valid when stored; one that this version of AgentPod can no longer read is left out.
         let (adapters, _) = adapter::read(&files);
         let line = |adapter: &adapter::Adapter| {
             let name = adapter.metadata.name.clone();

@@ -1,5 +1,5 @@
-//! What the read model answers with, about pods and events: plain data, the same for pages, JSON and its description, and
-//! read back by the command line. Times are UTC.
+//! The read model's types about pods and events: plain data, the same for pages, JSON and the OpenAPI description, and
+//! parsed by the command line. Times are UTC.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::core::{
     report::{phase::Phase, reason::Reason},
 };
 
-/// How a time stands in JSON.
+/// The format of a time in JSON.
 pub struct Time;
 
 impl JsonSchema for Time {
@@ -32,12 +32,12 @@ impl JsonSchema for Time {
     }
 }
 
-/// A part of a long list.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {
-    /// This part.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// What to ask for the next part with; absent at the end.
+    /// The cursor of the next page; absent on the last one.
     pub next: Option<String>,
 }
 
@@ -48,48 +48,48 @@ pub enum PodColumn {
     /// Tenant, then name.
     #[default]
     Name,
-    /// Tenant; the same order.
+    /// Tenant, then name.
     Tenant,
-    /// What it is doing; what needs a person first.
+    /// Phase; those that need attention first.
     Phase,
     /// Ready or not.
     Ready,
-    /// Kind of agent.
+    /// Adapter.
     Adapter,
     /// Image.
     Image,
-    /// The revision that last changed it.
+    /// The last revision that changed it.
     Revision,
     /// When it was first declared.
     Age,
     /// Memory in use.
     Memory,
-    /// Processor time in use.
+    /// CPU usage.
     Cpu,
-    /// Data in its volume.
+    /// Size of its volume.
     Storage,
     /// Restarts of its container.
     Restarts,
 }
 
-/// Which pods are asked for, and in which order.
+/// The filter and order of a list of pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodQuery {
-    /// Stands in its id, adapter, image, host name or message; letter case does not matter.
+    /// Part of its ID, adapter, image, host name or message; case is ignored.
     pub text: Option<String>,
-    /// Of this tenant.
+    /// Only of this tenant.
     pub tenant: Option<TenantName>,
-    /// In one of these phases; none means all.
+    /// Only in these phases; empty means all.
     pub phases: Vec<Phase>,
-    /// Of this kind.
+    /// Only of this adapter.
     pub adapter: Option<AdapterName>,
     /// What to sort by.
     pub sort: PodColumn,
-    /// The other way round.
+    /// Descending.
     pub descending: bool,
-    /// How many at most, 1 to 1000; 0 means 100.
+    /// The page size, 1 to 1000; 0 means 100.
     pub limit: u32,
-    /// Go on after this: the `next` of the page before.
+    /// Continue after this: `next` of the previous page.
     pub after: Option<String>,
 }
 
@@ -100,17 +100,17 @@ pub struct PodLine {
     pub id: PodId,
     /// Its tenant.
     pub tenant: TenantName,
-    /// Its own name.
+    /// Its name.
     pub name: String,
-    /// Its kind of agent.
+    /// Its adapter.
     pub adapter: String,
-    /// Where people reach it.
+    /// Its URL.
     pub url: String,
-    /// What it should be doing.
+    /// Its declared state.
     pub desired: DesiredStatus,
-    /// What it is doing.
+    /// Its phase.
     pub phase: Phase,
-    /// Since when.
+    /// When the phase began.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub phase_since: OffsetDateTime,
@@ -120,15 +120,15 @@ pub struct PodLine {
     pub reason: Reason,
     /// Why, as a sentence.
     pub message: String,
-    /// What about its container is not as closed as it should be, if anything.
+    /// How its container deviates from its hardening, if it does.
     pub deviation: Option<String>,
-    /// The container that stands for it.
+    /// The name of its current container.
     pub container: Option<String>,
-    /// The image it should run; unknown for one that was declared last by an older AgentPod.
+    /// The desired image; absent if an older AgentPod declared it last.
     pub image: Option<String>,
-    /// The revision that last changed what it should be.
+    /// The last revision that changed its declaration.
     pub revision: Option<i64>,
-    /// The revision its container is from.
+    /// The revision that its container matches.
     pub applied_revision: Option<i64>,
     /// How often its container was restarted.
     pub restarts: u32,
@@ -136,11 +136,11 @@ pub struct PodLine {
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub created_at: OffsetDateTime,
-    /// MiB of memory in use when last measured; absent when it does not run or was not measured.
+    /// MiB of memory in use when last measured; absent if it does not run or was not measured.
     pub memory_mb: Option<i32>,
-    /// MiB of memory it may take.
+    /// Its memory limit in MiB.
     pub memory_limit_mb: Option<i32>,
-    /// Processor time in use, 100 being one processor.
+    /// CPU usage in percent of one processor.
     pub cpu_percent: Option<f32>,
     /// MiB in its volume when last measured.
     pub storage_mb: Option<i32>,
@@ -150,12 +150,12 @@ pub struct PodLine {
     pub measured_at: Option<OffsetDateTime>,
 }
 
-/// One statement about a pod that is true, false, or not known.
+/// A condition of a pod: true, false or unknown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConditionLine {
-    /// What it is about: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
+    /// Its name: `Ready`, `ConfigApplied`, `Hardened`, `Routed`.
     pub kind: ConditionKind,
-    /// Whether it is so; `None`: not known.
+    /// Whether it is true; `None`: unknown.
     pub is_true: Option<bool>,
     /// Why, as one word.
     pub reason: Reason,
@@ -167,53 +167,53 @@ pub struct ConditionLine {
     pub since: Option<OffsetDateTime>,
 }
 
-/// A pod, whole.
+/// A pod with everything known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PodDetail {
-    /// As in a list.
+    /// Its line in a list.
     #[serde(flatten)]
     pub line: PodLine,
     /// The first label of its host name.
     pub subdomain: String,
-    /// Statements about it.
+    /// Its conditions.
     pub conditions: Vec<ConditionLine>,
-    /// What the last round that decided anything about it decided; unknown when no round did since this is kept.
+    /// The last decision about it; absent if none was stored yet.
     pub plan: Option<PlanLine>,
-    /// The digest of the container it should have.
+    /// The digest of its desired container.
     pub digest: Option<String>,
-    /// What it should be; unknown for one that was declared last by an older AgentPod.
+    /// Its desired container; absent if an older AgentPod declared it last.
     pub desired_container: Option<ContainerSummary>,
-    /// What its container was made as; unknown when there is none, or an older AgentPod made it.
+    /// What its current container was created from; absent if there is none, or an older AgentPod created it.
     pub actual_container: Option<ContainerSummary>,
-    /// Both line by line.
+    /// Both, line by line.
     pub comparison: Vec<SummaryLine>,
-    /// Its settings, hidden where they look like secrets.
+    /// Its settings; values that look like secrets are hidden.
     pub config: Map<String, Value>,
-    /// A digest that was tried and failed, and why.
+    /// A rejected digest, and why.
     pub rejected: Option<RejectedLine>,
     /// When its last failed action is tried again, if it failed.
     pub retry: Option<RetryLine>,
-    /// Since when it is not declared any more.
+    /// When it was removed from the manifests; `None` while it is declared.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub undeclared_at: Option<OffsetDateTime>,
 }
 
-/// A digest that was tried and failed.
+/// A rejected digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectedLine {
-    /// Which.
+    /// The digest.
     pub digest: String,
     /// Why.
     pub why: String,
 }
 
-/// An action that failed and is tried again.
+/// A failed action that is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RetryLine {
-    /// How often in a row it failed.
+    /// Failures in a row.
     pub failures: i32,
-    /// When next.
+    /// When it is tried again.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub at: OffsetDateTime,
@@ -224,7 +224,7 @@ pub struct RetryLine {
 /// What a pod used over a span of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsagePoint {
-    /// The span's beginning.
+    /// The start of the span.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub at: OffsetDateTime,
@@ -232,7 +232,7 @@ pub struct UsagePoint {
     pub seconds: i32,
     /// MiB of memory.
     pub memory_mb: i32,
-    /// Processor time, 100 being one processor.
+    /// CPU usage in percent of one processor.
     pub cpu_percent: f32,
     /// MiB in its volume, if that was measured.
     pub storage_mb: Option<i32>,
@@ -241,59 +241,59 @@ pub struct UsagePoint {
 /// What a pod used when last measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageNow {
-    /// Which.
+    /// The pod.
     pub id: PodId,
     /// MiB of memory.
     pub memory_mb: i32,
-    /// Processor time, 100 being one processor.
+    /// CPU usage in percent of one processor.
     pub cpu_percent: f32,
     /// MiB in its volume, if that was measured.
     pub storage_mb: Option<i32>,
 }
 
-/// Which events are asked for; newest first.
+/// The filter of a list of events; newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Of this pod.
+    /// Only of this pod.
     pub pod: Option<PodId>,
-    /// Of this tenant's pods.
+    /// Only of this tenant's pods.
     pub tenant: Option<TenantName>,
-    /// Of this kind.
+    /// Only of this kind.
     pub kind: Option<EventKind>,
-    /// How many at most, 1 to 1000; 0 means 100.
+    /// The page size, 1 to 1000; 0 means 100.
     pub limit: u32,
-    /// Go on after this: the `next` of the page before.
+    /// Continue after this: `next` of the previous page.
     pub after: Option<String>,
 }
 
 /// An event in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
-    /// Grows with time.
+    /// Ascends with time.
     pub id: i64,
-    /// The pod it is about, if about one.
+    /// The pod it is about, if any.
     pub pod: Option<PodId>,
-    /// What kind of thing.
+    /// Its kind.
     pub kind: EventKind,
-    /// How much attention it asks for.
+    /// How urgent it is.
     pub severity: Severity,
     /// What happened.
     pub message: String,
     /// Why.
     pub cause: Option<String>,
-    /// The revision it was done for.
+    /// The revision in force.
     pub revision: Option<i64>,
     /// The container it is about.
     pub container: Option<String>,
-    /// More: last log lines, exit code.
+    /// Details: last log lines, exit code.
     pub details: Option<Value>,
-    /// How often.
+    /// How often it happened.
     pub count: i32,
-    /// When first.
+    /// When it first happened.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub created_at: OffsetDateTime,
-    /// When last.
+    /// When it last happened.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
     pub last_at: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! What pods use: the last day of one.
+//! What pods used over the last day.
 
 use super::{UsageNow, UsagePoint, View};
 use crate::{
@@ -7,15 +7,16 @@ use crate::{
 };
 
 impl View<'_> {
-    /// What a pod used over the last day, oldest first: spans of ten minutes, then of one.
+    /// What a pod used over the last day, oldest first: ten-minute spans, then one-minute spans.
     pub async fn usage(&self, id: &PodId) -> Result<Option<Vec<UsagePoint>>> {
         if self.lines(std::slice::from_ref(id)).await?.is_empty() {
             return Ok(None);
         }
         let statement = sqlx::query_as!(
             UsagePoint,
-            "SELECT at, seconds, memory_mb, cpu_percent, storage_mb FROM pod_usage WHERE pod_id = $1 AND (seconds = 60 OR at < \
-               coalesce((SELECT min(at) FROM pod_usage WHERE pod_id = $1 AND seconds = 60), 'infinity') - interval '10 minutes') \
+            "SELECT at, seconds, memory_mb, cpu_percent, storage_mb FROM pod_usage \
+             WHERE pod_id = $1 AND (seconds = 60 OR at < coalesce((SELECT min(at) \
+             FROM pod_usage WHERE pod_id = $1 AND seconds = 60), 'infinity') - interval '10 minutes') \
              ORDER BY at, seconds DESC",
             id.key()
         );
@@ -25,8 +26,9 @@ impl View<'_> {
     /// What every pod used when last measured.
     pub async fn usage_now(&self) -> Result<Vec<UsageNow>> {
         let statement = sqlx::query!(
-            "SELECT u.pod_id, u.memory_mb, u.cpu_percent, u.storage_mb FROM pod_usage_now u JOIN pods p ON p.id = u.pod_id \
-             WHERE $1::text IS NULL OR p.tenant_id = $1 ORDER BY u.pod_id COLLATE \"C\"",
+            "SELECT u.pod_id, u.memory_mb, u.cpu_percent, u.storage_mb FROM pod_usage_now u JOIN pods p \
+             ON p.id = u.pod_id WHERE $1::text IS NULL OR p.tenant_id = $1 \
+             ORDER BY u.pod_id COLLATE \"C\"",
             self.only()
         );
         let rows = self.store.query("view_usage_now", statement.fetch_all(&self.store.pool)).await?;

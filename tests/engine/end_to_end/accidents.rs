@@ -80,7 +80,7 @@ async fn a_change_the_engine_refuses_to_start_leaves_the_one_before_running_with
     let image = BrokenImage::new(&stand);
     stand.save("alice.yaml", &echo("alice", &format!("image: {}", image.0)));
     let pod = stand.phase(POD, "RolledBack", PATIENCE).await;
-    assert!(pod["message"].as_str().unwrap().contains("it cannot be started"), "{pod}");
+    assert!(pod["message"].as_str().unwrap().contains("it could not be started"), "{pod}");
     let alone = async || Some(stand.containers(POD)).filter(|all| all.len() == 1 && all[0].running);
     stand.until("only the good one is left", PATIENCE, alone).await;
     assert_eq!(stand.container(POD).id, before.id);

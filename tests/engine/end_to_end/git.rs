@@ -84,7 +84,7 @@ async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_
     // And so it is when somebody asks for it, who is answered when it was fetched.
     repository.push(&[("pods/alice.yaml", &echo("alice", "config: {mode: asked}"))], "alice is pushed again");
     let said = stand.agentpod(&["sync"]);
-    assert!(said.code == 0 && said.out.contains("it was read; revision "), "{}{}", said.out, said.err);
+    assert!(said.code == 0 && said.out.contains("the source was read; revision "), "{}{}", said.out, said.err);
     let arrived =
         async || stand.containers(IDS[0]).iter().any(|one| one.variable("ECHO_MODE") == Some("asked")).then_some(());
     stand.until("alice's next change arrives", PATIENCE, arrived).await;

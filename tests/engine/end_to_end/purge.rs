@@ -34,7 +34,7 @@ async fn a_removed_pods_data_is_deleted_when_its_name_is_typed_and_it_comes_back
     for (typed, part) in [("", "--yes"), ("alice\n", "nothing was deleted"), ("yes\n", "nothing was deleted")] {
         let said = stand.agentpod_told(&["purge", "alice/assistant"], typed);
         assert!(said.code == 1 && said.err.contains(part), "{typed:?}: {}", said.err);
-        assert!(said.out.contains(&format!("volume {}, made on ", volume("alice"))), "{}", said.out);
+        assert!(said.out.contains(&format!("volume {}, created on ", volume("alice"))), "{}", said.out);
     }
     assert_eq!(stand.volumes(), [volume("alice"), volume("bob")]);
 

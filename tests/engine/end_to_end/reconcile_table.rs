@@ -153,7 +153,7 @@ async fn every_row_of_the_table_leads_to_what_it_says_and_touches_no_sibling() {
     stand.rounds(Duration::ZERO).await;
     assert_eq!((stand.events(ALICE), stand.rows()), (events, rows));
     let said = stand.agentpod(&["plan"]);
-    assert_eq!((said.code, said.out.trim()), (0, "0 to change, 0 held, 3 as they should be"), "{}", said.err);
+    assert_eq!((said.code, said.out.trim()), (0, "0 to change, 0 held, 3 as declared"), "{}", said.err);
 }
 
 fn kinds(stand: &Stand) -> Vec<String> {

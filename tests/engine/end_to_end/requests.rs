@@ -18,14 +18,14 @@ async fn a_restart_starts_the_same_container_again_once_and_says_who_asked() {
     let mut stand = alice().await;
     let before = stand.container(ID);
     let said = stand.agentpod(&["restart", ID, "--as", "carol@laptop", "--wait"]);
-    assert!(said.code == 0 && said.out.contains("it was started again"), "{}{}", said.out, said.err);
+    assert!(said.code == 0 && said.out.contains("the container was restarted"), "{}{}", said.out, said.err);
     stand.all_ready(&[ID]).await;
     let after = stand.container(ID);
     assert_eq!(after.id, before.id);
     assert_ne!(after.started_at, before.started_at);
     let events = stand.events(ID);
     let event = events.iter().find(|event| event["kind"] == "restarted").unwrap_or_else(|| panic!("{events:?}"));
-    assert!(event["cause"].as_str().unwrap().starts_with("carol@laptop asked to restart it"), "{event}");
+    assert!(event["cause"].as_str().unwrap().starts_with("carol@laptop requested a restart"), "{event}");
 
     // Asked while nobody is there: done by who comes next, once.
     stand.kill_daemon();
@@ -83,7 +83,7 @@ async fn a_paused_pod_stays_stopped_whatever_comes_until_its_time_or_until_it_is
     assert!(back.id == running.id && back.started_at != running.started_at);
     let causes: Vec<String> =
         stand.events(ID).iter().filter_map(|event| event["cause"].as_str().map(str::to_owned)).collect();
-    for why in ["carol@laptop asked to pause it", "dave@desk asked", "asked for is over"] {
+    for why in ["carol@laptop paused it", "dave@desk asked", "asked for is over"] {
         assert!(causes.iter().any(|cause| cause.contains(why)), "{why}: {causes:?}");
     }
 }
@@ -93,7 +93,7 @@ async fn a_sync_reads_the_source_now() {
     let stand = alice().await;
     stand.save("alice.yaml", &echo("alice", "config: {mode: synced}"));
     let said = stand.agentpod(&["sync"]);
-    assert!(said.code == 0 && said.out.contains("it was read; revision "), "{}{}", said.out, said.err);
+    assert!(said.code == 0 && said.out.contains("the source was read; revision "), "{}{}", said.out, said.err);
     let arrived = async || {
         stand.containers(ID).iter().any(|one| one.running && one.variable("ECHO_MODE") == Some("synced")).then_some(())
     };

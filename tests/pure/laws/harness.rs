@@ -13,7 +13,7 @@ use agentpod::{
         names::PodId,
         observe::{
             actual::{Actual, ContainerState, ObservedContainer},
-            health::Health,
+            health::{Health, Readiness},
         },
     },
     engine::{
@@ -151,7 +151,7 @@ impl Harness {
     /// What a fresh AgentPod would not know: everything that is only in memory.
     pub fn restart(&mut self) {
         for state in self.states.values_mut() {
-            (state.busy, state.health, state.looping, state.going_back) = (false, None, None, None);
+            (state.busy, state.health, state.looping, state.fallback_retry) = (false, None, None, None);
             state.restart = None;
         }
     }
@@ -189,11 +189,12 @@ impl Harness {
         for (id, containers) in seen {
             for container in containers {
                 if let ContainerState::Running { since } = container.state {
-                    let ready = !self.never_ready.contains(&container.digest);
+                    let is_ready = !self.never_ready.contains(&container.digest);
+                    let readiness = if is_ready { Readiness::Ready } else { Readiness::Starting };
                     let state = self.pod(id).health.clone().filter(|health| health.container == container.name);
                     let first_seen = state.map_or(self.now, |health| health.started);
                     let health = Health {
-                        ready,
+                        readiness,
                         ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
                     };
                     self.pod(id).health = Some(health);
@@ -249,7 +250,9 @@ pub fn unsatisfied(harness: &Harness) -> Option<String> {
         let state = harness.states.get(id).cloned().unwrap_or_default();
         let wrong = match harness.desired.pods.get(id) {
             None => (!mine.is_empty()).then(|| "it is not declared, and containers are left".to_owned()),
-            Some(desired) if !desired.is_running() => (!running.is_empty()).then(|| "it should be stopped".to_owned()),
+            Some(desired) if !desired.is_running() => {
+                (!running.is_empty()).then(|| "it is declared stopped".to_owned())
+            }
             Some(desired) => {
                 let wished = |container: &MemoryContainer| container.digest == desired.container.digest;
                 let blind = !desired.missing_secrets.is_empty();

@@ -77,7 +77,7 @@ fn pods_that_trade_subdomains_make_room_one_after_the_other_and_one_of_them_begi
         let others = wanted.iter().filter(|one| one.subdomain.is_some()).count() - 1;
         harness.round(0);
         let plan = harness.plans.last().unwrap();
-        let begin = |decision: &&Decision| matches!(decision, Decision::Act(action) if matches!(action.cause, Cause::MakesRoom(_)));
+        let begin = |decision: &&Decision| matches!(decision, Decision::Act(action) if matches!(action.cause, Cause::YieldsSubdomain(_)));
         assert_eq!(plan.pods.values().filter(begin).count(), 1, "{plan}");
         let wait = |decision: &&Decision| matches!(decision, Decision::Hold(Hold::SubdomainTaken(_)));
         assert_eq!(plan.pods.values().filter(wait).count(), others, "{plan}");

@@ -60,7 +60,7 @@ fn a_missing_network_is_created_although_no_pod_needs_a_step() {
         plan.to_string(),
         "network agentpod-net: it does not exist
   create network agentpod-net unless it exists
-1 to change, 0 held, 0 as they should be"
+1 to change, 0 held, 0 as declared"
     );
     assert!(!plan.is_quiet());
     assert!(decide(&desired, [(id("agentpod-net"), with(Presence::Present))].into(), NOON).is_quiet());

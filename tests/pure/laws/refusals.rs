@@ -111,7 +111,7 @@ fn a_change_that_is_refused_at_its_start_once_is_tried_again_and_a_second_time_g
     once.round(usize::MAX);
     let said = status(&once);
     assert_eq!((said.phase, said.reason.as_str(), said.ready), (Phase::Held, "StepFailed", true), "{said:?}");
-    assert!(said.message.ends_with("until then its container from before goes on"), "{said:?}");
+    assert!(said.message.ends_with("its previous container runs until then"), "{said:?}");
     once.engine.world().refused.clear();
     once.settle();
     assert_eq!(runs(&once), [&*new]);

@@ -75,11 +75,11 @@ fn four_of_ten_are_held_untouched_and_three_of_ten_go() {
     let text = plan.to_string();
     let hash = held(&harness).unwrap();
     let line = format!(
-        "t/a: held, it was removed, and goes on running: 4 of 10 pods would be removed at once, more than 3 and more than \
-         20 %; if that is meant: agentpod approve {hash}\n"
+        "t/a: held, its removal is held, and it keeps running: 4 of 10 pods would be removed at once, more than 3 and more than \
+         20 %; if this is intended, run: agentpod approve {hash}\n"
     );
     assert!(text.starts_with(&line), "{text}");
-    let last = format!("\nplan {hash} holds 4 removals; to let these go, and no others: agentpod approve {hash}\n");
+    let last = format!("\nplan {hash} holds 4 removals; to remove exactly these pods, run: agentpod approve {hash}\n");
     assert!(text.contains(&last), "{text}");
     // One of them back: three are left, and three may go.
     declare(&mut harness, "r3", &NAMES[3..10]);
@@ -111,7 +111,7 @@ fn an_approval_opens_exactly_its_plan_and_only_once() {
     harness.settle();
     assert_eq!(taken(&harness), Vec::<String>::new());
     let refused = harness.ended.last().unwrap();
-    assert!(!refused.done && refused.outcome.contains(&format!("that is plan {five}, 5 pods")), "{refused:?}");
+    assert!(!refused.done && refused.outcome.contains(&format!("plan {five} is, with 5 removals")), "{refused:?}");
     assert!(harness.requests.is_empty(), "a refused approval does not wait for another plan");
 
     approve(&mut harness, &five);
@@ -153,10 +153,7 @@ fn the_grace_of_a_held_removal_begins_with_its_approval() {
     approve(&mut harness, &hash);
     harness.round(usize::MAX);
     let text = harness.plans.last().unwrap().to_string();
-    assert!(
-        text.starts_with("t/a: it is not declared any more, and alice@host approved its removal\n  stop"),
-        "{text}"
-    );
+    assert!(text.starts_with("t/a: it is no longer declared and alice@host approved its removal\n  stop"), "{text}");
     harness.now += Duration::minutes(9);
     harness.round(usize::MAX);
     assert_eq!(harness.engine.world().containers.len(), 4, "the grace is not over");
@@ -204,7 +201,7 @@ fn a_new_pod_waits_for_the_subdomain_of_one_that_still_runs() {
     assert_eq!(writes(&harness), Vec::<String>::new());
     let plan = harness.plans.last().unwrap();
     assert_eq!(plan.pods[&id], Decision::Hold(Hold::SubdomainTaken(pod("a"))));
-    assert!(plan.to_string().contains("t/z: held, t/a still runs at its subdomain; it waits"));
+    assert!(plan.to_string().contains("t/z: held, t/a still runs at its subdomain; it starts when"));
     let hash = held(&harness).unwrap();
     approve(&mut harness, &hash);
     harness.settle();

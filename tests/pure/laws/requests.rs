@@ -52,11 +52,11 @@ fn a_restart_is_a_stop_and_a_start_of_the_container_that_stands() {
     let mut harness = at_rest();
     harness.ask(restart());
     harness.round(usize::MAX);
-    assert_eq!(text(&harness), "t/a: alice@host asked to restart it\n  stop t_a-M\n  start t_a-M");
+    assert_eq!(text(&harness), "t/a: alice@host requested a restart\n  stop t_a-M\n  start t_a-M");
     harness.settle();
     assert_eq!(deeds(&harness), ["stop", "start"]);
     assert_eq!((harness.ended.len(), harness.ended[0].done), (1, true));
-    assert_eq!(harness.ended[0].outcome, "it was started again");
+    assert_eq!(harness.ended[0].outcome, "the container was restarted");
 }
 
 #[test]
@@ -96,20 +96,23 @@ fn a_restart_does_not_wait_for_the_next_try_but_is_no_more_than_one() {
     assert!(text(&harness).contains("held, attempt 1 failed"), "{}", text(&harness));
     harness.ask(restart());
     harness.round(usize::MAX);
-    assert!(text(&harness).starts_with("t/a: alice@host asked to restart it"), "{}", text(&harness));
+    assert!(text(&harness).starts_with("t/a: alice@host requested a restart"), "{}", text(&harness));
     harness.round(usize::MAX);
     assert!(text(&harness).contains("held, attempt 2 failed"), "{}", text(&harness));
     harness.now += Duration::hours(2);
     harness.round(usize::MAX);
     let ended = &harness.ended[0];
-    assert!(!ended.done && ended.outcome.starts_with("it could not be done in time: injected"), "{ended:?}");
+    assert!(
+        !ended.done && ended.outcome.starts_with("the container could not be restarted in time: injected"),
+        "{ended:?}"
+    );
 }
 
 #[test]
 fn what_should_not_run_is_not_restarted() {
     for (wish, why) in [
-        (vec![], "it should not run any more"),
-        (vec![Wanted { stopped: true, ..running("a", 'm', 'g') }], "it should not run any more"),
+        (vec![], "it is no longer declared running"),
+        (vec![Wanted { stopped: true, ..running("a", 'm', 'g') }], "it is no longer declared running"),
     ] {
         let mut harness = at_rest();
         harness.ask(restart());
@@ -125,7 +128,7 @@ fn a_pause_stops_the_pod_and_outlives_us_and_a_changed_manifest_until_its_time()
     let mut harness = at_rest();
     pause(&mut harness, Some(120));
     harness.round(usize::MAX);
-    assert_eq!(text(&harness), "t/a: alice@host asked to pause it until 1972-09-27 02:03:00 UTC\n  stop t_a-M");
+    assert_eq!(text(&harness), "t/a: alice@host paused it until 1972-09-27 02:03:00 UTC\n  stop t_a-M");
     harness.restart();
     harness.round(usize::MAX);
     let said = "t/a: held, paused by alice@host until 1972-09-27 02:03:00 UTC; agentpod resume starts it again";
@@ -141,7 +144,7 @@ fn a_pause_stops_the_pod_and_outlives_us_and_a_changed_manifest_until_its_time()
     harness.now += Duration::hours(2);
     harness.settle();
     assert_eq!(unsatisfied(&harness), None);
-    assert_eq!((harness.ended[0].done, harness.ended[0].outcome.as_str()), (true, "it is over"));
+    assert_eq!((harness.ended[0].done, harness.ended[0].outcome.as_str()), (true, "the pause is over"));
 }
 
 #[test]
@@ -151,7 +154,7 @@ fn a_pause_that_is_over_says_so_where_the_pod_is_started_again() {
     harness.round(usize::MAX);
     harness.now += Duration::minutes(5);
     harness.round(usize::MAX);
-    assert!(text(&harness).starts_with("t/a: the pause that alice@host asked for is over\n"), "{}", text(&harness));
+    assert!(text(&harness).starts_with("t/a: the pause by alice@host is over\n"), "{}", text(&harness));
     assert_eq!(deeds(&harness), ["stop", "upload", "start"]);
 }
 
@@ -166,7 +169,7 @@ fn a_pause_without_an_end_ends_when_somebody_resumes_it() {
     assert!(matches!(harness.plans.last().unwrap().pods[&id()], Decision::Hold(Hold::Paused(_))));
     harness.ask(RequestSpec::Resume { pod: id() });
     harness.round(usize::MAX);
-    assert!(text(&harness).starts_with("t/a: alice@host asked to resume it\n"), "{}", text(&harness));
+    assert!(text(&harness).starts_with("t/a: alice@host resumed it\n"), "{}", text(&harness));
     harness.settle();
     assert_eq!(unsatisfied(&harness), None);
     assert!(harness.requests.is_empty() && harness.ended.iter().all(|ended| ended.done));

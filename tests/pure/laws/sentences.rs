@@ -10,7 +10,7 @@ use agentpod::core::{
     names::PodId,
     observe::{
         actual::{Actual, ContainerState, Exit},
-        health::Health,
+        health::{Health, Readiness},
     },
 };
 use time::{Duration, OffsetDateTime};
@@ -87,7 +87,8 @@ fn down(code: i64) -> ContainerState {
 }
 
 fn health(mode: char, ready: bool, since: OffsetDateTime) -> Option<Health> {
-    let mut health = Health { ready, ..Health::new(name(mode), since, since) };
+    let readiness = if ready { Readiness::Ready } else { Readiness::Starting };
+    let mut health = Health { readiness, ..Health::new(name(mode), since, since) };
     health.last_failure = (!ready).then(|| "/health answers 503".into());
     Some(health)
 }
@@ -96,12 +97,12 @@ fn health(mode: char, ready: bool, since: OffsetDateTime) -> Option<Health> {
 fn a_pod_without_a_container_gets_one() {
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[]).text(),
-        "t/a: it should run and has no container
-  pull agentpod/echo:1 unless it is here
+        "t/a: it has no container
+  pull agentpod/echo:1 unless it is present
   create network agentpod-net unless it exists
   create volume test_t_a unless it exists
   create t_a-M
-  upload its files into t_a-M
+  write its files into t_a-M
   start t_a-M"
     );
 }
@@ -111,11 +112,11 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_fille
     assert_eq!(
         scene(Some(running("a", 'n', 'g')), &[('m', up())]).text(),
         "t/a: its declaration changed (M → N)
-  pull agentpod/echo:1 unless it is here
+  pull agentpod/echo:1 unless it is present
   create network agentpod-net unless it exists
   create volume test_t_a unless it exists
   create t_a-N
-  upload its files into t_a-N
+  write its files into t_a-N
   stop t_a-M
   start t_a-N"
     );
@@ -125,11 +126,11 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_fille
 fn the_old_container_is_kept_until_the_new_one_is_ready_and_then_removed() {
     let both = [('n', down(0)), ('m', up())];
     let waiting = scene(Some(running("a", 'm', 'g')), &both);
-    assert_eq!(waiting.text(), "t/a: held, its new container is not ready yet, the old one is kept until it is");
+    assert_eq!(waiting.text(), "t/a: held, its new container is not ready yet; the previous one is kept until it is");
     let ready = waiting.knowing(|known| known.health = health('m', true, NOON));
     assert_eq!(
         ready.text(),
-        "t/a: its new container is ready, the old one is not needed\n  remove t_a-N, its data volume stays"
+        "t/a: its new container is ready, so the previous one is no longer needed\n  remove t_a-N; its data volume is kept"
     );
 }
 
@@ -140,11 +141,11 @@ fn a_new_container_that_never_becomes_ready_gives_way_to_the_old_one() {
         .knowing(|known| known.health = health('m', false, NOON - Duration::seconds(30)));
     assert_eq!(
         late.text(),
-        "t/a: its new container failed, the one before goes on (not ready within 30s: /health answers 503)\n  stop t_a-M\n  start t_a-N"
+        "t/a: its new container failed, so the previous one is started (not ready within 30s: /health answers 503)\n  stop t_a-M\n  start t_a-N"
     );
     let rejected = Some(Rejected { digest: digest('m'), why: "too slow".into() });
     let after = scene(Some(running("a", 'm', 'g')), &[('n', up())]).knowing(|known| known.rejected = rejected);
-    assert_eq!(after.text(), "t/a: held, rolled back: M failed (too slow); change the manifest to try again");
+    assert_eq!(after.text(), "t/a: held, rolled back because M failed (too slow); change the manifest to try again");
 }
 
 #[test]
@@ -152,28 +153,28 @@ fn a_changed_hot_file_is_uploaded_into_the_running_container() {
     let changed = scene(Some(running("a", 'm', 'h')), &[('m', up())]);
     assert_eq!(
         changed.text(),
-        "t/a: a file it re-reads while running has changed\n  upload changed files into t_a-M, which goes on running"
+        "t/a: a file that it reloads while running changed\n  write changed files into t_a-M while it runs"
     );
     assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', up())]).text(), "");
 }
 
 #[test]
 fn an_ended_container_is_started_and_one_that_was_never_started_too() {
-    let start = "  upload its files into t_a-M\n  start t_a-M";
+    let start = "  write its files into t_a-M\n  start t_a-M";
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[('m', down(137))]).text(),
-        format!("t/a: its container ended (exit code 137)\n{start}")
+        format!("t/a: its container exited (exit code 137)\n{start}")
     );
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Created)]).text(),
-        format!("t/a: its container was made and never started\n{start}")
+        format!("t/a: its container was created but not started\n{start}")
     );
 }
 
 #[test]
 fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
     let desired = || Some(Wanted { stopped: true, ..running("a", 'm', 'g') });
-    assert_eq!(scene(desired(), &[('m', up())]).text(), "t/a: it should be stopped\n  stop t_a-M");
+    assert_eq!(scene(desired(), &[('m', up())]).text(), "t/a: it is declared stopped\n  stop t_a-M");
     assert_eq!(scene(desired(), &[('m', down(0))]).text(), "");
 }
 
@@ -187,11 +188,11 @@ fn a_removed_pod_stops_at_once_and_goes_after_its_grace() {
         }
     };
     let live = scene(None, &[('m', up())]).knowing(since(0));
-    assert_eq!(live.text(), "t/a: it is not declared any more\n  stop t_a-M");
+    assert_eq!(live.text(), "t/a: it is no longer declared\n  stop t_a-M");
     let fresh = scene(None, &[('m', down(0))]).knowing(since(9));
-    assert_eq!(fresh.text(), "t/a: held, it was removed, its stopped container is kept until 12:01:00 UTC");
+    assert_eq!(fresh.text(), "t/a: held, it was removed; its stopped container is kept until 12:01:00 UTC");
     let old = scene(None, &[('m', down(0))]).knowing(since(10));
-    assert_eq!(old.text(), "t/a: it is not declared any more\n  remove t_a-M, its data volume stays");
+    assert_eq!(old.text(), "t/a: it is no longer declared\n  remove t_a-M; its data volume is kept");
 }
 
 #[test]
@@ -208,9 +209,9 @@ fn a_pod_that_failed_waits_and_says_why_but_a_changed_declaration_is_tried_at_on
         known.retry =
             Some(retry(&format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short())));
     });
-    assert_eq!(same.text(), "t/a: held, attempt 3 failed (no such image), next at 12:00:40 UTC");
+    assert_eq!(same.text(), "t/a: held, attempt 3 failed (no such image); next attempt at 12:00:40 UTC");
     let other = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| known.retry = Some(retry("running:other")));
-    assert!(other.text().starts_with("t/a: it should run and has no container"), "{}", other.text());
+    assert!(other.text().starts_with("t/a: it has no container"), "{}", other.text());
 }
 
 #[test]
@@ -228,14 +229,14 @@ fn what_cannot_be_known_or_read_is_held_with_the_reason() {
     let secret = scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), &[]);
     assert_eq!(
         secret.text(),
-        "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not read"
+        "t/a: held, it has secrets that cannot be read: KEY from the environment variable MISSING: it was not read"
     );
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Paused)]).text(),
-        "t/a: held, its container was paused by hand; docker unpause it to go on"
+        "t/a: held, its container was paused outside AgentPod; run docker unpause to continue"
     );
     let busy = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| known.busy = true);
-    assert_eq!(busy.text(), "t/a: held, earlier steps are still under way");
+    assert_eq!(busy.text(), "t/a: held, earlier steps are still running");
 }
 
 #[test]
@@ -245,15 +246,15 @@ fn an_engine_that_does_not_answer_holds_every_pod() {
     let plan = plan(&desired, &Actual::Unknown("no socket".into()), &fleet);
     assert_eq!(
         plan.to_string(),
-        "network agentpod-net: held, its state is unknown: no socket\nt/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 3 held, 0 as they should be"
+        "network agentpod-net: held, its state is unknown: no socket\nt/a: held, its state is unknown: no socket\nt/b: held, its state is unknown: no socket\n0 to change, 3 held, 0 as declared"
     );
 }
 
 #[test]
-fn a_container_the_database_never_knew_is_left_alone_and_said_so() {
+fn a_container_of_an_unknown_pod_is_left_alone_with_a_reason() {
     let text = scene(None, &[('m', up())]).text();
     assert!(
-        text.starts_with("t/a: held, its container carries our instance's label, but was never declared"),
+        text.starts_with("t/a: held, its container has this instance's label, but this database has never had the pod"),
         "{text}"
     );
 }
@@ -277,11 +278,11 @@ fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_th
     };
     assert_eq!(
         scene(1),
-        "t/a: its new container could not be started, the one before goes on until the next try (refused)\n  start t_a-N"
+        "t/a: its new container could not be started, so the previous one runs until the next attempt (refused)\n  start t_a-N"
     );
     assert_eq!(
         scene(2),
-        "t/a: its new container failed, the one before goes on (it cannot be started: refused)\n  start t_a-N"
+        "t/a: its new container failed, so the previous one is started (it could not be started: refused)\n  start t_a-N"
     );
 }
 
@@ -292,7 +293,7 @@ fn a_rejected_container_that_is_left_is_tidied_away_under_its_own_name() {
         scene(Some(running("a", 'm', 'g')), &[('n', up()), ('m', down(0))]).knowing(|known| known.rejected = rejected);
     assert_eq!(
         left.text(),
-        "t/a: its new container was given up, and is not needed\n  remove t_a-M, its data volume stays"
+        "t/a: its new container failed and is no longer needed\n  remove t_a-M; its data volume is kept"
     );
 }
 
@@ -302,7 +303,7 @@ fn a_container_off_its_network_is_started_anew_on_it() {
     cut_off.harness.engine.world().containers.get_mut(&name('m')).unwrap().networks.clear();
     assert_eq!(
         cut_off.text(),
-        "t/a: its container is off its network agentpod-net
+        "t/a: its container is not attached to its network agentpod-net
   stop t_a-M
   create network agentpod-net unless it exists
   attach t_a-M to network agentpod-net
@@ -323,7 +324,7 @@ fn a_container_renamed_by_hand_is_the_same_container() {
     assert_eq!(renamed(&[('m', up())], running("a", 'm', 'g')), "");
     assert_eq!(
         renamed(&[('m', down(1))], running("a", 'm', 'g')),
-        "t/a: its container ended (exit code 1)\n  upload its files into by-hand\n  start by-hand"
+        "t/a: its container exited (exit code 1)\n  write its files into by-hand\n  start by-hand"
     );
     let changed = renamed(&[('m', up())], running("a", 'n', 'g'));
     assert!(changed.starts_with("t/a: its declaration changed (M → N)") && changed.contains("\n  stop by-hand\n"));
@@ -334,13 +335,14 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let blind = |states: &[(char, ContainerState)]| {
         scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), states)
     };
-    let held = "t/a: held, secrets cannot be read: KEY from the environment variable MISSING: it was not read";
-    assert_eq!(blind(&[('n', down(1))]).text(), "t/a: its container ended (exit code 1)\n  start t_a-N");
+    let held =
+        "t/a: held, it has secrets that cannot be read: KEY from the environment variable MISSING: it was not read";
+    assert_eq!(blind(&[('n', down(1))]).text(), "t/a: its container exited (exit code 1)\n  start t_a-N");
     assert_eq!(blind(&[('n', up())]).text(), held);
     assert_eq!(blind(&[('n', ContainerState::Created)]).text(), held, "its files may not be in it");
     assert_eq!(
         blind(&[('n', down(0)), ('m', up())]).knowing(|known| known.health = health('m', true, NOON)).text(),
-        "t/a: its new container is ready, the old one is not needed\n  remove t_a-N, its data volume stays"
+        "t/a: its new container is ready, so the previous one is no longer needed\n  remove t_a-N; its data volume is kept"
     );
     let looping = ContainerState::Restarting(Exit { code: 3, ..Exit::default() });
     let rested = blind(&[('n', looping)]).knowing(|known| known.looping = Some(name('n')));
@@ -351,12 +353,12 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
         blind(&[('n', down(3))]).knowing(|known| known.retry = Some(retry)).text()
     };
     assert!(resting(NOON + Duration::minutes(1)).starts_with("t/a: held, attempt 1 failed (restarted)"));
-    assert_eq!(resting(NOON), "t/a: its container ended (exit code 3)\n  start t_a-N");
+    assert_eq!(resting(NOON), "t/a: its container exited (exit code 3)\n  start t_a-N");
 }
 
 #[test]
 fn a_pod_declared_again_within_its_grace_is_simply_started_again() {
     let back = scene(Some(running("a", 'm', 'g')), &[('m', down(0))])
         .knowing(|known| known.undeclared_since = Some(NOON - Duration::minutes(5)));
-    assert_eq!(back.text(), "t/a: its container ended (exit code 0)\n  upload its files into t_a-M\n  start t_a-M");
+    assert_eq!(back.text(), "t/a: its container exited (exit code 0)\n  write its files into t_a-M\n  start t_a-M");
 }

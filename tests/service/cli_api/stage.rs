@@ -126,5 +126,5 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         store.record(&event, now).await.unwrap();
     }
     let measured = Measured { pod: pod("alice/assistant"), memory_mb: 12, cpu_percent: 3.3, storage_mb: Some(5) };
-    store.keep_usage(&[measured], now).await.unwrap();
+    store.add_usage(&[measured], now).await.unwrap();
 }

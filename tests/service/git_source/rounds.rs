@@ -132,12 +132,12 @@ async fn a_sync_is_answered_by_a_fetch_that_started_afterwards() {
     stage.repository.push(&[(&name, &text)], "alice speaks otherwise");
     let answered = async |stage: &Stage| {
         let sync = Request { what: RequestSpec::Sync, actor: "ops".into() };
-        let id = stage.store.ask(&sync, OffsetDateTime::now_utc()).await.unwrap().unwrap();
+        let id = stage.store.add_request(&sync, OffsetDateTime::now_utc()).await.unwrap();
         eventually("the sync is answered", async || stage.store.request(id).await.unwrap()?.outcome).await
     };
     let before = eventually("a revision is in force", async || stage.overview().source.accepted).await;
     let outcome = answered(&stage).await;
-    assert!(outcome.starts_with("it was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
+    assert!(outcome.starts_with("the source was read; revision ") && !outcome.contains(&before[..12]), "{outcome}");
     stage.runs("alice", &alice).await;
     // No change is an answer too.
     assert_eq!(answered(&stage).await, outcome);

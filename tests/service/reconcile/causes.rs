@@ -16,12 +16,12 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
     let network = stage.event("created").await;
     assert_eq!((network.pod, network.message.as_str()), (None, "network agentpod-net was created"));
     let created = stage.pod_event("created").await;
-    assert!(created.message.starts_with("made and started alice_"), "{created:?}");
-    assert_eq!(created.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
+    assert!(created.message.starts_with("created and started alice_"), "{created:?}");
+    assert_eq!(created.cause.as_deref(), Some("it has no container; triggered by startup"));
     stage.declare("config: {mode: other}");
     let second = stage.runs(&first).await;
     let replaced = stage.event("replaced").await;
-    assert_eq!(replaced.message, format!("stopped {first}, made and started {second}"));
+    assert_eq!(replaced.message, format!("stopped {first}, created and started {second}"));
     let cause = replaced.cause.unwrap();
     assert!(cause.starts_with("its environment changed (") && cause.contains("the clock"), "{cause}");
     stage.stop().await;
@@ -34,9 +34,9 @@ async fn a_failure_is_told_with_the_step_that_failed_and_why_it_was_taken() {
     stage.engine.inject([None, None, None, Some(FaultTiming::Before)]);
     stage.start(TICK);
     let failed = stage.event("failed").await;
-    assert_eq!(failed.cause.as_deref(), Some("it should run and has no container; noticed by the start"));
+    assert_eq!(failed.cause.as_deref(), Some("it has no container; triggered by startup"));
     let step = failed.details.as_ref().unwrap()["step"].as_str().unwrap();
     assert!(step.starts_with("create alice_other-"), "{failed:?}");
-    assert_eq!(failed.message, format!("injected before: {step} (2 steps after it not tried)"));
+    assert_eq!(failed.message, format!("injected before: {step} (2 later steps not attempted)"));
     stage.stop().await;
 }

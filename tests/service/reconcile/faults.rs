@@ -141,7 +141,7 @@ async fn harm(stage: &Stage) -> Vec<String> {
     let mut harm: Vec<String> = rows
         .iter()
         .filter(|row| row.line.desired != DesiredStatus::Running || row.undeclared_at.is_some())
-        .map(|row| format!("{} is not declared any more", row.line.id))
+        .map(|row| format!("{} is no longer declared", row.line.id))
         .collect();
     let events = rows::events(&stage.store, None, 10_000).await;
     let removals = events.iter().filter(|row| ["undeclared", "removed"].contains(&row.kind.as_str()));

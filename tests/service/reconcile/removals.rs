@@ -43,10 +43,10 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     assert_eq!(stage.engine.world().writes, Vec::<String>::new());
 
     let right = stage.answered(stage.ask(RequestSpec::Approve { plan }).await).await;
-    assert_eq!(right.outcome.as_deref(), Some("these go: alice/a, alice/b, alice/c, alice/d"));
+    assert_eq!(right.outcome.as_deref(), Some("removing alice/a, alice/b, alice/c, alice/d"));
     run_alone(&stage, &ALL[4..]).await;
     let stopped = stage.event("stopped").await.cause.unwrap();
-    assert!(stopped.starts_with("it is not declared any more, and alice@host approved its removal"), "{stopped}");
+    assert!(stopped.starts_with("it is no longer declared and alice@host approved its removal"), "{stopped}");
     eventually("nothing is held", async || stage.overview().held_removals.is_none().then_some(())).await;
 
     // Back within the grace: the same containers again, and nothing is made.

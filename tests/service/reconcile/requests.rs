@@ -37,13 +37,13 @@ async fn a_restart_is_done_at_once_and_says_who_asked() {
     let (mut stage, container) = at_rest().await;
     let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
     let row = stage.answered(id).await;
-    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it was started again")));
+    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("the container was restarted")));
     assert!(row.picked_up_at.is_some());
     assert_eq!(writes(&stage), [format!("stop {container}"), format!("start {container}")]);
     let event = stage.event("restarted").await;
-    assert_eq!(event.cause.as_deref(), Some("alice@host asked to restart it; noticed by a request"));
+    assert_eq!(event.cause.as_deref(), Some("alice@host requested a restart; triggered by a request"));
     let answer = stage.event("request").await;
-    assert_eq!((answer.pod, answer.cause.as_deref()), (Some(pod()), Some("alice@host asked")));
+    assert_eq!((answer.pod, answer.cause.as_deref()), (Some(pod()), Some("requested by alice@host")));
     stage.stop().await;
 }
 
@@ -56,7 +56,7 @@ async fn a_pause_outlives_the_daemon_and_is_shown_until_somebody_resumes_it() {
     let shown = eventually("it is shown as paused", shown).await;
     assert!(shown.status.message.starts_with("paused by alice@host until somebody resumes it"), "{shown:?}");
     let stopped = stage.event("stopped").await;
-    assert!(stopped.cause.unwrap().starts_with("alice@host asked to pause it; "));
+    assert!(stopped.cause.unwrap().starts_with("alice@host paused it; "));
 
     stage.stop().await;
     stage.declare("config: {mode: other}");
@@ -76,10 +76,10 @@ async fn a_pause_ends_by_itself_when_its_time_has_come() {
     let until = OffsetDateTime::now_utc() + time::Duration::milliseconds(700);
     let id = stage.ask(RequestSpec::Pause { pod: pod(), until: Some(until) }).await;
     let row = stage.answered(id).await;
-    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("it is over")));
+    assert_eq!((row.done, row.outcome.as_deref()), (Some(true), Some("the pause is over")));
     assert_eq!(stage.runs("").await, container);
     let started = stage.event("started").await;
-    assert!(started.cause.unwrap().starts_with("the pause that alice@host asked for is over"));
+    assert!(started.cause.unwrap().starts_with("the pause by alice@host is over"));
     stage.stop().await;
 }
 
@@ -102,14 +102,14 @@ async fn a_sync_reads_the_source_now_and_says_what_came_of_it() {
     let (mut stage, container) = at_rest().await;
     stage.declare("config: {mode: other}");
     let row = stage.answered(stage.ask(RequestSpec::Sync).await).await;
-    assert!(row.outcome.unwrap().starts_with("it was read; revision "));
+    assert!(row.outcome.unwrap().starts_with("the source was read; revision "));
     stage.runs(&container).await;
     stage.declare("config: {mod: typo}");
     let row = stage.answered(stage.ask(RequestSpec::Sync).await).await;
     let outcome = row.outcome.unwrap();
     assert!(outcome.starts_with("the newest revision is refused: all.yaml: "), "{outcome}");
     assert_eq!(row.done, Some(false));
-    assert_eq!(stage.event("request_refused").await.cause.as_deref(), Some("alice@host asked"));
+    assert_eq!(stage.event("request_refused").await.cause.as_deref(), Some("requested by alice@host"));
     stage.stop().await;
 }
 

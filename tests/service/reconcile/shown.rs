@@ -21,9 +21,9 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     })
     .await;
     let action = shown.actions.iter().find(|one| one.item == POD).unwrap();
-    assert_eq!(action.cause, "it should run and has no container");
+    assert_eq!(action.cause, "it has no container");
     assert!(action.steps.contains(&format!("start {container}")));
-    assert!(shown.trigger.contains("the start"));
+    assert!(shown.trigger.contains("startup"));
     eventually("its container is shown to be made as declared", async || {
         let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
         (pod.plan.is_some() && pod.actual_container.is_some() && pod.actual_container == pod.desired_container)

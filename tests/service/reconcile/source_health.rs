@@ -1,4 +1,4 @@
-//! A source that is not read for too long is stale: told once, kept, and over when it is read again.
+//! A source that is not read for too long is stale: told once, kept, and over when it can be read again.
 
 use std::{fs, time::Duration};
 
@@ -16,7 +16,7 @@ async fn count(stage: &Stage, kind: EventKind) -> usize {
 
 async fn until_stale(stage: &Stage, stale: bool) {
     let is_so = async || (stage.overview().source.stale_since.is_some() == stale).then_some(());
-    eventually(if stale { "the source is stale" } else { "the source is read again" }, is_so).await;
+    eventually(if stale { "the source is stale" } else { "the source can be read again" }, is_so).await;
 }
 
 #[tokio::test]

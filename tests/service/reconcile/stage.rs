@@ -128,7 +128,7 @@ impl Stage {
     /// Asks for something as alice@host.
     pub async fn ask(&self, what: RequestSpec) -> i64 {
         let request = Request { what, actor: "alice@host".into() };
-        self.store.ask(&request, time::OffsetDateTime::now_utc()).await.unwrap().unwrap()
+        self.store.add_request(&request, time::OffsetDateTime::now_utc()).await.unwrap()
     }
 
     /// Waits until a request is over.

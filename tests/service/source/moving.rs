@@ -21,7 +21,7 @@ const HALF: usize = 40_000;
 /// A pause in a write longer than this may be taken for its end: then what was read says nothing about us.
 const STALL: Duration = Duration::from_millis(50);
 /// How often a reading is tried again on a machine that is too busy to let the writer write.
-const TRIES: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// Writes a file in place again and again, one half after the other.
 #[derive(Default)]
@@ -81,7 +81,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 async fn a_file_that_is_written_all_the_time_is_busy() {
     let (_folder, root) = folder();
     let (writer, thread) = Writer::begin(root.join("a.yaml"));
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         writer.writes(3).await;
         writer.was_stalled();
         let result = read(&root).await;
@@ -100,7 +100,7 @@ async fn a_file_that_is_written_all_the_time_is_busy() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_written_file_never_yields_a_torn_snapshot() {
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let (_folder, root) = folder();
         let (writer, thread) = Writer::begin(root.join("a.yaml"));
         writer.writes(3).await;

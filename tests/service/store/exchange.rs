@@ -55,7 +55,7 @@ impl Stage {
     async fn exchange(&self) {
         let store = self.open().await.unwrap();
         let mut lead = lead(&store).await;
-        assert_eq!(store.exchange_key(&mut lead, "root", at(1)).await.unwrap(), 2);
+        assert_eq!(store.rotate_key(&mut lead, "root", at(1)).await.unwrap(), 2);
         lead.release().await.unwrap();
     }
 
@@ -121,7 +121,7 @@ async fn another_instance_key_changes_no_token_and_no_fingerprint_and_the_old_on
     }
     let event = rows::events(&again, None, 10).await.pop().unwrap();
     assert_eq!((event.kind.as_str(), event.pod), ("key_rotated", None));
-    assert!(event.message.starts_with("root exchanged the instance key"), "{}", event.message);
+    assert!(event.message.starts_with("root rotated the instance key"), "{}", event.message);
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn an_exchange_that_is_cut_off_before_its_rows_are_in_leaves_the_key_that_
         .await;
     let rows = dump(&stage.options).await;
     let mut held = lead(&store).await;
-    store.exchange_key(&mut held, "root", at(1)).await.unwrap_err();
+    store.rotate_key(&mut held, "root", at(1)).await.unwrap_err();
     held.release().await.unwrap();
     let values = |rows: Vec<String>| -> Vec<String> {
         rows.iter().map(|row| row.split_once('{').map_or_else(String::new, |(_, value)| value.to_owned())).collect()
@@ -197,7 +197,7 @@ async fn at_no_moment_of_an_exchange_is_a_process_that_starts_without_a_key() {
         let store = Store::open_with_key_file(options, &file, &"test".parse().unwrap()).await.unwrap();
         for _ in 0..25 {
             let mut lead = lead(&store).await;
-            store.exchange_key(&mut lead, "root", at(1)).await.unwrap();
+            store.rotate_key(&mut lead, "root", at(1)).await.unwrap();
             lead.release().await.unwrap();
             // One at a time is what people do: the next when somebody has started since.
             let so_far = seen.load(SeqCst);
@@ -234,7 +234,7 @@ impl Stage {
         let store = self.open().await.unwrap();
         assert!(store.token(&pod(id)).await.unwrap().is_some());
         let mut held = lead(&store).await;
-        assert_eq!(store.exchange_key(&mut held, "root", at(4)).await.unwrap(), 3);
+        assert_eq!(store.rotate_key(&mut held, "root", at(4)).await.unwrap(), 3);
     }
 }
 
@@ -245,11 +245,11 @@ async fn a_token_that_cannot_be_opened_stops_an_exchange_until_it_is_made_anew()
     let store = stage.open().await.unwrap();
     let mut held = lead(&store).await;
     let key = read(&stage.file(""));
-    let error = store.exchange_key(&mut held, "root", at(1)).await.unwrap_err().to_string();
+    let error = store.rotate_key(&mut held, "root", at(1)).await.unwrap_err().to_string();
     assert!(error.contains("agentpod token rotate bob/x"), "{error}");
     assert_eq!(read(&stage.file("")), key);
     assert_eq!(store.rotate_token(&pod("bob/x"), "root", at(2)).await.unwrap(), Some(2));
-    assert_eq!(store.exchange_key(&mut held, "root", at(3)).await.unwrap(), 2);
+    assert_eq!(store.rotate_key(&mut held, "root", at(3)).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn a_new_token_is_one_pods_alone_and_tells_whoever_looks() {
     let event = rows::events(&store, Some(&pod("alice/assistant")), 10).await.pop().unwrap();
     assert_eq!(
         (event.kind.as_str(), event.message.as_str()),
-        ("token_rotated", "root exchanged its gateway token (version 2)")
+        ("token_rotated", "root rotated its gateway token (version 2)")
     );
     let rows = dump(&stage.options).await;
     assert_eq!(store.rotate_token(&pod("alice/nobody"), "root", at(2)).await.unwrap(), None);

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use agentpod::store::{InstanceKey, KEY_FILE, NotOpened};
+use agentpod::store::{InstanceKey, KEY_FILE, UnsealError};
 use secrecy::ExposeSecret;
 
 use super::new_key;
@@ -90,7 +90,7 @@ fn what_is_sealed_opens_with_the_same_key_and_context_only() {
         (&key, "v1:00ff", "token:alice_a"),
         (&key, "v1:é", "token:alice_a"),
     ] {
-        assert_eq!(key.open_sealed(sealed, context).unwrap_err(), NotOpened, "{sealed} {context}");
+        assert_eq!(key.open_sealed(sealed, context).unwrap_err(), UnsealError, "{sealed} {context}");
     }
 }
 

@@ -54,7 +54,7 @@ async fn a_database_of_another_instance_is_refused() {
     Store::open(options.clone(), &key, &instance()).await.unwrap();
     let error = Store::open(options, &key, &"other".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.code(), "store_other_instance");
-    assert!(error.to_string().contains("belongs to the instance test, and this is other"), "{error}");
+    assert!(error.to_string().contains("belongs to the instance test, not to other"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +86,7 @@ async fn a_database_that_a_newer_program_has_used_is_refused() {
     sqlx::query(query).execute(&mut connection).await.unwrap();
     let error = Store::open(options, &new_key(), &instance()).await.unwrap_err();
     assert_eq!(error.code(), "store_migration");
-    assert!(error.to_string().contains("a newer AgentPod has used it"), "{error}");
+    assert!(error.to_string().contains("a newer AgentPod has migrated it"), "{error}");
 }
 
 #[tokio::test]

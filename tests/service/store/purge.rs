@@ -73,8 +73,9 @@ impl Stage {
     }
 
     async fn offer(&self, id: &str) -> Result<Purge, PurgeRefusal> {
-        let (seen, wanted) = act::orphans::look(&self.engine, &self.store, &self.source, &self.site).await.unwrap();
-        purge::purge(&pod(id), &wanted, &seen, false)
+        let (owned, expected) =
+            act::orphans::survey(&self.engine, &self.store, &self.source, &self.site).await.unwrap();
+        purge::purge(&pod(id), &expected, &owned, false)
     }
 
     async fn purge(&self, agreed: &Purge) -> Result<(), PurgeError> {
@@ -165,8 +166,8 @@ async fn a_pod_with_steps_under_way_or_a_leader_that_does_not_say_is_refused() {
     let stage = stage().await;
     let before = stage.left();
     let offer = stage.offer("alice/assistant").await.unwrap();
-    for (busy, part) in [(Ok(true), "at work on alice/assistant"), (Err("it does not say".to_owned()), "does not say")]
-    {
+    let silent = PurgeError::Refused("it does not say".to_owned());
+    for (busy, part) in [(Ok(true), "working on alice/assistant"), (Err(silent), "does not say")] {
         let (engine, store) = (&stage.engine, &stage.store);
         let refused = act::orphans::purge(engine, store, &stage.source, &stage.site, &offer, async || busy).await;
         assert!(matches!(&refused, Err(PurgeError::Refused(why)) if why.contains(part)), "{refused:?}");
@@ -232,7 +233,7 @@ async fn a_purge_that_fails_halfway_can_be_done_again() {
 async fn an_engine_that_does_not_answer_is_an_error_and_no_empty_list() {
     let stage = stage().await;
     stage.engine.world().unreachable = true;
-    let looked = act::orphans::look(&stage.engine, &stage.store, &stage.source, &stage.site).await;
+    let looked = act::orphans::survey(&stage.engine, &stage.store, &stage.source, &stage.site).await;
     assert!(matches!(looked, Err(PurgeError::Engine(_))));
 }
 
@@ -240,16 +241,17 @@ async fn an_engine_that_does_not_answer_is_an_error_and_no_empty_list() {
 async fn orphans_are_what_the_rows_and_the_source_do_not_declare() {
     let stage = stage().await;
     let names = async || {
-        let (seen, wanted) = act::orphans::look(&stage.engine, &stage.store, &stage.source, &stage.site).await.unwrap();
-        let names = orphans::orphans(&seen, &wanted).into_iter().map(|orphan| orphan.name);
-        (names.collect::<Vec<_>>(), wanted.doubt)
+        let (owned, expected) =
+            act::orphans::survey(&stage.engine, &stage.store, &stage.source, &stage.site).await.unwrap();
+        let names = orphans::orphans(&owned, &expected).into_iter().map(|orphan| orphan.name);
+        (names.collect::<Vec<_>>(), expected.source_error)
     };
     let alices = || vec!["alice_assistant-01234567".to_owned(), "test_alice_assistant".to_owned()];
     assert_eq!(names().await, (alices(), None));
     stage.write(&format!("{TENANT}---\n{POD}"));
     assert_eq!(names().await, (vec![], None));
     stage.write("adapter: [");
-    let (found, doubt) = names().await;
+    let (found, source_error) = names().await;
     assert_eq!(found, alices());
-    assert!(doubt.unwrap().contains("alice.yaml"));
+    assert!(source_error.unwrap().contains("alice.yaml"));
 }

@@ -7,7 +7,7 @@ use agentpod::{
         plan::Allowance,
         request::{Request, RequestRefusal, RequestSpec},
     },
-    store::Store,
+    store::{AddRequestError, Store},
 };
 use time::Duration;
 
@@ -31,11 +31,14 @@ fn pause(id: &str, hours: i64) -> Request {
 }
 
 async fn ask(store: &Store, request: &Request) -> i64 {
-    store.ask(request, at(0)).await.unwrap().unwrap()
+    store.add_request(request, at(0)).await.unwrap()
 }
 
 async fn refused(store: &Store, request: &Request) -> RequestRefusal {
-    store.ask(request, at(0)).await.unwrap().unwrap_err()
+    match store.add_request(request, at(0)).await.unwrap_err() {
+        AddRequestError::Refused(refusal) => refusal,
+        AddRequestError::Store(error) => panic!("{error}"),
+    }
 }
 
 #[tokio::test]
@@ -87,9 +90,9 @@ async fn what_makes_no_sense_is_refused_and_leaves_no_row() {
 #[tokio::test]
 async fn asking_wakes_whoever_listens() {
     let (store, _) = fresh().await;
-    let mut ear = store.listen().await.unwrap();
+    let mut listener = store.listen().await.unwrap();
     ask(&store, &by_alice(RequestSpec::Sync)).await;
-    tokio::time::timeout(Span::from_secs(10), ear.heard()).await.unwrap().unwrap();
+    tokio::time::timeout(Span::from_secs(10), listener.recv()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -98,18 +101,18 @@ async fn a_request_ends_once_and_says_so_in_the_history() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     let id = ask(&store, &restart("alice/assistant")).await;
     store.take_requests(&[id], at(1)).await.unwrap();
-    let ended = [store.open_requests().await.unwrap()[0].done("it was started again")];
+    let ended = [store.open_requests().await.unwrap()[0].done("the container was restarted")];
     store.end_requests(&ended, &BTreeMap::new(), at(2)).await.unwrap();
     let before = dump(&options).await;
     store.end_requests(&ended, &BTreeMap::new(), at(3)).await.unwrap();
     assert_eq!(dump(&options).await, before);
     let row = store.request(id).await.unwrap().unwrap();
     assert_eq!((row.picked_up_at, row.ended_at, row.done), (Some(at(1)), Some(at(2)), Some(true)));
-    assert_eq!(row.outcome.as_deref(), Some("it was started again"));
+    assert_eq!(row.outcome.as_deref(), Some("the container was restarted"));
     assert!(store.open_requests().await.unwrap().is_empty());
     let EventLine { kind, message, cause, .. } = rows::events(&store, Some(&pod("alice/assistant")), 1).await.remove(0);
-    assert_eq!((kind.as_str(), message.as_str()), ("request", "restart alice/assistant: it was started again"));
-    assert_eq!(cause.as_deref(), Some("alice@host asked"));
+    assert_eq!((kind.as_str(), message.as_str()), ("request", "restart alice/assistant: the container was restarted"));
+    assert_eq!(cause.as_deref(), Some("requested by alice@host"));
 }
 
 #[tokio::test]
@@ -127,7 +130,7 @@ async fn an_approval_ends_together_with_what_it_allows_and_coming_back_forgets_t
 
     store.sync(&Declared::tenants().build(), at(1)).await.unwrap();
     ask(&store, &by_alice(RequestSpec::Approve { plan: "0123456789ab".into() })).await;
-    let ended = [store.open_requests().await.unwrap()[0].done("these go: alice/assistant")];
+    let ended = [store.open_requests().await.unwrap()[0].done("removing alice/assistant")];
     store.end_requests(&ended, &allowed, at(2)).await.unwrap();
     assert_eq!(of().await, Some(allowance.clone()));
     let pod_states = store.pod_states().await.unwrap();
@@ -152,7 +155,7 @@ async fn requests_go_with_their_pod_when_it_is_purged_and_with_time_when_they_ar
     store.prune(at(2)).await.unwrap();
     assert_eq!(rows().await, 1, "one is open still");
     store.sync(&Declared::tenants().build(), at(3)).await.unwrap();
-    let stillness = store.hold_still().await.unwrap();
-    assert!(stillness.forget(&pod("alice/assistant"), "gone", at(4)).await.unwrap());
+    let lock = store.lock_declarations().await.unwrap();
+    assert!(lock.purge(&pod("alice/assistant"), "gone", at(4)).await.unwrap());
     assert_eq!(rows().await, 0);
 }

@@ -23,7 +23,7 @@ fn somebody() -> Person {
 async fn minutes(store: &Store, from: i64, to: i64) {
     for minute in from..to {
         let memory = if minute % 2 == 0 { 100 } else { 200 };
-        store.keep_usage(&[measured("alice/assistant", memory, 10.0)], at(minute * 60 + 7)).await.unwrap();
+        store.add_usage(&[measured("alice/assistant", memory, 10.0)], at(minute * 60 + 7)).await.unwrap();
     }
 }
 
@@ -55,13 +55,13 @@ async fn what_runs_no_more_shows_no_usage_and_keeps_its_history() {
     let declared = Declared::tenants().pod("alice/one", "subdomain: one").pod("bob/two", "subdomain: two");
     store.sync(&declared.build(), at(0)).await.unwrap();
     let both = [measured("alice/one", 10, 1.0), measured("bob/two", 20, 2.0), measured("nobody/knows", 1, 1.0)];
-    store.keep_usage(&both, at(60)).await.unwrap();
+    store.add_usage(&both, at(60)).await.unwrap();
     let person = somebody();
     let of_bob = Person { tenant: Some("bob".parse().unwrap()), ..somebody() };
     assert_eq!(store.view(&person).usage_now().await.unwrap().len(), 2);
     let own = store.view(&of_bob).usage_now().await.unwrap();
     assert_eq!((own.len(), own[0].memory_mb), (1, 20));
-    store.keep_usage(&[measured("alice/one", 11, 1.0)], at(120)).await.unwrap();
+    store.add_usage(&[measured("alice/one", 11, 1.0)], at(120)).await.unwrap();
     let now = store.view(&person).usage_now().await.unwrap();
     assert_eq!((now.len(), now[0].memory_mb), (1, 11));
     assert_eq!(store.view(&person).usage(&pod("bob/two")).await.unwrap().unwrap().len(), 1);
@@ -74,14 +74,14 @@ async fn the_machine_shows_what_it_has_and_what_pods_take_of_it() {
     let (store, _) = fresh().await;
     let desired = alice().build();
     store.sync(&desired, at(0)).await.unwrap();
-    store.keep_desired(&desired, at(0)).await.unwrap();
+    store.set_desired(&desired, at(0)).await.unwrap();
     let person = somebody();
     assert!(store.view(&person).overview().await.unwrap().host.is_none(), "nothing is made up before it was looked at");
     let host =
         Capacity { node: "n".into(), cpus: 2, memory: 4 << 30, engine: "20.10".into(), disk: Some((9 << 30, 1 << 30)) };
-    store.keep_host(&host, at(1)).await.unwrap();
-    store.keep_host(&Capacity { disk: None, ..host }, at(2)).await.unwrap();
-    store.keep_usage(&[measured("alice/assistant", 30, 5.0)], at(60)).await.unwrap();
+    store.set_host(&host, at(1)).await.unwrap();
+    store.set_host(&Capacity { disk: None, ..host }, at(2)).await.unwrap();
+    store.add_usage(&[measured("alice/assistant", 30, 5.0)], at(60)).await.unwrap();
     let shown = store.view(&person).overview().await.unwrap().host.unwrap();
     assert_eq!((shown.cpus, shown.memory_mb, shown.disk_mb), (2, 4096, None));
     assert_eq!((shown.pods_memory_mb, shown.pods_memory_limit_mb, shown.pods_cpu_percent), (30, 64, 5.0));

@@ -46,7 +46,7 @@ fn two_tenants() -> Declared {
 async fn declare(store: &Store, declared: &Declared, now: OffsetDateTime) {
     let desired = declared.build();
     store.sync(&desired, now).await.unwrap();
-    store.keep_desired(&desired, now).await.unwrap();
+    store.set_desired(&desired, now).await.unwrap();
 }
 
 async fn is(store: &Store, id: &str, phase: Phase, container: Option<&str>, now: OffsetDateTime) {
@@ -215,7 +215,7 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
     assert_eq!((memory.desired.as_deref(), memory.actual.as_deref()), (Some("1Gi"), Some("512Mi")));
 
     let before = dump(&options).await;
-    store.keep_desired(&more.build(), at(3)).await.unwrap();
+    store.set_desired(&more.build(), at(3)).await.unwrap();
     assert_eq!(dump(&options).await, before, "the same wish once more writes nothing");
 
     is(&store, "alice/assistant", Phase::Running, Some("made-by-another"), at(4)).await;
@@ -251,9 +251,9 @@ async fn what_was_decided_is_shown_and_written_once() {
     let action = Action { cause: Cause::Missing, verdict: None, steps: vec![Step::Start("alice_assistant-1".into())] };
     let line = PlanLine::of(&Decision::Act(action.clone())).unwrap();
     let news = [(id.clone(), line.clone()), (pod("nobody/knows"), line.clone())];
-    store.keep_plans(&news, at(1)).await.unwrap();
+    store.set_plans(&news, at(1)).await.unwrap();
     let before = dump(&options).await;
-    store.keep_plans(&news, at(2)).await.unwrap();
+    store.set_plans(&news, at(2)).await.unwrap();
     assert_eq!(dump(&options).await, before);
     assert_eq!(store.plans().await.unwrap().into_iter().collect::<Vec<_>>(), [(id.clone(), line)]);
     let shown = store.view(&everybody()).pod(&id).await.unwrap().unwrap().plan.unwrap();
@@ -268,7 +268,7 @@ async fn what_was_decided_is_shown_and_written_once() {
             held: 1,
             settled: 2,
         };
-        store.keep_round(&round).await.unwrap();
+        store.add_round(&round).await.unwrap();
     }
     let rows = dump(&options).await.iter().filter(|row| row.starts_with("rounds ")).count();
     assert_eq!(rows, 200, "the newest are kept");
@@ -284,19 +284,19 @@ async fn a_tenant_shows_what_its_pods_take_of_its_quota() {
     let tenant = desired.tenants.get_mut(&"alice".parse().unwrap()).unwrap();
     tenant.spec.quota = Some(serde_json::from_str(r#"{"pods": 3, "memory": "4Gi"}"#).unwrap());
     store.sync(&desired, at(0)).await.unwrap();
-    store.keep_desired(&desired, at(0)).await.unwrap();
+    store.set_desired(&desired, at(0)).await.unwrap();
     let person = everybody();
     let shown = store.view(&person).tenant(&"alice".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!((shown.pods.taken, shown.pods.most), (2, Some(3)));
     assert_eq!((shown.memory_mb.taken, shown.memory_mb.most), (512, Some(4096)), "a stopped pod takes none");
     assert_eq!((shown.milli_cpus.taken, shown.milli_cpus.most), (500, None));
 
-    // A tenant that is not declared any more is shown as long as something of it is there.
+    // A tenant that is no longer declared is shown as long as something of it is there.
     desired.tenants.remove(&"bob".parse().unwrap());
     desired.pods.remove(&pod("bob/helper"));
     is(&store, "bob/helper", Phase::Running, Some("bob_helper-1"), at(1)).await;
     store.sync(&desired, at(2)).await.unwrap();
-    store.keep_desired(&desired, at(2)).await.unwrap();
+    store.set_desired(&desired, at(2)).await.unwrap();
     let names = async || {
         store.view(&person).tenants().await.unwrap().into_iter().map(|one| one.name.to_string()).collect::<Vec<_>>()
     };

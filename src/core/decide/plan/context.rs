@@ -1,4 +1,4 @@
-//! What the decision about one pod may look at, and the pieces decisions are made of.
+//! The inputs of the decision about one pod, and the pieces that decisions are made of.
 
 use time::OffsetDateTime;
 
@@ -9,36 +9,36 @@ use crate::core::{
     observe::actual::ObservedContainer,
 };
 
-/// Everything the decision about one pod may look at.
+/// The inputs of the decision about one pod.
 pub(crate) struct PodContext<'a> {
     pub desired: Option<&'a DesiredPod>,
     pub observed: &'a [ObservedContainer],
     pub state: &'a PodState,
     pub now: OffsetDateTime,
     pub removal_grace: time::Duration,
-    /// That it may be removed.
+    /// Permission to remove it.
     pub allowed: Option<&'a Allowance>,
-    /// Who has just approved that.
+    /// Who approved its removal in this round.
     pub approved_by: Option<&'a String>,
-    /// That it may not.
+    /// Why its removal is held.
     pub held: Option<&'a TooManyRemovals>,
-    /// The restart that somebody asked for.
+    /// The requested restart.
     pub restart: Option<&'a OpenRequest>,
-    /// Why it starts again, if its pause is over.
+    /// Why it starts again after a pause.
     pub resumed: Option<&'a Cause>,
-    /// Who answers where.
+    /// Which pod serves which host name.
     pub hosts: &'a Hosts<'a>,
 }
 
 impl PodContext<'_> {
-    /// That the last try at this very wish failed, if it did.
+    /// The failure of the last attempt at the current target.
     pub fn retry(&self) -> Option<&Retry> {
         self.state.retry.as_ref().filter(|retry| retry.target == self.state.target(self.desired))
     }
 
-    /// Whether the restart that is asked for was not tried yet.
-    pub fn is_asked_anew(&self) -> bool {
-        self.restart.is_some_and(|asked| self.state.restart.as_ref().is_none_or(|last| last.request != asked.id))
+    /// Whether a restart is requested and was not attempted yet.
+    pub fn has_new_restart(&self) -> bool {
+        self.restart.is_some_and(|requests| self.state.restart.as_ref().is_none_or(|last| last.request != requests.id))
     }
 }
 

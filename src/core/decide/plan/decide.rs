@@ -1,5 +1,5 @@
-//! The decision. Every branch answers one row of the table in `docs/ARCHITECTURE.md`; no branch may look at a clock,
-//! a trigger or the order of earlier rounds. What a pod needs that should run is in `running`.
+//! The decision. Every branch is one row of the table in `docs/ARCHITECTURE.md`; no branch may read a clock,
+//! a trigger or the order of earlier rounds. `running` decides about pods that should run.
 
 use super::{
     Action, Cause, Decision, FleetState, Hold, Plan, PodState, Step, Verdict,
@@ -17,7 +17,7 @@ use crate::core::{
     observe::actual::{Actual, ContainerState, ObservedContainer},
 };
 
-/// Decides what to do about every pod that is declared or was seen.
+/// Decides what to do about every pod that is declared or has containers.
 pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
     let observed = match actual {
         Actual::Unknown(why) => {
@@ -31,13 +31,13 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
         }
         Actual::Observed(observed) => observed,
     };
-    let blank = PodState::default();
-    let removals = removals::judge(desired, observed, state);
-    let asked = requests::read(desired, observed, state);
+    let default_state = PodState::default();
+    let removals = removals::decide(desired, observed, state);
+    let requests = requests::read(desired, observed, state);
     let hosts = Hosts::of(desired, observed, state);
     let ids = desired.pods.keys().chain(observed.keys().filter(|id| !desired.pods.contains_key(*id)));
     let decide_one = |id: &PodId| {
-        let pod_state = state.pods.get(id).unwrap_or(&blank);
+        let pod_state = state.pods.get(id).unwrap_or(&default_state);
         let pod = PodContext {
             desired: desired.pods.get(id),
             observed: observed.get(id).map_or(&[], Vec::as_slice),
@@ -47,14 +47,14 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
             allowed: removals.allowed.get(id).or(pod_state.removal_allowed.as_ref()),
             approved_by: removals.approved_by.as_ref().filter(|_| removals.allowed.contains_key(id)),
             held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
-            restart: asked.restarts.get(id).copied(),
-            resumed: asked.resumed.get(id),
+            restart: requests.restarts.get(id).copied(),
+            resumed: requests.resumed.get(id),
             hosts: &hosts,
         };
         (id.clone(), pod.decide())
     };
     let pods = ids.map(decide_one).collect();
-    let ended = removals.ended.into_iter().chain(asked.ended).collect();
+    let ended = removals.ended.into_iter().chain(requests.ended).collect();
     let infra = infra::decide(&desired.infra, state);
     Plan { infra, pods, held_removals: removals.held, allowed: removals.allowed, ended }
 }
@@ -78,14 +78,14 @@ impl PodContext<'_> {
             Some(desired) => self.running(desired),
         };
         match (&decision, self.retry().filter(|retry| retry.at > self.now)) {
-            // To give up is no further try.
+            // A rejection is no new attempt.
             (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _) | (_, None) => decision,
-            // Who asks for a restart need not wait, but that is one try, and no more.
-            (Decision::Act(Action { cause: Cause::Requested { .. }, .. }), _) if self.is_asked_anew() => decision,
+            // A requested restart skips the wait, once.
+            (Decision::Act(Action { cause: Cause::Requested { .. }, .. }), _) if self.has_new_restart() => decision,
             (Decision::Act(_), Some(retry)) => self
                 .desired
                 .filter(|desired| desired.is_running() && !retry.crash)
-                .and_then(|desired| Running::of(self, desired)?.meanwhile(retry))
+                .and_then(|desired| Running::of(self, desired)?.fall_back(retry))
                 .unwrap_or_else(|| Decision::Hold(Hold::RetryAt(retry.clone()))),
             (_, Some(_)) => decision,
         }
@@ -98,7 +98,7 @@ impl PodContext<'_> {
         if let Some(held) = self.held {
             return Decision::Hold(Hold::TooManyRemovals(held.clone()));
         }
-        // A database that never knew a pod cannot say that it is not wanted any more.
+        // A database that has never had a pod cannot tell that it was removed.
         let (Some(_), Some(allowed)) = (self.state.undeclared_since, self.allowed) else {
             return Decision::Hold(Hold::NeverDeclared);
         };
@@ -106,7 +106,7 @@ impl PodContext<'_> {
             let cause = self.approved_by.map_or(Cause::Undeclared, |actor| Cause::RemovalApproved(actor.clone()));
             return act(cause, stop_live(self.observed));
         }
-        // From when it might go: what was held had no grace yet.
+        // The grace period begins with the permission: a held pod was still running.
         let until = allowed.at + self.removal_grace;
         if self.now < until {
             return Decision::Hold(Hold::RemovalGrace(until));
@@ -125,7 +125,7 @@ impl PodContext<'_> {
     fn running(&self, desired: &DesiredPod) -> Decision {
         let Some(running) = Running::of(self, desired) else { return secrets_missing(desired) };
         let mut decision = match self.restart {
-            Some(asked) => running.restart(asked),
+            Some(requests) => running.restart(requests),
             None => running.decide(),
         };
         let Decision::Act(action) = &mut decision else { return decision };
@@ -135,10 +135,10 @@ impl PodContext<'_> {
         }
         let id = &desired.declared.id;
         if let Some(by) = self.hosts.taken(id, desired) {
-            let room = if self.hosts.begins(id) { stop_live(self.observed) } else { Vec::new() };
+            let room = if self.hosts.yields_first(id) { stop_live(self.observed) } else { Vec::new() };
             return match room.is_empty() {
                 true => Decision::Hold(Hold::SubdomainTaken(by.clone())),
-                false => act(Cause::MakesRoom(by.clone()), room),
+                false => act(Cause::YieldsSubdomain(by.clone()), room),
             };
         }
         if let (Some(resumed), Cause::Exited(_)) = (self.resumed, &action.cause) {
@@ -150,7 +150,7 @@ impl PodContext<'_> {
     fn stopped(&self) -> Decision {
         match stop_live(self.observed) {
             steps if steps.is_empty() => Decision::Settled,
-            steps => act(Cause::StopWanted, steps),
+            steps => act(Cause::DeclaredStopped, steps),
         }
     }
 }

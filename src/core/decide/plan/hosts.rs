@@ -1,5 +1,5 @@
-//! Who answers at which host name, and who is to: one name must never lead to two pods, also while pods trade names. May
-//! only say who is in whose way; what is then done to a pod is decided in `decide` and `running`.
+//! Which pod serves which host name, and which is to: a name must never lead to two pods, even while pods swap names.
+//! May only say which pod blocks which; `decide` and `running` decide what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ use crate::core::{
     observe::actual::ObservedContainer,
 };
 
-/// Who answers where.
+/// Which pod serves which host name.
 pub(crate) struct Hosts<'a> {
     desired: &'a Desired,
-    /// The pods with a live container that carries a proxy's rule.
+    /// The pods with a live container, by the routing rule it carries.
     served: BTreeMap<&'a str, BTreeSet<&'a PodId>>,
-    /// The pods that should run, by the rule they claim.
-    claimed: BTreeMap<&'a str, &'a PodId>,
-    /// The subdomains of pods that still run and are not declared any more, whatever is known of their labels.
+    /// The pods that should run, by the routing rule they are declared with.
+    declared: BTreeMap<&'a str, &'a PodId>,
+    /// Removed pods that still run, by the subdomain they had; their labels may be unknown.
     leaving: BTreeMap<&'a Subdomain, &'a PodId>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Hosts<'a> {
         observed: &'a BTreeMap<PodId, Vec<ObservedContainer>>,
         state: &'a FleetState,
     ) -> Self {
-        let mut hosts = Self { desired, served: BTreeMap::new(), claimed: BTreeMap::new(), leaving: BTreeMap::new() };
+        let mut hosts = Self { desired, served: BTreeMap::new(), declared: BTreeMap::new(), leaving: BTreeMap::new() };
         for (id, containers) in observed {
             for rule in containers.iter().filter(|container| container.is_live()).flat_map(rules) {
                 hosts.served.entry(rule).or_default().insert(id);
@@ -41,31 +41,31 @@ impl<'a> Hosts<'a> {
             }
         }
         for (id, desired_pod) in desired.pods.iter().filter(|(_, desired_pod)| desired_pod.is_running()) {
-            hosts.claimed.extend(labels::rules(&desired_pod.container.blueprint.labels).map(|rule| (rule, id)));
+            hosts.declared.extend(labels::rules(&desired_pod.container.blueprint.labels).map(|rule| (rule, id)));
         }
         hosts
     }
 
-    /// The other pod that still answers where this one is to.
+    /// The other pod that still serves this one's host name.
     pub fn taken(&self, id: &PodId, desired_pod: &DesiredPod) -> Option<&'a PodId> {
         let leaving = self.leaving.get(&desired_pod.declared.subdomain).copied();
         let others = |rule: &str| self.served.get(rule)?.iter().copied().find(|other| *other != id);
         leaving.or_else(|| labels::rules(&desired_pod.container.blueprint.labels).find_map(others))
     }
 
-    /// The other pod that is to answer where this container does.
-    pub fn claimed_by_other(&self, id: &PodId, container: &ObservedContainer) -> Option<&'a PodId> {
-        rules(container).find_map(|rule| self.claimed.get(rule).copied().filter(|other| *other != id))
+    /// The other pod that is declared with this container's host name.
+    pub fn declared_by_other(&self, id: &PodId, container: &ObservedContainer) -> Option<&'a PodId> {
+        rules(container).find_map(|rule| self.declared.get(rule).copied().filter(|other| *other != id))
     }
 
-    /// Whether this pod has to make room first: pods wait for each other in a circle, and one of them has to begin.
-    pub fn begins(&self, id: &PodId) -> bool {
+    /// Whether this pod must give up its host name first: pods wait for each other in a cycle, and one must begin.
+    pub fn yields_first(&self, id: &PodId) -> bool {
         let mut waiting = id;
         for _ in 0..self.desired.pods.len() {
             let Some((_, desired_pod)) = self.desired.pods.get_key_value(waiting) else { return false };
             match self.taken(waiting, desired_pod) {
                 Some(next) if next == id => return true,
-                // Only one begins: the first by name.
+                // Exactly one begins: the first by name.
                 Some(next) if next > id => waiting = next,
                 _ => return false,
             }
@@ -74,7 +74,7 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// The rules by which the proxy leads requests to a container.
+/// The rules by which the proxy routes requests to a container.
 fn rules(container: &ObservedContainer) -> impl Iterator<Item = &str> {
     container.in_force.iter().filter_map(|in_force| in_force.proxy_labels.as_ref()).flat_map(labels::rules)
 }

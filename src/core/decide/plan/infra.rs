@@ -1,4 +1,4 @@
-//! What to do about items that belong to no pod: an item that is missing is created. A failure is retried like a pod's.
+//! What to do about items that belong to no pod: a missing item is created. A failure is retried like a pod's.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::core::{
 /// Whether an item exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// The engine did not say; why.
+    /// The engine did not say, for this reason.
     Unknown(String),
     /// It does not exist.
     Missing,
@@ -21,12 +21,12 @@ pub enum Presence {
     Present,
 }
 
-/// What is known of one item.
+/// The state of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InfraState {
     /// Whether it exists, as of this round.
     pub presence: Presence,
-    /// Steps of an earlier plan are still under way.
+    /// Steps of an earlier plan are still running.
     pub busy: bool,
     /// Its last action failed.
     pub retry: Option<Retry>,
@@ -54,7 +54,7 @@ pub(super) fn decide(desired: &[InfraSpec], state: &FleetState) -> BTreeMap<Infr
 
 fn decide_one(item: &InfraSpec, state: Option<&InfraState>, now: OffsetDateTime) -> Decision {
     let Some(InfraState { presence, busy, retry }) = state else {
-        return Decision::Hold(Hold::Unknown("it was not observed yet".into()));
+        return Decision::Hold(Hold::Unknown("it has not been observed yet".into()));
     };
     match (presence, retry) {
         _ if *busy => Decision::Hold(Hold::Busy),

@@ -1,5 +1,5 @@
-//! The plan: what to do about every pod, and why, or why not. `decide` is the one place where anything is decided; the
-//! executor follows without a choice of its own, and `agentpod plan` is a round that stops here.
+//! The plan: what to do about every pod and every item that belongs to none, and why. Everything is decided in here; the
+//! reconciler executes plans without a choice of its own, and `agentpod plan` is a round that stops here.
 
 mod context;
 mod decide;
@@ -35,7 +35,7 @@ use crate::core::{
     observe::{actual::Exit, health::Health},
 };
 
-/// What is remembered or measured beside wish and sight. All of it comes in as an argument.
+/// What the planner knows besides the desired and the actual state. All of it is an argument.
 #[derive(Debug, Clone)]
 pub struct FleetState {
     /// The time of the round.
@@ -46,44 +46,44 @@ pub struct FleetState {
     pub removals: RemovalLimit,
     /// The revision in force.
     pub revision: String,
-    /// What people asked for, and nobody is done with yet; in the order in which they asked.
+    /// Open requests, oldest first.
     pub requests: Vec<OpenRequest>,
-    /// By pod; nothing is remembered of a pod that is not in here.
+    /// By pod; a pod that is missing has the default state.
     pub pods: BTreeMap<PodId, PodState>,
     /// By item that belongs to no pod.
     pub infra: BTreeMap<InfraId, InfraState>,
 }
 
-/// What is remembered of one pod.
+/// What is kept about one pod between rounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodState {
-    /// Steps of an earlier plan are still under way.
+    /// Steps of an earlier plan are still running.
     pub busy: bool,
     /// Its last action failed.
     pub retry: Option<Retry>,
-    /// Its last action failed, and so did going back to the container before. Not kept: a restart tries again.
-    pub going_back: Option<Retry>,
-    /// A digest that failed while another container could go on in its place.
+    /// Its last action failed, and so did starting the previous container. Not stored: a restarted daemon tries again.
+    pub fallback_retry: Option<Retry>,
+    /// A digest that failed while the pod had a previous container to run.
     pub rejected: Option<Rejected>,
-    /// The hot files last uploaded, and into which container.
+    /// The hot files last written, and into which container.
     pub uploaded: Option<Uploaded>,
-    /// What its container's probe says.
+    /// What its container's probe last reported.
     pub health: Option<Health>,
-    /// Its container restarts too often; which.
+    /// The name of its container, if that restarts too often.
     pub looping: Option<String>,
-    /// Since when it is not declared any more.
+    /// When it was removed from the manifests; `None` while it is declared.
     pub undeclared_since: Option<OffsetDateTime>,
-    /// That it may be stopped and removed, now that it is not declared any more.
+    /// Permission to stop and remove it, now that it is no longer declared.
     pub removal_allowed: Option<Allowance>,
-    /// The subdomain it was last declared with, as the store has it.
+    /// The subdomain it was last declared with.
     pub subdomain: Option<Subdomain>,
-    /// Somebody asked for it to be kept stopped.
+    /// Somebody paused it.
     pub pause: Option<Pause>,
-    /// The last restart that somebody asked for. Not kept: a restart of ours looks at the container.
+    /// The last requested restart. Not stored: a restarted daemon goes by the container's start time.
     pub restart: Option<Restart>,
 }
 
-/// A restart that somebody asked for, once it was begun.
+/// A requested restart that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restart {
     /// The request.
@@ -95,13 +95,13 @@ pub struct Restart {
 /// A removal that was within the limit, or approved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowance {
-    /// Since when; the grace begins then.
+    /// When it was allowed; the grace period begins then.
     pub at: OffsetDateTime,
-    /// The revision whose removals it counts among, as long as that one is in force.
+    /// The revision among whose removals it counts, while that revision is in force.
     pub revision: Option<String>,
 }
 
-/// A digest that failed: never became ready, kept ending, or could not be started.
+/// A digest that failed: its container never became ready, kept exiting, or could not be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
     /// Which.
@@ -110,7 +110,7 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// Hot files that were uploaded.
+/// Hot files that were written into a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {
     /// The container's name.
@@ -119,7 +119,7 @@ pub struct Uploaded {
     pub digest: Digest,
 }
 
-/// What to do about every pod that is declared or was seen.
+/// What to do about every pod that is declared or has containers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// By item that belongs to no pod.
@@ -128,16 +128,16 @@ pub struct Plan {
     pub pods: BTreeMap<PodId, Decision>,
     /// The removals that are held because they are too many at once.
     pub held_removals: Option<HeldRemovals>,
-    /// The removals that may go on from now; to be remembered before the first step.
+    /// The removals allowed by this plan; stored before the first step.
     pub allowed: BTreeMap<PodId, Allowance>,
-    /// The requests that are over; to be remembered before the first step.
+    /// The requests that this plan ends; stored before the first step.
     pub ended: Vec<EndedRequest>,
 }
 
 /// What to do about one pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: it is as it should be.
+    /// Nothing: it is as declared.
     Settled,
     /// These steps.
     Act(Action),
@@ -145,46 +145,46 @@ pub enum Decision {
     Hold(Hold),
 }
 
-/// Steps, in order, and why. A step that fails ends the action; the next round sees what is there then.
+/// Steps, in order, and why. A step that fails ends the action; the next round plans from what it then observes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// Why.
     pub cause: Cause,
-    /// What is to be remembered before the first step, so that a crash in between changes nothing.
+    /// What is stored before the first step, so that a crash in between changes nothing.
     pub verdict: Option<Verdict>,
     /// The steps.
     pub steps: Vec<Step>,
 }
 
-/// One engine call. Each counts as done when things already are as it would make them.
+/// One engine call. Each is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Make sure the image is there, pulling it if not.
+    /// Pull the image unless the engine has it.
     Image(String),
-    /// Make sure the network exists.
+    /// Create the network unless it exists.
     Network(NetworkSpec),
-    /// Make sure the volume exists and is ours.
+    /// Create the volume unless it exists; fail if it belongs to somebody else.
     Volume(VolumeSpec),
-    /// Make the container the pod needs.
+    /// Create the pod's desired container.
     Create(String),
-    /// Upload rendered files into a container.
+    /// Write rendered files into a container.
     Upload(String, FileSet),
     /// Attach a container to a network.
     Attach(String, String),
     /// Start a container.
     Start(String),
-    /// Stop a container; it may take so many seconds.
+    /// Stop a container, waiting for its stop timeout at most.
     Stop(String),
-    /// Remove a stopped container and its own anonymous volumes; named volumes stay.
+    /// Remove a stopped container and its anonymous volumes; named volumes are kept.
     Remove(String),
 }
 
-/// Which files to upload.
+/// Which files to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSet {
     /// Every rendered file.
     All,
-    /// Those that the agent re-reads by itself.
+    /// Only those that the agent reloads by itself.
     Hot,
 }
 
@@ -195,30 +195,30 @@ pub enum Cause {
     Missing,
     /// An item that belongs to no pod does not exist.
     ItemMissing,
-    /// What it should be has changed.
+    /// Its declaration changed.
     Changed {
         /// The digest it runs with.
         from: Digest,
         /// The digest it should run with.
         to: Digest,
-        /// Which parts differ, as far as that is known.
+        /// The parts that differ; empty if unknown.
         parts: Vec<Part>,
     },
-    /// A file its agent re-reads by itself has changed.
+    /// A file that its agent reloads by itself changed.
     FilesChanged,
-    /// Its container was made and never started.
+    /// Its container was created and never started.
     Unfinished,
-    /// Its container ended.
+    /// Its container exited.
     Exited(Exit),
-    /// It waits for this pod's subdomain, which waits for its own in turn: it makes room first.
-    MakesRoom(PodId),
-    /// It should be stopped.
-    StopWanted,
-    /// It is not declared any more.
+    /// It and this pod swap subdomains, and it gives up its own first.
+    YieldsSubdomain(PodId),
+    /// It is declared stopped.
+    DeclaredStopped,
+    /// It is no longer declared.
     Undeclared,
-    /// It is not declared any more, and its removal was held until somebody approved it.
+    /// It is no longer declared, and this person approved its removal.
     RemovalApproved(String),
-    /// Somebody asked for it.
+    /// A request asks for it.
     Requested {
         /// The ID of the request.
         request: i64,
@@ -227,61 +227,61 @@ pub enum Cause {
         /// Its kind.
         what: RequestKind,
     },
-    /// Somebody asked for it to be kept stopped.
+    /// Somebody paused it.
     Paused(Pause),
-    /// The pause that somebody asked for is over.
+    /// The pause that this person requested is over.
     PauseOver(String),
-    /// A container of it from before a change is not needed any more.
+    /// Its new container is ready, so the previous one goes.
     Superseded,
-    /// Two of its containers run.
+    /// More than one of its containers runs.
     Duplicate,
-    /// Its container is off this network.
+    /// Its container is not attached to this network.
     OffNetwork(String),
-    /// Its new container failed; the one before goes on.
+    /// Its new container failed; the previous one is started again.
     NotReady(String),
-    /// Its new container was given up, and the one before runs.
+    /// Its new container failed and goes; the previous one runs.
     Rejected,
-    /// Its new container could not be started; the one before goes on until the next try.
-    GoingBack(String),
+    /// Its new container could not be started; the previous one runs until the next attempt.
+    Fallback(String),
     /// Its container restarts too often.
     CrashLoop,
 }
 
-/// Why a pod that is not settled is left alone for now.
+/// Why nothing is done for now about a pod that is not settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hold {
-    /// The engine could not be asked, or did not say what a container is doing.
+    /// The engine does not answer, or does not report the state of a container.
     Unknown(String),
-    /// Steps of an earlier plan are still under way.
+    /// Steps of an earlier plan are still running.
     Busy,
-    /// It failed and is tried again at a time.
+    /// Its last action failed and is tried again later.
     RetryAt(Retry),
     /// Its secrets cannot be read.
     SecretsMissing(Vec<String>),
-    /// Its new container is not ready yet; the one before is kept until it is.
+    /// Its new container is not ready yet; the previous one is kept until it is.
     AwaitingReady,
-    /// What it should be was tried and failed; the container before it runs.
+    /// Its new container failed; the previous one runs.
     RolledBack(Rejected),
-    /// It was removed; its container is kept, stopped, until a time.
+    /// It was removed; its stopped container is kept until then.
     RemovalGrace(OffsetDateTime),
-    /// It was removed, with too many others at once.
+    /// It was removed together with too many others.
     TooManyRemovals(TooManyRemovals),
-    /// The pod whose subdomain it is to have still runs, although it is not declared any more.
+    /// This pod still runs at its subdomain.
     SubdomainTaken(PodId),
-    /// Somebody asked for it to be kept stopped.
+    /// Somebody paused it.
     Paused(Pause),
-    /// Somebody froze its container by hand.
+    /// Somebody paused its container outside AgentPod.
     PausedByHand,
-    /// Its container carries our label, but it was never declared to the database we have.
+    /// Its container carries our label, but this database has never had it.
     NeverDeclared,
 }
 
-/// What is to be remembered when an action begins.
+/// What an action that begins says about its pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// This digest failed.
     Reject(Rejected),
-    /// Its container restarts too often: try again later.
+    /// Its container restarts too often; it is tried again later.
     CrashLoop(String),
 }
 
@@ -296,7 +296,7 @@ impl Decision {
 }
 
 impl Cause {
-    /// That somebody asked for it.
+    /// The cause of what a request asks for.
     pub fn of(open: &OpenRequest) -> Self {
         let OpenRequest { id, request, .. } = open;
         Self::Requested { request: *id, actor: request.actor.clone(), what: request.what.kind() }

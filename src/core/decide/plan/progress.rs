@@ -1,5 +1,5 @@
-//! How a pod's state changes as actions begin and end. Pure, so that the laws are tested with the same bookkeeping that
-//! the reconciler writes down.
+//! How a pod's state changes as actions begin and end. Pure, so that the law tests use the same bookkeeping as
+//! the reconciler.
 
 use time::{Duration, OffsetDateTime};
 
@@ -19,11 +19,11 @@ use crate::core::{
 /// How an action failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionFailure {
-    /// In a sentence.
+    /// Why, as a sentence.
     pub why: String,
     /// The step that failed, if one was tried.
     pub step: Option<Box<Step>>,
-    /// Whether somebody else was faster: the pod is planned again at once, but only once.
+    /// Whether something else changed the container meanwhile: the pod is planned again at once, but only once.
     pub is_race: bool,
 }
 
@@ -33,12 +33,12 @@ impl From<String> for ActionFailure {
     }
 }
 
-/// How long a pod that crashed must be ready before its crashes are forgotten.
+/// How long a pod that crashed must be ready before its crashes no longer count.
 pub const STABLE: Duration = Duration::minutes(10);
 
 impl FleetState {
-    /// Brings every pod's state up to date with what is declared and observed: what does not matter any more is
-    /// forgotten, pauses and the beginning of removals are entered. `was_declared`: the pods that ever were.
+    /// Updates every pod's state from what is declared and observed: drops what is obsolete, enters pauses and the
+    /// beginning of removals. `was_declared`: whether the database has ever had a pod.
     pub fn refresh(&mut self, desired: &Desired, actual: &Actual, was_declared: impl Fn(&PodId) -> bool) {
         let observed = match actual {
             Actual::Observed(observed) => observed.keys().cloned().collect(),
@@ -48,7 +48,7 @@ impl FleetState {
             let declared = desired.pods.get(&id);
             let is_known = was_declared(&id);
             let pod = self.pods.entry(id).or_default();
-            pod.tidy(declared, self.now);
+            pod.drop_obsolete(declared, self.now);
             if declared.is_some() {
                 pod.undeclared_since = None;
             } else if is_known {
@@ -56,35 +56,35 @@ impl FleetState {
             }
         }
         for (id, pod) in &mut self.pods {
-            pod.keep_allowance(desired.pods.contains_key(id), &self.revision);
+            pod.update_allowance(desired.pods.contains_key(id), &self.revision);
             pod.pause = pause_of(&self.requests, id, self.now);
         }
     }
 }
 
 impl PodState {
-    /// Forgets what does not matter any more: a rejection of another declaration, crashes long past.
-    fn tidy(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
-        // Without its secrets the desired digest is unknown, so nothing is forgotten because of it.
+    /// Drops what is obsolete: a rejection of another declaration, crashes of a container that is stable by now.
+    fn drop_obsolete(&mut self, desired: Option<&DesiredPod>, now: OffsetDateTime) {
+        // Without its secrets the desired digest is unknown and cannot make anything obsolete.
         if let Some(desired) = desired.filter(|desired| desired.missing_secrets.is_empty())
             && self.rejected.as_ref().is_some_and(|rejected| rejected.digest != desired.container.digest)
         {
             self.rejected = None;
         }
-        let stable = self.health.as_ref().is_some_and(|health| health.ready && now - health.since >= STABLE);
+        let stable = self.health.as_ref().is_some_and(|health| health.is_ready() && now - health.since >= STABLE);
         let obsolete = self.retry.as_ref().is_some_and(|retry| retry.target != self.target(desired));
-        // That a container runs well says nothing of steps that failed: it may be the one before the change.
+        // A stable container does not clear a failed step: it may be the one from before the change.
         if obsolete || (stable && self.retry.as_ref().is_some_and(|retry| retry.crash)) {
             self.retry = None;
         }
         if self.retry.is_none() {
-            self.going_back = None;
+            self.fallback_retry = None;
         }
     }
 
-    /// Forgets that it may be removed, once it is declared again; and which revision that counted for, once another one is
-    /// in force.
-    fn keep_allowance(&mut self, is_declared: bool, revision: &str) {
+    /// Withdraws the permission to remove it once it is declared again, and drops the revision that the permission
+    /// counted for once another one is in force.
+    fn update_allowance(&mut self, is_declared: bool, revision: &str) {
         if is_declared {
             self.removal_allowed = None;
         }
@@ -95,8 +95,8 @@ impl PodState {
         }
     }
 
-    /// What the pod should become, as a retry remembers it. Without its secrets that is unknown: then it is what was
-    /// last tried.
+    /// What the pod should become, as a retry records it. Without its secrets that is unknown; then it is what was last
+    /// attempted.
     pub(crate) fn target(&self, desired: Option<&DesiredPod>) -> RetryTarget {
         let Some(pod) = desired else { return RetryTarget::Gone };
         if self.pause.is_some() {
@@ -115,19 +115,19 @@ impl PodState {
     }
 
     /// Records an action's verdict, before its first step.
-    pub fn begin(&mut self, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime, chance: f64) {
+    pub fn begin(&mut self, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime, jitter: f64) {
         match &action.verdict {
             None => {}
             Some(Verdict::Reject(rejected)) => self.rejected = Some(rejected.clone()),
             Some(Verdict::CrashLoop(why)) => {
-                self.retry = Some(Retry::after(self.retry.as_ref(), &self.target(desired), why, true, now, chance));
+                self.retry = Some(Retry::after(self.retry.as_ref(), &self.target(desired), why, true, now, jitter));
             }
         }
         if let Cause::Requested { request, .. } = action.cause {
             self.restart = Some(Restart { request, done: false });
         }
         if uploaded_into(action).is_some() {
-            // Until it is known to have worked, nobody knows which files are in there.
+            // Until the write is known to have worked, the container's files are unknown.
             self.uploaded = None;
         }
         self.busy = true;
@@ -140,19 +140,19 @@ impl PodState {
         desired: Option<&DesiredPod>,
         outcome: Result<(), ActionFailure>,
         now: OffsetDateTime,
-        chance: f64,
+        jitter: f64,
     ) {
         self.busy = false;
         match outcome {
             Err(failure) => match action.cause {
-                Cause::GoingBack(_) => {
-                    let last = self.going_back.as_ref();
-                    self.going_back =
-                        Some(Retry::after(last, &RetryTarget::PreviousContainer, failure.why, false, now, chance));
+                Cause::Fallback(_) => {
+                    let last = self.fallback_retry.as_ref();
+                    self.fallback_retry =
+                        Some(Retry::after(last, &RetryTarget::PreviousContainer, failure.why, false, now, jitter));
                 }
                 _ => {
                     let mut retry =
-                        Retry::after(self.retry.as_ref(), &self.target(desired), failure.why, false, now, chance);
+                        Retry::after(self.retry.as_ref(), &self.target(desired), failure.why, false, now, jitter);
                     if failure.is_race && retry.failures == 1 {
                         retry.at = now;
                     }
@@ -163,8 +163,8 @@ impl PodState {
                 if let Cause::Requested { request, .. } = action.cause {
                     self.restart = Some(Restart { request, done: true });
                 }
-                if matches!(action.cause, Cause::GoingBack(_)) {
-                    self.going_back = None;
+                if matches!(action.cause, Cause::Fallback(_)) {
+                    self.fallback_retry = None;
                 } else if self.retry.as_ref().is_some_and(|retry| !retry.crash) {
                     self.retry = None;
                 }

@@ -1,5 +1,5 @@
-//! The brake on removals: how many pods one revision may take away before a person has said yes to exactly these. May
-//! only hold back or let go; what is then done to a pod is decided in `decide`.
+//! The limit on removals: how many pods one revision may remove before a person has approved exactly these. May
+//! only hold or allow; what is then done about a pod is decided in `decide`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use crate::core::{
     observe::actual::ObservedContainer,
 };
 
-/// How many removals at once need nobody's yes. Held is what is more than both allow.
+/// How many pods may be removed at once without approval. Removals are held when they exceed both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RemovalLimit {
-    /// So many pods.
+    /// Pods.
     pub count: usize,
-    /// So many of a hundred.
+    /// Percent of all pods.
     pub percent: usize,
 }
 
@@ -30,7 +30,7 @@ impl Default for RemovalLimit {
 }
 
 impl RemovalLimit {
-    /// Whether `removals` of `all` pods are more than it allows.
+    /// Whether it is exceeded by `removals` of `all` pods.
     pub fn is_exceeded(self, removals: usize, all: usize) -> bool {
         removals > self.count && removals.saturating_mul(100) > self.percent.saturating_mul(all)
     }
@@ -39,19 +39,19 @@ impl RemovalLimit {
 /// Why removals are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TooManyRemovals {
-    /// Stands for exactly these pods and this revision.
+    /// The hash of exactly these pods and this revision.
     pub plan: String,
     /// How many are held.
     pub held: usize,
-    /// How many of the same revision were let go before.
+    /// How many of the same revision were allowed before.
     pub before: usize,
-    /// How many pods there would be without any removal.
+    /// How many pods there would be without removals.
     pub all: usize,
-    /// What is allowed.
+    /// The limit they exceed.
     pub limit: RemovalLimit,
 }
 
-/// The removals that are held, all of them.
+/// All removals that are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldRemovals {
     /// The pods.
@@ -61,21 +61,21 @@ pub struct HeldRemovals {
     pub why: TooManyRemovals,
 }
 
-/// What became of this round's removals.
+/// What this round decided about removals.
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
-    /// Those that may go on from now.
+    /// Those allowed in this round.
     pub allowed: BTreeMap<PodId, Allowance>,
-    /// Who approved them, if somebody had to.
+    /// Who approved them, if they were held.
     pub approved_by: Option<String>,
-    /// Those that may not.
+    /// Those held.
     pub held: Option<HeldRemovals>,
-    /// The approvals that are over.
+    /// The approvals that ended.
     pub ended: Vec<EndedRequest>,
 }
 
-/// Judges the removals that nobody judged yet, and sees to every approval.
-pub(crate) fn judge(
+/// Allows or holds every new removal, and answers every approval.
+pub(crate) fn decide(
     desired: &Desired,
     observed: &BTreeMap<PodId, Vec<ObservedContainer>>,
     state: &FleetState,
@@ -91,7 +91,7 @@ pub(crate) fn judge(
         .filter(|(id, containers)| !containers.is_empty() && undeclared(id) && is_fresh(id))
         .map(|(id, _)| id.clone())
         .collect();
-    // What cannot all be seen at once must not get through in parts: those let go before count with the rest.
+    // Containers may show up in several rounds; the limit is for the revision, so earlier ones count.
     let of_this = |allowed: &Allowance| allowed.revision.as_ref() == Some(revision);
     let before = pods
         .iter()
@@ -112,23 +112,23 @@ pub(crate) fn judge(
     for open in &state.requests {
         let RequestSpec::Approve { plan } = &open.request.what else { continue };
         if open.expires_at.is_some_and(|at| at <= *now) {
-            removals.ended.push(open.refused("nobody saw to it in time"));
+            removals.ended.push(open.refused("it expired before AgentPod could act on it"));
             continue;
         }
         match removals.held.take_if(|held| held.why.plan == *plan) {
             Some(held) => {
                 let names: Vec<String> = held.pods.iter().map(ToString::to_string).collect();
-                removals.ended.push(open.done(format!("these go: {}", names.join(", "))));
+                removals.ended.push(open.done(format!("removing {}", names.join(", "))));
                 removals.approved_by = Some(open.request.actor.clone());
                 removals.allowed = allow(held.pods);
             }
             None => {
                 let why = match &removals.held {
                     Some(held) => format!(
-                        "it is not what is held now: that is plan {}, {} pods; look at it with agentpod plan",
+                        "that plan is not held; plan {} is, with {} removals: see agentpod plan",
                         held.why.plan, held.why.held
                     ),
-                    None => "no removals are held, so there is nothing to approve".into(),
+                    None => "there is nothing to approve: no removals are held".into(),
                 };
                 removals.ended.push(open.refused(why));
             }

@@ -1,5 +1,5 @@
-//! What people asked for, as the planner takes it: which pod is to be restarted now, why one starts again, and which
-//! requests are over. A pause lasts as long as its request is open.
+//! Open requests as the planner reads them: which pod to restart now, why a paused one starts again, and which
+//! requests end. A pause lasts as long as its request is open.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use crate::core::{
     observe::actual::{ContainerState, ObservedContainer},
 };
 
-/// What was asked for, by pod, and what is over.
+/// What open requests mean for each pod, and which of them end.
 #[derive(Debug, Default)]
 pub(crate) struct PodRequests<'a> {
-    /// The restart each pod waits for.
+    /// The restart requested of each pod.
     pub restarts: BTreeMap<&'a PodId, &'a OpenRequest>,
-    /// Why a pod whose pause is over starts again.
+    /// Why each pod whose pause is over starts again.
     pub resumed: BTreeMap<&'a PodId, Cause>,
-    /// The requests that are over.
+    /// The requests that end.
     pub ended: Vec<EndedRequest>,
 }
 
-/// Reads the requests about pods. Those of a pod with steps under way wait.
+/// Reads the requests about pods. Those about a busy pod wait.
 pub(crate) fn read<'a>(
     desired: &Desired,
     observed: &BTreeMap<PodId, Vec<ObservedContainer>>,
     state: &'a FleetState,
 ) -> PodRequests<'a> {
-    let blank = PodState::default();
-    let mut asked = PodRequests::default();
+    let default_state = PodState::default();
+    let mut requests = PodRequests::default();
     for open in &state.requests {
         let Some(pod) = open.request.what.pod() else { continue };
-        let pod_state = state.pods.get(pod).unwrap_or(&blank);
+        let pod_state = state.pods.get(pod).unwrap_or(&default_state);
         if pod_state.busy {
             continue;
         }
@@ -40,39 +40,40 @@ pub(crate) fn read<'a>(
             RequestSpec::Pause { until, .. } => {
                 if pod_state.pause.as_ref().is_none_or(|pause| pause.request != open.id) {
                     let is_over = until.is_some_and(|until| until <= state.now);
-                    asked.ended.push(open.done(if is_over { "it is over" } else { "it was resumed" }));
+                    requests.ended.push(open.done(if is_over { "the pause is over" } else { "it was resumed" }));
                     if is_over {
-                        asked.resumed.insert(pod, Cause::PauseOver(open.request.actor.clone()));
+                        requests.resumed.insert(pod, Cause::PauseOver(open.request.actor.clone()));
                     }
                 }
             }
             RequestSpec::Resume { .. } => {
-                asked.ended.push(open.done("its pause is over"));
-                asked.resumed.insert(pod, Cause::of(open));
+                requests.ended.push(open.done("the pause is over"));
+                requests.resumed.insert(pod, Cause::of(open));
             }
             RequestSpec::Restart { .. } => {
                 let desired_pod = desired.pods.get(pod).filter(|desired_pod| desired_pod.is_running());
                 let containers = observed.get(pod).map_or(&[][..], Vec::as_slice);
                 if desired_pod.is_none() {
-                    asked.ended.push(open.refused("it should not run any more"));
+                    requests.ended.push(open.refused("it is no longer declared running"));
                 } else if let Some(pause) = &pod_state.pause {
-                    asked.ended.push(open.refused(format!("it is paused by {}", pause.words())));
+                    requests.ended.push(open.refused(format!("it is paused by {}", pause.describe())));
                 } else if was_restarted(open, containers, pod_state) {
-                    asked.ended.push(open.done("it was started again"));
+                    requests.ended.push(open.done("the container was restarted"));
                 } else if open.expires_at.is_some_and(|at| at <= state.now) {
                     let why = pod_state.retry.as_ref().map(|retry| format!(": {}", retry.why)).unwrap_or_default();
-                    asked.ended.push(open.refused(format!("it could not be done in time{why}")));
+                    requests.ended.push(open.refused(format!("the container could not be restarted in time{why}")));
                 } else {
-                    asked.restarts.entry(pod).or_insert(open);
+                    requests.restarts.entry(pod).or_insert(open);
                 }
             }
             RequestSpec::Sync | RequestSpec::Approve { .. } => {}
         }
     }
-    asked
+    requests
 }
 
-/// Whether a pod's container was started since that was asked for, by whomever: who dies in between need not do it twice.
+/// Whether a container of the pod was started after the request, by whomever: a daemon that died in between must not
+/// restart it twice.
 fn was_restarted(open: &OpenRequest, containers: &[ObservedContainer], pod_state: &PodState) -> bool {
     let since_then = |container: &ObservedContainer| match container.state {
         ContainerState::Running { since: Some(since) } => since > open.requested_at,

@@ -1,5 +1,5 @@
-//! What a pod needs that should run: a container made, started, replaced, rested, or given up for the one before it.
-//! Containers are told apart by the digest on their label; a name is only what steps call them by.
+//! What to do about a pod that should run: create, start, replace or stop its container, or go back to the previous one.
+//! Containers are identified by the digest on their label; steps refer to them by name.
 
 use super::{
     Action, Cause, Decision, FileSet, Hold, Rejected, Step, Verdict,
@@ -12,33 +12,33 @@ use crate::core::{
     observe::actual::{ContainerState, ObservedContainer},
 };
 
-/// How often a new container is tried to be started while another one could go on in its place. Each try is a short
-/// outage for the tenant: one may have been bad luck, a second one is the container's own fault.
-const TRIES: u32 = 2;
+/// Attempts to start a new container while there is a previous one to go back to. Each is a short outage for the
+/// tenant: one failure may be bad luck, two are the container's own fault.
+const MAX_ATTEMPTS: u32 = 2;
 
 /// A pod that should run, and its containers.
 pub(crate) struct Running<'a> {
     pod: &'a PodContext<'a>,
     desired: &'a DesiredPod,
-    /// What it is to run.
+    /// The digest it should run.
     digest: &'a Digest,
     /// The container of that digest.
     new: Option<&'a ObservedContainer>,
-    /// All others of it.
+    /// All its other containers.
     others: Vec<&'a ObservedContainer>,
-    /// The one to go on with when the new one fails: one that runs, else the newest that ever ran.
+    /// The one to go back to if the new one fails: a running one, else the newest that ever ran.
     fallback: Option<&'a ObservedContainer>,
 }
 
 impl<'a> Running<'a> {
-    /// `None` if its secrets cannot be read and it has no container that could do without.
+    /// `None` if its secrets cannot be read and no container of it ever ran.
     pub fn of(pod: &'a PodContext<'a>, desired: &'a DesiredPod) -> Option<Self> {
         let ran = |container: &&ObservedContainer| container.has_run;
         let newest = |container: &&ObservedContainer| (container.is_live(), container.created_at);
         let digest = if desired.missing_secrets.is_empty() {
             &desired.container.digest
         } else {
-            // What it should be is not known: what stands is kept.
+            // The desired digest is unknown, so the current container is kept.
             &pod.observed.iter().filter(ran).max_by_key(newest)?.digest
         };
         let of_digest = pod.observed.iter().filter(|container| container.digest == *digest);
@@ -48,8 +48,8 @@ impl<'a> Running<'a> {
         let new = of_digest.max_by_key(by_name);
         let is_other = |container: &&ObservedContainer| new.is_none_or(|new| new.name != container.name);
         let others: Vec<&ObservedContainer> = pod.observed.iter().filter(is_other).collect();
-        // What answers where another pod is to answer now is no way back: one name would lead to two pods.
-        let is_own = |other: &&ObservedContainer| pod.hosts.claimed_by_other(&desired.declared.id, other).is_none();
+        // Going back to a container that serves another pod's host name would lead one name to two pods.
+        let is_own = |other: &&ObservedContainer| pod.hosts.declared_by_other(&desired.declared.id, other).is_none();
         let before = others.iter().copied().filter(|other| other.digest != *digest).filter(ran);
         let fallback = before.filter(is_own).max_by_key(newest);
         Some(Self { pod, desired, digest, new, others, fallback })
@@ -63,9 +63,9 @@ impl<'a> Running<'a> {
         if let (Some(new), Some(fallback), Some(retry)) = (self.new, self.fallback, self.pod.retry())
             && self.is_down()
             && !retry.crash
-            && retry.failures >= TRIES
+            && retry.failures >= MAX_ATTEMPTS
         {
-            return self.reject(new, fallback, format!("it cannot be started: {}", retry.why));
+            return self.reject(new, fallback, format!("it could not be started: {}", retry.why));
         }
         let Some(new) = self.new else { return self.create() };
         match &new.state {
@@ -77,8 +77,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What to do about it when somebody asked for a restart. What starts a container anyway will do.
-    pub fn restart(&self, asked: &OpenRequest) -> Decision {
+    /// What to do about it when a restart is requested. An action that starts a container anyway is enough.
+    pub fn restart(&self, requests: &OpenRequest) -> Decision {
         let usual = self.decide();
         let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
         let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
@@ -88,21 +88,22 @@ impl<'a> Running<'a> {
             }
             (_, Some(live)) => {
                 let mut steps = stop_live(self.pod.observed);
-                steps.extend(self.bring_up(live));
-                act(Cause::of(asked), steps)
+                steps.extend(self.start_existing(live));
+                act(Cause::of(requests), steps)
             }
-            (Decision::Act(action), None) if self.pod.is_asked_anew() && action.verdict.is_none() => {
-                Decision::Act(Action { cause: Cause::of(asked), ..action })
+            (Decision::Act(action), None) if self.pod.has_new_restart() && action.verdict.is_none() => {
+                Decision::Act(Action { cause: Cause::of(requests), ..action })
             }
             (usual, None) => usual,
         }
     }
 
-    /// What to do until it is tried again: whatever ran before goes on, if nothing else does.
-    pub fn meanwhile(&self, retry: &Retry) -> Option<Decision> {
-        let failed_too = self.pod.state.going_back.as_ref().is_some_and(|going_back| going_back.at > self.pod.now);
+    /// What to do until the next attempt: start the previous container if none runs.
+    pub fn fall_back(&self, retry: &Retry) -> Option<Decision> {
+        let failed_too =
+            self.pod.state.fallback_retry.as_ref().is_some_and(|fallback_retry| fallback_retry.at > self.pod.now);
         let fallback = self.fallback.filter(|_| self.is_down() && self.rejected().is_none() && !failed_too)?;
-        Some(act(Cause::GoingBack(retry.why.clone()), self.bring_up(fallback)))
+        Some(act(Cause::Fallback(retry.why.clone()), self.start_existing(fallback)))
     }
 
     fn create(&self) -> Decision {
@@ -125,7 +126,7 @@ impl<'a> Running<'a> {
         act(cause, steps)
     }
 
-    /// Fills the container, stops what runs on the pod's volume, then lets the container have it. Whatever can fail
+    /// Writes the files, stops whatever uses the pod's volume, then starts the container. Whatever can fail
     /// without an outage comes before the stop.
     fn start(&self, container: &str) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -134,14 +135,14 @@ impl<'a> Running<'a> {
         }
         steps.extend(stop_live(self.others.iter().copied()));
         match self.new {
-            Some(new) => steps.extend(self.bring_up(new)),
+            Some(new) => steps.extend(self.start_existing(new)),
             None => steps.push(Step::Start(container.to_owned())),
         }
         steps
     }
 
-    /// Starts a container that is there, on its network.
-    fn bring_up(&self, container: &ObservedContainer) -> Vec<Step> {
+    /// Starts an existing container, attached to its network.
+    fn start_existing(&self, container: &ObservedContainer) -> Vec<Step> {
         let mut steps = Vec::new();
         if container.is_cut_off(&self.desired.container) {
             let network = &self.desired.network;
@@ -160,7 +161,9 @@ impl<'a> Running<'a> {
         }
         if state.looping.as_ref() == Some(&new.name) {
             let why = restarts(new);
-            return self.fallback.map_or_else(|| rest(new, why.clone()), |other| self.reject(new, other, why.clone()));
+            return self
+                .fallback
+                .map_or_else(|| stop_looping(new, why.clone()), |other| self.reject(new, other, why.clone()));
         }
         if let Some(reconnect) = self.reconnect(new) {
             return reconnect;
@@ -168,7 +171,7 @@ impl<'a> Running<'a> {
         let probe = &self.desired.declared.adapter.spec.health;
         let health = state.health.as_ref().filter(|health| health.container == new.name);
         match (health, self.fallback) {
-            (Some(health), _) if health.ready && !self.others.is_empty() => {
+            (Some(health), _) if health.is_ready() && !self.others.is_empty() => {
                 return act(Cause::Superseded, remove(self.others.iter().copied()));
             }
             (Some(health), Some(fallback)) if health.is_overdue(probe, self.pod.now) => {
@@ -180,14 +183,14 @@ impl<'a> Running<'a> {
         if !self.knows_secrets() {
             return secrets_missing(self.desired);
         }
-        // A container that was renamed since still has the files that were uploaded under its first name.
+        // A container that was renamed has the files that were written under its first name.
         let filled = |container: &str| container == new.name || container == self.desired.container.name;
         if let Some(digest) = &self.desired.hot
             && !state.uploaded.as_ref().is_some_and(|up| filled(&up.container) && up.digest == *digest)
         {
             return act(Cause::FilesChanged, vec![Step::Upload(new.name.clone(), FileSet::Hot)]);
         }
-        // What was made and never ran is no use to anybody: it need not wait for anything.
+        // A container that never ran is no fallback and can go at once.
         match (self.others.as_slice(), self.fallback) {
             ([], _) => Decision::Settled,
             (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
@@ -195,13 +198,13 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Nobody reaches a container that runs off its network, and it reaches nobody. It is started anew, too: the
-    /// proxy learns of a container's new address by nothing less.
+    /// A container without its network reaches nobody and nobody reaches it. It is restarted too: the
+    /// proxy notices a container's new address only then.
     fn reconnect(&self, container: &ObservedContainer) -> Option<Decision> {
         let runs = matches!(container.state, ContainerState::Running { .. });
         (runs && container.is_cut_off(&self.desired.container)).then(|| {
             let mut steps = vec![Step::Stop(container.name.clone())];
-            steps.extend(self.bring_up(container));
+            steps.extend(self.start_existing(container));
             act(Cause::OffNetwork(self.desired.container.blueprint.network.clone()), steps)
         })
     }
@@ -213,7 +216,7 @@ impl<'a> Running<'a> {
         };
         let mut steps = stop_live(rest_of_it());
         if !fallback.is_live() {
-            steps.extend(self.bring_up(fallback));
+            steps.extend(self.start_existing(fallback));
         }
         if !steps.is_empty() {
             return act(Cause::NotReady(rejected.why.clone()), steps);
@@ -222,7 +225,7 @@ impl<'a> Running<'a> {
             return Decision::Hold(Hold::PausedByHand);
         }
         if self.pod.state.looping.as_ref() == Some(&fallback.name) {
-            return rest(fallback, restarts(fallback));
+            return stop_looping(fallback, restarts(fallback));
         }
         if let Some(reconnect) = self.reconnect(fallback) {
             return reconnect;
@@ -233,10 +236,10 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Gives up on the new container and goes back to the one before it.
+    /// Rejects the new container and goes back to the previous one.
     fn reject(&self, new: &ObservedContainer, fallback: &ObservedContainer, why: String) -> Decision {
         let mut steps = stop_live([new]);
-        steps.extend(self.bring_up(fallback));
+        steps.extend(self.start_existing(fallback));
         Decision::Act(Action {
             cause: Cause::NotReady(why.clone()),
             verdict: Some(Verdict::Reject(Rejected { digest: self.digest.clone(), why })),
@@ -257,8 +260,8 @@ impl<'a> Running<'a> {
     }
 }
 
-/// Stops a container that keeps ending; the retry decides when it may try again.
-fn rest(container: &ObservedContainer, why: String) -> Decision {
+/// Stops a container that keeps exiting; the retry decides when it is started again.
+fn stop_looping(container: &ObservedContainer, why: String) -> Decision {
     let steps = vec![Step::Stop(container.name.clone())];
     Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
 }

@@ -4,7 +4,10 @@ use std::fmt;
 
 use super::{Cause, Decision, FileSet, HeldRemovals, Hold, Plan, Step, TooManyRemovals};
 use crate::core::{
-    decide::request::{Pause, moment},
+    decide::{
+        request::{Pause, moment},
+        request_kind::RequestKind,
+    },
     declare::parts::Part,
 };
 
@@ -35,25 +38,25 @@ impl fmt::Display for Plan {
             .filter(|decision| matches!(decision, Decision::Hold(_)))
             .count();
         let settled = self.pods.values().filter(|decision| matches!(decision, Decision::Settled)).count();
-        write!(f, "{acting} to change, {held} held, {settled} as they should be")
+        write!(f, "{acting} to change, {held} held, {settled} as declared")
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Image(image) => write!(f, "pull {image} unless it is here"),
+            Self::Image(image) => write!(f, "pull {image} unless it is present"),
             Self::Network(network) => write!(f, "create network {} unless it exists", network.name),
             Self::Volume(volume) => write!(f, "create volume {} unless it exists", volume.name),
             Self::Create(container) => write!(f, "create {container}"),
-            Self::Upload(container, FileSet::All) => write!(f, "upload its files into {container}"),
+            Self::Upload(container, FileSet::All) => write!(f, "write its files into {container}"),
             Self::Upload(container, FileSet::Hot) => {
-                write!(f, "upload changed files into {container}, which goes on running")
+                write!(f, "write changed files into {container} while it runs")
             }
             Self::Attach(container, network) => write!(f, "attach {container} to network {network}"),
             Self::Start(container) => write!(f, "start {container}"),
             Self::Stop(container) => write!(f, "stop {container}"),
-            Self::Remove(container) => write!(f, "remove {container}, its data volume stays"),
+            Self::Remove(container) => write!(f, "remove {container}; its data volume is kept"),
         }
     }
 }
@@ -62,7 +65,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ItemMissing => f.write_str("it does not exist"),
-            Self::Missing => f.write_str("it should run and has no container"),
+            Self::Missing => f.write_str("it has no container"),
             Self::Changed { from, to, parts } => {
                 let what = match parts.as_slice() {
                     [] => "its declaration".to_owned(),
@@ -70,28 +73,32 @@ impl fmt::Display for Cause {
                 };
                 write!(f, "{what} changed ({from} → {to})")
             }
-            Self::FilesChanged => f.write_str("a file it re-reads while running has changed"),
-            Self::Unfinished => f.write_str("its container was made and never started"),
-            Self::Exited(exit) => write!(f, "its container ended ({exit})"),
-            Self::MakesRoom(other) => write!(f, "it trades subdomains with {other}, and makes room first"),
-            Self::StopWanted => f.write_str("it should be stopped"),
-            Self::Undeclared => f.write_str("it is not declared any more"),
+            Self::FilesChanged => f.write_str("a file that it reloads while running changed"),
+            Self::Unfinished => f.write_str("its container was created but not started"),
+            Self::Exited(exit) => write!(f, "its container exited ({exit})"),
+            Self::YieldsSubdomain(other) => write!(f, "it swaps subdomains with {other} and gives up its own first"),
+            Self::DeclaredStopped => f.write_str("it is declared stopped"),
+            Self::Undeclared => f.write_str("it is no longer declared"),
             Self::RemovalApproved(actor) => {
-                write!(f, "it is not declared any more, and {actor} approved its removal")
+                write!(f, "it is no longer declared and {actor} approved its removal")
             }
-            Self::Requested { actor, what, .. } => write!(f, "{actor} asked to {what} it"),
+            Self::Requested { actor, what: RequestKind::Resume, .. } => write!(f, "{actor} resumed it"),
+            Self::Requested { actor, what, .. } => write!(f, "{actor} requested a {what}"),
             Self::Paused(Pause { actor, until: Some(until), .. }) => {
-                write!(f, "{actor} asked to pause it until {}", moment(*until))
+                write!(f, "{actor} paused it until {}", moment(*until))
             }
-            Self::Paused(Pause { actor, until: None, .. }) => write!(f, "{actor} asked to pause it"),
-            Self::PauseOver(actor) => write!(f, "the pause that {actor} asked for is over"),
-            Self::Superseded => f.write_str("its new container is ready, the old one is not needed"),
-            Self::Duplicate => f.write_str("two of its containers run"),
-            Self::NotReady(why) => write!(f, "its new container failed, the one before goes on ({why})"),
-            Self::OffNetwork(network) => write!(f, "its container is off its network {network}"),
-            Self::Rejected => f.write_str("its new container was given up, and is not needed"),
-            Self::GoingBack(why) => {
-                write!(f, "its new container could not be started, the one before goes on until the next try ({why})")
+            Self::Paused(Pause { actor, until: None, .. }) => write!(f, "{actor} paused it"),
+            Self::PauseOver(actor) => write!(f, "the pause by {actor} is over"),
+            Self::Superseded => f.write_str("its new container is ready, so the previous one is no longer needed"),
+            Self::Duplicate => f.write_str("more than one of its containers runs"),
+            Self::NotReady(why) => write!(f, "its new container failed, so the previous one is started ({why})"),
+            Self::OffNetwork(network) => write!(f, "its container is not attached to its network {network}"),
+            Self::Rejected => f.write_str("its new container failed and is no longer needed"),
+            Self::Fallback(why) => {
+                write!(
+                    f,
+                    "its new container could not be started, so the previous one runs until the next attempt ({why})"
+                )
             }
             Self::CrashLoop => f.write_str("its container restarts too often"),
         }
@@ -102,32 +109,36 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(why) => write!(f, "its state is unknown: {why}"),
-            Self::Busy => f.write_str("earlier steps are still under way"),
+            Self::Busy => f.write_str("earlier steps are still running"),
             Self::RetryAt(retry) => {
-                write!(f, "attempt {} failed ({}), next at {}", retry.failures, retry.why, clock(retry.at))
+                write!(f, "attempt {} failed ({}); next attempt at {}", retry.failures, retry.why, clock(retry.at))
             }
-            Self::SecretsMissing(which) => write!(f, "secrets cannot be read: {}", which.join("; ")),
-            Self::AwaitingReady => f.write_str("its new container is not ready yet, the old one is kept until it is"),
+            Self::SecretsMissing(which) => write!(f, "it has secrets that cannot be read: {}", which.join("; ")),
+            Self::AwaitingReady => {
+                f.write_str("its new container is not ready yet; the previous one is kept until it is")
+            }
             Self::RolledBack(rejected) => {
                 write!(
                     f,
-                    "rolled back: {} failed ({}); change the manifest to try again",
+                    "rolled back because {} failed ({}); change the manifest to try again",
                     rejected.digest, rejected.why
                 )
             }
             Self::RemovalGrace(until) => {
-                write!(f, "it was removed, its stopped container is kept until {}", clock(*until))
+                write!(f, "it was removed; its stopped container is kept until {}", clock(*until))
             }
             Self::TooManyRemovals(why) => write!(f, "{why}"),
             Self::SubdomainTaken(by) => {
-                write!(f, "{by} still runs at its subdomain; it waits until that one has left it")
+                write!(f, "{by} still runs at its subdomain; it starts when {by} has stopped")
             }
-            Self::Paused(pause) => write!(f, "paused by {}; agentpod resume starts it again", pause.words()),
+            Self::Paused(pause) => write!(f, "paused by {}; agentpod resume starts it again", pause.describe()),
             Self::NeverDeclared => f.write_str(
-                "its container carries our instance's label, but was never declared to this database; \
-                 is it another AgentPod's? Give one of them another --instance, or remove it by hand",
+                "its container has this instance's label, but this database has never had the pod; \
+                 if it belongs to another AgentPod, give one of them another --instance; else remove it by hand",
             ),
-            Self::PausedByHand => f.write_str("its container was paused by hand; docker unpause it to go on"),
+            Self::PausedByHand => {
+                f.write_str("its container was paused outside AgentPod; run docker unpause to continue")
+            }
         }
     }
 }
@@ -135,19 +146,23 @@ impl fmt::Display for Hold {
 impl fmt::Display for HeldRemovals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TooManyRemovals { plan, held, .. } = &self.why;
-        write!(f, "plan {plan} holds {held} removals; to let these go, and no others: agentpod approve {plan}")
+        write!(f, "plan {plan} holds {held} removals; to remove exactly these pods, run: agentpod approve {plan}")
     }
 }
 
 impl fmt::Display for TooManyRemovals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, held, before, all, limit } = self;
-        write!(f, "it was removed, and goes on running: {} of {all} pods would be removed at once", held + before)?;
+        write!(
+            f,
+            "its removal is held, and it keeps running: {} of {all} pods would be removed at once",
+            held + before
+        )?;
         if *before > 0 {
-            write!(f, " ({before} of them were already)")?;
+            write!(f, " ({before} of them already have been)")?;
         }
         let (count, percent) = (limit.count, limit.percent);
-        write!(f, ", more than {count} and more than {percent} %; if that is meant: agentpod approve {plan}")
+        write!(f, ", more than {count} and more than {percent} %; if this is intended, run: agentpod approve {plan}")
     }
 }
 

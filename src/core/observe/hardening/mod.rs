@@ -14,7 +14,7 @@ use super::{
     condition::{Condition, ConditionKind},
 };
 use crate::core::{
-    decide::orphans::is_nameless,
+    decide::orphans::is_anonymous,
     declare::desired::{Blueprint, ContainerSpec},
     quantity::{Cpus, Memory},
     report::reason::Reason,
@@ -131,7 +131,7 @@ impl Findings {
             self.ask("root", is.read_only_root.as_ref(), |is| (!is).then(|| "its root can be written to".into()));
         }
         self.ask("mounts", is.volumes.as_ref(), |volumes| {
-            let others = volumes.iter().filter(|name| **name != blueprint.volume && !is_nameless(name));
+            let others = volumes.iter().filter(|name| **name != blueprint.volume && !is_anonymous(name));
             listed(&others.cloned().collect::<Vec<_>>(), "it has volumes that are not its own:")
         });
         self.ask("labels", is.proxy_labels.as_ref(), |labels| {

@@ -1,21 +1,21 @@
-//! Config for showing. Secrets belong under `secrets`, where only their places stand; somebody may still have written
-//! one among an agent's settings. What is named like a secret, or declared as one by the adapter's schema, is hidden.
+//! Hides secrets in config that is shown. Secrets belong under `secrets`, which holds references only; somebody may
+//! still have put one among an agent's settings. What is named like a secret, or declared as one by the adapter's schema, is hidden.
 
 use serde_json::{Map, Value};
 
-/// What stands in the place of a hidden value.
+/// What is shown in place of a hidden value.
 pub const HIDDEN: &str = "[hidden]";
 
-/// Parts of names, in lower case and without separators, whose texts are hidden.
+/// Parts of names, in lower case and without separators, whose values are hidden.
 const SECRET_NAMES: [&str; 7] = ["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey"];
 
-/// The settings without what looks like a secret: texts under such a name, and whatever `schema` marks `writeOnly` or
+/// The settings with secrets hidden: strings under such a name, and whatever `schema` marks `writeOnly` or
 /// as a password.
 pub fn conceal(config: &Map<String, Value>, schema: &Value) -> Map<String, Value> {
     config.iter().map(|(name, value)| (name.clone(), conceal_one(name, value, &schema["properties"][name]))).collect()
 }
 
-/// Whether a setting or variable of this name is taken for a secret.
+/// Whether the name of a setting or variable is that of a secret.
 pub(crate) fn is_named_secret(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     SECRET_NAMES.iter().any(|secret| plain.contains(secret))

@@ -1,5 +1,5 @@
-//! What people may see of a pod, worked out from what is declared: its shape without secrets, two shapes side by side,
-//! its config with what looks like a secret hidden. Pure; where it is kept and who sees it is decided elsewhere.
+//! What people may see of a pod: its container's summary without secrets, two summaries side by side,
+//! its config with secrets hidden, what was planned. Pure; the store keeps it, the dashboard decides who sees it.
 
 mod conceal;
 mod plan;

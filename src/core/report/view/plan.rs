@@ -1,4 +1,4 @@
-//! What a round decided, as it is kept for showing: the same words as `agentpod plan`, in parts.
+//! What a round decided, in the words of `agentpod plan`, as stored for the API and the pages.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::core::{
     names::PodId,
 };
 
-/// What the last round decided about a pod, as `agentpod plan` would say it.
+/// What the last round decided about a pod, in the words of `agentpod plan`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanLine {
     /// `settled`, `act` or `hold`.
@@ -34,7 +34,7 @@ pub struct ActionLine {
 }
 
 impl PlanLine {
-    /// A decision in words; `None` for one that only waits for an earlier one to be carried out.
+    /// A decision as text; `None` while an earlier one is being carried out.
     pub fn of(decision: &Decision) -> Option<Self> {
         let line = |decision: &str, why: String, steps| Some(Self { decision: decision.into(), why, steps });
         match decision {
@@ -47,13 +47,13 @@ impl PlanLine {
 }
 
 impl ActionLine {
-    /// A pod's action in words.
+    /// A pod's action as text.
     pub fn of(pod: &PodId, action: &Action) -> Self {
         let (item, cause) = (pod.to_string(), action.cause.to_string());
         Self { item, pod: Some(pod.clone()), cause, steps: steps(action) }
     }
 
-    /// The action of an item that belongs to no pod, in words.
+    /// The action of an item that belongs to no pod, as text.
     pub fn of_infra(id: &InfraId, action: &Action) -> Self {
         Self { item: id.to_string(), pod: None, cause: action.cause.to_string(), steps: steps(action) }
     }

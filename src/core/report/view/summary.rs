@@ -1,5 +1,5 @@
-//! A pod's shape: everything that makes its container what it is, as it may be shown. Secrets stand in it by name, with a
-//! mark that only tells whether the value is still the same; files by path and digest.
+//! A container's summary: everything that defines it, as it may be shown. It has secrets by name, with a
+//! mark that only tells whether the value is still the same, and files by path and digest.
 
 use std::collections::BTreeMap;
 
@@ -14,45 +14,45 @@ use crate::core::{
     quantity::{Cpus, Memory},
 };
 
-/// Everything that makes a container what it is, without secrets.
+/// Everything that defines a container, without secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerSummary {
     /// The image.
     pub image: String,
-    /// What runs in place of the image's own command.
+    /// The command, if it is not the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,
     /// `uid:gid`.
     pub user: String,
-    /// Memory, without swap: `2Gi`.
+    /// Memory limit, without swap: `2Gi`.
     pub memory: String,
-    /// Processors: `0.5`.
+    /// CPU limit, in processors: `0.5`.
     pub cpus: String,
-    /// Processes and threads.
+    /// The limit on processes and threads.
     pub pids: u32,
     /// The network.
     pub network: String,
-    /// The volume with its data.
+    /// The data volume.
     pub volume: String,
-    /// Where that is mounted.
+    /// Where the data volume is mounted.
     pub data: String,
-    /// Whether the image's files cannot be changed.
+    /// Whether the root file system is read-only.
     pub read_only_root: bool,
-    /// Writable memory: path to size.
+    /// In-memory file systems: path to size.
     pub tmpfs: BTreeMap<String, String>,
-    /// Seconds a stop may take.
+    /// The stop timeout, in seconds.
     pub stop_timeout: u64,
-    /// Environment variables that are no secrets; one named like a secret is hidden.
+    /// Environment variables that are not declared secrets; the value of one named like a secret is hidden.
     pub environment: BTreeMap<String, String>,
     /// Secrets by name, each with a mark that changes with its value and says nothing about it.
     pub secrets: BTreeMap<String, String>,
-    /// How often the gateway token was exchanged, from 1.
+    /// The version of the gateway token: 1, plus one for each rotation.
     pub token_version: i32,
     /// Rendered files by path.
     pub files: BTreeMap<String, FileSummary>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// The agent's settings with all defaults, hidden where they look like secrets.
+    /// The agent's settings with all defaults; values that look like secrets are hidden.
     pub config: Map<String, Value>,
 }
 
@@ -65,21 +65,21 @@ pub struct FileSummary {
     pub digest: String,
 }
 
-/// One line of two shapes side by side.
+/// One line of two summaries side by side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SummaryLine {
-    /// What it is about, like `environment.GREETING`.
+    /// The path of the value, like `environment.GREETING`.
     pub path: String,
-    /// What should be; `None` if nothing of that name should.
+    /// The desired value, if there is one.
     pub desired: Option<String>,
-    /// What is; `None` if nothing of that name is.
+    /// The actual value, if there is one.
     pub actual: Option<String>,
     /// Whether they differ.
     pub differs: bool,
 }
 
 impl ContainerSummary {
-    /// The shape a pod should have.
+    /// The summary of a pod's desired container.
     pub fn of(pod: &DesiredPod) -> Self {
         let blueprint = &pod.container.blueprint;
         let adapter = &pod.declared.adapter;
@@ -87,7 +87,7 @@ impl ContainerSummary {
             let value = if is_named_secret(name) && !value.starts_with('[') { HIDDEN } else { value };
             (name.clone(), value.to_owned())
         };
-        // Under the pod's own name: the same value in two pods has two marks.
+        // The pod's name goes in, so that the same value in two pods has two marks.
         let mark = |name: &str, fingerprint: &str| Digest::of(&(pod.declared.id.key(), name, fingerprint));
         Self {
             image: blueprint.image.clone(),
@@ -119,7 +119,7 @@ impl ContainerSummary {
         }
     }
 
-    /// As lines, by what each is about.
+    /// As lines, by path.
     fn lines(&self) -> BTreeMap<String, String> {
         let mut lines = BTreeMap::new();
         flatten("", &serde_json::to_value(self).unwrap_or_default(), &mut lines);
@@ -133,7 +133,7 @@ impl FileSummary {
     }
 }
 
-/// Two shapes line by line, in order, those that are the same included.
+/// Two summaries line by line, ordered by path, equal lines included.
 pub fn side_by_side(desired: Option<&ContainerSummary>, actual: Option<&ContainerSummary>) -> Vec<SummaryLine> {
     let (desired, actual) = (
         desired.map(ContainerSummary::lines).unwrap_or_default(),
