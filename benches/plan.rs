@@ -75,6 +75,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             name: name.clone(),
             parts: agentpod::core::declare::parts::PartDigests::default(),
             id: format!("{number:064}"),
+            node: "local".into(),
             pod: id.clone(),
             digest,
             state: ContainerState::Running { since: Some(now) },

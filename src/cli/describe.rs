@@ -81,7 +81,9 @@ fn facts(pod: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> String {
     fact("adapter", line.adapter.clone());
     fact("image", line.image.clone().unwrap_or_else(|| "unknown".into()));
     fact("desired", line.desired.as_str().into());
-    fact("container", line.container.clone().unwrap_or_else(|| "none".into()));
+    let on = |node: &String| format!(" on {node}");
+    let node = pod.node.as_ref().map(on).unwrap_or_default();
+    fact("container", line.container.as_ref().map_or_else(|| "none".into(), |name| format!("{name}{node}")));
     fact(
         "revision",
         format!("declared by {}, container from {}", number(line.revision), number(line.applied_revision)),

@@ -98,6 +98,7 @@ mod tests {
             message: String::new(),
             container: None,
             container_id: None,
+            node: None,
         };
         PodView {
             status,

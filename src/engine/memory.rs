@@ -1,5 +1,5 @@
-//! An engine in memory, for tests and benches: the same contract as Docker's, with faults on demand and a memory of
-//! every write. It also watches one law by itself: no two live containers on one volume.
+//! An engine in memory, for tests and benches: the same contract as Docker's, with injected faults and a record of
+//! every write. It also checks one law by itself: no two live containers on one volume.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ use std::net::SocketAddr;
 use world::is_live;
 pub use world::{FaultTiming, MemoryContainer, World};
 
-/// The network of containers that are put there by hand.
+/// The network of containers that tests put there.
 pub const NETWORK: &str = "agentpod-net";
 
 /// The memory engine.
@@ -53,27 +53,27 @@ impl Default for MemoryEngine {
 }
 
 impl MemoryEngine {
-    /// Looks at, or changes, everything by hand.
+    /// Reads or changes everything directly.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Faults for the coming changing calls, one each; `None` lets a call pass.
+    /// Injects faults into the next changing calls, one each; `None` lets a call pass.
     pub fn inject(&self, faults: impl IntoIterator<Item = Option<FaultTiming>>) {
         self.world().faults = faults.into_iter().collect();
     }
 
-    /// Says something to whoever watches; answers whether anybody does.
+    /// Sends an event to whoever watches; returns whether anybody does.
     pub fn say(&self, event: EngineEvent) -> bool {
         self.events.send(event).is_ok()
     }
 
-    /// How many of the injected faults did not strike yet.
+    /// How many of the injected faults have not occurred yet.
     pub fn faults_left(&self) -> usize {
         self.world().faults.iter().flatten().count()
     }
 
-    /// Puts a container there, on [`NETWORK`], as if an earlier AgentPod had made it.
+    /// Puts a container on [`NETWORK`], as if an earlier AgentPod had created it.
     pub fn place(&self, pod: &PodId, digest: &Digest, volume: &str, state: ContainerState) -> String {
         let name = crate::core::declare::desired::container_name(pod, digest);
         let mut world = self.world();
@@ -100,12 +100,12 @@ impl MemoryEngine {
     fn look(&self) -> Result<MutexGuard<'_, World>> {
         let world = self.world();
         if world.unreachable {
-            return Err(EngineError::Unreachable("the memory engine is switched off".into()));
+            return Err(EngineError::Unreachable("the memory engine is stopped".into()));
         }
         Ok(world)
     }
 
-    /// Runs one changing call with whatever fault is due.
+    /// Runs one changing call with the next injected fault.
     fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
         let mut world = self.look()?;
         let fault = world.faults.pop_front().flatten();
@@ -147,6 +147,7 @@ impl Engine for MemoryEngine {
                 ObservedContainer {
                     name: name.clone(),
                     id: format!("{:064}", container.order),
+                    node: "local".into(),
                     pod: container.pod.clone(),
                     digest: container.digest.clone(),
                     parts: container.parts.clone(),
@@ -211,11 +212,11 @@ impl Engine for MemoryEngine {
             return if there.digest == *digest {
                 Ok(())
             } else {
-                Err(EngineError::NameTaken(format!("another container is called {name}")))
+                Err(EngineError::NameTaken(format!("another container has the name {name}")))
             };
         }
         if self.world().taken.contains(name) {
-            return Err(EngineError::NameTaken(format!("another container is called {name}")));
+            return Err(EngineError::NameTaken(format!("another container has the name {name}")));
         }
         let key = blueprint.labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key));
         let pod = key.ok_or_else(|| EngineError::Refused("a container without a pod".into()))?;
@@ -291,7 +292,7 @@ impl Engine for MemoryEngine {
         let live = self.world().containers.get(container).map(|there| is_live(&there.state));
         match live {
             None => Ok(()),
-            Some(true) => Err(EngineError::Refused(format!("{container} runs"))),
+            Some(true) => Err(EngineError::Refused(format!("{container} is running"))),
             Some(false) => self.change(format!("remove {container}"), |world| {
                 world.containers.remove(container);
                 Ok(())

@@ -1,7 +1,8 @@
-//! The one trait for somebody else's program: the container engine. Naked calls; every decision was made before.
+//! The container engine, as the one trait through which AgentPod reaches it. Plain calls; every decision was made
+//! before.
 //!
-//! "Already so" counts as success in every call: made and ours, started, stopped, gone. Errors are named by what to do
-//! next, so that nobody above has to know the engine's own.
+//! Every call is idempotent: created and ours, started, stopped or gone already counts as success. Errors are named by
+//! what to do next, so that callers need not know the engine's own.
 
 pub mod docker;
 pub mod memory;
@@ -28,16 +29,16 @@ use crate::core::{
 /// What to do about a failed call. Each holds a whole sentence: what was being done, what went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The engine does not answer: hold everything, try again soon.
+    /// The engine does not answer: hold everything, and try again soon.
     #[error("the container engine does not answer: {0}")]
     Unreachable(String),
-    /// The thing is not there: look again.
+    /// The object does not exist: observe again.
     #[error("{0}")]
     NotFound(String),
     /// Something that is not ours has the name: a person must decide.
     #[error("{0}")]
     NameTaken(String),
-    /// The engine will not do it, now or later, as long as it is asked the same.
+    /// The engine refuses it, and will again if nothing changes.
     #[error("{0}")]
     Refused(String),
     /// Anything else: try again later.
@@ -46,7 +47,7 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    /// A steady word for machines.
+    /// A stable code for machines.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "engine_unreachable",
@@ -58,10 +59,10 @@ impl EngineError {
     }
 }
 
-/// What an engine call gives.
+/// The result of an engine call.
 pub type Result<T> = std::result::Result<T, EngineError>;
 
-/// Which engine answered.
+/// The engine's identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// Its version: `20.10.24`.
@@ -70,7 +71,7 @@ pub struct EngineInfo {
     pub api: String,
 }
 
-/// The environment and files of a container with their real values; never logged, compared or kept.
+/// The environment and files of a container with their real values; never logged, compared or stored.
 #[derive(Clone, Default)]
 pub struct Materials {
     /// Environment variables.
@@ -92,7 +93,7 @@ pub struct EngineEvent {
     pub pod: Option<PodId>,
     /// The container's name.
     pub container: String,
-    /// What happened to it.
+    /// What happened.
     pub change: ContainerChange,
 }
 
@@ -103,16 +104,16 @@ pub enum ContainerChange {
     Started,
     /// It exited.
     Exited {
-        /// Its exit code, if the engine says it.
+        /// Its exit code, if the engine reports it.
         code: Option<i64>,
     },
-    /// A process of it was killed for using too much memory.
+    /// One of its processes was killed because it ran out of memory.
     OutOfMemory,
     /// It was removed.
     Removed,
-    /// Its limits were changed while it was there.
+    /// Its limits were changed while it existed.
     LimitsChanged,
-    /// Anything else that observing again shows: stopped, paused, resumed, renamed.
+    /// Anything else that a new observation shows: stopped, paused, resumed, renamed.
     Other,
 }
 
@@ -121,11 +122,11 @@ pub enum ContainerChange {
 pub struct PullProgress {
     /// Bytes received so far, over all layers known by now.
     pub received: u64,
-    /// Bytes in all, as far as known by now.
+    /// Total bytes, as far as known by now.
     pub total: u64,
 }
 
-/// What a command in a container answered.
+/// The result of a command in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExecAnswer {
     /// Its exit code.
@@ -139,77 +140,77 @@ pub struct ExecAnswer {
 /// One line of a container's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Whether it went to standard error.
+    /// Whether it was written to standard error.
     pub stderr: bool,
-    /// The line, without its end. Begins with an RFC 3339 time and a space when times were asked for.
+    /// The line, without its end. Begins with an RFC 3339 time and a space if timestamps were requested.
     pub text: String,
 }
 
-/// Which log lines are wanted.
+/// Which log lines to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogQuery {
     /// How many of the last lines.
     pub tail: usize,
-    /// Whether to go on as lines come.
+    /// Whether to continue with new lines.
     pub follow: bool,
     /// Whether each line begins with its time.
     pub timestamps: bool,
 }
 
-/// A container engine. Calls are independent of each other and may run side by side for different containers.
+/// A container engine. Calls are independent of each other and may run concurrently for different containers.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
-    /// Where a port of a container is reached from here; `None` while it cannot be. Nobody else looks for an address: an
-    /// engine of many machines may name another way than the container's own one.
+    /// The address of a container's port from here; `None` while there is none. Nobody else looks for an address: an
+    /// engine with several machines may return another one than the container's own.
     fn reach(&self, container: &ObservedContainer, network: &str, port: u16) -> Option<SocketAddr> {
         let address = container.addresses.get(network).or_else(|| container.addresses.values().next())?;
         Some(SocketAddr::new(*address, port))
     }
 
-    /// Which engine this is; also the way to ask whether it answers.
+    /// The engine's identity; also the way to check whether it answers.
     async fn info(&self) -> Result<EngineInfo>;
 
-    /// Every container with our instance's label, whatever its state, in order of creation.
-    /// One list call; a closer look only at what is new, changed or not plainly running, and now and then at the others.
+    /// Every container with our instance's label, whatever its state, in order of creation. One list call; inspects
+    /// only containers that are new, changed or not plainly running, and the others now and then.
     async fn observe(&self) -> Result<Vec<ObservedContainer>>;
 
-    /// Makes sure the image is there, pulling it if not. `progress` is called now and then during a pull.
+    /// Pulls the image unless it is present. `progress` is called now and then during a pull.
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()>;
 
-    /// Makes sure the network is there; a network of that name that somebody else made is used as it is.
-    /// Answers the network's labels.
+    /// Creates the network unless it exists; an existing network of that name is used as it is, whoever created it.
+    /// Returns the network's labels.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>>;
 
-    /// Whether a network of that name exists, whoever made it.
+    /// Whether a network of that name exists, whoever created it.
     async fn network_exists(&self, name: &str) -> Result<bool>;
 
-    /// Makes sure the volume exists and carries its labels; one of another owner is [`EngineError::NameTaken`].
+    /// Creates the volume with its labels unless it exists; a foreign one is [`EngineError::NameTaken`].
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()>;
 
-    /// Makes the container, with `environment` in place of the blueprint's placeholders. It is not started.
+    /// Creates the container, with `environment` in place of the blueprint's placeholders. It is not started.
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()>;
 
-    /// Makes files appear in a container, running or not; owned by root, readable by the agent. How is the engine's choice:
-    /// Docker copies them in.
+    /// Writes files into a container, running or not; owned by root, readable by the agent. How is up to the engine:
+    /// Docker copies them.
     async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()>;
 
-    /// Attaches a container to a network that is there, running or not.
+    /// Attaches a container to an existing network, running or not.
     async fn attach(&self, container: &str, network: &str) -> Result<()>;
 
     /// Starts a container.
     async fn start(&self, container: &str) -> Result<()>;
 
-    /// Stops a container, by its own stop signal and stop time-out.
+    /// Stops a container, with its own stop signal and stop timeout.
     async fn stop(&self, container: &str) -> Result<()>;
 
     /// Removes a stopped container and its anonymous volumes.
     async fn remove(&self, container: &str) -> Result<()>;
 
-    /// Every volume with our instance's label, those without a name of their own included, by name.
+    /// Every volume with our instance's label, anonymous ones included, by name.
     async fn volumes(&self) -> Result<Vec<ObservedVolume>>;
 
-    /// Deletes a volume and what is in it, for good. One of another owner is [`EngineError::NameTaken`], one that a
-    /// container still has is [`EngineError::Refused`].
+    /// Deletes a volume with its data. A foreign one is [`EngineError::NameTaken`], one that a container still uses is
+    /// [`EngineError::Refused`].
     async fn remove_volume(&self, name: &str) -> Result<()>;
 
     /// Every network with our instance's label, by name.
@@ -221,16 +222,16 @@ pub trait Engine: Send + Sync + 'static {
     /// A container's log lines.
     async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>>;
 
-    /// What a running container uses at this moment.
+    /// What a running container uses now.
     async fn stats(&self, container: &str) -> Result<UsageSample>;
 
-    /// Bytes in a volume; `None` if that cannot be told, or only at too great a cost.
+    /// Bytes in a volume; `None` if that is unknown or too expensive to measure.
     async fn volume_size(&self, name: &str) -> Result<Option<u64>>;
 
-    /// What the machine has.
+    /// The machine's resources.
     async fn capacity(&self) -> Result<Capacity>;
 
-    /// What happens to our containers from now on. Its end or an error means: subscribe again, then look.
+    /// Events of our containers from now on. At its end or an error: subscribe again, then observe.
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;
 }
 

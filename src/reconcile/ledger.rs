@@ -142,7 +142,7 @@ impl Ledger {
             let new = || CrashWatch::new(&container.name, container.restarts, now);
             let crash = self.crashes.entry(id.clone()).or_insert_with(new);
             if crash.container() == container.name {
-                crash.saw(container.restarts, now);
+                crash.record(container.restarts, now);
             } else {
                 *crash = new();
             }

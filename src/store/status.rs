@@ -34,28 +34,34 @@ struct StoredStatus {
     message: Option<String>,
     container: Option<String>,
     container_id: Option<String>,
+    node: String,
 }
 
 impl Store {
     /// Stores a pod's status if anything differs; returns whether. A pod that was never declared has none.
     pub async fn write_status(&self, pod: &PodId, status: &Status, now: OffsetDateTime) -> Result<bool> {
         let key = pod.key();
-        let new = StoredStatus {
+        let mut new = StoredStatus {
             phase: status.phase.to_string(),
             ready: status.ready,
             reason: status.reason.to_string(),
             message: Some(without_nul(&status.message)),
             container: status.container.as_deref().map(without_nul),
             container_id: status.container_id.as_deref().map(without_nul),
+            node: status.node.as_deref().map(without_nul).unwrap_or_default(),
         };
         self.run("write_status", async {
             let query = sqlx::query_as!(
                 StoredStatus,
-                "SELECT phase, ready, reason, message, container, container_id \
+                "SELECT phase, ready, reason, message, container, container_id, node \
                  FROM pod_phases JOIN pods ON id = pod_id WHERE pod_id = $1",
                 key
             );
             let stored = query.fetch_optional(&self.pool).await?;
+            // A pod without a container stays where it was.
+            if let Some(stored) = stored.as_ref().filter(|_| new.node.is_empty()) {
+                new.node.clone_from(&stored.node);
+            }
             if stored.as_ref() == Some(&new) {
                 return Ok(false);
             }
@@ -106,7 +112,7 @@ impl Store {
 }
 
 async fn write(connection: &mut PgConnection, key: &str, new: &StoredStatus, now: OffsetDateTime) -> Result<bool> {
-    let StoredStatus { phase, ready, reason, message, container, container_id } = new;
+    let StoredStatus { phase, ready, reason, message, container, container_id, node } = new;
     let written = sqlx::query!(
         "INSERT INTO pod_phases AS old (pod_id, phase, ready, reason, message, container, \
          phase_since, since, updated_at) SELECT id, $2, $3, $4, $5, $6, $7, $7, $7 \
@@ -126,12 +132,15 @@ async fn write(connection: &mut PgConnection, key: &str, new: &StoredStatus, now
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "UPDATE pods SET actual_status = lower($2), container_id = $3, updated_at = $4 WHERE id = $1 \
-         AND (actual_status, container_id) IS DISTINCT FROM (lower($2), $3)",
+        "UPDATE pods SET actual_status = lower($2), container_id = $3, node = coalesce(nullif($5, ''), node), \
+         updated_at = $4 \
+         WHERE id = $1 AND (actual_status, container_id, node) \
+         IS DISTINCT FROM (lower($2), $3, coalesce(nullif($5, ''), node))",
         key,
         phase,
         container_id.as_deref(),
-        now
+        now,
+        node
     )
     .execute(&mut *connection)
     .await?;

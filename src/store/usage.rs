@@ -77,8 +77,8 @@ impl Store {
             without_nul(&host.node),
             i32::try_from(host.cpus).unwrap_or(i32::MAX),
             mebibytes(host.memory),
-            host.disk.map(|(all, _)| mebibytes(all)),
-            host.disk.map(|(_, free)| mebibytes(free)),
+            host.disk.map(|disk| mebibytes(disk.total)),
+            host.disk.map(|disk| mebibytes(disk.free)),
             without_nul(&host.engine),
             now
         );

@@ -216,6 +216,7 @@ mod tests {
         ObservedContainer {
             name: format!("{}-01234567", pod.key()),
             id: "5f".into(),
+            node: "local".into(),
             pod,
             digest: Digest::from_label("01234567"),
             parts: crate::core::declare::parts::PartDigests::default(),

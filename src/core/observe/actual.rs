@@ -1,5 +1,5 @@
-//! What was seen on the engine in one look. Not seeing is not the same as seeing nothing: [`Actual::Unknown`] holds
-//! every pod and never leads to a creation or a removal.
+//! What was observed on the engine at one moment. An engine that does not answer is not an empty engine:
+//! [`Actual::Unknown`] holds every pod and never leads to a creation or a removal.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,91 +19,93 @@ use crate::core::{
 /// The engine's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Actual {
-    /// It could not be asked; why.
+    /// It could not be observed, for this reason.
     Unknown(String),
     /// Every container with our instance's label, by pod, in order of creation.
     Observed(BTreeMap<PodId, Vec<ObservedContainer>>),
 }
 
-/// One container as it was seen.
+/// A container as observed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservedContainer {
     /// Its name.
     pub name: String,
-    /// The engine's id for it.
+    /// The engine's ID.
     pub id: String,
+    /// The machine it is on, by the engine's name for it; empty if that is unknown.
+    pub node: String,
     /// The pod it belongs to, from its label.
     pub pod: PodId,
-    /// The digest it was made for, from its label.
+    /// The digest it was created for, from its label.
     pub digest: Digest,
-    /// The digests of the parts it was made from, from its label; empty if it has none.
+    /// The digests of the parts it was created from, from its label; empty if it has none.
     pub parts: PartDigests,
     /// What it is doing.
     pub state: ContainerState,
-    /// Whether it ever ran: what was made, or refused at its start, can stand in for nothing.
+    /// Whether it ever ran. One that was only created, or failed to start, is no fallback.
     pub has_run: bool,
-    /// When it was made.
+    /// When it was created.
     pub created_at: OffsetDateTime,
-    /// How often the engine restarted it since it was last started on purpose.
+    /// How often the engine restarted it since its last deliberate start.
     pub restarts: u32,
     /// The networks it is attached to, with or without an address.
     pub networks: BTreeSet<String>,
     /// Its addresses by network.
     pub addresses: BTreeMap<String, IpAddr>,
-    /// What bounds it; `None` if it could not be looked at.
+    /// Its settings in force; `None` if it could not be inspected.
     pub in_force: Option<Arc<InForce>>,
 }
 
-/// One volume with our instance's label.
+/// A volume with our instance's label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedVolume {
     /// Its name.
     pub name: String,
-    /// The pod it was made for, if its label names one.
+    /// The pod it was created for, if its label names one.
     pub pod: Option<PodId>,
-    /// When it was made, if the engine says so.
+    /// When it was created, if the engine says so.
     pub created_at: Option<OffsetDateTime>,
-    /// Whether a container has it, running or not, ours or not.
+    /// Whether a container uses it, running or not, ours or not.
     pub in_use: bool,
 }
 
-/// One network with our instance's label.
+/// A network with our instance's label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedNetwork {
     /// Its name.
     pub name: String,
-    /// When it was made, if the engine says so.
+    /// When it was created, if the engine says so.
     pub created_at: Option<OffsetDateTime>,
 }
 
 /// What a container is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContainerState {
-    /// Made, never started.
+    /// Created, never started.
     Created,
-    /// Running since then.
+    /// Running.
     Running {
-        /// Since when.
+        /// Since when, if the engine says so.
         since: Option<OffsetDateTime>,
     },
-    /// It ended, and the engine is about to start it again.
+    /// It exited, and the engine is about to start it again.
     Restarting(Exit),
-    /// Frozen by somebody.
+    /// Somebody paused it.
     Paused,
     /// Not running.
     Exited(Exit),
-    /// The engine could not say, or says something we do not know.
+    /// The engine did not say, or reported a state that is unknown here.
     Unknown(String),
 }
 
-/// How a container ended.
+/// How a container exited.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Exit {
     /// Its exit code.
     pub code: i64,
-    /// Whether it was killed for taking too much memory.
+    /// Whether it was killed because it ran out of memory.
     pub out_of_memory: bool,
-    /// What the engine says went wrong, if it never ran.
+    /// The engine's error, if it never ran.
     pub error: String,
 }
 
@@ -126,8 +128,8 @@ impl ObservedContainer {
     pub fn is_live(&self) -> bool {
         matches!(self.state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
     }
-    /// Whether it is off the network that `desired` belongs to. A container from before a change may belong to another
-    /// one: it is cut off only when it is on none.
+    /// Whether it is attached to none of the networks of `desired`. A container from before a change may belong to
+    /// another network: it is cut off only when it has no network at all.
     pub fn is_cut_off(&self, desired: &ContainerSpec) -> bool {
         if self.digest == desired.digest {
             !self.networks.contains(&desired.blueprint.network)

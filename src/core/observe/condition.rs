@@ -1,4 +1,4 @@
-//! A statement about a pod that is true, false or unknown, with its reason. The modules that make one say when it holds.
+//! A condition: a statement about a pod that is true, false or unknown, with its reason.
 
 use std::{fmt, str::FromStr};
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::report::reason::Reason;
 
-/// What a statement is about.
+/// The kinds of conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ConditionKind {
-    /// It answers its probe.
+    /// Its probe succeeds.
     Ready,
-    /// Its container was created for what is declared, and holds the files that go with it.
+    /// Its container was created from what is declared, and has the files that go with it.
     ConfigApplied,
-    /// The limits in force for its container are the declared ones, see [`crate::core::observe::hardening`].
+    /// The settings in force for its container are the declared ones, see [`crate::core::observe::hardening`].
     Hardened,
     /// Its host name leads to its container, see [`crate::core::observe::routing`].
     Routed,
@@ -51,12 +51,12 @@ impl FromStr for ConditionKind {
     }
 }
 
-/// One statement about a pod.
+/// A condition of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// What it is about.
+    /// Its kind.
     pub kind: ConditionKind,
-    /// Whether it holds; `None`: unknown.
+    /// Whether it is true; `None`: unknown.
     pub is_true: Option<bool>,
     /// Why, as one word.
     pub reason: Reason,
@@ -65,12 +65,12 @@ pub struct Condition {
 }
 
 impl Condition {
-    /// It holds, or it does not.
+    /// A condition that is true or false.
     pub fn new(kind: ConditionKind, is_true: bool, reason: Reason, message: impl Into<String>) -> Self {
         Self { kind, is_true: Some(is_true), reason, message: message.into() }
     }
 
-    /// Nobody knows whether it holds.
+    /// A condition that is unknown.
     pub fn unknown(kind: ConditionKind, message: impl Into<String>) -> Self {
         Self { kind, is_true: None, reason: Reason::Unknown, message: message.into() }
     }

@@ -1,11 +1,11 @@
-//! Crash loops. The engine's own restart policy hardly backs off, so restarts are counted here: five within ten
-//! minutes, and the container is stopped and started again by our own, slower clock.
+//! Crash loops. The engine's own restart policy hardly backs off, so restarts are counted here: after five within ten
+//! minutes the container is stopped, and started again after our own, longer waits.
 
 use std::collections::VecDeque;
 
 use time::{Duration, OffsetDateTime};
 
-/// How many restarts within [`WINDOW`] make a loop.
+/// How many restarts within [`WINDOW`] make a crash loop.
 pub const RESTARTS: u32 = 5;
 /// How far back restarts count.
 pub const WINDOW: Duration = Duration::minutes(10);
@@ -18,24 +18,24 @@ pub struct CrashWatch {
 }
 
 impl CrashWatch {
-    /// Begins watching a container that has been restarted `restarts` times so far, however long ago.
+    /// Starts to count for a container that was restarted `restarts` times so far.
     pub fn new(container: impl Into<String>, restarts: u32, now: OffsetDateTime) -> Self {
         Self { container: container.into(), counts: VecDeque::from([(now, restarts)]) }
     }
 
-    /// The container it watches.
+    /// The container.
     pub fn container(&self) -> &str {
         &self.container
     }
 
-    /// Takes one more look into account.
-    pub fn saw(&mut self, restarts: u32, now: OffsetDateTime) {
+    /// Records one more observation.
+    pub fn record(&mut self, restarts: u32, now: OffsetDateTime) {
         if self.counts.back().is_some_and(|(_, last)| restarts < *last) {
-            // Started on purpose since: the engine counts from zero again.
+            // Started deliberately since then: the engine counts from zero again.
             self.counts.clear();
         }
         self.counts.push_back((now, restarts));
-        // Keep the newest count from before the window: what was added since then happened inside it.
+        // Keep the newest count from before the window: everything after it happened within the window.
         while self.counts.len() > 2 && self.counts[1].0 <= now - WINDOW {
             self.counts.pop_front();
         }
@@ -63,8 +63,8 @@ mod tests {
         let mut fast = CrashWatch::new("a", 0, at(0));
         let mut slow = fast.clone();
         for restart in 1..=5 {
-            fast.saw(restart, at(restart.into()));
-            slow.saw(restart, at(i64::from(restart) * 1440));
+            fast.record(restart, at(restart.into()));
+            slow.record(restart, at(i64::from(restart) * 1440));
         }
         assert!(fast.is_looping());
         assert!(!slow.is_looping());
@@ -73,12 +73,12 @@ mod tests {
     #[test]
     fn restarts_from_before_we_looked_do_not_count_and_a_start_on_purpose_begins_anew() {
         let mut watch = CrashWatch::new("a", 40, at(0));
-        watch.saw(44, at(1));
+        watch.record(44, at(1));
         assert!(!watch.is_looping());
-        watch.saw(0, at(2));
-        watch.saw(4, at(3));
+        watch.record(0, at(2));
+        watch.record(4, at(3));
         assert!(!watch.is_looping());
-        watch.saw(5, at(3));
+        watch.record(5, at(3));
         assert!(watch.is_looping());
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a container is ready, judged from the answers of its probe. Asking is the reconciler's work.
+//! Whether a container is ready, evaluated from the answers of its probe. The reconciler does the probing.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -25,9 +25,9 @@ pub enum Readiness {
 /// The readiness of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// The container it is about, by name.
+    /// The container's name.
     pub container: String,
-    /// When that run of it began, as far as known; a restart begins a new one.
+    /// When this run of it began, as far as known; a restart begins a new one.
     pub started: OffsetDateTime,
     /// Whether it is ready.
     pub readiness: Readiness,
@@ -35,15 +35,15 @@ pub struct Health {
     pub since: OffsetDateTime,
     /// When its probe last succeeded; `None`: not yet in this run of it.
     pub last_success: Option<OffsetDateTime>,
-    /// Bad answers in a row.
+    /// Failures in a row.
     pub failures: u32,
-    /// What the last bad answer was, in a sentence.
+    /// The last failure, as a sentence.
     pub last_failure: Option<String>,
 }
 
 impl Health {
-    /// A container that is asked for the first time now. It may have been running for long: what it was before we
-    /// asked is not known, so its budget begins now.
+    /// A container that is probed for the first time. It may have been running for long, but its earlier health is
+    /// unknown, so its startup time begins now.
     pub fn new(container: impl Into<String>, started: OffsetDateTime, now: OffsetDateTime) -> Self {
         Self {
             container: container.into(),
@@ -56,15 +56,15 @@ impl Health {
         }
     }
 
-    /// What is known of a container that runs since `since`, if the engine says so: the same as before for the same run of
-    /// the same container, else nothing yet.
+    /// The health of a container that has run since `since`, if the engine says so: unchanged for the same run of the
+    /// same container, new otherwise.
     pub fn of_run(before: Option<Self>, container: &str, since: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
         let is_same =
             |health: &Self| health.container == container && since.is_none_or(|since| since <= health.started);
         before.filter(is_same).unwrap_or_else(|| Self::new(container, since.unwrap_or(now), now))
     }
 
-    /// The same after one more answer.
+    /// The health after one more answer.
     #[must_use]
     pub fn after(mut self, answer: Result<(), ProbeFailure>, probe: &Probe, now: OffsetDateTime) -> Self {
         match answer {
@@ -97,7 +97,7 @@ impl Health {
         self.readiness == Readiness::Starting && self.last_failure.is_none()
     }
 
-    /// Whether it is not ready and its start has taken longer than it may.
+    /// Whether it is not ready and its startup time is over.
     pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
         !self.is_ready() && now >= self.since + probe.startup.duration()
     }
@@ -123,7 +123,7 @@ mod tests {
         let health = Health::new("a", at(0), at(0)).after(bad(), &probe(), at(1)).after(Ok(()), &probe(), at(2));
         assert!(health.is_ready() && health.since == at(2));
         let health = health.after(bad(), &probe(), at(3)).after(bad(), &probe(), at(4));
-        assert!(health.is_ready(), "two bad answers are not enough");
+        assert!(health.is_ready(), "two failures are not enough");
         let health = health.after(bad(), &probe(), at(5));
         assert!(!health.is_ready() && health.since == at(5) && health.last_failure.as_deref() == Some("refused"));
     }
@@ -134,7 +134,7 @@ mod tests {
         assert!(!health.is_overdue(&probe(), at(59)));
         assert!(health.is_overdue(&probe(), at(60)));
         let adopted = Health::new("a", at(0), at(500));
-        assert!(!adopted.is_overdue(&probe(), at(559)), "what ran before we looked is given its whole budget");
+        assert!(!adopted.is_overdue(&probe(), at(559)), "a container that ran before gets its whole startup time");
         assert!(!health.after(Ok(()), &probe(), at(61)).is_overdue(&probe(), at(1000)));
     }
 }

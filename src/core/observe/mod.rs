@@ -3,11 +3,11 @@
 //! | file | what it tells |
 //! | --- | --- |
 //! | `actual` | containers, volumes and networks as the engine listed them |
-//! | `health` | whether a container's probe is content |
+//! | `health` | whether a container's probe succeeds |
 //! | `crash` | whether it restarts too often |
 //! | `hardening` | whether the limits in force are the declared ones |
 //! | `routing` | whether the proxy can reach it |
-//! | `usage` | how much processor and memory it takes |
+//! | `usage` | how much CPU and memory it uses |
 //! | `stale` | whether the source has not been read for too long |
 //! | `condition` | one such statement about a pod |
 //!

@@ -1,5 +1,5 @@
-//! Whether a pod's host name leads to its container, as far as that can be seen: by the labels the proxy reads and by the
-//! network it reaches containers on. Whether a request gets through is not asked. It only says; it asks for no step.
+//! Whether a pod's host name leads to its container, as far as that can be observed: by the labels that the proxy reads
+//! and by the network on which it reaches containers. No request is sent. This only reports; it leads to no step.
 
 use super::{
     actual::{ContainerState, ObservedContainer},
@@ -7,13 +7,13 @@ use super::{
 };
 use crate::core::{declare::desired::ContainerSpec, labels, report::reason::Reason};
 
-/// The condition of a pod whose container stands there.
+/// The condition of a pod with this current container.
 pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContainer>) -> Condition {
     let not = |why: String| Condition::new(ConditionKind::Routed, false, Reason::NotRouted, why);
     let Some(desired) = desired else {
         return match container.is_some_and(ObservedContainer::is_live) {
-            true => Condition::unknown(ConditionKind::Routed, "it is not declared any more and still runs"),
-            false => not("it is not declared any more".into()),
+            true => Condition::unknown(ConditionKind::Routed, "it is no longer declared and still runs"),
+            false => not("it is no longer declared".into()),
         };
     };
     let Some(container) = container else { return not("it has no container".into()) };
@@ -22,14 +22,14 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
         ContainerState::Unknown(why) => {
             return Condition::unknown(ConditionKind::Routed, format!("its container: {why}"));
         }
-        ContainerState::Paused => return not("its container is frozen".into()),
-        ContainerState::Restarting(_) => return not("its container ended and is started again".into()),
+        ContainerState::Paused => return not("its container is paused".into()),
+        ContainerState::Restarting(_) => return not("its container exited and is being restarted".into()),
         ContainerState::Created | ContainerState::Exited(_) => return not("its container is stopped".into()),
     }
     let blueprint = &desired.blueprint;
     if !container.networks.contains(&blueprint.network) {
         return not(format!(
-            "its container is off the network {}, where the proxy would look for it",
+            "its container is not attached to the network {}, where the proxy reaches containers",
             blueprint.network
         ));
     }
@@ -42,7 +42,7 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
     if !stale.is_empty() {
         return not(format!("its container's labels are not those of its declaration: {}", stale.join(", ")));
     }
-    let message = "its labels and network lead its host name to it; whether a request gets through is not asked";
+    let message = "its labels and network lead its host name to it; no request was sent to check";
     Condition::new(ConditionKind::Routed, true, Reason::Routed, message)
 }
 
@@ -94,12 +94,15 @@ mod tests {
     fn what_keeps_a_host_name_from_leading_anywhere_is_said() {
         let stopped = of(|it| it.state = ContainerState::Exited(Exit::default()));
         assert_eq!(stopped, (Some(false), "its container is stopped".into()));
-        assert_eq!(of(|it| it.state = ContainerState::Paused), (Some(false), "its container is frozen".into()));
+        assert_eq!(of(|it| it.state = ContainerState::Paused), (Some(false), "its container is paused".into()));
         assert_eq!(of(|it| it.state = ContainerState::Restarting(Exit::default())).0, Some(false));
         let off = of(|it| it.networks = ["elsewhere".to_owned()].into());
         assert_eq!(
             off,
-            (Some(false), "its container is off the network agentpod-net, where the proxy would look for it".into())
+            (
+                Some(false),
+                "its container is not attached to the network agentpod-net, where the proxy reaches containers".into()
+            )
         );
         let stale = of(|it| {
             it.in_force = with_labels(&[

@@ -1,15 +1,15 @@
-//! When a source counts as stale: it was not read well for so long that somebody should be told. Pure; it is worked out
-//! from the time of the last good reading, so that a reader that died without a word is found out too.
+//! When a source counts as stale: it was not read successfully for so long that somebody should know. Pure; it goes by
+//! the time of the last successful read alone, so a reader that died silently is found out too.
 
 use time::{Duration, OffsetDateTime};
 
-/// How many readings may be missed.
+/// How many reads may be missed.
 pub const MISSED: i32 = 3;
 
-/// Since when a source is stale that should be read every `interval` and was last read well at `read_at`; `None`: it is
-/// not.
+/// When a source became stale that should be read every `interval` and was last read successfully at `read_at`; `None`:
+/// it is not.
 pub fn stale_since(read_at: OffsetDateTime, interval: Duration, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    // An interval may be set to anything; one that is too long for the calendar is never missed.
+    // An interval can have any length; one that exceeds the calendar is never missed.
     let since = read_at.checked_add(interval.checked_mul(MISSED)?)?;
     (now >= since).then_some(since)
 }

@@ -1,44 +1,53 @@
-//! What containers use: from two readings of a meter to a share of a processor. Pure.
+//! What containers use: from two readings to CPU usage. Pure.
 
 use time::OffsetDateTime;
 
-/// A container's meters at one moment.
+/// A reading of a container at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageSample {
-    /// When.
+    /// The moment.
     pub at: OffsetDateTime,
-    /// Bytes of memory in use, without what only caches files.
+    /// Bytes of memory in use, without file caches.
     pub memory: u64,
-    /// Billionths of a second of processor time used since it was started.
+    /// Billionths of a second of CPU time since it was started.
     pub cpu: u64,
 }
 
-/// What a machine has.
+/// The resources of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capacity {
-    /// Its name.
+    /// Its host name.
     pub node: String,
-    /// Its processors.
+    /// The number of its processors.
     pub cpus: u32,
     /// Bytes of memory.
     pub memory: u64,
     /// The engine's version.
     pub engine: String,
-    /// Bytes in all and free where the engine keeps its things, if that is on this machine.
-    pub disk: Option<(u64, u64)>,
+    /// The disk where the engine stores its data, if that is on this machine.
+    pub disk: Option<DiskSpace>,
 }
 
-/// What was used between two readings of one container.
+/// The space on a disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// All of it.
+    pub total: u64,
+    /// What is free for the engine.
+    pub free: u64,
+}
+
+/// What a container used between two readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Used {
     /// MiB of memory, as of the later one.
     pub memory_mb: i32,
-    /// Processor time, 100 being one processor.
+    /// CPU usage in percent of one processor.
     pub cpu_percent: f32,
 }
 
 impl Used {
-    /// From two readings; `None` when the meter was set back in between, or no time passed.
+    /// From two readings; `None` if the counter was reset in between, or no time passed.
     pub fn between(before: &UsageSample, after: &UsageSample) -> Option<Self> {
         let passed = (after.at - before.at).whole_nanoseconds();
         let used = after.cpu.checked_sub(before.cpu)?;
@@ -61,7 +70,7 @@ mod tests {
         let before = UsageSample { at: OffsetDateTime::UNIX_EPOCH, memory: 0, cpu: 1_000_000_000 };
         let after = UsageSample { at: before.at + Duration::seconds(10), memory: 300 << 20, cpu: 1_500_000_000 };
         assert_eq!(Used::between(&before, &after), Some(Used { memory_mb: 300, cpu_percent: 5.0 }));
-        assert_eq!(Used::between(&after, &before), None, "it was started anew");
+        assert_eq!(Used::between(&after, &before), None, "it was restarted");
         assert_eq!(Used::between(&after, &after), None);
     }
 }

@@ -97,7 +97,7 @@ reasons! {
     NoContainer,
     /// Its container was created for another declaration.
     OtherContainer,
-    /// Files that its agent reloads by itself are not written yet.
+    /// Files that its agent reloads by itself are not uploaded yet.
     FilesPending,
 }
 

@@ -29,6 +29,8 @@ pub struct Status {
     pub container: Option<String>,
     /// The engine's ID of that container.
     pub container_id: Option<String>,
+    /// The machine that container is on.
+    pub node: Option<String>,
 }
 
 impl Status {
@@ -69,6 +71,7 @@ pub fn status(
         message,
         container: container.map(|container| container.name.clone()),
         container_id: container.map(|container| container.id.clone()),
+        node: container.map(|container| container.node.clone()),
     };
     match decision {
         Decision::Hold(hold @ Hold::Unknown(_)) => return say(Phase::Unknown, Reason::EngineUnknown, hold.to_string()),

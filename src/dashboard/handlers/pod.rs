@@ -168,6 +168,7 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
     let mut code = |name: &str, value: Option<String>| facts.extend(value.map(|value| Fact::code(name, value)));
     code("Image", line.image.clone());
     code("Container", line.container.clone());
+    code("Node", detail.node.clone());
     code("Digest", detail.digest.as_ref().map(|digest| digest.chars().take(12).collect()));
     code("Revision", line.revision.map(|revision| format!("#{revision}")));
     facts.push(Fact::words("Restarts", line.restarts.to_string()));

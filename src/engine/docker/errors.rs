@@ -1,18 +1,18 @@
 //! What each failure means, in one place: the engine's statuses and the client's many errors become one of ours, with
-//! what was being done, what went wrong, and what to do. No secret may get in: bodies that were sent are never quoted.
+//! what was being done, what went wrong, and what to do. Must not leak secrets: request bodies are never quoted.
 
 use bollard::errors::Error;
 
 use crate::engine::EngineError;
 
-/// A failed call, before those who made it have had a look at the status.
+/// A failed call, before its caller has interpreted the status.
 #[derive(Debug)]
 pub(super) struct CallError {
     /// The HTTP status, if the engine answered at all.
     pub status: Option<u16>,
-    /// The engine's own words.
+    /// The engine's own message.
     pub message: String,
-    /// What it means, unless the caller knows better.
+    /// Its meaning, unless the caller knows better.
     pub error: EngineError,
 }
 
@@ -45,13 +45,13 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
         Error::UnsupportedURISchemeError { .. } => (
             None,
             EngineError::Refused(format!(
-                "{host:?} is no place for an engine; write unix:///path, tcp://host:port or http://host:port"
+                "{host:?} is not the address of an engine; use unix:///path, tcp://host:port or http://host:port"
             )),
         ),
         Error::JsonDataError { .. } | Error::JsonSerdeError { .. } => (
             None,
             EngineError::Other(format!(
-                "{what}: its answer is not understood: {message}; is the engine much newer than this AgentPod?"
+                "{what}: the engine's answer cannot be parsed: {message}; the engine may be too new for this AgentPod"
             )),
         ),
         _ => (None, EngineError::Other(sentence)),
@@ -70,11 +70,11 @@ fn by_status(status: u16, sentence: String) -> EngineError {
 
 fn advice(message: &str) -> &'static str {
     if message.contains("ermission denied") {
-        "may this user use the engine? add it to the group docker"
+        "this user may not use the engine; add it to the group docker"
     } else if message.contains("in time") {
-        "it is busy or stuck: look at `journalctl -u docker`"
+        "it may be busy or stuck; see journalctl -u docker"
     } else {
-        "is the Docker engine running? look at `systemctl status docker`"
+        "the Docker engine may not be running; see systemctl status docker"
     }
 }
 
@@ -87,7 +87,7 @@ fn words(error: &Error) -> String {
         Error::DockerStreamError { error } => error.trim().into(),
         Error::SocketNotFoundError(_) => "there is no such socket".into(),
         Error::RequestTimeoutError => "it did not answer in time".into(),
-        // Hyper's own words are only "client error (Connect)"; what matters is at the end of the chain.
+        // Hyper's own message is only "client error (Connect)"; the cause is at the end of the chain.
         other => {
             let mut cause: &dyn std::error::Error = other;
             while let Some(source) = cause.source() {
@@ -122,7 +122,7 @@ mod tests {
         let error = explain("unix:///s", "asking", &Error::IOError { err: refused }).error;
         assert_eq!(
             error.to_string(),
-            "the container engine does not answer: unix:///s: asking: connection refused; is the Docker engine running? look at `systemctl status docker`"
+            "the container engine does not answer: unix:///s: asking: connection refused; the Docker engine may not be running; see systemctl status docker"
         );
         assert_eq!(explain("unix:///s", "asking", &Error::RequestTimeoutError).error.code(), "engine_unreachable");
         assert_eq!(

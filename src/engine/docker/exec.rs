@@ -1,4 +1,4 @@
-//! Commands inside a container: run to their end, their output kept up to a limit.
+//! Commands inside a container: run to their end, with their output kept up to a limit.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use futures_util::StreamExt;
 use super::{CallResult, Docker};
 use crate::engine::{EngineError, ExecAnswer, Result};
 
-/// More output than this is read but not kept.
+/// The most bytes of output that are kept; the rest is read and dropped.
 const KEPT: usize = 1024 * 1024;
-/// The output can end a moment before the engine has noted the exit code.
+/// The output can end a moment before the engine has the exit code.
 const AGAIN: Duration = Duration::from_millis(20);
 
 impl Docker {
-    pub(super) async fn run_inside(
+    pub(super) async fn exec_command(
         &self,
         container: &str,
         command: &[String],
@@ -49,7 +49,7 @@ impl Docker {
         let exec = self.call(what, async |client| client.create_exec(id, config).await).await?.id;
         let started = self.call(what, async |client| client.start_exec(&exec, None::<StartExecOptions>).await).await?;
         let StartExecResults::Attached { mut output, input: _input } = started else {
-            return Err(EngineError::Other(format!("{what}: the engine does not show its output")).into());
+            return Err(EngineError::Other(format!("{what}: the engine does not return its output")).into());
         };
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         while let Some(piece) = output.next().await {

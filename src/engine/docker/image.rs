@@ -1,4 +1,4 @@
-//! Images: there already, or pulled. A pull goes on for as long as something arrives.
+//! Images: present, or pulled. A pull may take any time as long as data arrives.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -11,11 +11,15 @@ use crate::engine::{
     wire::image::{self, Layers},
 };
 
-/// How long a pull may stand still; unpacking a large layer is silent for minutes on a slow disk.
-const STANDSTILL: Duration = Duration::from_secs(600);
+/// How long a pull may stall; unpacking a large layer is silent for minutes on a slow disk.
+const STALL_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Docker {
-    pub(super) async fn have_image(&self, name: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
+    pub(super) async fn pull_unless_present(
+        &self,
+        name: &str,
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
+    ) -> Result<()> {
         let there =
             self.call(format!("looking for the image {name}"), async |client| client.inspect_image(name).await).await;
         match there {
@@ -37,11 +41,11 @@ impl Docker {
         let options = options.build();
         let what = format!("pulling {name}");
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let client = self.client()?.clone().with_timeout(STANDSTILL);
+        let client = self.client()?.clone().with_timeout(STALL_TIMEOUT);
         let mut messages = client.create_image(Some(options), None, None).boxed();
         let mut layers = Layers::default();
         loop {
-            let message = self.within(STANDSTILL, &what, messages.try_next()).await?;
+            let message = self.within(STALL_TIMEOUT, &what, messages.try_next()).await?;
             let Some(message) = message else { return Ok(()) };
             if let Some(sum) = layers.take(message) {
                 progress(sum);

@@ -1,8 +1,8 @@
-//! The Docker engine: each call of the trait as the API calls it takes, and nothing more. What to say is settled in
-//! [`super::wire`], what an error means in `errors`; when to call is decided far above.
+//! The Docker engine: each call of the trait as the API calls it takes, and nothing more. [`super::wire`] builds and
+//! parses the messages, `errors` interprets failures; when to call is decided in the core.
 //!
-//! Every call that changes or reads a container looks first whether the container is ours and goes on with its id, so
-//! that a foreign container of the same name is never touched, however the names may change meanwhile.
+//! Every call that changes or reads a container first checks that the container is ours and continues with its ID, so
+//! that a foreign container of the same name is never touched, even if names change meanwhile.
 
 mod containers;
 mod errors;
@@ -27,6 +27,7 @@ use std::{
 use async_trait::async_trait;
 use bollard::models::ContainerInspectResponse;
 use futures_util::stream::BoxStream;
+use tokio::sync::OnceCell;
 
 use self::errors::CallError;
 use super::{
@@ -47,25 +48,27 @@ use crate::core::{
 
 const LOCAL_SOCKET: &str = "unix:///var/run/docker.sock";
 /// How long an ordinary call may take; a busy engine needs seconds for what usually takes milliseconds.
-const USUAL: Duration = Duration::from_secs(60);
-/// How long a call may take that writes a lot, like unpacking files or removing what a container wrote.
-const LONG: Duration = Duration::from_secs(180);
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a call may take that writes a lot, like unpacking files or removing a container with much data.
+const LONG_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// What the client answers.
+/// The result of a call of the client.
 type ClientResult<T> = std::result::Result<T, bollard::errors::Error>;
-/// An answer whose failure still shows the engine's status.
+/// A result whose failure still has the engine's status.
 type CallResult<T> = std::result::Result<T, CallError>;
 
-/// A Docker engine, seen by one AgentPod.
+/// A Docker engine, as one AgentPod uses it.
 pub struct Docker {
     instance: InstanceName,
     host: String,
     client: OnceLock<bollard::Docker>,
     calls: AtomicU64,
-    looks: Arc<Mutex<observe::InspectCache>>,
+    cache: Arc<Mutex<observe::InspectCache>>,
+    /// The machine's name, read once.
+    node: OnceCell<String>,
 }
 
-/// A container that was found to be ours a moment ago.
+/// A container that was ours when it was checked.
 struct OwnedContainer {
     id: String,
     inspected: ContainerInspectResponse,
@@ -73,7 +76,7 @@ struct OwnedContainer {
 
 impl Docker {
     /// The engine at `host`, else at `DOCKER_HOST`, else at the local socket. An engine that does not answer yet is no
-    /// error here but at every call, so that AgentPod may start before it.
+    /// error here but at every call, so that AgentPod can start before it.
     pub fn connect(instance: InstanceName, host: Option<&str>) -> Result<Self> {
         let host = match host {
             Some(host) => host.to_owned(),
@@ -82,11 +85,24 @@ impl Docker {
             }
         };
         let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
-        let docker = Self { instance, host, client: OnceLock::new(), calls: AtomicU64::new(0), looks: Arc::default() };
+        let docker = Self {
+            instance,
+            host,
+            client: OnceLock::new(),
+            calls: AtomicU64::new(0),
+            cache: Arc::default(),
+            node: OnceCell::new(),
+        };
         match docker.client() {
             Ok(_) | Err(EngineError::Unreachable(_)) => Ok(docker),
             Err(error) => Err(error),
         }
+    }
+
+    /// The name of the engine's machine: asked once, and again only while the answer is missing. Empty if it is unknown.
+    async fn node(&self) -> &str {
+        let read = async || Ok::<_, EngineError>(self.read_capacity().await?.node);
+        self.node.get_or_try_init(read).await.map_or("", String::as_str)
     }
 
     /// How many API calls were made so far.
@@ -94,7 +110,7 @@ impl Docker {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// The client; made when it is first wanted and the socket is there.
+    /// The client; created when it is first needed and the socket exists.
     fn client(&self) -> Result<&bollard::Docker> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -104,15 +120,15 @@ impl Docker {
         Ok(self.client.get_or_init(|| made))
     }
 
-    /// One API call within the usual time.
+    /// One API call with the usual timeout.
     async fn call<T, F>(&self, what: impl Display, call: impl FnOnce(bollard::Docker) -> F) -> CallResult<T>
     where
         F: Future<Output = ClientResult<T>>,
     {
-        self.call_within(USUAL, what, call).await
+        self.call_within(CALL_TIMEOUT, what, call).await
     }
 
-    /// One API call. `what` says for people what was being done.
+    /// One API call. `what` says for people what is being done.
     async fn call_within<T, F>(
         &self,
         limit: Duration,
@@ -124,7 +140,7 @@ impl Docker {
     {
         let client = self.client()?.clone().with_timeout(limit);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        // The client's own limit ends where the answer's body begins.
+        // The client's own timeout ends where the answer's body begins.
         self.within(limit, what, call(client)).await
     }
 
@@ -143,13 +159,13 @@ impl Docker {
         errors::explain(&self.host, &what.to_string(), &error)
     }
 
-    /// The container of that name (or id), if it is ours.
+    /// The container of that name or ID, if it is ours.
     async fn ours(&self, container: &str) -> Result<OwnedContainer> {
-        let what = format!("looking at the container {container}");
+        let what = format!("inspecting the container {container}");
         let inspected = self.call(&what, async |client| client.inspect_container(container, None).await).await?;
         let (id, name) = (inspected.id.clone().unwrap_or_default(), inspected.name.as_deref().unwrap_or_default());
         if name.trim_start_matches('/') != container && id != container {
-            // The engine also takes the beginning of an id for a name.
+            // The engine also accepts the beginning of an ID as a name.
             return Err(EngineError::NotFound(format!("there is no container {container}")));
         }
         let own = inspected.config.as_ref().and_then(|config| config.labels.as_ref());
@@ -157,7 +173,7 @@ impl Docker {
             labels::owned(&self.instance).iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value));
         if !is_ours {
             return Err(EngineError::NameTaken(format!(
-                "a container named {container} is there, but this AgentPod ({}) did not make it; rename or remove it by hand",
+                "a container named {container} exists, but this AgentPod ({}) did not create it; rename or remove it by hand",
                 self.instance
             )));
         }
@@ -168,20 +184,20 @@ impl Docker {
 #[async_trait]
 impl Engine for Docker {
     async fn info(&self) -> Result<EngineInfo> {
-        let version = self.call("asking for its version", async |client| client.version().await).await?;
+        let version = self.call("reading its version", async |client| client.version().await).await?;
         Ok(EngineInfo { version: version.version.unwrap_or_default(), api: version.api_version.unwrap_or_default() })
     }
 
     async fn observe(&self) -> Result<Vec<ObservedContainer>> {
-        self.look_around().await
+        self.observe_containers().await
     }
 
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
-        self.have_image(image, progress).await
+        self.pull_unless_present(image, progress).await
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
-        self.have_network(network).await
+        self.create_network(network).await
     }
 
     async fn network_exists(&self, name: &str) -> Result<bool> {
@@ -189,31 +205,31 @@ impl Engine for Docker {
     }
 
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()> {
-        self.have_volume(&volume.name, &volume.labels).await
+        self.create_volume(&volume.name, &volume.labels).await
     }
 
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()> {
-        self.make(container, environment).await
+        self.create_container(container, environment).await
     }
 
     async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
-        self.put_files(container, files).await
+        self.write_files(container, files).await
     }
 
     async fn attach(&self, container: &str, network: &str) -> Result<()> {
-        self.connect_to(container, network).await
+        self.attach_container(container, network).await
     }
 
     async fn start(&self, container: &str) -> Result<()> {
-        self.switch_on(container).await
+        self.start_container(container).await
     }
 
     async fn stop(&self, container: &str) -> Result<()> {
-        self.switch_off(container).await
+        self.stop_container(container).await
     }
 
     async fn remove(&self, container: &str) -> Result<()> {
-        self.take_away(container).await
+        self.remove_container(container).await
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>> {
@@ -229,15 +245,15 @@ impl Engine for Docker {
     }
 
     async fn exec(&self, container: &str, command: &[String], timeout: Duration) -> Result<ExecAnswer> {
-        self.run_inside(container, command, timeout).await
+        self.exec_command(container, command, timeout).await
     }
 
     async fn logs(&self, container: &str, query: LogQuery) -> Result<BoxStream<'static, Result<LogLine>>> {
-        self.read_logs(container, query).await
+        self.log_lines(container, query).await
     }
 
     async fn stats(&self, container: &str) -> Result<UsageSample> {
-        self.read_meters(container).await
+        self.read_stats(container).await
     }
 
     async fn volume_size(&self, name: &str) -> Result<Option<u64>> {
@@ -245,10 +261,10 @@ impl Engine for Docker {
     }
 
     async fn capacity(&self) -> Result<Capacity> {
-        self.look_at_machine().await
+        self.read_capacity().await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
-        self.listen().await
+        self.event_stream().await
     }
 }

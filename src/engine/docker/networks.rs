@@ -1,4 +1,4 @@
-//! Networks and volumes: made once, found again ever after, and only ever ours where data is concerned.
+//! Networks and volumes: created once, then found again. A volume is only used if it is ours.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,11 +10,11 @@ use crate::{
     engine::{EngineError, Result},
 };
 
-/// How often, and how long apart, a network that somebody else may be making is looked for.
+/// How often, and how long apart, to look for a network that somebody else may be creating.
 const APPEARS: (u32, Duration) = (20, Duration::from_millis(100));
 
 impl Docker {
-    pub(super) async fn have_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
+    pub(super) async fn create_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
         if let Some(labels) = self.network_labels(&network.name).await? {
             return Ok(labels);
         }
@@ -32,10 +32,10 @@ impl Docker {
             labels: Some(network.labels.clone().into_iter().collect()),
             ..Default::default()
         };
-        let what = format!("making the network {}", network.name);
+        let what = format!("creating the network {}", network.name);
         let made = self.call(what, async |client| client.create_network(request).await).await;
-        // Engines before API 1.44 do not refuse a second network of one name, but they refuse a second one with the
-        // same addresses, and that before the first one can be seen: who comes second at the same moment has to wait.
+        // Engines before API 1.44 do not refuse a second network of the same name, but they refuse one with the same
+        // addresses, and before the first one is visible: of two at the same moment the second has to wait.
         let overlaps = made.as_ref().is_err_and(|failure| failure.message.contains("overlap"));
         for _ in 0..if overlaps { APPEARS.0 } else { 1 } {
             if let Some(labels) = self.network_labels(&network.name).await? {
@@ -47,15 +47,17 @@ impl Docker {
         }
         match made {
             Err(_) if overlaps => Err(EngineError::Refused(format!(
-                "the network {} cannot have the addresses {}, another network has some of them; choose others with --network-subnet",
+                "the network {} cannot have the addresses {}, because another network uses some of them; choose others with --network-subnet",
                 network.name, network.subnet
             ))),
             Err(failure) => Err(failure.error),
-            Ok(_) => Err(EngineError::Other(format!("the network {} vanished as soon as it was made", network.name))),
+            Ok(_) => {
+                Err(EngineError::Other(format!("the network {} disappeared right after it was created", network.name)))
+            }
         }
     }
 
-    pub(super) async fn connect_to(&self, container: &str, network: &str) -> Result<()> {
+    pub(super) async fn attach_container(&self, container: &str, network: &str) -> Result<()> {
         let ours = self.ours(container).await?;
         let networks = ours.inspected.network_settings.and_then(|settings| settings.networks);
         if networks.is_some_and(|networks| networks.contains_key(network)) {
@@ -69,7 +71,7 @@ impl Docker {
     pub(super) async fn network_labels(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
         let what = format!("looking for the network {name}");
         match self.call(what, async |client| client.inspect_network(name, None).await).await {
-            // The engine also takes the beginning of an id for a name.
+            // The engine also accepts the beginning of an ID as a name.
             Ok(found) if found.name.as_deref() == Some(name) => {
                 Ok(Some(found.labels.unwrap_or_default().into_iter().collect()))
             }
@@ -81,21 +83,21 @@ impl Docker {
         }
     }
 
-    pub(super) async fn have_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
+    pub(super) async fn create_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
         let request = VolumeCreateRequest {
             name: Some(name.to_owned()),
             labels: Some(labels.clone().into_iter().collect()),
             ..Default::default()
         };
-        let what = format!("making the volume {name}");
-        // Making one that is there already answers with the one that is there.
+        let what = format!("creating the volume {name}");
+        // Creating an existing volume returns the existing one.
         let volume = self.call(what, async |client| client.create_volume(request).await).await?;
         let owners = [labels::INSTANCE, labels::POD_ID];
         let other = owners.into_iter().find(|key| volume.labels.get(*key) != labels.get(*key));
         match other {
             None => Ok(()),
             Some(key) => Err(EngineError::NameTaken(format!(
-                "the volume {name} belongs to somebody else ({key} is {:?}, not {:?}); nothing was changed in it",
+                "the volume {name} is not ours (its {key} is {:?}, not {:?}); nothing was changed in it",
                 volume.labels.get(key).map_or("", String::as_str),
                 labels.get(key).map_or("", String::as_str),
             ))),

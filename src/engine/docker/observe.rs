@@ -1,7 +1,7 @@
-//! One look at all our containers: one list call, and a closer look only where the list cannot say enough.
+//! Observes all our containers: one list call, and an inspection only where the list does not say enough.
 //!
-//! The client's list is all or nothing: a state it has no word for (its enums are closed) fails the whole answer. That
-//! is an error like any other, hence everything is held and nothing is believed to be absent.
+//! The client's list is all or nothing: a state that it does not know (its enums are closed) fails the whole answer.
+//! That is an error like any other, so everything is held and nothing is taken for absent.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,63 +20,63 @@ use crate::{
         EngineError, Result,
         wire::{
             event,
-            observed::{self, InspectedContainer, ListedContainer},
+            observed::{self, InspectedContainer, ListedContainer, NoPodLabel},
         },
     },
 };
 
-/// How many closer looks are taken side by side.
-const AT_ONCE: usize = 8;
-/// The list shows that something came up within the last minute; when it was last read longer ago than that, a
-/// container may have gone down and come back unnoticed, and nothing seen before can be relied on.
-const MEMORY: Duration = Duration::from_secs(50);
-/// How long a closer look at a running container holds. What bounds it can be changed by hand, which no list shows; the
-/// engine says so in an event, and events can be missed.
-const HOLDS: Duration = Duration::from_secs(300);
-/// How many looks that are too old are taken anew at once; the others wait for the next time.
-const RENEWED: usize = 16;
+/// How many inspections run at the same time.
+const CONCURRENCY: usize = 8;
+/// The list shows that a container started within the last minute. If the list is older than that, a container may have
+/// stopped and started unnoticed, so no earlier inspection counts.
+const CACHE_LIFETIME: Duration = Duration::from_secs(50);
+/// How long an inspection of a running container is used. Its settings can be changed by hand, which no list shows; the
+/// engine reports that in an event, and events can be missed.
+const MAX_AGE: Duration = Duration::from_secs(300);
+/// How many expired inspections are repeated at once; the others wait for the next time.
+const MAX_RENEWALS: usize = 16;
 
-/// What is remembered between two looks.
+/// The inspections that are kept between two observations.
 #[derive(Default)]
 pub(super) struct InspectCache {
     at: Option<Instant>,
     running: HashMap<String, (InspectedContainer, Instant)>,
-    homeless: HashSet<String>,
+    unlabeled: HashSet<String>,
 }
 
-/// Forgets what was seen of a container: something about it changed that no list shows.
-pub(super) fn forget(looks: &Mutex<InspectCache>, id: &str) {
-    lock(looks).running.remove(id);
+/// Drops the inspection of a container: something about it changed that no list shows.
+pub(super) fn invalidate(cache: &Mutex<InspectCache>, id: &str) {
+    lock(cache).running.remove(id);
 }
 
-fn lock(looks: &Mutex<InspectCache>) -> MutexGuard<'_, InspectCache> {
-    looks.lock().expect("nothing panics while it holds this lock")
+fn lock(cache: &Mutex<InspectCache>) -> MutexGuard<'_, InspectCache> {
+    cache.lock().expect("nothing panics while it holds this lock")
 }
 
 impl InspectCache {
-    /// Parts the entries into those whose last look still holds and those that need one.
-    fn recall(
+    /// Splits the entries into those whose inspection can still be used and those that need one.
+    fn split_by_cache(
         &mut self,
         at: Instant,
         ids: &HashSet<String>,
         entries: Vec<ListedContainer>,
     ) -> (Vec<(ListedContainer, InspectedContainer)>, Vec<ListedContainer>) {
-        if self.at.is_none_or(|last| at.saturating_duration_since(last) > MEMORY) {
+        if self.at.is_none_or(|last| at.saturating_duration_since(last) > CACHE_LIFETIME) {
             self.running.clear();
         }
         self.at = Some(at);
         self.running.retain(|id, _| ids.contains(id));
-        self.homeless.retain(|id| ids.contains(id));
+        self.unlabeled.retain(|id| ids.contains(id));
         let age = |taken: &Instant| at.saturating_duration_since(*taken);
         let mut old: Vec<(&String, Duration)> = self.running.iter().map(|(id, (_, taken))| (id, age(taken))).collect();
-        old.retain(|(_, age)| *age > HOLDS);
+        old.retain(|(_, age)| *age > MAX_AGE);
         old.sort_by_key(|(_, age)| std::cmp::Reverse(*age));
-        let renewed: HashSet<&String> = old.into_iter().take(RENEWED).map(|(id, _)| id).collect();
+        let renewed: HashSet<&String> = old.into_iter().take(MAX_RENEWALS).map(|(id, _)| id).collect();
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for entry in entries {
             match self.running.get(&entry.id) {
-                Some((look, _)) if entry.is_plainly_running() && !renewed.contains(&entry.id) => {
-                    known.push((entry, look.clone()));
+                Some((inspected, _)) if entry.is_plainly_running() && !renewed.contains(&entry.id) => {
+                    known.push((entry, inspected.clone()));
                 }
                 _ => new.push(entry),
             }
@@ -86,7 +86,8 @@ impl InspectCache {
 }
 
 impl Docker {
-    pub(super) async fn look_around(&self) -> Result<Vec<ObservedContainer>> {
+    pub(super) async fn observe_containers(&self) -> Result<Vec<ObservedContainer>> {
+        let node = self.node().await;
         let started = crate::clock::runtime_instant();
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
@@ -98,47 +99,47 @@ impl Docker {
             let id = summary.id.clone().unwrap_or_default();
             match observed::entry(summary) {
                 Ok(entry) => entries.push(entry),
-                Err(why) => self.left_out(&id, &why),
+                Err(error) => self.skip(&id, &error),
             }
             ids.insert(id);
         }
-        let (known, new) = lock(&self.looks).recall(started, &ids, entries);
-        let mut seen: Vec<ObservedContainer> =
-            known.into_iter().map(|(entry, look)| entry.seen_before(&look)).collect();
-        let mut looks = stream::iter(new).map(|entry| self.look_at(entry)).buffer_unordered(AT_ONCE);
-        while let Some(found) = looks.next().await {
-            seen.extend(found);
+        let (known, new) = lock(&self.cache).split_by_cache(started, &ids, entries);
+        let mut containers: Vec<ObservedContainer> =
+            known.into_iter().map(|(entry, inspected)| entry.with_cached(&inspected, node)).collect();
+        let mut cache = stream::iter(new).map(|entry| self.inspect(entry, node)).buffer_unordered(CONCURRENCY);
+        while let Some(found) = cache.next().await {
+            containers.extend(found);
         }
-        seen.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
-        Ok(seen)
+        containers.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));
+        Ok(containers)
     }
 
-    /// A closer look; nothing if it is gone meanwhile.
-    async fn look_at(&self, entry: ListedContainer) -> Option<ObservedContainer> {
-        let (what, taken) = (format!("looking at the container {}", entry.name), crate::clock::runtime_instant());
+    /// An inspection; `None` if the container is gone meanwhile.
+    async fn inspect(&self, entry: ListedContainer, node: &str) -> Option<ObservedContainer> {
+        let (what, taken) = (format!("inspecting the container {}", entry.name), crate::clock::runtime_instant());
         let inspected = self.call(what, async |client| client.inspect_container(&entry.id, None).await).await;
         match inspected {
             Ok(inspected) => {
-                let look = observed::look(inspected);
-                let mut looks = lock(&self.looks);
-                if look.is_lasting() {
-                    looks.running.insert(entry.id.clone(), (look.clone(), taken));
+                let inspected = observed::inspection(inspected);
+                let mut cache = lock(&self.cache);
+                if inspected.is_cacheable() {
+                    cache.running.insert(entry.id.clone(), (inspected.clone(), taken));
                 } else {
-                    looks.running.remove(&entry.id);
+                    cache.running.remove(&entry.id);
                 }
-                Some(entry.seen(look))
+                Some(entry.with_inspection(inspected, node))
             }
             Err(failure) => match failure.error {
                 EngineError::NotFound(_) => None,
-                error => Some(entry.unseen(error.to_string())),
+                error => Some(entry.without_inspection(error.to_string(), node)),
             },
         }
     }
 
-    /// Says once that a container carries our instance's label but no pod's.
-    fn left_out(&self, id: &str, why: &str) {
-        let mut looks = lock(&self.looks);
-        if looks.homeless.insert(id.to_owned()) {
+    /// Logs once that a container carries our instance's label but no pod's.
+    fn skip(&self, id: &str, why: &NoPodLabel) {
+        let mut cache = lock(&self.cache);
+        if cache.unlabeled.insert(id.to_owned()) {
             tracing::warn!(container = id, "{why}; it is left alone");
         }
     }
@@ -159,27 +160,27 @@ mod tests {
         ((0..count).map(|number| number.to_string()).collect(), (0..count).map(one).collect())
     }
 
-    fn looked(looks: &mut InspectCache, entries: &[ListedContainer], at: Instant) {
-        let look = observed::look(Default::default());
-        looks.running.extend(entries.iter().map(|entry| (entry.id.clone(), (look.clone(), at))));
+    fn looked(cache: &mut InspectCache, entries: &[ListedContainer], at: Instant) {
+        let inspected = observed::inspection(Default::default());
+        cache.running.extend(entries.iter().map(|entry| (entry.id.clone(), (inspected.clone(), at))));
     }
 
     #[test]
     fn old_looks_are_taken_anew_a_few_at_a_time_and_the_others_hold() {
         let (ids, entries) = listed(50);
-        let mut looks = InspectCache::default();
+        let mut cache = InspectCache::default();
         let begin = crate::clock::runtime_instant();
         let at = |seconds| begin + Duration::from_secs(seconds);
-        assert_eq!(looks.recall(at(0), &ids, entries.clone()).1.len(), 50, "nothing was seen before");
-        looked(&mut looks, &entries, at(0));
+        assert_eq!(cache.split_by_cache(at(0), &ids, entries.clone()).1.len(), 50, "nothing was inspected before");
+        looked(&mut cache, &entries, at(0));
         for seconds in (30..=300).step_by(30) {
-            assert_eq!(looks.recall(at(seconds), &ids, entries.clone()).1, [], "after {seconds} s");
+            assert_eq!(cache.split_by_cache(at(seconds), &ids, entries.clone()).1, [], "after {seconds} s");
         }
         let mut renewed = Vec::new();
         for (seconds, expected) in [(330, 16), (360, 16), (390, 16), (420, 2), (450, 0)] {
-            let (known, new) = looks.recall(at(seconds), &ids, entries.clone());
+            let (known, new) = cache.split_by_cache(at(seconds), &ids, entries.clone());
             assert_eq!((known.len(), new.len()), (50 - expected, expected), "after {seconds} s");
-            looked(&mut looks, &new, at(seconds));
+            looked(&mut cache, &new, at(seconds));
             renewed.extend(new.into_iter().map(|entry| entry.id));
         }
         assert_eq!(renewed.into_iter().collect::<HashSet<_>>(), ids, "each had its turn");
@@ -188,12 +189,12 @@ mod tests {
     #[test]
     fn what_is_said_to_have_changed_is_looked_at_again() {
         let (ids, entries) = listed(2);
-        let looks = Mutex::new(InspectCache::default());
+        let cache = Mutex::new(InspectCache::default());
         let at = crate::clock::runtime_instant();
-        lock(&looks).recall(at, &ids, entries.clone());
-        looked(&mut lock(&looks), &entries, at);
-        forget(&looks, "1");
-        let (known, new) = lock(&looks).recall(at, &ids, entries);
+        lock(&cache).split_by_cache(at, &ids, entries.clone());
+        looked(&mut lock(&cache), &entries, at);
+        invalidate(&cache, "1");
+        let (known, new) = lock(&cache).split_by_cache(at, &ids, entries);
         assert_eq!((known[0].0.id.as_str(), new[0].id.as_str()), ("0", "1"));
     }
 }

@@ -1,11 +1,11 @@
-//! What stays when containers go: our volumes and networks, listed; and the one call that deletes data, which looks
-//! first whose it is.
+//! What stays when containers go: our volumes and networks, listed; and the only call that deletes data, which first
+//! checks whose it is.
 
 use std::collections::{BTreeSet, HashMap};
 
 use bollard::query_parameters::{ListNetworksOptionsBuilder, ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder};
 
-use super::{Docker, LONG};
+use super::{Docker, LONG_TIMEOUT};
 use crate::{
     core::{
         labels,
@@ -19,15 +19,16 @@ use crate::{
 
 impl Docker {
     pub(super) async fn list_volumes(&self) -> Result<Vec<ObservedVolume>> {
-        // What the list does not say, two lists do: which of them no container has. A volume that comes between the two
+        // Two lists show which volumes no container uses. A volume that appears between the two
         // counts as in use.
         let all = self.volumes_with("listing volumes", HashMap::new()).await?;
         let unused = HashMap::from([("dangling".to_owned(), vec!["true".to_owned()])]);
         let unused = self.volumes_with("listing volumes without a container", unused).await?;
         let unused: BTreeSet<String> = unused.into_iter().map(|volume| volume.name).collect();
-        let mut seen: Vec<ObservedVolume> = all.into_iter().map(|volume| orphans::volume(volume, &unused)).collect();
-        seen.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(seen)
+        let mut observed: Vec<ObservedVolume> =
+            all.into_iter().map(|volume| orphans::volume(volume, &unused)).collect();
+        observed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(observed)
     }
 
     async fn volumes_with(
@@ -45,13 +46,13 @@ impl Docker {
     pub(super) async fn list_networks(&self) -> Result<Vec<ObservedNetwork>> {
         let options = ListNetworksOptionsBuilder::new().filters(&event::list_filters(&self.instance)).build();
         let listed = self.call("listing networks", async |client| client.list_networks(Some(options)).await).await?;
-        let mut seen: Vec<ObservedNetwork> = listed.into_iter().map(orphans::network).collect();
-        seen.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(seen)
+        let mut observed: Vec<ObservedNetwork> = listed.into_iter().map(orphans::network).collect();
+        observed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(observed)
     }
 
     pub(super) async fn delete_volume(&self, name: &str) -> Result<()> {
-        let looked = format!("looking at the volume {name}");
+        let looked = format!("inspecting the volume {name}");
         let found = self.call(looked, async |client| client.inspect_volume(name).await).await;
         let volume = match found.map_err(EngineError::from) {
             Ok(volume) => volume,
@@ -60,14 +61,14 @@ impl Docker {
         };
         if labels::owned(&self.instance).iter().any(|(key, value)| volume.labels.get(key) != Some(value)) {
             return Err(EngineError::NameTaken(format!(
-                "a volume named {name} is there, but this AgentPod ({}) did not make it; it was not touched",
+                "a volume named {name} exists, but this AgentPod ({}) did not create it; nothing was changed",
                 self.instance
             )));
         }
         let what = format!("deleting the volume {name}");
         let options = RemoveVolumeOptionsBuilder::new().force(false).build();
         let removed =
-            self.call_within(LONG, &what, async |client| client.remove_volume(name, Some(options)).await).await;
+            self.call_within(LONG_TIMEOUT, &what, async |client| client.remove_volume(name, Some(options)).await).await;
         match removed {
             Err(failure) if failure.status == Some(409) => {
                 Err(EngineError::Refused(format!("{what}: {}", failure.message)))

@@ -1,4 +1,4 @@
-//! What goes on without end: log lines and events. A stream ends at its first error; whoever reads it asks again.
+//! Endless streams: log lines and events. A stream ends at its first error; the reader opens it again.
 
 use bollard::{
     container::LogOutput,
@@ -17,7 +17,7 @@ use crate::engine::{
 };
 
 impl Docker {
-    pub(super) async fn read_logs(
+    pub(super) async fn log_lines(
         &self,
         container: &str,
         query: LogQuery,
@@ -33,7 +33,7 @@ impl Docker {
         let frames = self.client()?.logs(&ours.id, Some(options));
         let (host, what) = (self.host.clone(), format!("reading the log of {container}"));
         let mut outputs = [Lines::new(false, query.timestamps), Lines::new(true, query.timestamps)];
-        // One more step after the last frame, for a last line without an end.
+        // One more step after the last frame, for a last line without a line end.
         let lines = frames.map(Some).chain(stream::iter([None])).map(move |frame| match frame {
             Some(Ok(frame)) => {
                 let output = &mut outputs[usize::from(matches!(frame, LogOutput::StdErr { .. }))];
@@ -45,21 +45,21 @@ impl Docker {
         Ok(until_error(lines.flat_map(stream::iter)))
     }
 
-    pub(super) async fn listen(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
+    pub(super) async fn event_stream(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
         // The request is only sent when the stream is first polled. Asking for everything since now, by the engine's
-        // own clock, leaves no gap between this answer and that.
-        let info = self.call("asking for its time", async |client| client.info().await).await?;
+        // own clock, leaves no gap in between.
+        let info = self.call("reading its time", async |client| client.info().await).await?;
         let mut options = EventsOptionsBuilder::new().filters(&event::filters(&self.instance));
         if let Some(now) = info.system_time.as_deref().and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()) {
             options = options.since(&format!("{}.{:09}", now.unix_timestamp(), now.nanosecond()));
         }
         let messages = self.client()?.events(Some(options.build()));
-        let (host, looks) = (self.host.clone(), self.looks.clone());
+        let (host, cache) = (self.host.clone(), self.cache.clone());
         let events = messages.filter_map(move |message| {
             future::ready(match message {
                 Ok(message) => {
-                    if let Some(id) = event::changed_unseen(&message) {
-                        observe::forget(&looks, id);
+                    if let Some(id) = event::needs_inspection(&message) {
+                        observe::invalidate(&cache, id);
                     }
                     event::event(message).map(Ok)
                 }
@@ -70,7 +70,7 @@ impl Docker {
     }
 }
 
-/// The stream up to and with its first error.
+/// The stream up to and including its first error.
 fn until_error<T: Send + 'static>(
     stream: impl stream::Stream<Item = Result<T>> + Send + 'static,
 ) -> BoxStream<'static, Result<T>> {

@@ -1,4 +1,4 @@
-//! What the engine in memory holds, and the one law it watches by itself. No call is answered in here.
+//! What the engine in memory holds, and the one law it checks by itself. No call is answered in here.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,7 +22,7 @@ use crate::{
     engine::{EngineError, Result},
 };
 
-/// When an injected fault strikes.
+/// When an injected fault occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultTiming {
     /// Before the call has any effect.
@@ -34,15 +34,15 @@ pub enum FaultTiming {
 /// A container in the memory engine.
 #[derive(Debug, Clone)]
 pub struct MemoryContainer {
-    /// Whose it is.
+    /// Its pod.
     pub pod: PodId,
-    /// The digest it was made for.
+    /// The digest it was created for.
     pub digest: Digest,
-    /// The digests of the parts it was made from.
+    /// The digests of the parts it was created from.
     pub parts: PartDigests,
     /// The volume it writes to.
     pub volume: String,
-    /// What it is doing.
+    /// Its state.
     pub state: ContainerState,
     /// Whether it ever ran.
     pub has_run: bool,
@@ -52,7 +52,7 @@ pub struct MemoryContainer {
     pub files: BTreeMap<String, String>,
     /// How often it was restarted.
     pub restarts: u32,
-    /// What bounds it; `None` for one that was put there by hand.
+    /// Its settings in force; `None` for one that a test put there.
     pub in_force: Option<Arc<InForce>>,
     pub(super) order: u64,
 }
@@ -62,15 +62,15 @@ pub struct MemoryContainer {
 pub struct World {
     /// Containers by name.
     pub containers: BTreeMap<String, MemoryContainer>,
-    /// Volumes and their labels.
+    /// Volumes with their labels.
     pub volumes: BTreeMap<String, BTreeMap<String, String>>,
-    /// What containers wrote, by name.
+    /// Log lines of containers, by name.
     pub logs: BTreeMap<String, Vec<String>>,
-    /// What containers' meters show, by name.
+    /// Usage of containers, by name.
     pub readings: BTreeMap<String, UsageSample>,
-    /// Where every container is reached in its networks; nowhere by itself.
+    /// The address of every container in its networks; without one it has none.
     pub address: Option<IpAddr>,
-    /// Where every port is reached instead, if the engine names another way than the container's address.
+    /// The address of every port instead, if the engine names another way than the container's address.
     pub reached_at: Option<SocketAddr>,
     /// Networks.
     pub networks: BTreeSet<String>,
@@ -80,15 +80,15 @@ pub struct World {
     pub writes: Vec<String>,
     /// How often containers were listed.
     pub lists: u64,
-    /// Calls that are refused for as long as they stand here, as they would stand in `writes`: `start alice_a-0123abcd`.
+    /// Calls that are refused while they are in here, written as in `writes`: `start alice_a-0123abcd`.
     pub refused: BTreeSet<String>,
-    /// Names of containers that are somebody else's.
+    /// Names of containers that are not ours.
     pub taken: BTreeSet<String>,
-    /// Whether the engine answers at all.
+    /// Whether the engine answers.
     pub unreachable: bool,
-    /// Breaches of "never two live containers on one volume".
+    /// Violations of "never two live containers on one volume".
     pub violations: Vec<String>,
-    /// The time the engine believes it is.
+    /// The engine's time.
     pub now: Option<OffsetDateTime>,
     pub(super) faults: VecDeque<Option<FaultTiming>>,
     pub(super) made: u64,
@@ -103,7 +103,7 @@ impl World {
         self.containers.values().any(|container| container.volume == volume)
     }
 
-    /// As Docker has it: what could not be started stands there as ended, and why.
+    /// As Docker does: a container that failed to start has exited, with the reason.
     pub(super) fn failed_start(&mut self, what: &str) {
         let name = what.strip_prefix("start ").map(str::to_owned);
         if let Some(container) = name.and_then(|name| self.containers.get_mut(&name)) {

@@ -1,7 +1,7 @@
-//! A container as the API wants it: the blueprint, the real environment, and the floor that every container stands on.
+//! A container as the API wants it: the blueprint, the real environment, and the baseline of every container.
 //!
-//! This is the only place that says what a tenant's container may do. It may not reach the host in any way: no path,
-//! no device, no socket, no published port, no capability.
+//! This is the only place that says what a tenant's container may do. It has no way to the host: no path, no device, no
+//! socket, no published port, no capability.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +19,7 @@ use crate::core::{
     names::PodId,
 };
 
-/// The body of the call that makes a container. Carries secrets: never to be logged.
+/// The body of the call that creates a container. Contains secrets: never log it.
 pub fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -> ContainerCreateBody {
     let blueprint = &container.blueprint;
     let mut labels: HashMap<String, String> = blueprint.labels.clone().into_iter().collect();
@@ -72,8 +72,8 @@ fn tmpfs(size: u64) -> String {
     format!("rw,noexec,nosuid,nodev,size={size},mode=1777")
 }
 
-/// The data, and one volume without a name for each folder of rendered files: the archive upload is refused into a
-/// read-only root, and a volume without a name goes when its container goes.
+/// The data, and an anonymous volume for each folder of rendered files: the archive upload is refused for a read-only
+/// root, and an anonymous volume is removed with its container.
 fn mounts(blueprint: &Blueprint) -> Vec<Mount> {
     let data = Mount {
         target: Some(blueprint.data.clone()),

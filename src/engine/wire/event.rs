@@ -1,4 +1,4 @@
-//! Docker's events: which ones are subscribed to, and how one is read.
+//! Docker's events: the subscription's filters, and how an event is parsed.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::{
     engine::{ContainerChange, EngineEvent},
 };
 
-/// What changes how a container is observed. Without `exec_*`, which every probe would send, and without `kill`, which
+/// The actions that change an observation. Without `exec_*`, which every probe would send, and without `kill`, which
 /// every stop sends before its `die`.
 const ACTIONS: [&str; 10] = ["die", "start", "oom", "destroy", "stop", "pause", "unpause", "restart", "rename", UPDATE];
 /// Somebody changed a container's limits; the list of containers does not show that.
@@ -26,7 +26,7 @@ pub fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     )])
 }
 
-/// Only what happens to our containers.
+/// Only events of our containers.
 pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     let mut filters = list_filters(instance);
     filters.insert("type".into(), vec!["container".into()]);
@@ -34,12 +34,12 @@ pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     filters
 }
 
-/// The id of a container that has to be inspected again although the list would not show why.
-pub fn changed_unseen(message: &EventMessage) -> Option<&str> {
+/// The ID of a container that has to be inspected again although the list would not show why.
+pub fn needs_inspection(message: &EventMessage) -> Option<&str> {
     message.actor.as_ref()?.id.as_deref().filter(|_| message.action.as_deref() == Some(UPDATE))
 }
 
-/// What one says; `None` if it is not about a container's life.
+/// The event; `None` if it is not about a container's life.
 pub fn event(message: EventMessage) -> Option<EngineEvent> {
     let action = message.action?;
     if !ACTIONS.contains(&action.as_str()) {

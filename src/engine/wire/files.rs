@@ -1,18 +1,22 @@
-//! Rendered files as the archives that carry them into a container: one for each folder, since the API unpacks into
-//! one. The texts can hold secrets, so no error in here may quote them.
+//! Rendered files as the archives that carry them into a container: one for each folder, since the API unpacks into one
+//! folder. The texts can contain secrets, so no error in here may quote them.
 
 use std::collections::BTreeMap;
 
 use tar::{Builder, EntryType, Header};
 
-use crate::core::declare::desired::RenderedFile;
+use crate::{
+    core::declare::desired::RenderedFile,
+    engine::{EngineError, Result},
+};
 
-/// Folder → archive. Files belong to root and carry `changed_at` (seconds), which programs that watch files look at.
-pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>, String> {
+/// Archives by folder. Files belong to root and have the time `changed_at` (seconds), which programs that watch files
+/// read.
+pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut builders: BTreeMap<&str, Builder<Vec<u8>>> = BTreeMap::new();
     for file in files {
-        let (folder, name) =
-            split(&file.path).ok_or_else(|| format!("{:?} is not the absolute path of a file", file.path))?;
+        let (folder, name) = split(&file.path)
+            .ok_or_else(|| EngineError::Refused(format!("{:?} is not the absolute path of a file", file.path)))?;
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_size(file.text.len() as u64);
@@ -22,11 +26,11 @@ pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<Stri
         header.set_mtime(changed_at);
         let builder = builders.entry(folder).or_insert_with(|| Builder::new(Vec::new()));
         let added = builder.append_data(&mut header, name, file.text.as_bytes());
-        added.map_err(|error| format!("{} cannot be packed: {error}", file.path))?;
+        added.map_err(|error| EngineError::Refused(format!("{} cannot be archived: {error}", file.path)))?;
     }
     let finish = |(folder, builder): (&str, Builder<Vec<u8>>)| match builder.into_inner() {
         Ok(bytes) => Ok((folder.to_owned(), bytes)),
-        Err(error) => Err(format!("the files of {folder} cannot be packed: {error}")),
+        Err(error) => Err(EngineError::Refused(format!("the files of {folder} cannot be archived: {error}"))),
     };
     builders.into_iter().map(finish).collect()
 }
@@ -70,7 +74,7 @@ mod tests {
     fn a_path_that_is_not_a_files_is_refused_without_quoting_the_text() {
         for path in ["relative", "/config/", "/config/..", ""] {
             let error = archives(&[file(path, 0o444, "secret")], 0).unwrap_err();
-            assert!(!error.contains("secret"), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 

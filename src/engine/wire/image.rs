@@ -1,4 +1,4 @@
-//! Images: what to ask a registry for, how far a pull has come, and what its failure means.
+//! Images: what to request from a registry, how far a pull has come, and what its failure means.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use bollard::models::CreateImageInfo;
 
 use crate::engine::{EngineError, PullProgress};
 
-/// The tag to ask for besides the image's name: without one, the engine would pull every tag there is.
+/// The tag to request besides the image's name: without one, the engine would pull every tag.
 pub fn default_tag(image: &str) -> Option<&'static str> {
     let last = image.rsplit('/').next().unwrap_or(image);
     (!last.contains([':', '@'])).then_some("latest")
@@ -17,7 +17,7 @@ pub fn default_tag(image: &str) -> Option<&'static str> {
 pub struct Layers(HashMap<String, PullProgress>);
 
 impl Layers {
-    /// Takes one message in; answers the sum if it changed.
+    /// Adds one message; returns the sum if it changed.
     pub fn take(&mut self, message: CreateImageInfo) -> Option<PullProgress> {
         let layer = message.id?;
         match message.status.as_deref()? {
@@ -44,14 +44,14 @@ impl Layers {
     }
 }
 
-/// What the refusal of a pull means and what to do, from the answer's status and text.
+/// What a failed pull means and what to do, from the answer's status and text.
 pub fn pull_failure(image: &str, status: Option<u16>, message: &str) -> EngineError {
     let message = message.trim();
     let text = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     if says(&["toomanyrequests", "rate limit"]) {
         EngineError::Other(format!(
-            "the registry allows no more pulls of {image} for now; log in with `docker login` or wait ({message})"
+            "the registry's rate limit for {image} is reached; log in with docker login or wait ({message})"
         ))
     } else if says(&[
         "dial tcp",
@@ -64,17 +64,17 @@ pub fn pull_failure(image: &str, status: Option<u16>, message: &str) -> EngineEr
         "eof",
     ]) {
         EngineError::Other(format!(
-            "{image} is not on this machine, and its registry cannot be reached; check the machine's network, or bring the image with `docker load` ({message})"
+            "{image} is not on this machine, and its registry cannot be reached; check the network, or load the image with docker load ({message})"
         ))
     } else if status == Some(404) || says(&["not found", "manifest unknown", "denied", "unauthorized", "no basic auth"])
     {
         EngineError::NotFound(format!(
-            "the image {image} is not on this machine, and its registry does not have it or asks for a login; check its name and tag, build it, or use `docker login` ({message})"
+            "{image} is not on this machine, and its registry does not have it or requires a login; check its name and tag, build it, or run docker login ({message})"
         ))
     } else if status == Some(400) {
-        EngineError::Refused(format!("{image} cannot be an image's name ({message})"))
+        EngineError::Refused(format!("{image} is not a valid image name ({message})"))
     } else {
-        EngineError::Other(format!("{image} cannot be pulled ({message})"))
+        EngineError::Other(format!("{image} could not be pulled ({message})"))
     }
 }
 

@@ -1,20 +1,23 @@
-//! What bounds a container, as a closer look shows it. The engine leaves out, or says nothing with null, what was never
-//! asked for: lists are then empty and limits missing. Only where the whole part is missing nothing is known.
+//! The settings in force for a container, from its inspection. The engine omits what was never set, or returns null:
+//! lists are then empty and limits missing. Only if the whole section is missing is a setting unknown.
 
 use std::collections::BTreeMap;
 
 use bollard::models::{ContainerInspectResponse, HostConfig, HostConfigLogConfig, MountPoint};
 
-use crate::core::{labels, observe::hardening::InForce};
+use crate::core::{
+    labels,
+    observe::hardening::{InForce, LogDriver},
+};
 
-/// Log drivers that throw old lines away by themselves, or keep none.
-const ENDING: [&str; 2] = ["local", "none"];
+/// Log drivers that bound their logs by themselves, or keep none.
+const BOUNDED_LOG_DRIVERS: [&str; 2] = ["local", "none"];
 
-/// Reads what is in force.
+/// Parses the settings in force.
 pub fn in_force(inspected: &ContainerInspectResponse) -> InForce {
     let config = inspected.config.as_ref();
     let volume = |mount: &&MountPoint| mount.typ.as_deref() == Some("volume");
-    // Memory of the container's own reaches no host.
+    // In-memory mounts reach no host.
     let host_path = |mount: &&MountPoint| !matches!(mount.typ.as_deref(), Some("volume" | "tmpfs"));
     let mounts = inspected.mounts.as_ref();
     let is = InForce {
@@ -27,7 +30,7 @@ pub fn in_force(inspected: &ContainerInspectResponse) -> InForce {
         }),
         volumes: mounts.map(|all| all.iter().filter(volume).filter_map(|mount| mount.name.clone()).collect()),
         host_paths: mounts.map(|all| {
-            let source = |mount: &MountPoint| mount.source.clone().unwrap_or_else(|| "one without a name".into());
+            let source = |mount: &MountPoint| mount.source.clone().unwrap_or_else(|| "an unnamed one".into());
             all.iter().filter(host_path).map(source).collect()
         }),
         ..InForce::default()
@@ -64,7 +67,7 @@ fn short(capabilities: Vec<String>) -> Vec<String> {
     capabilities.into_iter().map(|name| name.strip_prefix("CAP_").map(str::to_owned).unwrap_or(name)).collect()
 }
 
-/// Known only when the two that matter most are told.
+/// Known only if the two that matter most are reported.
 fn namespaces(host: &HostConfig) -> Option<BTreeMap<&'static str, String>> {
     let told = [
         ("network", Some(host.network_mode.clone()?)),
@@ -80,7 +83,7 @@ fn ports(host: &HostConfig) -> Vec<String> {
     let bound = host.port_bindings.iter().flatten();
     let mut ports: Vec<String> = bound.map(|(port, _)| port.clone()).collect();
     if host.publish_all_ports == Some(true) {
-        ports.push("all it offers".into());
+        ports.push("all exposed ports".into());
     }
     ports.sort();
     ports
@@ -88,7 +91,7 @@ fn ports(host: &HostConfig) -> Vec<String> {
 
 fn devices(host: &HostConfig) -> Vec<String> {
     let plain = host.devices.iter().flatten();
-    let plain = plain.map(|device| device.path_on_host.clone().unwrap_or_else(|| "one without a name".into()));
+    let plain = plain.map(|device| device.path_on_host.clone().unwrap_or_else(|| "an unnamed one".into()));
     let rules = host.device_cgroup_rules.iter().flatten().cloned();
     let asked = host.device_requests.iter().flatten();
     let asked = asked
@@ -96,11 +99,11 @@ fn devices(host: &HostConfig) -> Vec<String> {
     plain.chain(rules).chain(asked).collect()
 }
 
-fn log(log: &HostConfigLogConfig) -> (String, bool) {
-    let driver = log.typ.clone().unwrap_or_default();
+fn log(log: &HostConfigLogConfig) -> LogDriver {
+    let name = log.typ.clone().unwrap_or_default();
     let has_size = log.config.as_ref().is_some_and(|config| config.contains_key("max-size"));
-    let is_capped = ENDING.contains(&driver.as_str()) || has_size;
-    (driver, is_capped)
+    let is_bounded = BOUNDED_LOG_DRIVERS.contains(&name.as_str()) || has_size;
+    LogDriver { name, is_bounded }
 }
 
 #[cfg(test)]
@@ -111,7 +114,7 @@ mod tests {
         in_force(&serde_json::from_str(json).unwrap())
     }
 
-    /// As an engine shows a container that was made as we ask.
+    /// The inspection of a container that was created as we ask.
     const OURS: &str = r#"{"Id":"5f",
         "Config":{"User":"1000:1000","Labels":{"agentpod.managed":"true","traefik.enable":"true"}},
         "Mounts":[{"Type":"volume","Name":"mine_alice_assistant","Source":"/var/lib/docker/volumes/x/_data","Destination":"/data"},
@@ -131,7 +134,10 @@ mod tests {
         assert_eq!((is.nano_cpus, is.pids, is.read_only_root), (Some(500_000_000), Some(64), Some(true)));
         assert_eq!((is.capabilities_dropped, is.capabilities_added), (words(&["ALL"]), words(&[])));
         assert_eq!((is.ports, is.devices, is.host_paths), (words(&[]), words(&[]), words(&[])));
-        assert_eq!((is.volumes, is.log), (words(&["mine_alice_assistant"]), Some(("local".into(), true))));
+        assert_eq!(
+            (is.volumes, is.log),
+            (words(&["mine_alice_assistant"]), Some(LogDriver { name: "local".into(), is_bounded: true }))
+        );
         assert_eq!(is.proxy_labels, Some(BTreeMap::from([("traefik.enable".into(), "true".into())])));
         assert_eq!(is.namespaces.unwrap()["network"], "agentpod-net");
     }
@@ -151,7 +157,7 @@ mod tests {
         );
         assert_eq!(
             (is.host_paths.unwrap(), is.log),
-            (vec!["/var/run/docker.sock".to_owned()], Some(("json-file".into(), false)))
+            (vec!["/var/run/docker.sock".to_owned()], Some(LogDriver { name: "json-file".into(), is_bounded: false }))
         );
         assert_eq!((is.capabilities_dropped, is.privileged), (Some(vec![]), None));
         assert_eq!(is.namespaces.unwrap()["pid"], "host");

@@ -1,12 +1,12 @@
-//! Log frames as lines. The engine cuts long lines into frames, and each frame of one line carries a time of its own
-//! when times are asked for; both are put right here.
+//! Log frames as lines. The engine splits long lines into frames, and with timestamps each frame of a line has a time
+//! of its own; both are corrected here.
 
 use crate::engine::LogLine;
 
 /// Longer lines are cut, so that a program that never ends its line cannot fill our memory.
 const LONGEST: usize = 256 * 1024;
 
-/// Puts the frames of one output together to lines.
+/// Joins the frames of one output to lines.
 #[derive(Debug)]
 pub struct Lines {
     stderr: bool,
@@ -15,7 +15,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// For standard error or standard output, with a time before every frame or not.
+    /// For standard error or standard output, with or without a time before every frame.
     pub fn new(stderr: bool, timestamps: bool) -> Self {
         Self { stderr, timestamps, pending: Vec::new() }
     }
@@ -39,7 +39,7 @@ impl Lines {
         lines
     }
 
-    /// What is left when the output ends without a line end.
+    /// The rest when the output ends without a line end.
     pub fn rest(&mut self) -> Option<LogLine> {
         let line = std::mem::take(&mut self.pending);
         (!line.is_empty()).then(|| self.line(&line))
@@ -50,7 +50,7 @@ impl Lines {
     }
 }
 
-/// A frame that goes on with a line, without the time the engine put before it.
+/// A frame that continues a line, without the time that the engine put before it.
 fn without_time(frame: &[u8]) -> &[u8] {
     let Some(space) = frame.iter().take(40).position(|byte| *byte == b' ') else { return frame };
     let looks_like_a_time =

@@ -1,5 +1,5 @@
-//! Between our words and the Docker API's: pure text and data, both ways. Nothing in here may call anything, and
-//! nothing in here decides; what is allowed to a container is settled in [`container`] and nowhere else.
+//! Between our types and the Docker API's: pure data, both ways. Nothing in here calls anything or decides anything;
+//! only [`container`] says what a container may do.
 
 pub mod container;
 pub mod event;

@@ -1,5 +1,5 @@
-//! What the engine lists and shows, as sightings. The list says which containers there are; a closer look says how
-//! often each was restarted, since when it runs, or how it ended.
+//! What the engine lists and inspects, as observed containers. The list says which containers exist; an inspection says
+//! how often each was restarted, since when it runs, or how it exited.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,10 +25,10 @@ use crate::core::{
     },
 };
 
-/// One container as the list has it.
+/// A container in the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedContainer {
-    /// The engine's id for it.
+    /// The engine's ID.
     pub id: String,
     /// Its name.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct ListedContainer {
     networks: Networks,
 }
 
-/// What only a closer look shows.
+/// What only an inspection shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InspectedContainer {
     state: ContainerState,
@@ -52,21 +52,39 @@ pub struct InspectedContainer {
     in_force: Option<Arc<InForce>>,
 }
 
+/// A container with our instance's label that belongs to no pod.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPodLabel {
+    /// It has no label with its pod.
+    #[error("the container {container} has no label {}", labels::POD_ID)]
+    Missing {
+        /// The container's name.
+        container: String,
+    },
+    /// Its label is not a pod's.
+    #[error("the container {container} has a label {} that is not a pod: {value:?}", labels::POD_ID)]
+    Invalid {
+        /// The container's name.
+        container: String,
+        /// The label's value.
+        value: String,
+    },
+}
+
 /// The networks a container is attached to, and its address in each that gave it one.
 type Networks = BTreeMap<String, Option<IpAddr>>;
 
-/// Reads an entry; or says what is wrong with its labels, in which case it belongs to no pod and nobody may touch it.
-pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, String> {
+/// Parses an entry; fails if its labels are wrong, in which case it belongs to no pod and must not be touched.
+pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, NoPodLabel> {
     let id = summary.id.unwrap_or_default();
-    // A container linked to from others carries their names for it too, like "/other/alias".
+    // A container linked to from others has their aliases too, like "/other/alias".
     let own = |name: &String| !name.trim_start_matches('/').contains('/');
     let name = summary.names.unwrap_or_default().into_iter().find(own).unwrap_or_default();
     let name = name.trim_start_matches('/').to_owned();
     let labels = summary.labels.unwrap_or_default();
-    let key =
-        labels.get(labels::POD_ID).ok_or_else(|| format!("the container {name} has no label {}", labels::POD_ID))?;
-    let pod = PodId::from_key(key)
-        .ok_or_else(|| format!("the container {name} has a label {} that names no pod: {key:?}", labels::POD_ID))?;
+    let key = labels.get(labels::POD_ID).ok_or_else(|| NoPodLabel::Missing { container: name.clone() })?;
+    let pod =
+        PodId::from_key(key).ok_or_else(|| NoPodLabel::Invalid { container: name.clone(), value: key.clone() })?;
     Ok(ListedContainer {
         id,
         name,
@@ -82,61 +100,68 @@ pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, String> {
 }
 
 impl ListedContainer {
-    /// Whether a look from before still holds: it runs, and has for a minute or longer.
+    /// Whether an earlier inspection can be used: it runs, and has for a minute or longer.
     pub fn is_plainly_running(&self) -> bool {
         self.running && !self.status.contains("second")
     }
 
-    /// This entry with a closer look taken just now.
-    pub fn seen(self, look: InspectedContainer) -> ObservedContainer {
+    /// This entry with a new inspection.
+    pub fn with_inspection(self, inspected: InspectedContainer, node: &str) -> ObservedContainer {
         ObservedContainer {
             name: self.name,
             id: self.id,
+            node: node.to_owned(),
             pod: self.pod,
             digest: self.digest,
             parts: self.parts,
-            state: look.state,
-            has_run: look.has_run,
-            created_at: look.created_at.unwrap_or(self.created_at),
-            restarts: look.restarts,
-            networks: look.networks.keys().cloned().collect::<BTreeSet<_>>(),
-            addresses: look.networks.into_iter().filter_map(|(network, address)| Some((network, address?))).collect(),
-            in_force: look.in_force,
+            state: inspected.state,
+            has_run: inspected.has_run,
+            created_at: inspected.created_at.unwrap_or(self.created_at),
+            restarts: inspected.restarts,
+            networks: inspected.networks.keys().cloned().collect::<BTreeSet<_>>(),
+            addresses: inspected
+                .networks
+                .into_iter()
+                .filter_map(|(network, address)| Some((network, address?)))
+                .collect(),
+            in_force: inspected.in_force,
         }
     }
 
-    /// This entry with a closer look from before.
-    pub fn seen_before(self, look: &InspectedContainer) -> ObservedContainer {
+    /// This entry with an earlier inspection.
+    pub fn with_cached(self, cached: &InspectedContainer, node: &str) -> ObservedContainer {
         let networks = self.networks.clone();
-        self.seen(InspectedContainer { networks, ..look.clone() })
+        self.with_inspection(InspectedContainer { networks, ..cached.clone() }, node)
     }
 
-    /// This entry when a closer look was not to be had.
-    pub fn unseen(self, why: String) -> ObservedContainer {
+    /// This entry without an inspection.
+    pub fn without_inspection(self, why: String, node: &str) -> ObservedContainer {
         let networks = self.networks.clone();
         let state = ContainerState::Unknown(why);
-        self.seen(InspectedContainer { state, has_run: false, created_at: None, restarts: 0, networks, in_force: None })
+        let inspected =
+            InspectedContainer { state, has_run: false, created_at: None, restarts: 0, networks, in_force: None };
+        self.with_inspection(inspected, node)
     }
 }
 
-/// Reads a closer look.
-pub fn look(inspected: ContainerInspectResponse) -> InspectedContainer {
+/// Parses an inspection.
+pub fn inspection(response: ContainerInspectResponse) -> InspectedContainer {
     let has_run = |state: &State| state.status != Some(ContainerStateStatusEnum::CREATED);
     InspectedContainer {
-        in_force: Some(Arc::new(in_force(&inspected))),
-        has_run: inspected.state.as_ref().is_some_and(has_run),
-        state: inspected
+        in_force: Some(Arc::new(in_force(&response))),
+        has_run: response.state.as_ref().is_some_and(has_run),
+        state: response
             .state
-            .map_or_else(|| ContainerState::Unknown("the engine does not say what it is doing".into()), state),
-        created_at: inspected.created,
-        restarts: inspected.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-        networks: networks(inspected.network_settings.and_then(|settings| settings.networks)),
+            .map_or_else(|| ContainerState::Unknown("the engine does not report its state".into()), state),
+        created_at: response.created,
+        restarts: response.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        networks: networks(response.network_settings.and_then(|settings| settings.networks)),
     }
 }
 
 impl InspectedContainer {
-    /// Whether it may be used again: only of a running container.
-    pub fn is_lasting(&self) -> bool {
+    /// Whether it can be used again: only of a running container.
+    pub fn is_cacheable(&self) -> bool {
         matches!(self.state, ContainerState::Running { .. })
     }
 }
@@ -149,7 +174,7 @@ fn state(state: State) -> ContainerState {
     };
     let unknown = |what: &str| ContainerState::Unknown(what.into());
     match state.status {
-        // A start that failed leaves it as if it were never tried, but for the error.
+        // A failed start leaves it as if it had never been started, except for the error.
         Some(ContainerStateStatusEnum::CREATED) if !exit.error.is_empty() => ContainerState::Exited(exit),
         Some(ContainerStateStatusEnum::CREATED) => ContainerState::Created,
         Some(ContainerStateStatusEnum::RUNNING) => {
@@ -160,11 +185,11 @@ fn state(state: State) -> ContainerState {
         Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => ContainerState::Exited(exit),
         Some(ContainerStateStatusEnum::REMOVING) => unknown("it is being removed"),
         Some(ContainerStateStatusEnum::STOPPING) => unknown("it is being stopped"),
-        Some(ContainerStateStatusEnum::EMPTY) | None => unknown("the engine does not say what it is doing"),
+        Some(ContainerStateStatusEnum::EMPTY) | None => unknown("the engine does not report its state"),
     }
 }
 
-/// The engine writes the year 1 for never.
+/// The engine uses the year 1 for never.
 fn since(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().filter(|at| at.year() > 1)
 }
@@ -190,19 +215,19 @@ mod tests {
         entry(summary(status, state, r#"{"agentpod.pod-id":"alice_assistant","agentpod.digest":"0123"}"#)).unwrap()
     }
 
-    fn looked(state: &str) -> InspectedContainer {
+    fn inspected(state: &str) -> InspectedContainer {
         let json = format!(r#"{{"Id":"5f","Created":"2026-11-23T10:00:00.5Z","RestartCount":2,"State":{state}}}"#);
-        look(serde_json::from_str(&json).unwrap())
+        inspection(serde_json::from_str(&json).unwrap())
     }
 
     #[test]
-    fn an_entry_and_a_look_make_a_sighting() {
-        let look = looked(r#"{"Status":"running","StartedAt":"2026-11-23T10:00:01.25Z","ExitCode":0}"#);
-        let seen = pod("Up 2 minutes", "running").seen_before(&look);
+    fn a_list_entry_and_an_inspection_make_an_observed_container() {
+        let inspected_running = inspected(r#"{"Status":"running","StartedAt":"2026-11-23T10:00:01.25Z","ExitCode":0}"#);
+        let seen = pod("Up 2 minutes", "running").with_cached(&inspected_running, "n1");
         assert_eq!((seen.name.as_str(), seen.id.as_str(), seen.restarts), ("alice_assistant-0123", "5f", 2));
         assert_eq!((seen.pod.to_string(), seen.digest.as_str()), ("alice/assistant".into(), "0123"));
         assert_eq!(seen.networks, ["agentpod-net", "none"].map(str::to_owned).into());
-        assert!(seen.has_run && !looked(r#"{"Status":"created","Error":"no network"}"#).has_run);
+        assert!(seen.has_run && !inspected(r#"{"Status":"created","Error":"no network"}"#).has_run);
         assert_eq!(seen.addresses, BTreeMap::from([("agentpod-net".into(), "10.0.0.9".parse().unwrap())]));
         let ContainerState::Running { since: Some(since) } = seen.state else { panic!("{:?}", seen.state) };
         assert_eq!(since.format(&Rfc3339).unwrap(), "2026-11-23T10:00:01.25Z");
@@ -235,11 +260,11 @@ mod tests {
             (r#"{"Status":"exited","ExitCode":137,"OOMKilled":true}"#, ContainerState::Exited(exit(137, true, ""))),
             (r#"{"Status":"dead","ExitCode":1}"#, ContainerState::Exited(exit(1, false, ""))),
             (r#"{"Status":"removing"}"#, unknown("it is being removed")),
-            (r#"{"Status":""}"#, unknown("the engine does not say what it is doing")),
+            (r#"{"Status":""}"#, unknown("the engine does not report its state")),
             (r#"{"Status":"running","StartedAt":"0001-01-01T00:00:00Z"}"#, ContainerState::Running { since: None }),
         ];
         for (json, expected) in cases {
-            assert_eq!(looked(json).state, expected, "{json}");
+            assert_eq!(inspected(json).state, expected, "{json}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the engine lists of volumes and networks, as sightings.
+//! Volumes and networks that the engine lists, as observed.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::core::{
     observe::actual::{ObservedNetwork, ObservedVolume},
 };
 
-/// One volume of a list; `unused` names those that no container has.
+/// A volume from a list; `unused` names those that no container uses.
 pub fn volume(volume: Volume, unused: &BTreeSet<String>) -> ObservedVolume {
     ObservedVolume {
         in_use: !unused.contains(&volume.name),
@@ -20,7 +20,7 @@ pub fn volume(volume: Volume, unused: &BTreeSet<String>) -> ObservedVolume {
     }
 }
 
-/// One network of a list.
+/// A network from a list.
 pub fn network(network: Network) -> ObservedNetwork {
     ObservedNetwork { name: network.name.unwrap_or_default(), created_at: network.created }
 }

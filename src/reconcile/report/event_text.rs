@@ -49,7 +49,7 @@ pub fn done(action: &Action) -> String {
             Step::Start(container) => ("started", container),
             Step::Stop(container) => ("stopped", container),
             Step::Remove(container) => ("removed", container),
-            Step::Upload(container, FileSet::Hot) => ("wrote changed files into", container),
+            Step::Upload(container, FileSet::Hot) => ("uploaded changed files into", container),
             _ => continue,
         };
         let comma = if sentence.is_empty() { "" } else { ", " };

@@ -168,5 +168,6 @@ fn removed() -> Status {
         message: "it was removed; its data is kept".into(),
         container: None,
         container_id: None,
+        node: None,
     }
 }

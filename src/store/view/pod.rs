@@ -27,6 +27,7 @@ struct PodDetailRow {
     #[sqlx(flatten)]
     line: LineRow,
     subdomain: String,
+    node: String,
     since: Option<OffsetDateTime>,
     digest: Option<String>,
     rejected_digest: Option<String>,
@@ -49,7 +50,7 @@ impl View<'_> {
     /// One pod with everything known about it.
     pub async fn pod(&self, id: &PodId) -> Result<Option<PodDetail>> {
         let sql = format!(
-            "{LINES}, p.subdomain, s.since, p.digest, p.rejected_digest, p.rejected_why, p.uploaded_container, p.uploaded_digest, \
+            "{LINES}, p.subdomain, p.node, s.since, p.digest, p.rejected_digest, p.rejected_why, p.uploaded_container, p.uploaded_digest, \
                p.retry_failures, p.retry_at, p.retry_why, p.undeclared_at, desired.container AS desired, desired.hot, desired.summary AS desired_summary, \
                (SELECT summary FROM container_summaries c WHERE c.pod_id = p.id AND c.container = s.container) AS actual_summary, \
                (SELECT plan FROM pod_plans WHERE pod_id = p.id) AS plan, \
@@ -100,6 +101,7 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
             .into_iter()
             .chain([ConditionKind::Hardened, ConditionKind::Routed].map(|kind| of_kind(&watched, kind)))
             .collect(),
+        node: line.container.is_some().then_some(row.node),
         line,
         subdomain: row.subdomain,
         plan: row.plan.and_then(|plan| serde_json::from_value::<PlanLine>(plan).ok()),
@@ -153,7 +155,7 @@ fn applied(row: &PodDetailRow) -> ConditionLine {
             say(Some(false), Reason::OtherContainer, "its container was created for another declaration")
         }
         _ if row.hot.is_some() && !uploaded() => {
-            say(Some(false), Reason::FilesPending, "files that its agent reloads while running are not written yet")
+            say(Some(false), Reason::FilesPending, "files that its agent reloads while running are not uploaded yet")
         }
         _ => say(Some(true), Reason::AsDeclared, "its container was created for this declaration"),
     }

@@ -179,6 +179,8 @@ pub struct PodDetail {
     pub conditions: Vec<ConditionLine>,
     /// The last decision about it; absent if none was stored yet.
     pub plan: Option<PlanLine>,
+    /// The machine that its current container is on; absent if it has none.
+    pub node: Option<String>,
     /// The digest of its desired container.
     pub digest: Option<String>,
     /// Its desired container; absent if an older AgentPod declared it last.

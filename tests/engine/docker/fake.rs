@@ -40,6 +40,11 @@ impl Fake {
             }
         });
         let docker = Docker::connect(unique_instance(), socket.to_str()).unwrap();
+        fake.says("/info", 200, &json!({"Name": "machine-1"}));
+        fake.lists(&[]);
+        // The first observation also asks for the machine's name, once.
+        docker.observe().await.unwrap();
+        assert_eq!(fake.asked(), ["/info", LIST]);
         (fake, docker, folder)
     }
 

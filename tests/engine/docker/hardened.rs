@@ -100,8 +100,8 @@ async fn a_container_somebody_opened_wide_in_our_name_is_seen_through() {
         "it shares namespaces: pid (host)",
         "it has ports on the host: 8080/tcp",
         "it has paths of the host: /var/run/docker.sock",
-        "its log, kept by json-file, has no end",
-        "its root can be written to",
+        "its log, kept by json-file, is unbounded",
+        "its root file system is writable",
     ] {
         assert!(condition.message.split("; ").any(|one| one == sentence), "{sentence:?} in {:?}", condition.message);
     }

@@ -23,7 +23,9 @@ async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
     assert_eq!((seen.pod.to_string().as_str(), &seen.digest, seen.restarts), ("alice/assistant", &spec.digest, 0));
     let before = stage.docker.calls();
     stage.docker.observe().await.unwrap();
-    assert_eq!(stage.docker.calls() - before, 2, "a list and one closer look at what came up just now");
+    assert_eq!(stage.docker.calls() - before, 2, "a list, and one inspection of what started just now");
+    assert_eq!(seen.node, stage.docker.capacity().await.unwrap().node, "it is on the machine that the engine names");
+    assert!(!seen.node.is_empty());
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ fn a_pod_without_a_container_gets_one() {
   create network agentpod-net unless it exists
   create volume test_t_a unless it exists
   create t_a-M
-  write its files into t_a-M
+  upload its files into t_a-M
   start t_a-M"
     );
 }
@@ -116,7 +116,7 @@ fn a_changed_pod_stops_its_old_container_only_when_the_new_one_is_made_and_fille
   create network agentpod-net unless it exists
   create volume test_t_a unless it exists
   create t_a-N
-  write its files into t_a-N
+  upload its files into t_a-N
   stop t_a-M
   start t_a-N"
     );
@@ -153,14 +153,14 @@ fn a_changed_hot_file_is_uploaded_into_the_running_container() {
     let changed = scene(Some(running("a", 'm', 'h')), &[('m', up())]);
     assert_eq!(
         changed.text(),
-        "t/a: a file that it reloads while running changed\n  write changed files into t_a-M while it runs"
+        "t/a: a file that it reloads while running changed\n  upload changed files into t_a-M while it runs"
     );
     assert_eq!(scene(Some(running("a", 'm', 'g')), &[('m', up())]).text(), "");
 }
 
 #[test]
 fn an_ended_container_is_started_and_one_that_was_never_started_too() {
-    let start = "  write its files into t_a-M\n  start t_a-M";
+    let start = "  upload its files into t_a-M\n  start t_a-M";
     assert_eq!(
         scene(Some(running("a", 'm', 'g')), &[('m', down(137))]).text(),
         format!("t/a: its container exited (exit code 137)\n{start}")
@@ -324,7 +324,7 @@ fn a_container_renamed_by_hand_is_the_same_container() {
     assert_eq!(renamed(&[('m', up())], running("a", 'm', 'g')), "");
     assert_eq!(
         renamed(&[('m', down(1))], running("a", 'm', 'g')),
-        "t/a: its container exited (exit code 1)\n  write its files into by-hand\n  start by-hand"
+        "t/a: its container exited (exit code 1)\n  upload its files into by-hand\n  start by-hand"
     );
     let changed = renamed(&[('m', up())], running("a", 'n', 'g'));
     assert!(changed.starts_with("t/a: its declaration changed (M → N)") && changed.contains("\n  stop by-hand\n"));
@@ -360,5 +360,5 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
 fn a_pod_declared_again_within_its_grace_is_simply_started_again() {
     let back = scene(Some(running("a", 'm', 'g')), &[('m', down(0))])
         .knowing(|known| known.undeclared_since = Some(NOON - Duration::minutes(5)));
-    assert_eq!(back.text(), "t/a: its container exited (exit code 0)\n  write its files into t_a-M\n  start t_a-M");
+    assert_eq!(back.text(), "t/a: its container exited (exit code 0)\n  upload its files into t_a-M\n  start t_a-M");
 }

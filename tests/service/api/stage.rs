@@ -51,6 +51,7 @@ impl Stage {
             message: message.into(),
             container: Some(format!("{}-1", id.replace('/', "_"))),
             container_id: None,
+            node: None,
         };
         self.store.write_status(&pod(id), &status, OffsetDateTime::now_utc()).await.unwrap();
     }

@@ -56,7 +56,7 @@ async fn describe_shows_everything_about_one_pod() {
     for part in [
         "alice/assistant: Running, ready, for ",
         "\nurl:        https://alice.example.com",
-        "\ncontainer:  alice_assistant-1\n",
+        "\ncontainer:  alice_assistant-1 on local\n",
         " MiB memory, 3.3 % of a processor, 5 MiB data, as of ",
         "\nconditions:\n  Ready: yes for ",
         "\nplan: none yet, no round has seen this pod\n",

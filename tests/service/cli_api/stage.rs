@@ -118,8 +118,15 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         ("bob/helper", Phase::Held, "its secret cannot be read"),
     ] {
         let (ready, container) = (phase == Phase::Running, Some(format!("{}-1", id.replace('/', "_"))));
-        let status =
-            Status { phase, ready, reason: Reason::StepFailed, message: message.into(), container, container_id: None };
+        let status = Status {
+            phase,
+            ready,
+            reason: Reason::StepFailed,
+            message: message.into(),
+            container,
+            container_id: None,
+            node: None,
+        };
         store.write_status(&pod(id), &status, now).await.unwrap();
         let event =
             Event { cause: Some("it was declared".into()), ..Event::of_pod(&pod(id), EventKind::Changed, message) };

@@ -36,8 +36,15 @@ async fn the_last_success_of_a_health_probe_is_stored_with_the_usage() {
 
 fn shown(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());
-    let status =
-        Status { phase, ready: true, reason: Reason::Unknown, message: String::new(), container, container_id: None };
+    let status = Status {
+        phase,
+        ready: true,
+        reason: Reason::Unknown,
+        message: String::new(),
+        container,
+        container_id: None,
+        node: None,
+    };
     let pod = PodView {
         status,
         last_health_at: None,

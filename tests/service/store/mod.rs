@@ -3,7 +3,6 @@
 mod applied;
 mod conditions;
 mod events;
-mod exchange;
 mod key;
 mod opening;
 mod outage;
@@ -11,6 +10,7 @@ mod pods;
 mod purge;
 mod requests;
 mod revisions;
+mod rotation;
 mod source_state;
 mod status;
 mod sync;

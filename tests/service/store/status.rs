@@ -9,7 +9,10 @@ use sqlx::{Connection, PgConnection};
 use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
 use crate::testkit::rows;
-use agentpod::core::report::reason::Reason;
+use agentpod::core::{
+    access::{Person, Role},
+    report::reason::Reason,
+};
 
 fn status(phase: Phase, ready: bool) -> Status {
     Status {
@@ -19,6 +22,7 @@ fn status(phase: Phase, ready: bool) -> Status {
         message: "because".into(),
         container: Some("alice_assistant-00112233".into()),
         container_id: Some("c0ffee".into()),
+        node: Some("machine-1".into()),
     }
 }
 
@@ -127,4 +131,22 @@ async fn a_pod_that_was_never_declared_has_no_status() {
     let (store, _) = fresh().await;
     assert!(!store.write_status(&pod("alice/unheard-of"), &status(Phase::Deleting, false), at(0)).await.unwrap());
     assert!(rows::pods(&store).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_pod_has_the_node_of_its_container_and_shows_none_without_one() {
+    let (store, options) = fresh().await;
+    let id = pod("alice/assistant");
+    store.sync(&alice().build(), at(0)).await.unwrap();
+    let person = Person { name: "root".into(), role: Role::Operator, tenant: None };
+    let node = async || store.view(&person).pod(&id).await.unwrap().unwrap().node;
+    assert_eq!(node().await, None);
+    store.write_status(&id, &status(Phase::Running, true), at(1)).await.unwrap();
+    assert_eq!(node().await.as_deref(), Some("machine-1"));
+    let gone = Status { container: None, container_id: None, node: None, ..status(Phase::Stopped, false) };
+    assert!(store.write_status(&id, &gone, at(2)).await.unwrap());
+    assert_eq!(node().await, None);
+    let before = dump(&options).await;
+    assert!(!store.write_status(&id, &gone, at(3)).await.unwrap(), "a pod without a container stays where it was");
+    assert_eq!(dump(&options).await, before);
 }

@@ -3,7 +3,7 @@
 use agentpod::{
     core::{
         access::{Person, Role},
-        observe::usage::Capacity,
+        observe::usage::{Capacity, DiskSpace},
     },
     store::{Measured, Store},
 };
@@ -77,8 +77,13 @@ async fn the_machine_shows_what_it_has_and_what_pods_take_of_it() {
     store.set_desired(&desired, at(0)).await.unwrap();
     let person = somebody();
     assert!(store.view(&person).overview().await.unwrap().host.is_none(), "nothing is made up before it was looked at");
-    let host =
-        Capacity { node: "n".into(), cpus: 2, memory: 4 << 30, engine: "20.10".into(), disk: Some((9 << 30, 1 << 30)) };
+    let host = Capacity {
+        node: "n".into(),
+        cpus: 2,
+        memory: 4 << 30,
+        engine: "20.10".into(),
+        disk: Some(DiskSpace { total: 9 << 30, free: 1 << 30 }),
+    };
     store.set_host(&host, at(1)).await.unwrap();
     store.set_host(&Capacity { disk: None, ..host }, at(2)).await.unwrap();
     store.add_usage(&[measured("alice/assistant", 30, 5.0)], at(60)).await.unwrap();

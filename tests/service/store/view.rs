@@ -57,6 +57,7 @@ async fn is(store: &Store, id: &str, phase: Phase, container: Option<&str>, now:
         message: format!("it is {phase:?}"),
         container: container.map(Into::into),
         container_id: None,
+        node: None,
     };
     store.write_status(&pod(id), &status, now).await.unwrap();
 }

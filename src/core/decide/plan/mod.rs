@@ -65,7 +65,7 @@ pub struct PodState {
     pub fallback_retry: Option<Retry>,
     /// A digest that failed while the pod had a previous container to run.
     pub rejected: Option<Rejected>,
-    /// The hot files last written, and into which container.
+    /// The hot files last uploaded, and into which container.
     pub uploaded: Option<Uploaded>,
     /// What its container's probe last reported.
     pub health: Option<Health>,
@@ -110,7 +110,7 @@ pub struct Rejected {
     pub why: String,
 }
 
-/// Hot files that were written into a container.
+/// Hot files that were uploaded into a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {
     /// The container's name.
@@ -167,7 +167,7 @@ pub enum Step {
     Volume(VolumeSpec),
     /// Create the pod's desired container.
     Create(String),
-    /// Write rendered files into a container.
+    /// Upload rendered files into a container.
     Upload(String, FileSet),
     /// Attach a container to a network.
     Attach(String, String),
@@ -179,7 +179,7 @@ pub enum Step {
     Remove(String),
 }
 
-/// Which files to write.
+/// Which files to upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSet {
     /// Every rendered file.

@@ -127,7 +127,7 @@ impl PodState {
             self.restart = Some(Restart { request, done: false });
         }
         if uploaded_into(action).is_some() {
-            // Until the write is known to have worked, the container's files are unknown.
+            // Until the upload is known to have worked, the container's files are unknown.
             self.uploaded = None;
         }
         self.busy = true;

@@ -126,7 +126,7 @@ impl<'a> Running<'a> {
         act(cause, steps)
     }
 
-    /// Writes the files, stops whatever uses the pod's volume, then starts the container. Whatever can fail
+    /// Uploads the files, stops whatever uses the pod's volume, then starts the container. Whatever can fail
     /// without an outage comes before the stop.
     fn start(&self, container: &str) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -183,7 +183,7 @@ impl<'a> Running<'a> {
         if !self.knows_secrets() {
             return secrets_missing(self.desired);
         }
-        // A container that was renamed has the files that were written under its first name.
+        // A container that was renamed has the files that were uploaded under its first name.
         let filled = |container: &str| container == new.name || container == self.desired.container.name;
         if let Some(digest) = &self.desired.hot
             && !state.uploaded.as_ref().is_some_and(|up| filled(&up.container) && up.digest == *digest)

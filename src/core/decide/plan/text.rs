@@ -49,9 +49,9 @@ impl fmt::Display for Step {
             Self::Network(network) => write!(f, "create network {} unless it exists", network.name),
             Self::Volume(volume) => write!(f, "create volume {} unless it exists", volume.name),
             Self::Create(container) => write!(f, "create {container}"),
-            Self::Upload(container, FileSet::All) => write!(f, "write its files into {container}"),
+            Self::Upload(container, FileSet::All) => write!(f, "upload its files into {container}"),
             Self::Upload(container, FileSet::Hot) => {
-                write!(f, "write changed files into {container} while it runs")
+                write!(f, "upload changed files into {container} while it runs")
             }
             Self::Attach(container, network) => write!(f, "attach {container} to network {network}"),
             Self::Start(container) => write!(f, "start {container}"),

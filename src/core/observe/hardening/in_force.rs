@@ -1,52 +1,61 @@
-//! What the engine says is in force for a container, in plain words; and what should be, by its blueprint.
+//! The settings in force for a container, as the engine reports them, and those that its blueprint expects.
 
 use std::collections::BTreeMap;
 
 use crate::core::{declare::desired::Blueprint, labels};
 
-/// What the engine says is in force for a container. `None`: it does not say.
+/// What stores a container's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDriver {
+    /// Its name.
+    pub name: String,
+    /// Whether the log cannot grow without end.
+    pub is_bounded: bool,
+}
+
+/// The settings in force for a container. `None`: the engine does not report it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InForce {
     /// `uid:gid`; empty is root.
     pub user: Option<String>,
-    /// Capabilities taken away.
+    /// Dropped capabilities.
     pub capabilities_dropped: Option<Vec<String>>,
-    /// Capabilities given.
+    /// Added capabilities.
     pub capabilities_added: Option<Vec<String>>,
     /// Security options: `no-new-privileges:true`.
     pub security_options: Option<Vec<String>>,
-    /// Whether it may do all the host may.
+    /// Whether it is privileged.
     pub privileged: Option<bool>,
     /// Whether an init process runs in it.
     pub init: Option<bool>,
-    /// Bytes of memory; 0 or less: no limit.
+    /// Bytes of memory; 0 or less: unlimited.
     pub memory: Option<i64>,
-    /// Bytes of memory and swap together; 0: twice the memory, less: no limit.
+    /// Bytes of memory and swap together; 0: twice the memory, less: unlimited.
     pub memory_and_swap: Option<i64>,
-    /// Billionths of a processor; 0: no limit.
+    /// Billionths of a processor; 0: unlimited.
     pub nano_cpus: Option<i64>,
-    /// Processes and threads; 0 or less: no limit.
+    /// Processes and threads; 0 or less: unlimited.
     pub pids: Option<i64>,
-    /// Whether the image's files cannot be changed.
+    /// Whether its root file system is read-only.
     pub read_only_root: Option<bool>,
-    /// How it stands to the host's `network`, `pid`, `ipc`, `uts` and `userns`: `host`, `private`, the name of a network, ….
+    /// Its `network`, `pid`, `ipc`, `uts` and `userns` namespaces: `host`, `private`, the name of a network, ….
     pub namespaces: Option<BTreeMap<&'static str, String>>,
-    /// Ports it has on the host.
+    /// Ports published on the host.
     pub ports: Option<Vec<String>>,
     /// Devices of the host.
     pub devices: Option<Vec<String>>,
-    /// What it mounts that is no volume: paths of the host.
+    /// Bind mounts: paths of the host.
     pub host_paths: Option<Vec<String>>,
     /// Volumes by name.
     pub volumes: Option<Vec<String>>,
-    /// What keeps its log, and whether that has an end.
-    pub log: Option<(String, bool)>,
-    /// The labels the proxy reads.
+    /// What stores its log.
+    pub log: Option<LogDriver>,
+    /// Its labels that the proxy reads.
     pub proxy_labels: Option<BTreeMap<String, String>>,
 }
 
 impl InForce {
-    /// What should be in force for a container that is made as its blueprint says.
+    /// The settings that a container created from its blueprint has.
     pub fn asked(blueprint: &Blueprint) -> Self {
         let signed = |number: u64| Some(i64::try_from(number).unwrap_or(i64::MAX));
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
@@ -68,7 +77,7 @@ impl InForce {
             devices: Some(Vec::new()),
             host_paths: Some(Vec::new()),
             volumes: Some(vec![blueprint.volume.clone()]),
-            log: Some(("local".into(), true)),
+            log: Some(LogDriver { name: "local".into(), is_bounded: true }),
             proxy_labels: Some(proxy_labels.collect()),
         }
     }

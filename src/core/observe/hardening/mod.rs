@@ -1,5 +1,5 @@
-//! Whether a container is as closed as it should be: what the engine says is in force, against the floor under every
-//! container and what its declaration asked for. What is not known is not taken for fine. It only says; it asks for no step.
+//! Whether a container is hardened as declared: the settings in force against the baseline of every container and its
+//! own declaration. An unknown setting does not count as fine. This only reports; it leads to no step.
 
 mod in_force;
 #[cfg(test)]
@@ -7,7 +7,7 @@ pub mod samples;
 #[cfg(test)]
 mod tests;
 
-pub use in_force::InForce;
+pub use in_force::{InForce, LogDriver};
 
 use super::{
     actual::ObservedContainer,
@@ -20,14 +20,14 @@ use crate::core::{
     report::reason::Reason,
 };
 
-/// The condition of a pod whose container stands there.
+/// The condition of a pod with this current container.
 pub fn hardened(desired: Option<&ContainerSpec>, container: Option<&ObservedContainer>) -> Condition {
     let Some(container) = container else { return Condition::unknown(ConditionKind::Hardened, "it has no container") };
     let Some(in_force) = &container.in_force else {
-        return Condition::unknown(ConditionKind::Hardened, "its container could not be looked at");
+        return Condition::unknown(ConditionKind::Hardened, "its container could not be inspected");
     };
     let mut findings = Findings::default();
-    findings.floor(in_force);
+    findings.baseline(in_force);
     let desired = desired.filter(|desired| desired.digest == container.digest);
     if let Some(desired) = desired {
         findings.declared(in_force, &desired.blueprint);
@@ -48,11 +48,11 @@ pub fn hardened(desired: Option<&ContainerSpec>, container: Option<&ObservedCont
             ConditionKind::Hardened,
             true,
             Reason::AsDeclared,
-            "the floor and its declared limits are in force",
+            "the baseline and its declared limits are in force",
         ),
         None => Condition::unknown(
             ConditionKind::Hardened,
-            "the floor is in force; its container is from another declaration, so its limits are not compared",
+            "the baseline is in force; its container is from another declaration, so its limits are not compared",
         ),
     }
 }
@@ -64,41 +64,41 @@ struct Findings {
 }
 
 impl Findings {
-    /// Judges one thing, if it is known.
-    fn ask<T>(&mut self, what: &'static str, value: Option<&T>, judge: impl FnOnce(&T) -> Option<String>) {
+    /// Checks one setting, if it is known.
+    fn check<T>(&mut self, what: &'static str, value: Option<&T>, deviation: impl FnOnce(&T) -> Option<String>) {
         match value {
-            Some(value) => self.deviations.extend(judge(value)),
+            Some(value) => self.deviations.extend(deviation(value)),
             None if !self.unknown.contains(&what) => self.unknown.push(what),
             None => {}
         }
     }
 
-    /// What holds for every container, whatever was declared.
-    fn floor(&mut self, is: &InForce) {
-        self.ask("user", is.user.as_ref(), |user| is_root(user).then(|| "it runs as root".into()));
-        self.ask("capabilities", is.capabilities_dropped.as_ref(), |dropped| {
+    /// The baseline of every container, whatever is declared.
+    fn baseline(&mut self, is: &InForce) {
+        self.check("user", is.user.as_ref(), |user| is_root(user).then(|| "it runs as root".into()));
+        self.check("capabilities", is.capabilities_dropped.as_ref(), |dropped| {
             (!dropped.iter().any(|name| name == "ALL")).then(|| "not all capabilities are dropped".into())
         });
-        self.ask("capabilities", is.capabilities_added.as_ref(), |added| listed(added, "it has the capabilities"));
-        self.ask("security options", is.security_options.as_ref(), |options| {
+        self.check("capabilities", is.capabilities_added.as_ref(), |added| listed(added, "it has the capabilities"));
+        self.check("security options", is.security_options.as_ref(), |options| {
             (!options.iter().any(|option| forbids_privileges(option))).then(|| "it may gain new privileges".into())
         });
-        self.ask("security options", is.security_options.as_ref(), |options| {
+        self.check("security options", is.security_options.as_ref(), |options| {
             let others: Vec<String> =
                 options.iter().filter(|option| !option.starts_with("no-new-privileges")).cloned().collect();
             listed(&others, "it has the security options")
         });
-        self.ask("privileged", is.privileged.as_ref(), |is| is.then(|| "it is privileged".into()));
-        self.ask("init", is.init.as_ref(), |is| (!is).then(|| "it has no init process".into()));
+        self.check("privileged", is.privileged.as_ref(), |is| is.then(|| "it is privileged".into()));
+        self.check("init", is.init.as_ref(), |is| (!is).then(|| "it has no init process".into()));
         let limits = [("memory limit", is.memory), ("processor limit", is.nano_cpus), ("limit on processes", is.pids)];
         for (what, limit) in limits {
-            self.ask(what, limit.as_ref(), |limit| (*limit <= 0).then(|| format!("it has no {what}")));
+            self.check(what, limit.as_ref(), |limit| (*limit <= 0).then(|| format!("it has no {what}")));
         }
-        self.ask("swap", is.memory_and_swap.as_ref(), |both| {
+        self.check("swap", is.memory_and_swap.as_ref(), |both| {
             let has_swap = |memory: i64| memory > 0 && (*both <= 0 || *both > memory);
             is.memory.is_some_and(has_swap).then(|| "it may swap".into())
         });
-        self.ask("namespaces", is.namespaces.as_ref(), |namespaces| {
+        self.check("namespaces", is.namespaces.as_ref(), |namespaces| {
             let shared = |mode: &String| mode == "host" || mode.starts_with("container:");
             let shared: Vec<String> = namespaces
                 .iter()
@@ -107,18 +107,18 @@ impl Findings {
                 .collect();
             listed(&shared, "it shares namespaces:")
         });
-        self.ask("ports", is.ports.as_ref(), |ports| listed(ports, "it has ports on the host:"));
-        self.ask("devices", is.devices.as_ref(), |devices| listed(devices, "it has devices of the host:"));
-        self.ask("mounts", is.host_paths.as_ref(), |paths| listed(paths, "it has paths of the host:"));
-        self.ask("log", is.log.as_ref(), |(driver, is_capped)| {
-            (!is_capped).then(|| format!("its log, kept by {driver}, has no end"))
+        self.check("ports", is.ports.as_ref(), |ports| listed(ports, "it has ports on the host:"));
+        self.check("devices", is.devices.as_ref(), |devices| listed(devices, "it has devices of the host:"));
+        self.check("mounts", is.host_paths.as_ref(), |paths| listed(paths, "it has paths of the host:"));
+        self.check("log", is.log.as_ref(), |log| {
+            (!log.is_bounded).then(|| format!("its log, kept by {}, is unbounded", log.name))
         });
     }
 
-    /// What its own declaration asked for beyond that.
+    /// What its own declaration adds to the baseline.
     fn declared(&mut self, is: &InForce, blueprint: &Blueprint) {
         let user = &blueprint.user;
-        self.ask("user", is.user.as_ref(), |is| {
+        self.check("user", is.user.as_ref(), |is| {
             (is != user && !is_root(is)).then(|| format!("it runs as {is}, not as {user}"))
         });
         let memory = |bytes: i64| Memory(bytes.unsigned_abs()).to_string();
@@ -128,24 +128,27 @@ impl Findings {
         self.limit("processor limit", is.nano_cpus, blueprint.nano_cpus, cpus);
         self.limit("limit on processes", is.pids, blueprint.pids.into(), plain);
         if blueprint.read_only_root {
-            self.ask("root", is.read_only_root.as_ref(), |is| (!is).then(|| "its root can be written to".into()));
+            self.check("root", is.read_only_root.as_ref(), |is| {
+                (!is).then(|| "its root file system is writable".into())
+            });
         }
-        self.ask("mounts", is.volumes.as_ref(), |volumes| {
+        self.check("mounts", is.volumes.as_ref(), |volumes| {
             let others = volumes.iter().filter(|name| **name != blueprint.volume && !is_anonymous(name));
             listed(&others.cloned().collect::<Vec<_>>(), "it has volumes that are not its own:")
         });
-        self.ask("labels", is.proxy_labels.as_ref(), |labels| {
+        self.check("labels", is.proxy_labels.as_ref(), |labels| {
             let others: Vec<String> =
                 labels.keys().filter(|key| !blueprint.labels.contains_key(*key)).cloned().collect();
-            listed(&others, "it has labels for the proxy that nobody declared, perhaps from its image:")
+            listed(&others, "it has labels for the proxy that are not declared, perhaps from its image:")
         });
     }
 
-    /// One that is missing was told with the floor.
-    fn limit(&mut self, what: &'static str, is: Option<i64>, should: u64, say: impl Fn(i64) -> String) {
-        let should = i64::try_from(should).unwrap_or(i64::MAX);
-        self.ask(what, is.as_ref(), |is| {
-            (*is > 0 && *is != should).then(|| format!("its {what} is {}, not {}", say(*is), say(should)))
+    /// A missing limit was already reported with the baseline.
+    fn limit(&mut self, what: &'static str, is: Option<i64>, expected: u64, format_value: impl Fn(i64) -> String) {
+        let expected = i64::try_from(expected).unwrap_or(i64::MAX);
+        self.check(what, is.as_ref(), |is| {
+            (*is > 0 && *is != expected)
+                .then(|| format!("its {what} is {}, not {}", format_value(*is), format_value(expected)))
         });
     }
 }
@@ -159,6 +162,6 @@ fn forbids_privileges(option: &str) -> bool {
     matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
 }
 
-fn listed(things: &[String], say: &str) -> Option<String> {
-    (!things.is_empty()).then(|| format!("{say} {}", things.join(", ")))
+fn listed(things: &[String], format_value: &str) -> Option<String> {
+    (!things.is_empty()).then(|| format!("{format_value} {}", things.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! A wish and a container as it asks, for the tests of this folder and of its neighbours.
+//! A declared pod and a matching container, for the tests of this folder and its neighbors.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -44,7 +44,7 @@ pub fn desired() -> ContainerSpec {
     ContainerSpec { name: "alice_assistant-01234567".into(), digest: Digest::from_label("0123456789"), blueprint }
 }
 
-/// Its container, running, with everything in force that was asked for.
+/// Its container, running, with all expected settings in force.
 ///
 /// # Panics
 /// Never: the name it parses is a constant.
@@ -52,6 +52,7 @@ pub fn container(desired: &ContainerSpec) -> ObservedContainer {
     ObservedContainer {
         name: desired.name.clone(),
         id: "5f".into(),
+        node: "local".into(),
         pod: "alice/assistant".parse().unwrap(),
         digest: desired.digest.clone(),
         parts: PartDigests::default(),

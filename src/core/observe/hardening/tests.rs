@@ -1,4 +1,4 @@
-//! Each thing that can be otherwise, one by one.
+//! Each setting that can deviate, one by one.
 
 use super::{samples, *};
 use crate::core::{digest::Digest, observe::actual::ContainerState};
@@ -57,17 +57,20 @@ fn each_deviation_is_named_in_a_sentence() {
         (|is| is.nano_cpus = Some(2_000_000_000), "its processor limit is 2, not 0.5"),
         (|is| is.pids = Some(-1), "it has no limit on processes"),
         (|is| is.pids = Some(500), "its limit on processes is 500, not 64"),
-        (|is| is.read_only_root = Some(false), "its root can be written to"),
+        (|is| is.read_only_root = Some(false), "its root file system is writable"),
         (|is| is.ports = one("8080/tcp"), "it has ports on the host: 8080/tcp"),
         (|is| is.devices = one("/dev/kvm"), "it has devices of the host: /dev/kvm"),
         (|is| is.host_paths = one("/var/run/docker.sock"), "it has paths of the host: /var/run/docker.sock"),
         (|is| is.volumes = one("mine_bob_helper"), "it has volumes that are not its own: mine_bob_helper"),
-        (|is| is.log = Some(("json-file".into(), false)), "its log, kept by json-file, has no end"),
+        (
+            |is| is.log = Some(LogDriver { name: "json-file".into(), is_bounded: false }),
+            "its log, kept by json-file, is unbounded",
+        ),
         (
             |is| {
                 is.proxy_labels.as_mut().unwrap().insert("traefik.http.routers.x.rule".into(), "Host(`x`)".into());
             },
-            "it has labels for the proxy that nobody declared, perhaps from its image: traefik.http.routers.x.rule",
+            "it has labels for the proxy that are not declared, perhaps from its image: traefik.http.routers.x.rule",
         ),
     ];
     for (change, sentence) in cases {

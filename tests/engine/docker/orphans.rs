@@ -27,7 +27,7 @@ async fn our_volumes_are_listed_with_their_pod_and_whether_a_container_has_them(
 
     let pod = stage.made(|_| {}).await;
     let seen = stage.docker.volumes().await.unwrap();
-    // The data, and one without a name for the rendered files.
+    // The data, and an anonymous one for the rendered files.
     assert_eq!(seen.len(), 2, "{seen:?}");
     assert!(seen.iter().all(|volume| volume.in_use), "a container that never ran has them too: {seen:?}");
     stage.docker.remove(&pod.name).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_foreign_volume_is_neither_listed_nor_deleted_whatever_its_name() {
     ] {
         docker(&[&["volume", "create"][..], &labels, &[name.as_str()]].concat());
         let error = stage.docker.remove_volume(&name).await.unwrap_err();
-        assert!(matches!(&error, EngineError::NameTaken(why) if why.contains("not touched")), "{error}");
+        assert!(matches!(&error, EngineError::NameTaken(why) if why.contains("nothing was changed")), "{error}");
         assert_eq!(docker(&["volume", "inspect", "--format", "{{.Name}}", &name]), name);
     }
     assert_eq!(stage.docker.volumes().await.unwrap(), []);
