@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io::Read, net::Ipv4Addr, sync::Arc};
 use agentpod::dashboard::{
     assets,
     pages::{
-        Frame, Page, adapters::AdaptersPage, document, fragment, logs::LogsPage, new::NewPodPage,
+        Frame, PageContent, adapters::AdaptersPage, document, fragment, logs::LogsPage, new::NewPodPage,
         overview::OverviewPage, pod::PodPage, pods::PodsPage, settings::SettingsPage, source::SourcePage,
         tenant::TenantPage, tenants::TenantsPage,
     },
@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use warp::{Filter, Reply, filters::ws::Ws, http::StatusCode, path::FullPath, reply::Response};
 
-fn written<P: Page>() -> Result<String> {
+fn written<P: PageContent>() -> Result<String> {
     let page = P::sample();
     document(&Frame::sample(&page.title(), P::TAB), &page).with_context(|| P::TEMPLATE)
 }

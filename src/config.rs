@@ -317,13 +317,13 @@ mod tests {
     #[test]
     fn edits_are_refused_where_a_commit_would_not_be_accepted() {
         #[derive(clap::Parser)]
-        struct Typed {
+        struct ParsedFlags {
             #[command(flatten)]
             settings: SettingsArgs,
         }
         let resolve = |more: &[&str]| {
             let typed = [&["agentpod", "--state-dir", "/state", "--git", "https://h/r"], more].concat();
-            <Typed as clap::Parser>::parse_from(typed).settings.resolve().map_err(|error| error.to_string())
+            <ParsedFlags as clap::Parser>::parse_from(typed).settings.resolve().map_err(|error| error.to_string())
         };
         assert!(!resolve(&[]).unwrap().edits);
         assert!(resolve(&["--edits", "commit"]).unwrap().edits);

@@ -20,7 +20,7 @@ use agentpod::{
         Dashboard,
         api::{Api, SettingsView},
         auth::{Auth, Clock},
-        live::{Live, Pace},
+        live::{Heartbeat, Live},
         routes, serve_on,
     },
     engine::memory::MemoryEngine,
@@ -81,12 +81,12 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     let address = listener.local_addr().unwrap();
     let clock: Clock = Arc::new(OffsetDateTime::now_utc);
     let auth = Auth::open(store.clone(), AccessSettings::default(), address, clock.clone()).await.unwrap();
-    let live = Live::start(store.clone(), Pace::default(), stop.clone());
+    let live = Live::start(store.clone(), Heartbeat::default(), stop.clone());
     let settings = SettingsView { site: Some(site()), domain: "example.com".into(), ..SettingsView::default() };
     let api = Arc::new(Api { store, view: view.clone(), logs: watch::channel(None).1, edits: None, settings, clock });
     let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api, live: live.clone() };
     let served = serve_on(listener, auth, routes(&dashboard), stop.clone());
-    live.hears().await;
+    live.is_listening().await;
     println!("{address}");
     let ended = tokio::task::spawn_blocking(|| std::io::Read::read_to_end(&mut std::io::stdin(), &mut Vec::new()));
     ended.await.unwrap().unwrap();

@@ -18,7 +18,7 @@ use crate::{
         api::{Api, SettingsView},
         auth::{Auth, Clock},
         hooks::Hooks,
-        live::{Live, Pace},
+        live::{Heartbeat, Live},
     },
     reconcile::{DaemonStatus, Ending, LogReader, Mode, Reconciler, UsageMeter},
     secrets, shutdown,
@@ -50,7 +50,7 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
         settings: SettingsView::of(&settings),
         clock,
     });
-    let live = Live::start(database.store.clone(), Pace::default(), stop.clone());
+    let live = Live::start(database.store.clone(), Heartbeat::default(), stop.clone());
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);

@@ -165,13 +165,13 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Typed {
+    struct Flags {
         #[command(flatten)]
         git: GitArgs,
     }
 
     fn resolve(typed: &[&str], set: &[&str]) -> Result<Option<GitSettings>, String> {
-        let typed = Typed::parse_from([&["agentpod"], typed].concat());
+        let typed = Flags::parse_from([&["agentpod"], typed].concat());
         let resolved = typed.git.resolve_with(Path::new("/state"), |name| set.contains(&name));
         resolved.map_err(|error| format!("{error:#}"))
     }

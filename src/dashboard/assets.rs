@@ -1,22 +1,22 @@
-//! The style sheet, the scripts and the icons, as they are part of the program. Each is served under an address with its
-//! own hash in it, so that browsers may keep it for ever.
+//! The style sheet, the scripts and the icons, embedded in the program. Each is served at a URL that contains its hash, so
+//! that browsers may cache it forever.
 
 use std::sync::LazyLock;
 
-/// One of them.
+/// A style sheet, script or icon.
 #[derive(Debug)]
 pub struct Asset {
     /// The file below `templates/dashboard/assets/`.
     pub file: &'static str,
-    /// What it is.
+    /// Its media type.
     pub kind: &'static str,
-    /// What is in it.
+    /// Its content.
     pub bytes: &'static [u8],
     hash: String,
 }
 
 impl Asset {
-    /// The address it is served under: `/assets/app-1a2b3c4d.css`.
+    /// Its URL: `/assets/app-1a2b3c4d.css`.
     pub fn path(&self) -> String {
         let (stem, ending) = self.file.rsplit_once('.').unwrap_or((self.file, ""));
         format!("/assets/{stem}-{}.{ending}", self.hash)
@@ -42,12 +42,12 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.into_iter().map(|(file, kind, bytes)| Asset { file, kind, bytes, hash: hash(bytes) }).collect()
 });
 
-/// All of them.
+/// Every asset.
 pub fn all() -> impl Iterator<Item = &'static Asset> {
     ASSETS.iter()
 }
 
-/// The one served under an address.
+/// The asset at a URL.
 pub fn at(path: &str) -> Option<&'static Asset> {
     all().find(|asset| asset.path() == path)
 }

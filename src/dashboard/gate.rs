@@ -1,5 +1,5 @@
-//! The check that every request passes before any route sees it. Whatever is not listed here needs a signed-in person:
-//! also a route that forgets to ask, and an address that leads nowhere.
+//! The check that every request passes before any route sees it. A path that is not listed here needs a signed-in person:
+//! also one whose route forgets to ask, and one that leads nowhere.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientAddress(pub IpAddr);
 
-/// How an address is guarded.
+/// How a path is guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Guard {
     /// Health checks, webhook deliveries (which carry a signature), and the pages' assets: for everybody.
@@ -37,13 +37,13 @@ fn guard(path: &str) -> Guard {
     }
 }
 
-/// Whether an answer is read by a program rather than by a person.
+/// Whether a response is read by a program rather than by a person.
 pub(super) fn is_for_program(path: &str) -> bool {
     path == "/api" || path.starts_with("/api/") || matches!(path, "/metrics" | "/healthz" | "/readyz" | "/hooks/git")
 }
 
 /// Admits a request, with the visitor if known, or says why not.
-pub(super) async fn let_in(
+pub(super) async fn admit(
     auth: &Auth,
     peer: IpAddr,
     method: &Method,
@@ -54,12 +54,12 @@ pub(super) async fn let_in(
     if guard == Guard::Public || guard == Guard::Metrics && auth.is_from_here(headers) {
         return Ok(None);
     }
-    let visitor = match auth.who(peer, headers).await {
+    let visitor = match auth.authenticate(peer, headers).await {
         Ok(visitor) => Some(visitor),
         Err(refusal) if guard == Guard::SignIn && refusal == Refusal::unknown_visitor() => None,
         Err(refusal) => return Err(refusal),
     };
-    // A token is not sent by a browser on its own; everything else is, also when another site's page asks.
+    // A browser never sends a token on its own; everything else it does, even when another site's page asks.
     let is_sent_by_itself = visitor.as_ref().is_none_or(|visitor| visitor.via != SignedInBy::Token);
     let changes_or_stays = !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(header::UPGRADE);
     if is_sent_by_itself && changes_or_stays && !auth.is_same_origin(headers) {

@@ -1,6 +1,6 @@
-//! `POST /hooks/git`: takes a forge's deliveries and wakes the source. What a delivery means is decided in `core::hook`;
-//! here is only how it is read (so much, so long, so many at a time) and how it is answered. Whoever does not know a
-//! secret learns nothing but that.
+//! `POST /hooks/git`: receives a forge's deliveries and wakes the source. `core::webhook` decides what a delivery means;
+//! this reads it (within limits of size, time and number) and answers. A sender who does not know a secret learns nothing
+//! else.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,17 +20,17 @@ use warp::{
 
 use crate::core::webhook::{self, Delivery, DeliveryOutcome, DeliveryRefused, RecentDeliveries, WebhookKeys};
 
-/// The most bytes a body may have. The largest pushes have more; they are found by polling.
-pub const MOST_BYTES: usize = 1 << 20;
+/// The most bytes of a body. Larger pushes exist; they are found by polling.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many deliveries are read at a time.
 const AT_ONCE: usize = 16;
-/// How long a refused delivery keeps others from being mentioned in the log.
+/// How long after a refused delivery others are not logged.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// What a good push calls; returns at once, and many calls may be one look.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+/// Called for a valid push; returns at once, and many calls may be merged into one read.
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The webhook.
 pub struct Hooks {
@@ -39,31 +39,31 @@ pub struct Hooks {
     wake: Wake,
     turns: Semaphore,
     seen: Mutex<RecentDeliveries>,
-    complained: Mutex<Option<Instant>>,
+    last_logged: Mutex<Option<Instant>>,
 }
 
 impl Hooks {
-    /// A webhook that believes `keys`, and calls `wake` for pushes to `followed`: a branch or tag, or anything.
-    pub fn new(keys: WebhookKeys, followed: Option<String>, wake: Wake) -> Self {
+    /// A webhook that accepts `keys`, and calls `wake` for pushes to `followed`: a branch or tag, or anything.
+    pub(crate) fn new(keys: WebhookKeys, followed: Option<String>, wake: Wake) -> Self {
         Self {
             keys,
             followed,
             wake,
             turns: Semaphore::new(AT_ONCE),
             seen: Mutex::default(),
-            complained: Mutex::default(),
+            last_logged: Mutex::default(),
         }
     }
 
-    async fn take(&self, headers: HeaderMap, body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Response {
+    async fn receive(&self, headers: HeaderMap, body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Response {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| length > MOST_BYTES as u64) {
+        if length.is_some_and(|length| length > MAX_BYTES as u64) {
             return too_large();
         }
         let Ok(_turn) = self.turns.try_acquire() else {
             return answer(StatusCode::SERVICE_UNAVAILABLE, "too many deliveries at a time; send it again later");
         };
-        let body = match tokio::time::timeout(BODY_TIME, read(body)).await {
+        let body = match tokio::time::timeout(BODY_TIMEOUT, read(body)).await {
             Ok(Ok(body)) => body,
             Ok(Err(refusal)) => return refusal,
             Err(_) => return answer(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
@@ -78,13 +78,13 @@ impl Hooks {
             DeliveryOutcome::Accepted { reference, delivery } => {
                 info!(reference, delivery, "webhook: {reference} was pushed");
                 (self.wake)();
-                said(StatusCode::ACCEPTED, &json!({"accepted": true, "ref": reference}))
+                respond(StatusCode::ACCEPTED, &json!({"accepted": true, "ref": reference}))
             }
             DeliveryOutcome::Ignored(why) => {
-                said(StatusCode::ACCEPTED, &json!({"accepted": false, "why": why.to_string()}))
+                respond(StatusCode::ACCEPTED, &json!({"accepted": false, "why": why.to_string()}))
             }
             DeliveryOutcome::Refused(why) => {
-                self.complain(why);
+                self.log_refusal(why);
                 match why {
                     DeliveryRefused::Unreadable => answer(StatusCode::BAD_REQUEST, &why.to_string()),
                     DeliveryRefused::Unsigned | DeliveryRefused::WrongSignature | DeliveryRefused::NotFresh => {
@@ -95,29 +95,29 @@ impl Hooks {
         }
     }
 
-    /// Says that a delivery was refused, but does not let strangers fill the log.
-    fn complain(&self, why: DeliveryRefused) {
-        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        if complained.is_none_or(|last| last.elapsed() > QUIET) {
-            *complained = Some(crate::clock::instant());
-            warn!("webhook: a delivery was refused: {why} (others are not mentioned for a minute)");
+    /// Logs that a delivery was refused, but does not let strangers fill the log.
+    fn log_refusal(&self, why: DeliveryRefused) {
+        let mut last_logged = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_logged.is_none_or(|last| last.elapsed() > QUIET) {
+            *last_logged = Some(crate::clock::instant());
+            warn!("webhook: a delivery was refused: {why} (further ones are not logged for a minute)");
         }
     }
 }
 
-/// The route, there also when there are no hooks: then it is not found.
-pub fn route(hooks: Option<Arc<Hooks>>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+/// The route; without a webhook it answers 404.
+pub(crate) fn route(hooks: Option<Arc<Hooks>>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     warp::path!("hooks" / "git").and(warp::method()).and(warp::header::headers_cloned()).and(warp::body::stream()).then(
         move |method: Method, headers, body| {
             let hooks = hooks.clone();
             async move {
                 match hooks {
-                    None => answer(StatusCode::NOT_FOUND, "no webhook is set up here"),
+                    None => answer(StatusCode::NOT_FOUND, "no webhook is configured"),
                     Some(_) if method != Method::POST => {
-                        let refusal = answer(StatusCode::METHOD_NOT_ALLOWED, "deliveries come by POST");
+                        let refusal = answer(StatusCode::METHOD_NOT_ALLOWED, "send deliveries by POST");
                         reply::with_header(refusal, header::ALLOW, "POST").into_response()
                     }
-                    Some(hooks) => hooks.take(headers, body).await,
+                    Some(hooks) => hooks.receive(headers, body).await,
                 }
             }
         },
@@ -128,8 +128,8 @@ async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result
     let mut bytes = Vec::new();
     tokio::pin!(body);
     while let Some(part) = body.next().await {
-        let mut part = part.map_err(|_| answer(StatusCode::BAD_REQUEST, "the body broke off"))?;
-        if bytes.len() + part.remaining() > MOST_BYTES {
+        let mut part = part.map_err(|_| answer(StatusCode::BAD_REQUEST, "the body was cut off"))?;
+        if bytes.len() + part.remaining() > MAX_BYTES {
             return Err(too_large());
         }
         while part.has_remaining() {
@@ -143,7 +143,7 @@ async fn read(body: impl Stream<Item = Result<impl Buf, warp::Error>>) -> Result
 }
 
 fn too_large() -> Response {
-    answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB; polling will find what was pushed")
+    answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB; polling will find the push")
 }
 
 fn unauthorized() -> Response {
@@ -151,10 +151,10 @@ fn unauthorized() -> Response {
 }
 
 fn answer(status: StatusCode, why: &str) -> Response {
-    said(status, &json!({"accepted": false, "why": why}))
+    respond(status, &json!({"accepted": false, "why": why}))
 }
 
-fn said(status: StatusCode, what: &Value) -> Response {
+fn respond(status: StatusCode, what: &Value) -> Response {
     reply::with_status(reply::json(what), status).into_response()
 }
 

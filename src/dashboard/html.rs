@@ -1,4 +1,4 @@
-//! Pages that stand for themselves, as answers: the sign-in, and refusals.
+//! Pages without a frame, as responses: the sign-in, and refusals.
 
 use serde::Serialize;
 use warp::{Reply, http::StatusCode, reply::Response};
@@ -6,11 +6,11 @@ use warp::{Reply, http::StatusCode, reply::Response};
 use super::pages;
 
 /// A page.
-pub fn page(name: &str, values: impl Serialize) -> Response {
+pub(crate) fn page(name: &str, values: impl Serialize) -> Response {
     match pages::fragment(name, &values) {
         Ok(text) => warp::reply::html(text).into_response(),
         Err(error) => {
-            tracing::error!("the page {name} cannot be shown: {error:#}");
+            tracing::error!("the page {name} could not be rendered: {error:#}");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

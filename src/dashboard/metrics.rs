@@ -1,6 +1,6 @@
-//! `/metrics`: what the reconciler publishes, in the text format that Prometheus reads (OpenMetrics). Moments are told
-//! as times and not as ages, so that whoever asks sees them grow old although nobody updates them. No name of a tenant
-//! or pod stands in here, so the number of series does not grow with theirs.
+//! `/metrics`: what the reconciler publishes, in the text format of Prometheus (OpenMetrics). Moments are given as times and
+//! not as ages, so that they age by themselves. No metric has the name of a tenant or pod as a label, so the number of series
+//! does not grow with them.
 
 use std::sync::atomic::AtomicU64;
 
@@ -16,29 +16,29 @@ use crate::{
     reconcile::{DaemonRole, DaemonStatus},
 };
 
-/// What the text is.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PhaseLabel {
     phase: String,
 }
 
-/// Everything there is to measure, as of now.
-pub fn text(overview: &DaemonStatus) -> String {
+/// All metrics, as of now.
+pub(crate) fn text(overview: &DaemonStatus) -> String {
     let mut registry = Registry::with_prefix("agentpod");
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("build", "Which AgentPod this is", version);
+    registry.register("build", "The version of AgentPod", version);
     let is_active = overview.role == DaemonRole::Active;
-    flag(&mut registry, "active", "Whether this AgentPod acts (1) or stands by (0)", is_active);
+    flag(&mut registry, "active", "Whether this AgentPod is active (1) or a standby (0)", is_active);
     flag(&mut registry, "database_up", "Whether the database answers", overview.database.is_none());
     overview.metrics.register(&mut registry);
-    // One that stands by, or has not looked yet, knows nothing of all this; silence is better than a guess.
+    // A standby, or a daemon before its first round, does not know any of this; no value is better than a guess.
     if is_active && overview.rounds > 0 {
         describe(&mut registry, overview);
     }
     let mut text = String::new();
-    // Writing into a string does not fail.
+    // Writing to a string does not fail.
     let _ = encode(&mut text, &registry);
     text
 }
@@ -47,12 +47,12 @@ fn describe(registry: &mut Registry, overview: &DaemonStatus) {
     let source = &overview.source;
     moment(registry, "last_round", "When the last round ended", overview.last_round);
     flag(registry, "engine_up", "Whether the container engine answers", overview.engine.is_none());
-    moment(registry, "source_last_read", "When the source was last read well", source.read_at);
-    let help = "Whether the source was not read well for three intervals";
+    moment(registry, "source_last_read", "When the source was last read successfully", source.read_at);
+    let help = "Whether the source was not read for three intervals";
     flag(registry, "source_stale", help, source.stale_since.is_some());
     moment(registry, "revision_accepted", "When the revision in force was accepted", source.accepted_at);
     flag(registry, "revision_in_force", "Whether any revision is in force", source.accepted.is_some());
-    flag(registry, "revision_applied", "Whether every pod is as the revision in force declares", source.applied);
+    flag(registry, "revision_applied", "Whether every pod matches the revision in force", source.applied);
     let is_refused = !source.problems.is_empty() && source.unread.is_none();
     flag(registry, "revision_refused", "Whether the newest revision was read and is refused", is_refused);
     let pods = Family::<PhaseLabel, Gauge>::default();

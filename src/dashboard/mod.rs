@@ -1,16 +1,16 @@
-//! What AgentPod shows over HTTP, and the little it takes: the status, the sign-in, the webhook. It reads what the
-//! reconciler publishes and what the store holds, and never asks the engine. Every request comes in by `gate` and every
-//! answer goes out by `outside`, whatever route is between them.
+//! The dashboard and the API: status, sign-in, pages, webhook. They read what the reconciler publishes and what the store
+//! has, and never call the engine. Every request passes `gate` first and every response `response` last, whatever the route
+//! in between.
 
 pub mod api;
 pub mod assets;
 pub mod auth;
 mod gate;
 mod handlers;
-pub mod hooks;
+pub(crate) mod hooks;
 mod html;
 pub mod live;
-pub mod metrics;
+pub(crate) mod metrics;
 pub mod pages;
 pub mod refusal;
 mod response;
@@ -32,26 +32,26 @@ use self::{
 };
 use crate::reconcile::DaemonStatus;
 
-/// A group of routes. Each is boxed on its own: the type of all of them together would take minutes to compile.
+/// A group of routes. Each is boxed: the combined type of all would take minutes to compile.
 pub type Routes = BoxedFilter<(Response,)>;
 
-/// What is served, and what it is made of.
+/// What the routes are made of.
 #[derive(Clone)]
 pub struct Dashboard {
-    /// Who asks.
+    /// Authentication.
     pub auth: Arc<Auth>,
-    /// What the last round published.
+    /// The daemon's status as of its last round.
     pub view: watch::Receiver<DaemonStatus>,
     /// The webhook, if there is one.
     pub hooks: Option<Arc<Hooks>>,
-    /// What the API answers from.
+    /// The API.
     pub api: Arc<Api>,
-    /// What viewers are shown as it comes.
+    /// Live changes.
     pub live: Arc<Live>,
 }
 
-/// Every route; whoever serves them makes answers of what they reject. Paths come before `visitor()` and `writer()` in
-/// each, so that only the route that is meant refuses.
+/// Every route; the server turns rejections into responses. In each, the path comes before `visitor()` and `writer()`, so
+/// that only the matching route refuses.
 pub fn routes(dashboard: &Dashboard) -> Routes {
     let Dashboard { auth, view, hooks, api, live } = dashboard;
     let all = open(view.clone())
@@ -72,12 +72,12 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
     all.boxed()
 }
 
-/// GET, or HEAD, which asks for the same without the body.
+/// GET, or HEAD, which is GET without the body.
 fn get_or_head() -> impl Filter<Extract = (), Error = Rejection> + Clone {
     warp::get().or(warp::head()).unify()
 }
 
-/// Whether we live and are ready: for whoever looks after this process.
+/// Liveness and readiness, for whatever supervises this process.
 fn open(view: watch::Receiver<DaemonStatus>) -> Routes {
     let healthz = warp::path!("healthz").and(get_or_head()).map(|| reply::json(&json!({"ok": true})).into_response());
     let readyz = warp::path!("readyz").and(get_or_head()).map(move || {
@@ -90,7 +90,7 @@ fn open(view: watch::Receiver<DaemonStatus>) -> Routes {
     healthz.or(readyz).unify().boxed()
 }
 
-/// Figures for a scraper; the gate says which one.
+/// Metrics for a scraper; the gate says who may read them.
 fn figures(view: watch::Receiver<DaemonStatus>) -> Routes {
     let metrics = warp::path!("metrics").and(get_or_head()).map(move || {
         let text = metrics::text(&view.borrow());
@@ -99,9 +99,9 @@ fn figures(view: watch::Receiver<DaemonStatus>) -> Routes {
     metrics.boxed()
 }
 
-/// What the last round published. It is about all tenants, so a tenant's person does not see it.
+/// The daemon's status. It covers all tenants, so a tenant's person does not see it.
 fn status(view: watch::Receiver<DaemonStatus>) -> Routes {
-    // Small however many pods there are, for those who only want to know whether to wait.
+    // Small however many pods there are, for clients that only want to know whether to wait.
     let busy_view = view.clone();
     let busy = warp::path!("api" / "v1" / "busy").and(visitor()).map(move |visitor: Visitor| {
         let overview = busy_view.borrow();

@@ -1,5 +1,4 @@
-//! What every answer gets on its way out: refusals written as page or problem, and the headers that tell browsers how
-//! little such a page may do.
+//! The last step of every response: refusals become a page or a problem, and security headers are added.
 
 use warp::{
     Reply,
@@ -9,7 +8,7 @@ use warp::{
 
 use super::{gate, refusal::Refusal};
 
-/// Scripts and styles from us alone and none within a page, so that a name or log line with HTML in it stays text.
+/// Only our own scripts and styles, and none inline, so that a name or log line with HTML in it stays text.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// A year.
@@ -25,7 +24,7 @@ const ALWAYS: [(&str, &str); 7] = [
     ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
 
-/// Writes the refusal that an answer carries, or sends to the sign-in whoever can use one.
+/// Writes the refusal that a response carries, or redirects to the sign-in.
 pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
     let for_program = gate::is_for_program(uri.path());
     if refusal.status == StatusCode::UNAUTHORIZED && !for_program {
@@ -44,7 +43,7 @@ pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, heade
     answer
 }
 
-/// The methods of an address outside the API's table, which names its own.
+/// The methods of a path outside the API's table.
 fn allowed(path: &str) -> &'static str {
     match path {
         "/hooks/git"
@@ -57,7 +56,7 @@ fn allowed(path: &str) -> &'static str {
     }
 }
 
-/// Puts the headers on an answer.
+/// Adds the headers to a response.
 pub(super) fn add_headers(headers: &mut HeaderMap, path: &str, is_secure: bool) {
     for (name, value) in ALWAYS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -65,7 +64,7 @@ pub(super) fn add_headers(headers: &mut HeaderMap, path: &str, is_secure: bool) 
     if is_secure {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TRANSPORT));
     }
-    // What somebody saw is not there for the next person at the same machine. A handler may say otherwise.
+    // The next person at the same machine must not find what somebody saw. A handler may say otherwise.
     if !path.starts_with("/assets/") && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

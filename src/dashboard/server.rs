@@ -1,4 +1,4 @@
-//! Connections: taken, given a time limit, and ended in order. Each request goes through the gate, then to its route; a
+//! Connections: accepted, limited in time, and closed in order. Each request passes the gate, then reaches its route; a
 //! handler that panics costs its own request and nothing else.
 
 use std::{
@@ -40,25 +40,25 @@ use super::{
     response, routes,
 };
 
-/// How long a client may take to send its request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long running requests may go on after a stop.
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long running requests may continue after a stop.
 const GRACE: Duration = Duration::from_secs(5);
 
 type BodyError = Box<dyn Error + Send + Sync>;
 type ServerResponse = Response<UnsyncBoxBody<Bytes, BodyError>>;
 
-/// Serves the dashboard until `stop`. The task ends when the last connection has.
+/// Serves the dashboard until `stop`. The task ends with the last connection.
 pub async fn serve(listen: SocketAddr, dashboard: Dashboard, stop: CancellationToken) -> Result<JoinHandle<()>> {
     let listener = TcpListener::bind(listen)
         .await
-        .map_err(|error| anyhow::anyhow!("{listen} cannot be listened on: {error}; choose another with --listen"))?;
+        .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
     Ok(serve_on(listener, dashboard.auth.clone(), routes(&dashboard), stop))
 }
 
-/// Serves any routes behind the gate, on what is listened on already.
+/// Serves any routes behind the gate, on an open listener.
 pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: CancellationToken) -> JoinHandle<()> {
-    // warp's own server has no time limit for a request's head, so the connections are ours.
+    // warp's own server has no time limit for a request's head, so we handle the connections.
     let routes = routes.recover(refusal::recover).unify().boxed();
     let inner = TowerToHyperService::new(Compression::new(warp::service(routes)));
     tokio::spawn(async move {
@@ -69,7 +69,7 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
                 accepted = listener.accept() => match accepted {
                     Ok(accepted) => accepted,
                     Err(_) => {
-                        // Out of file descriptors, most likely: others may end meanwhile.
+                        // Probably out of file descriptors; other connections may end meanwhile.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;
                     }
@@ -78,9 +78,9 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
             let (inner, auth, stop) = (inner.clone(), auth.clone(), stop.clone());
             connections.spawn(async move {
                 let service = service_fn(move |request| answer(inner.clone(), auth.clone(), peer.ip(), request));
-                // No HTTP/2: proxies do not speak it with us, and finding out which of the two it is has no time limit.
+                // No HTTP/2: proxies do not use it with us, and detecting it has no time limit.
                 let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+                builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
                 let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
                 tokio::pin!(connection);
                 tokio::select! {
@@ -97,7 +97,7 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
     })
 }
 
-/// Answers one request: in by the gate, out by `outside`.
+/// Answers one request: `gate` first, `response` last.
 async fn answer<S, B>(
     inner: S,
     auth: Arc<Auth>,
@@ -109,9 +109,9 @@ where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
 {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let let_in = gate::let_in(&auth, peer, &method, &uri, request.headers()).await;
+    let admit = gate::admit(&auth, peer, &method, &uri, request.headers()).await;
     let client = auth.client(peer, request.headers());
-    let answered = match let_in {
+    let answered = match admit {
         Ok(visitor) => {
             request.extensions_mut().insert(ClientAddress(client));
             visitor.map(|visitor| request.extensions_mut().insert(visitor));

@@ -6,7 +6,7 @@
 
 pub mod docker;
 pub mod memory;
-pub mod wire;
+pub(crate) mod wire;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -66,7 +66,7 @@ pub type Result<T> = std::result::Result<T, EngineError>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineInfo {
     /// Its version: `20.10.24`.
-    pub version: String,
+    pub(crate) version: String,
     /// Its API's version: `1.41`.
     pub api: String,
 }

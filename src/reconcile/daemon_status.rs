@@ -66,7 +66,7 @@ pub enum DaemonRole {
 
 impl DaemonStatus {
     /// Everything that keeps it from working; empty means ready. A standby is ready as long as it can try to take over.
-    pub fn unready_reasons(&self) -> Vec<String> {
+    pub(crate) fn unready_reasons(&self) -> Vec<String> {
         let mut reasons: Vec<String> = self.database.iter().cloned().collect();
         if self.role == DaemonRole::Standby {
             return reasons;
@@ -87,14 +87,14 @@ impl DaemonStatus {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct SourceView {
     /// Where manifests come from.
-    pub origin: String,
+    pub(crate) origin: String,
     /// The revision in force.
     pub accepted: Option<String>,
     /// When it was accepted.
     #[serde(with = "time::serde::rfc3339::option")]
-    pub accepted_at: Option<OffsetDateTime>,
+    pub(crate) accepted_at: Option<OffsetDateTime>,
     /// The newest commit with its files, if the source has commits.
-    pub commit: Option<Commit>,
+    pub(crate) commit: Option<Commit>,
     /// Whether everything matches it.
     pub applied: bool,
     /// What is wrong with the newest revision, if it was refused.
@@ -102,9 +102,9 @@ pub struct SourceView {
     /// The newest revision, if it could be read and was refused.
     pub refused: Option<String>,
     /// Its commit, if the source has commits.
-    pub refused_commit: Option<Commit>,
+    pub(crate) refused_commit: Option<Commit>,
     /// The last fetched commit, accepted or not, if the source has commits.
-    pub fetched: Option<Commit>,
+    pub(crate) fetched: Option<Commit>,
     /// When the source was last read successfully.
     #[serde(with = "time::serde::rfc3339::option")]
     pub read_at: Option<OffsetDateTime>,

@@ -48,7 +48,7 @@ impl Edits {
     }
 
     /// Where manifests are added, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.source.origin()
     }
 

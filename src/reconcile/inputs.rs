@@ -25,16 +25,16 @@ use crate::{
 
 /// What was read: the manifests and the adapters of one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceReading {
+pub(crate) struct SourceReading {
     /// The manifests.
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// The adapters and templates.
-    pub adapters: AdapterFiles,
+    pub(crate) adapters: AdapterFiles,
 }
 
 impl SourceReading {
     /// The adapters as the store takes them.
-    pub fn fetched(&self) -> Fetched<'_> {
+    pub(crate) fn fetched(&self) -> Fetched<'_> {
         let Snapshot { revision, origin, files, commit } = &self.snapshot;
         Fetched { hash: revision, origin, commit: commit.as_ref(), files, adapters: &self.adapters }
     }
@@ -42,16 +42,16 @@ impl SourceReading {
 
 /// Why the newest revision is not in force.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RefusedRevision {
+pub(crate) struct RefusedRevision {
     /// What was read, if the source and the adapters could be read at all.
-    pub reading: Option<Arc<SourceReading>>,
+    pub(crate) reading: Option<Arc<SourceReading>>,
     /// Everything that is wrong with it.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// Why there is no preview of the next round.
 #[derive(Debug, thiserror::Error)]
-pub enum PreviewError {
+pub(crate) enum PreviewError {
     /// The newest revision has problems, or no revision could be read.
     #[error("the newest revision is refused")]
     Refused(RefusedRevision),
@@ -74,7 +74,7 @@ impl RefusedRevision {
 }
 
 /// The inputs of a round.
-pub struct Inputs {
+pub(crate) struct Inputs {
     source: Source,
     folders: AdapterFolders,
     site: Site,
@@ -89,9 +89,9 @@ struct BuiltState {
 
 /// A revision without problems that is not accepted yet.
 #[derive(Clone)]
-pub struct NewRevision {
+pub(crate) struct NewRevision {
     /// What it was built from.
-    pub reading: Arc<SourceReading>,
+    pub(crate) reading: Arc<SourceReading>,
     adapters_revision: String,
     manifests: Arc<Manifests>,
     adapters: Arc<Adapters>,
@@ -99,52 +99,52 @@ pub struct NewRevision {
 
 impl Inputs {
     /// Inputs from a source, adapters and a site. Nothing is read yet.
-    pub fn new(source: Source, folders: AdapterFolders, site: Site) -> Self {
+    pub(crate) fn new(source: Source, folders: AdapterFolders, site: Site) -> Self {
         Self { source, folders, site, in_force: None, built: None }
     }
 
     /// Where manifests come from, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.source.origin()
     }
 
     /// When the source was last read, and the outcome.
-    pub fn health(&self) -> SourceHealth {
+    pub(crate) fn health(&self) -> SourceHealth {
         self.source.health()
     }
 
     /// Where manifests come from.
-    pub fn source(&self) -> &Source {
+    pub(crate) fn source(&self) -> &Source {
         &self.source
     }
 
     /// The site everything is built for.
-    pub fn site(&self) -> &Site {
+    pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 
     /// The adapters in force.
-    pub fn adapters(&self) -> Option<&Arc<Adapters>> {
+    pub(crate) fn adapters(&self) -> Option<&Arc<Adapters>> {
         self.in_force.as_ref().map(|fresh| &fresh.adapters)
     }
 
     /// The revision in force.
-    pub fn revision(&self) -> Option<&str> {
+    pub(crate) fn revision(&self) -> Option<&str> {
         self.snapshot().map(|snapshot| snapshot.revision.as_str())
     }
 
     /// The manifests in force.
-    pub fn snapshot(&self) -> Option<&Snapshot> {
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
         self.in_force.as_ref().map(|fresh| &fresh.reading.snapshot)
     }
 
     /// Whether this revision, including its origin, is the one in force.
-    pub fn is_in_force(&self, fresh: &NewRevision) -> bool {
+    pub(crate) fn is_in_force(&self, fresh: &NewRevision) -> bool {
         self.in_force.as_ref().is_some_and(|in_force| in_force.reading == fresh.reading)
     }
 
     /// Reads the source and the adapters; returns everything that is wrong with them on failure.
-    pub async fn read(&self) -> Result<NewRevision, RefusedRevision> {
+    pub(crate) async fn read(&self) -> Result<NewRevision, RefusedRevision> {
         match (self.source.read().await, self.folders.read().await) {
             (Ok(snapshot), Ok(adapters)) => self.check(SourceReading { snapshot, adapters: adapters.files }),
             (snapshot, adapters) => {
@@ -180,7 +180,7 @@ impl Inputs {
     /// Puts the stored revision in force, with the adapters it was accepted with: for a start without a source, or with a
     /// broken one. What another version of AgentPod stored may no longer build; then its manifests are tried with the
     /// adapters in the folders.
-    pub async fn restore(&mut self, kept: Revision) -> Result<(), RefusedRevision> {
+    pub(crate) async fn restore(&mut self, kept: Revision) -> Result<(), RefusedRevision> {
         let Revision { hash, files, origin, commit, adapters, .. } = kept;
         let snapshot = Snapshot { revision: hash, origin, files, commit };
         let as_it_was = adapters.map(|adapters| self.check(SourceReading { snapshot: snapshot.clone(), adapters }));
@@ -198,7 +198,7 @@ impl Inputs {
     }
 
     /// Puts a revision in force; returns whether its declarations differ from before.
-    pub fn accept(&mut self, fresh: NewRevision) -> bool {
+    pub(crate) fn accept(&mut self, fresh: NewRevision) -> bool {
         let same = self.revision() == Some(&fresh.reading.snapshot.revision)
             && self.in_force.as_ref().is_some_and(|before| before.adapters_revision == fresh.adapters_revision);
         self.in_force = Some(fresh);
@@ -206,7 +206,7 @@ impl Inputs {
     }
 
     /// Every reference to a secret in the revision in force.
-    pub fn secret_references(&self) -> BTreeSet<SecretRef> {
+    pub(crate) fn secret_references(&self) -> BTreeSet<SecretRef> {
         let Some(NewRevision { manifests, .. }) = &self.in_force else { return BTreeSet::new() };
         let of_pods = manifests.pods.values().flat_map(|pod| pod.value.spec.secrets.values());
         let of_defaults = manifests
@@ -217,7 +217,7 @@ impl Inputs {
     }
 
     /// The desired state, or `None` while no revision is in force. Built only when something it depends on has changed.
-    pub fn desired(
+    pub(crate) fn desired(
         &mut self,
         identities: &BTreeMap<PodId, PodIdentity>,
         fingerprints: &Fingerprints,

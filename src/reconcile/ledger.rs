@@ -48,24 +48,24 @@ pub(crate) struct Ledger {
 
 /// What a plan depends on besides the pods.
 pub(crate) struct PlanInputs<'a> {
-    pub now: OffsetDateTime,
-    pub removal_grace: Duration,
-    pub removals: RemovalLimit,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) removal_grace: Duration,
+    pub(crate) removals: RemovalLimit,
     /// The revision in force.
-    pub revision: &'a str,
+    pub(crate) revision: &'a str,
     /// Open requests.
-    pub requests: &'a [OpenRequest],
+    pub(crate) requests: &'a [OpenRequest],
 }
 
 /// What a probe's answer changed.
 pub(crate) struct HealthChange {
-    pub before: Health,
-    pub after: Health,
+    pub(crate) before: Health,
+    pub(crate) after: Health,
 }
 
 impl HealthChange {
     /// Whether the pod's status may have changed.
-    pub fn is_news(&self) -> bool {
+    pub(crate) fn is_news(&self) -> bool {
         let Self { before, after } = self;
         after.is_ready() != before.is_ready() || (!after.is_ready() && after.last_failure != before.last_failure)
     }
@@ -73,13 +73,13 @@ impl HealthChange {
 
 impl Ledger {
     /// Reads the stored states, at the start.
-    pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
         self.states = store.pod_states().await?;
         Ok(())
     }
 
     /// Reads volumes and token versions again if any changed: a token may have been rotated.
-    pub async fn refresh_identities(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn refresh_identities(&mut self, store: &Store) -> Result<(), StoreError> {
         let stamp = store.identities_stamp().await?;
         if self.stamp != Some(stamp) {
             self.identities = store.identities().await?;
@@ -89,7 +89,7 @@ impl Ledger {
     }
 
     /// Records what a sync of the declarations changed.
-    pub async fn synced(&mut self, outcome: &SyncOutcome, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn synced(&mut self, outcome: &SyncOutcome, store: &Store) -> Result<(), StoreError> {
         for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
             self.applied.remove(id);
         }
@@ -106,27 +106,27 @@ impl Ledger {
     }
 
     /// Volumes and token versions.
-    pub fn identities(&self) -> &BTreeMap<PodId, PodIdentity> {
+    pub(crate) fn identities(&self) -> &BTreeMap<PodId, PodIdentity> {
         &self.identities
     }
 
     /// Every pod's state.
-    pub fn states(&self) -> &BTreeMap<PodId, PodState> {
+    pub(crate) fn states(&self) -> &BTreeMap<PodId, PodState> {
         &self.states
     }
 
     /// The pods that steps are running for.
-    pub fn busy(&self) -> impl Iterator<Item = &PodId> {
+    pub(crate) fn busy(&self) -> impl Iterator<Item = &PodId> {
         self.states.iter().filter(|(_, pod)| pod.busy).map(|(id, _)| id)
     }
 
     /// Whether steps are running for a pod.
-    pub fn is_busy(&self, id: &PodId) -> bool {
+    pub(crate) fn is_busy(&self, id: &PodId) -> bool {
         self.states.get(id).is_some_and(|pod| pod.busy)
     }
 
     /// When a pod's health probe last succeeded.
-    pub fn last_success(&self, id: &PodId) -> Option<OffsetDateTime> {
+    pub(crate) fn last_success(&self, id: &PodId) -> Option<OffsetDateTime> {
         self.states.get(id)?.health.as_ref()?.last_success
     }
 
@@ -135,7 +135,7 @@ impl Ledger {
     }
 
     /// Counts the restarts of each pod's container.
-    pub fn count_restarts(&mut self, actual: &Actual, now: OffsetDateTime) {
+    pub(crate) fn count_restarts(&mut self, actual: &Actual, now: OffsetDateTime) {
         let Actual::Observed(observed) = actual else { return };
         for (id, containers) in observed {
             let Some(container) = current_container(containers) else { continue };
@@ -169,18 +169,18 @@ impl Ledger {
     }
 
     /// The state of a pod whose status is evaluated.
-    pub fn of(&mut self, id: &PodId) -> &PodState {
+    pub(crate) fn of(&mut self, id: &PodId) -> &PodState {
         self.state(id)
     }
 
     /// Records which run of which container is probed.
-    pub fn probing(&mut self, target: &ProbeTarget<'_>, now: OffsetDateTime) {
+    pub(crate) fn probing(&mut self, target: &ProbeTarget<'_>, now: OffsetDateTime) {
         let pod = self.state(target.pod);
         pod.health = Some(Health::of_run(pod.health.take(), &target.container.name, target.since, now));
     }
 
     /// Records a probe's answer; `None` if it is about a container that is no longer probed.
-    pub fn probed(
+    pub(crate) fn probed(
         &mut self,
         id: &PodId,
         container: &str,
@@ -196,17 +196,17 @@ impl Ledger {
     }
 
     /// Records that an action begins.
-    pub fn begin(&mut self, id: &PodId, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime) {
+    pub(crate) fn begin(&mut self, id: &PodId, action: &Action, desired: Option<&DesiredPod>, now: OffsetDateTime) {
         self.state(id).begin(action, desired, now, jitter(now));
     }
 
     /// Records that an action did not begin after all: the next round decides again.
-    pub fn cancel_action(&mut self, id: &PodId) {
+    pub(crate) fn cancel_action(&mut self, id: &PodId) {
         self.state(id).busy = false;
     }
 
     /// Records how an action ended.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         id: &PodId,
         action: &Action,
@@ -218,38 +218,38 @@ impl Ledger {
     }
 
     /// Records whether an item that belongs to no pod exists.
-    pub fn observed_infra(&mut self, item: InfraId, presence: Presence) {
+    pub(crate) fn observed_infra(&mut self, item: InfraId, presence: Presence) {
         self.infra.entry(item).or_insert_with(InfraState::present).presence = presence;
     }
 
     /// Records that an item's action begins.
-    pub fn begin_infra(&mut self, item: &InfraId) {
+    pub(crate) fn begin_infra(&mut self, item: &InfraId) {
         if let Some(state) = self.infra.get_mut(item) {
             state.busy = true;
         }
     }
 
     /// Records how an item's action ended.
-    pub fn finish_infra(&mut self, item: &InfraId, outcome: Result<(), &ActionFailure>, now: OffsetDateTime) {
+    pub(crate) fn finish_infra(&mut self, item: &InfraId, outcome: Result<(), &ActionFailure>, now: OffsetDateTime) {
         if let Some(state) = self.infra.get_mut(item) {
             state.finish(outcome, now, jitter(now));
         }
     }
 
     /// Records removals that are allowed from now on.
-    pub fn allow(&mut self, allowed: BTreeMap<PodId, Allowance>) {
+    pub(crate) fn allow(&mut self, allowed: BTreeMap<PodId, Allowance>) {
         for (id, allowance) in allowed {
             self.state(&id).removal_allowed = Some(allowance);
         }
     }
 
     /// Records whether the store is known to have the allowances. If it is not, they are read again before they are used.
-    pub fn set_allowances_unsure(&mut self, is_unsure: bool) {
+    pub(crate) fn set_allowances_unsure(&mut self, is_unsure: bool) {
         self.is_unsure = is_unsure;
     }
 
     /// Reads the allowances again if it is unknown what the store has.
-    pub async fn reload_allowances(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn reload_allowances(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.is_unsure {
             for (id, stored) in store.pod_states().await? {
                 self.state(&id).removal_allowed = stored.removal_allowed;
@@ -260,7 +260,7 @@ impl Ledger {
     }
 
     /// Stores the revision of each pod that matches its declaration and whose row does not have that revision yet.
-    pub async fn mark_applied(
+    pub(crate) async fn mark_applied(
         &mut self,
         applied: BTreeSet<PodId>,
         store: &Store,

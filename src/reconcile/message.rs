@@ -77,7 +77,7 @@ pub(crate) enum Report {
 
 impl Report {
     /// Its kind of trigger.
-    pub fn trigger(&self) -> Trigger {
+    pub(crate) fn trigger(&self) -> Trigger {
         match self {
             Self::FilesChanged => Trigger::File,
             Self::Fetched => Trigger::Fetch,

@@ -62,7 +62,7 @@ pub struct Reconciler {
     pub(super) engine: Arc<dyn Engine>,
     pub(super) store: Arc<Store>,
     pub(super) embedded: Option<Arc<EmbeddedPostgres>>,
-    pub(super) settings: Settings,
+    pub(super) settings: RoundSettings,
     pub(super) source: SourceTracker,
     pub(super) requests: Requests,
     pub(super) ledger: Ledger,
@@ -93,11 +93,11 @@ pub struct Reconciler {
 }
 
 /// What stays the same while it runs.
-pub(super) struct Settings {
-    pub removal_grace: Duration,
-    pub removals: RemovalLimit,
+pub(super) struct RoundSettings {
+    pub(crate) removal_grace: Duration,
+    pub(crate) removals: RemovalLimit,
     /// The longest time between two rounds.
-    pub tick: std::time::Duration,
+    pub(crate) tick: std::time::Duration,
 }
 
 impl Reconciler {
@@ -112,7 +112,7 @@ impl Reconciler {
             journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
-            settings: Settings { removal_grace, removals, tick: TICK },
+            settings: RoundSettings { removal_grace, removals, tick: TICK },
             source: SourceTracker::new(Inputs::new(source, folders, site)),
             requests: Requests::default(),
             ledger: Ledger::default(),

@@ -44,13 +44,13 @@ impl Requests {
     }
 
     /// Reads the open requests without recording that they were picked up, for a preview.
-    pub async fn peek(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn peek(&mut self, store: &Store) -> Result<(), StoreError> {
         self.open = store.open_requests().await?;
         Ok(())
     }
 
     /// The open requests.
-    pub fn open(&self) -> &[OpenRequest] {
+    pub(crate) fn open(&self) -> &[OpenRequest] {
         &self.open
     }
 
@@ -60,7 +60,7 @@ impl Requests {
     }
 
     /// Records that the source was fetched for some requests.
-    pub fn fetched(&mut self, requests: &BTreeSet<i64>) {
+    pub(crate) fn fetched(&mut self, requests: &BTreeSet<i64>) {
         self.fetching.retain(|request| !requests.contains(request));
     }
 }

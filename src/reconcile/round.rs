@@ -56,7 +56,7 @@ impl Reconciler {
     }
 
     /// A round without effects: what `agentpod plan` shows. Nothing is stored.
-    pub async fn preview(&mut self) -> Result<Plan, PreviewError> {
+    pub(crate) async fn preview(&mut self) -> Result<Plan, PreviewError> {
         let now = crate::clock::now();
         self.load().await?;
         self.source.preview().await?;

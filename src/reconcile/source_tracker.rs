@@ -49,7 +49,7 @@ pub(crate) struct SourceTracker {
 }
 
 impl SourceTracker {
-    pub fn new(inputs: Inputs) -> Self {
+    pub(crate) fn new(inputs: Inputs) -> Self {
         Self {
             inputs,
             refused: None,
@@ -64,7 +64,7 @@ impl SourceTracker {
     }
 
     /// Restores what the store has, at the start.
-    pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
         if let Some(stored) = store.source_state().await?.filter(|stored| stored.origin == self.origin()) {
             self.watchdog.load(&stored);
         }
@@ -73,78 +73,83 @@ impl SourceTracker {
     }
 
     /// Overrides the interval in which the source should be read.
-    pub fn set_interval(&mut self, interval: Duration) {
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.watchdog.set_interval(interval);
     }
 
     /// Where manifests come from.
-    pub fn source(&self) -> &Source {
+    pub(crate) fn source(&self) -> &Source {
         self.inputs.source()
     }
 
     /// Where manifests come from, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.inputs.origin()
     }
 
     /// The site everything is built for.
-    pub fn site(&self) -> &Site {
+    pub(crate) fn site(&self) -> &Site {
         self.inputs.site()
     }
 
     /// The adapters in force.
-    pub fn adapters(&self) -> Option<&Adapters> {
+    pub(crate) fn adapters(&self) -> Option<&Adapters> {
         self.inputs.adapters().map(Arc::as_ref)
     }
 
     /// The hash of the revision in force; empty if there is none.
-    pub fn revision(&self) -> &str {
+    pub(crate) fn revision(&self) -> &str {
         self.inputs.revision().unwrap_or_default()
     }
 
     /// The row of the revision in force.
-    pub fn row(&self) -> Option<i64> {
+    pub(crate) fn row(&self) -> Option<i64> {
         self.row
     }
 
     /// What is wrong with the newest revision, if it was refused.
-    pub fn problems(&self) -> Option<&[Problem]> {
+    pub(crate) fn problems(&self) -> Option<&[Problem]> {
         self.refused.as_ref().map(|refused| refused.problems.as_slice())
     }
 
     /// Every secret that the revision in force refers to.
-    pub fn secret_references(&self) -> std::collections::BTreeSet<SecretRef> {
+    pub(crate) fn secret_references(&self) -> std::collections::BTreeSet<SecretRef> {
         self.inputs.secret_references()
     }
 
     /// Has the source read in the next round.
-    pub fn set_due(&mut self) {
+    pub(crate) fn set_due(&mut self) {
         self.is_due = true;
     }
 
     /// Whether the source is read in the next round.
-    pub fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.is_due
     }
 
     /// Whether it is read in the next round, and is not awaited: a source that is about to be read for the first time is
     /// given a moment.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.is_due && !self.source().is_awaited()
     }
 
     /// When it has to be read again at the latest.
-    pub fn due_at(&self, tick: std::time::Duration) -> Instant {
+    pub(crate) fn due_at(&self, tick: std::time::Duration) -> Instant {
         self.read_at + tick
     }
 
     /// Records that this round reads it.
-    pub fn was_read(&mut self) {
+    pub(crate) fn was_read(&mut self) {
         self.read_at = crate::clock::runtime_instant();
     }
 
     /// Reads the source, and accepts its revision or refuses it.
-    pub async fn read(&mut self, store: &Store, journal: &mut Journal, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub(crate) async fn read(
+        &mut self,
+        store: &Store,
+        journal: &mut Journal,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         self.take_revision(store, journal, now).await?;
         self.is_due = false;
         Ok(())
@@ -183,7 +188,7 @@ impl SourceTracker {
     }
 
     /// Refuses a revision: the one in force stays in force, and is read from the store if there is none.
-    pub async fn refuse(
+    pub(crate) async fn refuse(
         &mut self,
         refused: RefusedRevision,
         store: &Store,
@@ -227,14 +232,14 @@ impl SourceTracker {
     }
 
     /// Reads and builds the newest revision without storing anything, for a preview.
-    pub async fn preview(&mut self) -> Result<(), RefusedRevision> {
+    pub(crate) async fn preview(&mut self) -> Result<(), RefusedRevision> {
         let revision = self.inputs.read().await?;
         self.inputs.accept(revision);
         Ok(())
     }
 
     /// The desired state of the revision in force; `None` while there is none.
-    pub fn desired(
+    pub(crate) fn desired(
         &mut self,
         identities: &BTreeMap<PodId, PodIdentity>,
         fingerprints: &Fingerprints,
@@ -243,12 +248,12 @@ impl SourceTracker {
     }
 
     /// Records that the desired state changed: it is not applied yet.
-    pub fn desired_changed(&mut self) {
+    pub(crate) fn desired_changed(&mut self) {
         self.is_applied = false;
     }
 
     /// Stores and reports that the source became stale, or is read again. Writes only then.
-    pub async fn watch(
+    pub(crate) async fn watch(
         &mut self,
         store: &Store,
         journal: &mut Journal,
@@ -277,7 +282,7 @@ impl SourceTracker {
     }
 
     /// Records whether everything matches the revision in force; the first time is stored.
-    pub async fn set_applied(
+    pub(crate) async fn set_applied(
         &mut self,
         is_applied: bool,
         store: &Store,
@@ -295,7 +300,7 @@ impl SourceTracker {
     }
 
     /// The outcome of reading the source, for the requests that asked for it.
-    pub fn answer(&self, open: &OpenRequest) -> EndedRequest {
+    pub(crate) fn answer(&self, open: &OpenRequest) -> EndedRequest {
         match &self.refused {
             Some(refused) => {
                 let first = refused.problems.first().map(|problem| format!(": {}: {}", problem.file, problem.what));
@@ -331,7 +336,7 @@ impl SourceTracker {
     }
 
     /// What others may see.
-    pub fn view(&self) -> SourceView {
+    pub(crate) fn view(&self) -> SourceView {
         let refused = self.refused.as_ref().and_then(|refused| refused.reading.as_ref());
         let refused = refused.map(|reading| &reading.snapshot);
         let health = self.inputs.health();

@@ -15,27 +15,27 @@ use crate::core::{
 
 /// An account, without its password's hash.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Account {
+pub(crate) struct Account {
     /// The person and their role.
-    pub person: Person,
+    pub(crate) person: Person,
     /// Whether it can sign in by password.
-    pub has_password: bool,
+    pub(crate) has_password: bool,
     /// When it was added.
-    pub created_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
     /// When it was disabled; `None` while it can be used.
-    pub disabled_at: Option<OffsetDateTime>,
+    pub(crate) disabled_at: Option<OffsetDateTime>,
 }
 
 impl Account {
     /// Whether it can be used.
-    pub fn is_enabled(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         self.disabled_at.is_none()
     }
 }
 
 impl Store {
     /// Whether there is any account, disabled ones included.
-    pub async fn has_accounts(&self) -> Result<bool> {
+    pub(crate) async fn has_accounts(&self) -> Result<bool> {
         let query = sqlx::query_scalar!("SELECT EXISTS (SELECT FROM accounts) AS \"exists!\"");
         self.query("has_accounts", query.fetch_one(&self.pool)).await
     }
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Every account, by name.
-    pub async fn accounts(&self) -> Result<Vec<Account>> {
+    pub(crate) async fn accounts(&self) -> Result<Vec<Account>> {
         let query = sqlx::query_as!(
             AccountRow,
             "SELECT name, password_hash, role, tenant, created_at, disabled_at FROM accounts ORDER BY name"
@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// An account, and the hash of its password.
-    pub async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
+    pub(crate) async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
         let query = sqlx::query_as!(
             AccountRow,
             "SELECT name, password_hash, role, tenant, created_at, disabled_at FROM accounts WHERE name = $1",

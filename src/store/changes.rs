@@ -15,33 +15,33 @@ const COLLECT_FOR: Duration = Duration::from_millis(40);
 
 /// Rows that changed, some of them deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// Pods: declaration, status or plan.
-    pub pods: BTreeSet<PodId>,
+    pub(crate) pods: BTreeSet<PodId>,
     /// Events that are new, or were counted again.
-    pub events: BTreeSet<i64>,
+    pub(crate) events: BTreeSet<i64>,
     /// Revisions.
-    pub revisions: BTreeSet<i64>,
+    pub(crate) revisions: BTreeSet<i64>,
     /// Requests.
-    pub requests: BTreeSet<i64>,
+    pub(crate) requests: BTreeSet<i64>,
     /// Whether usage was measured.
-    pub usage: bool,
+    pub(crate) usage: bool,
 }
 
 /// Receives changes.
 #[derive(Debug)]
-pub struct Changes(PgListener);
+pub(crate) struct Changes(PgListener);
 
 impl Store {
     /// Starts to listen. Earlier changes are missed.
-    pub async fn changes(&self) -> Result<Changes> {
+    pub(crate) async fn changes(&self) -> Result<Changes> {
         Ok(Changes(self.listener(CHANGED).await?))
     }
 }
 
 impl Changes {
     /// Waits for changes, and collects those that follow at once. Fails when the connection is lost.
-    pub async fn next(&mut self) -> Result<Changed> {
+    pub(crate) async fn next(&mut self) -> Result<Changed> {
         let mut changed = Changed::default();
         changed.take(&self.one().await?);
         let deadline = crate::clock::runtime_instant() + COLLECT_FOR;

@@ -73,7 +73,7 @@ impl StoreError {
     }
 
     /// Whether the instance key is wrong or unusable: a person has to act.
-    pub fn is_about_the_key(&self) -> bool {
+    pub(crate) fn is_about_the_key(&self) -> bool {
         matches!(self, Self::KeyMismatch(_) | Self::KeyFile { .. })
     }
 

@@ -35,7 +35,7 @@ pub struct SourceRefusal {
     /// Why, as a sentence.
     pub message: String,
     /// When this was last observed.
-    pub since: OffsetDateTime,
+    pub(crate) since: OffsetDateTime,
 }
 
 impl Event {

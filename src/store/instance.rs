@@ -19,7 +19,7 @@ const FINGERPRINT_CONTEXT: &str = "instance:fingerprint";
 
 /// The one row of `instance`.
 pub(super) struct InstanceRow {
-    pub id: String,
+    pub(crate) id: String,
     check_value: String,
     fingerprint_key: String,
     created_at: OffsetDateTime,
@@ -27,24 +27,24 @@ pub(super) struct InstanceRow {
 
 /// The columns of the row that depend on the instance key.
 pub(super) struct Sealed {
-    pub check_value: String,
-    pub fingerprint_key: String,
+    pub(crate) check_value: String,
+    pub(crate) fingerprint_key: String,
 }
 
 impl InstanceRow {
     /// Whether the database is sealed with this key.
-    pub fn is_sealed_with(&self, key: &InstanceKey) -> bool {
+    pub(crate) fn is_sealed_with(&self, key: &InstanceKey) -> bool {
         key.open_sealed(&self.check_value, CHECK_CONTEXT).is_ok()
     }
 
     /// The key of the fingerprints.
-    pub fn fingerprints(&self, key: &InstanceKey) -> Result<FingerprintKey> {
+    pub(crate) fn fingerprints(&self, key: &InstanceKey) -> Result<FingerprintKey> {
         let text = key.open_sealed(&self.fingerprint_key, FINGERPRINT_CONTEXT).ok();
         text.and_then(|text| FingerprintKey::from_text(&text)).ok_or_else(|| self.inconsistent_row())
     }
 
     /// The same row sealed with another key.
-    pub fn resealed(&self, from: &InstanceKey, to: &InstanceKey) -> Result<Sealed> {
+    pub(crate) fn resealed(&self, from: &InstanceKey, to: &InstanceKey) -> Result<Sealed> {
         let text = from.open_sealed(&self.fingerprint_key, FINGERPRINT_CONTEXT).map_err(|_| self.inconsistent_row())?;
         Ok(Sealed {
             check_value: to.seal(&CHECK_TEXT.into(), CHECK_CONTEXT)?,
@@ -58,7 +58,7 @@ impl InstanceRow {
     }
 
     /// The key in `file` or the one beside it, whichever the database is sealed with.
-    pub fn key_in(&self, file: &Path) -> Result<InstanceKey> {
+    pub(crate) fn key_in(&self, file: &Path) -> Result<InstanceKey> {
         let there = InstanceKey::load(file);
         if let Ok(Some(key)) = &there
             && self.is_sealed_with(key)

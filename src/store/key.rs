@@ -132,7 +132,7 @@ impl FingerprintKey {
     }
 
     /// The same for the same value; the value cannot be derived from it.
-    pub fn fingerprint(&self, value: &SecretString) -> String {
+    pub(crate) fn fingerprint(&self, value: &SecretString) -> String {
         hex::encode(hmac::sign(&self.0, value.expose_secret().as_bytes()))
     }
 }

@@ -15,7 +15,7 @@ const LOCK_IS_HELD: &str = "locktype = 'advisory' AND granted AND (classid::bigi
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leader {
     /// Since when, if the database shows it.
-    pub since: Option<OffsetDateTime>,
+    pub(crate) since: Option<OffsetDateTime>,
 }
 
 /// The leader lock, until it is dropped or its connection is lost.
@@ -39,7 +39,7 @@ impl Store {
     }
 
     /// The current leader, by the lock itself: it ends with its holder, so a dead process never seems to lead.
-    pub async fn leader(&self) -> Result<Option<Leader>> {
+    pub(crate) async fn leader(&self) -> Result<Option<Leader>> {
         let query = format!(
             "SELECT backend_start FROM pg_locks LEFT JOIN pg_stat_activity USING (pid) WHERE {LOCK_IS_HELD} LIMIT 1"
         );

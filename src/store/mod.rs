@@ -42,21 +42,18 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-pub use accounts::Account;
-pub use changes::{Changed, Changes};
+pub(crate) use accounts::Account;
+pub(crate) use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, SourceRefusal};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, UnsealError};
 pub use lock::{Lead, Leader};
 pub use pods::{IdentitiesStamp, PodToken};
-pub use purge::DeclarationLock;
 pub use read_model::Round;
-pub use request_listener::RequestListener;
 pub use requests::{AddRequestError, RequestRow};
 pub use revisions::{Fetched, RecordedRevision, Revision, RevisionFiles, RevisionRow};
 pub use sessions::{ApiToken, Lifetime};
 pub use source_state::SourceState;
-pub use status::Freshness;
 pub use sync::SyncOutcome;
 pub use usage::Measured;
 
@@ -135,15 +132,6 @@ impl Store {
     /// Replaces this process's instance key.
     fn hold(&self, key: InstanceKey) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = key;
-    }
-
-    /// Checks that the database answers.
-    pub async fn ping(&self) -> Result<()> {
-        with_timeout(CONNECT_TIMEOUT, async {
-            sqlx::query("SELECT 1").execute(&self.pool).await?;
-            Ok(())
-        })
-        .await
     }
 
     /// The keyed hash of a secret's value, as it goes into digests.

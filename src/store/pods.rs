@@ -41,9 +41,9 @@ pub(super) fn token_context(key: &str) -> String {
 #[derive(Debug, Clone)]
 pub struct PodToken {
     /// The token's version, from 1; each rotation adds one.
-    pub version: i32,
+    pub(crate) version: i32,
     /// The token itself.
-    pub token: SecretString,
+    pub(crate) token: SecretString,
 }
 
 /// Changes whenever any pod's identity does; see [`Store::identities_stamp`].
@@ -140,7 +140,7 @@ impl Store {
     }
 
     /// Every pod's gateway token and its version. One that cannot be opened is left out.
-    pub async fn tokens(&self) -> Result<BTreeMap<PodId, PodToken>> {
+    pub(crate) async fn tokens(&self) -> Result<BTreeMap<PodId, PodToken>> {
         let query = sqlx::query!("SELECT id, token_version, gateway_token FROM pods");
         let rows = self.query("tokens", query.fetch_all(&self.pool)).await?;
         let instance_key = self.key();

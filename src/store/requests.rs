@@ -46,7 +46,7 @@ pub struct RequestRow {
     pub done: Option<bool>,
 }
 
-struct Row {
+struct StoredRequest {
     id: i64,
     argument: Value,
     actor: String,
@@ -62,7 +62,7 @@ struct Row {
 macro_rules! select_requests {
     ($rest:tt $(, $argument:expr)*) => {
         sqlx::query_as!(
-            Row,
+            StoredRequest,
             "SELECT id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done \
              FROM requests " + $rest
             $(, $argument)*
@@ -200,10 +200,11 @@ async fn presence(connection: &mut PgConnection, pod: &PodId) -> Result<PodPrese
     })
 }
 
-impl TryFrom<Row> for RequestRow {
+impl TryFrom<StoredRequest> for RequestRow {
     type Error = StoreError;
-    fn try_from(row: Row) -> Result<Self> {
-        let Row { id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done } = row;
+    fn try_from(row: StoredRequest) -> Result<Self> {
+        let StoredRequest { id, argument, actor, requested_at, expires_at, picked_up_at, ended_at, outcome, done } =
+            row;
         let what: RequestSpec = serde_json::from_value(argument)
             .map_err(|error| StoreError::inconsistent("requests", id.to_string(), format!("argument: {error}")))?;
         let open = OpenRequest { id, request: Request { what, actor }, requested_at, expires_at };

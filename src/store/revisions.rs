@@ -91,7 +91,7 @@ pub struct RecordedRevision {
     pub fetched_at: OffsetDateTime,
 }
 
-struct Row {
+struct StoredRevision {
     id: i64,
     hash: String,
     origin: String,
@@ -110,7 +110,7 @@ struct Row {
 macro_rules! select_revisions {
     ($rest:tt $(, $argument:expr)*) => {
         sqlx::query_as!(
-            Row,
+            StoredRevision,
             "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, \
              fetched_at, accepted_at, applied_at FROM revisions " + $rest
             $(, $argument)*
@@ -237,7 +237,10 @@ impl Store {
         rows.into_iter().map(RevisionRow::try_from).collect()
     }
 
-    async fn one_revision(&self, row: impl Future<Output = sqlx::Result<Option<Row>>>) -> Result<Option<RevisionRow>> {
+    async fn one_revision(
+        &self,
+        row: impl Future<Output = sqlx::Result<Option<StoredRevision>>>,
+    ) -> Result<Option<RevisionRow>> {
         self.query("one_revision", row).await?.map(RevisionRow::try_from).transpose()
     }
 }
@@ -307,10 +310,10 @@ async fn put(
     Ok(RecordedRevision { id, is_new: true, fetched_at: now })
 }
 
-impl TryFrom<Row> for RevisionRow {
+impl TryFrom<StoredRevision> for RevisionRow {
     type Error = StoreError;
-    fn try_from(row: Row) -> Result<Self> {
-        let Row {
+    fn try_from(row: StoredRevision) -> Result<Self> {
+        let StoredRevision {
             id,
             hash,
             origin,

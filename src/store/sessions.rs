@@ -22,24 +22,24 @@ const SESSIONS_KEPT: i64 = 50;
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetime {
     /// Unused.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// In total.
-    pub total: Duration,
+    pub(crate) total: Duration,
 }
 
 /// An API token's row; the token itself is not stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiToken {
     /// The number to revoke it by.
-    pub id: i64,
+    pub(crate) id: i64,
     /// Its account.
-    pub account: String,
+    pub(crate) account: String,
     /// What it is for.
-    pub name: String,
+    pub(crate) name: String,
     /// When it was made.
-    pub created_at: OffsetDateTime,
+    pub(crate) created_at: OffsetDateTime,
     /// When it expires.
-    pub expires_at: Option<OffsetDateTime>,
+    pub(crate) expires_at: Option<OffsetDateTime>,
     /// When it was last used, to a minute.
     pub last_used: Option<OffsetDateTime>,
 }
@@ -89,7 +89,12 @@ impl Store {
     }
 
     /// Whose session it is, if it has not expired and the account can be used.
-    pub async fn session(&self, id: &SecretString, lifetime: Lifetime, now: OffsetDateTime) -> Result<Option<Person>> {
+    pub(crate) async fn session(
+        &self,
+        id: &SecretString,
+        lifetime: Lifetime,
+        now: OffsetDateTime,
+    ) -> Result<Option<Person>> {
         self.run("session", async {
             let hash = hash(id);
             let row = sqlx::query_as!(
@@ -113,7 +118,7 @@ impl Store {
     }
 
     /// Ends a session; one that has expired is ended already.
-    pub async fn end_session(&self, id: &SecretString) -> Result<()> {
+    pub(crate) async fn end_session(&self, id: &SecretString) -> Result<()> {
         let query = sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", hash(id));
         self.run("end_session", async {
             query.execute(&self.pool).await?;
@@ -159,7 +164,7 @@ impl Store {
     }
 
     /// Whose API token it is, if it has not expired and the account can be used.
-    pub async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
+    pub(crate) async fn api_token(&self, token: &SecretString, now: OffsetDateTime) -> Result<Option<Person>> {
         self.run("api_token", async {
             let hash = hash(token);
             let row = sqlx::query_as!(

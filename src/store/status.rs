@@ -20,9 +20,9 @@ use crate::core::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     /// When anything was last written; `None` if nothing ever was.
-    pub written_at: Option<OffsetDateTime>,
+    pub(crate) written_at: Option<OffsetDateTime>,
     /// Whether the last daemon stopped in order: then the status was current until then.
-    pub ended_well: bool,
+    pub(crate) ended_well: bool,
 }
 
 /// A status as the table has it.
@@ -85,7 +85,7 @@ impl Store {
     }
 
     /// The pods that are no longer declared and whose last status has a container.
-    pub async fn pods_being_removed(&self) -> Result<Vec<PodId>> {
+    pub(crate) async fn pods_being_removed(&self) -> Result<Vec<PodId>> {
         let query = sqlx::query_scalar!(
             "SELECT id FROM pods JOIN pod_phases ON pod_id = id WHERE desired_status = 'deleted' AND \
              container IS NOT NULL"

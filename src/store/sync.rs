@@ -44,12 +44,7 @@ pub struct SyncOutcome {
     pub returned: Vec<PodId>,
 }
 
-impl SyncOutcome {
-    /// Whether every pod was declared as before.
-    pub fn is_quiet(&self) -> bool {
-        *self == Self::default()
-    }
-}
+impl SyncOutcome {}
 
 impl Store {
     /// Makes the rows of tenants and pods match what is declared. All of it, or nothing.

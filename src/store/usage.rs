@@ -53,7 +53,7 @@ impl Store {
     }
 
     /// Stores when pods' health probes last succeeded.
-    pub async fn set_health(&self, successes: &[(PodId, OffsetDateTime)]) -> Result<()> {
+    pub(crate) async fn set_health(&self, successes: &[(PodId, OffsetDateTime)]) -> Result<()> {
         let query = sqlx::query!(
             "INSERT INTO pod_health (pod_id, last_health_at) SELECT pods.id, new.at \
              FROM unnest($1::text[], $2::timestamptz[]) AS new (id, at) JOIN pods USING (id) ON CONFLICT \

@@ -31,7 +31,7 @@ async fn a_pod_goes_through_its_phases_heals_restarts_and_rests_on_a_page_that_i
     browser.says("#phase", "Running").await;
     let before = stand.container(ALICE);
     docker(&["kill", &before.name]);
-    browser.says("#events", "ended").await;
+    browser.says("#events", "exited").await;
     let life =
         async || (stand.container(ALICE).running && stand.container(ALICE).life() != before.life()).then_some(());
     stand.until("it runs again", PATIENCE, life).await;
@@ -52,7 +52,7 @@ async fn a_pod_goes_through_its_phases_heals_restarts_and_rests_on_a_page_that_i
     // A pause, and its end.
     follow(&browser, &stand, PAGE).await;
     browser.click("form:has(input[value=pause]) button").await;
-    browser.says("#asked", "Paused until").await;
+    browser.says("#requests", "Paused until").await;
     browser.says("#phase", "Stopped").await;
     let stopped = async || (!stand.container(ALICE).running).then_some(());
     stand.until("it is stopped", PATIENCE, stopped).await;

@@ -25,7 +25,7 @@ const PAGES: [&str; 11] = [
 #[tokio::test]
 async fn no_page_has_a_serious_fault_of_accessibility_in_light_in_dark_or_on_a_phone() {
     let stage = Stage::open().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let held = "1 of 1 pods would go at once; agentpod approve 5d0c41aa90f3 lets them go";
     stage.is("alice/assistant", Phase::Held, "TooManyRemovals", held).await;
     stage.tells("alice/assistant", "its container ended").await;
@@ -81,7 +81,7 @@ async fn a_pods_new_phase_is_seen_without_loading_the_page_again() {
 #[tokio::test]
 async fn the_manifest_follows_what_is_typed_and_is_judged_as_it_grows() {
     let stage = Stage::open().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let browser = Browser::open(DESK).await;
     browser.goto(&format!("http://{}/dashboard/pods/new?adapter=echo", stage.server.address)).await;
     browser.fill("#tenant", "alice").await;

@@ -208,7 +208,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     stage.ready("a").await;
     let before = stage.containers();
     assert_eq!(before.len(), 1);
-    let told = stage.said("log", "nothing is changed until it answers");
+    let told = stage.said("log", "AgentPod changes nothing until the engine answers");
 
     stage.switch.store(false, Ordering::SeqCst);
     eventually("it notices", async || stage.status().await.filter(|status| !status["engine"].is_null())).await;
@@ -219,7 +219,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     })
     .await;
     assert_eq!(stage.status().await.unwrap()["pods"]["t/a"]["phase"], "Unknown");
-    assert_eq!(stage.said("log", "nothing is changed until it answers"), told + 1, "told once");
+    assert_eq!(stage.said("log", "AgentPod changes nothing until the engine answers"), told + 1, "told once");
 
     stage.switch.store(true, Ordering::SeqCst);
     stage.ready("a").await;
@@ -240,7 +240,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     eventually("it notices", async || stage.status().await.filter(|status| !status["database"].is_null())).await;
     stage.unready_reasons("the database does not answer").await;
     eventually("it goes on trying", async || {
-        (stage.said("log", "nothing is changed until it answers") > 0).then_some(())
+        (stage.said("log", "AgentPod changes nothing until the database answers") > 0).then_some(())
     })
     .await;
     assert_eq!(stage.containers(), before, "nothing is changed meanwhile");
@@ -248,7 +248,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     server.start();
     stage.ready("b").await;
     assert!(stage.containers().contains(&before[0]), "the first pod was not touched");
-    assert_eq!(stage.said("log", "nothing is changed until it answers"), 1, "told once");
+    assert_eq!(stage.said("log", "AgentPod changes nothing until the database answers"), 1, "told once");
     assert_eq!(stage.said("log", "the database answers again"), 1);
 }
 

@@ -8,7 +8,9 @@ use agentpod::{
     core::decide::request_kind::{RequestArgument, RequestKind, RequestScope},
     dashboard::{
         api::NewRequest,
-        pages::{Frame, Page, document, overview::OverviewPage, pod::Paused, pod::PodPage, source::SourcePage, words},
+        pages::{
+            Frame, PageContent, document, overview::OverviewPage, pod::Paused, pod::PodPage, source::SourcePage, words,
+        },
     },
 };
 use clap::CommandFactory;
@@ -55,6 +57,14 @@ fn every_kind_is_a_command_with_its_arguments() {
     }
 }
 
+/// The field of an argument in JSON: a duration is sent in seconds.
+fn json_name(argument: RequestArgument) -> &'static str {
+    match argument {
+        RequestArgument::Duration => "seconds",
+        other => other.name(),
+    }
+}
+
 #[test]
 fn every_kind_is_taken_by_the_api_with_its_arguments() {
     let schema = Value::from(schemars::schema_for!(NewRequest));
@@ -64,7 +74,7 @@ fn every_kind_is_taken_by_the_api_with_its_arguments() {
         (kind, fields.keys().filter(|name| *name != "kind").cloned().collect())
     });
     let expected = RequestKind::ALL.map(|kind| {
-        let fields: BTreeSet<String> = kind.info().takes.iter().map(|takes| takes.json_name().to_owned()).collect();
+        let fields: BTreeSet<String> = kind.info().takes.iter().map(|takes| json_name(*takes).to_owned()).collect();
         (kind.to_string(), fields)
     });
     assert_eq!(taken.collect::<BTreeSet<_>>(), expected.into());
@@ -72,7 +82,7 @@ fn every_kind_is_taken_by_the_api_with_its_arguments() {
 
 #[test]
 fn every_kind_has_a_button_on_some_page() {
-    fn written<P: Page>(page: &P) -> String {
+    fn written<P: PageContent>(page: &P) -> String {
         document(&Frame::sample("", P::TAB), page).unwrap()
     }
     let pause = Paused { by: "alma".into(), at: words::sample_time(60), until: None };

@@ -144,7 +144,7 @@ impl Browser {
     }
 
     /// A picture of the page, as PNG.
-    pub async fn picture(&self) -> Vec<u8> {
+    pub async fn snapshot(&self) -> Vec<u8> {
         self.page.screenshot().await.unwrap()
     }
 

@@ -15,7 +15,7 @@ use agentpod::{
         Dashboard, Routes,
         api::{Api, SettingsView},
         auth::{Auth, Clock},
-        live::{Live, Pace},
+        live::{Heartbeat, Live},
         routes, serve_on,
     },
     reconcile::{DaemonStatus, Edits},
@@ -65,7 +65,7 @@ pub async fn declare(store: &Store, desired: &Desired) {
 /// How a server serves.
 pub struct Serve {
     pub access: AccessSettings,
-    pub pace: Pace,
+    pub heartbeat: Heartbeat,
     pub clock: Clock,
     pub edits: Option<Arc<Edits>>,
     pub settings: SettingsView,
@@ -77,7 +77,7 @@ impl Default for Serve {
     fn default() -> Self {
         Self {
             access: AccessSettings::default(),
-            pace: Pace::default(),
+            heartbeat: Heartbeat::default(),
             clock: Arc::new(OffsetDateTime::now_utc),
             edits: None,
             settings: SettingsView::default(),
@@ -104,12 +104,12 @@ impl Server {
 
     /// Serves there.
     pub async fn start_on(listener: TcpListener, store: &Arc<Store>, serve: Serve) -> Self {
-        let Serve { access, pace, clock, edits, settings, routes: before } = serve;
+        let Serve { access, heartbeat, clock, edits, settings, routes: before } = serve;
         let address = listener.local_addr().unwrap();
         let auth = Auth::open(store.clone(), access, address, clock.clone()).await.unwrap();
         let (overview, view) = watch::channel(DaemonStatus::default());
         let stop = CancellationToken::new();
-        let live = Live::start(store.clone(), pace, stop.clone());
+        let live = Live::start(store.clone(), heartbeat, stop.clone());
         let logs = watch::channel(None).1;
         let api = Arc::new(Api { store: store.clone(), view: view.clone(), logs, edits, settings, clock });
         let dashboard = Dashboard { auth: auth.clone(), view, hooks: None, api, live: live.clone() };
@@ -118,7 +118,7 @@ impl Server {
             None => routes(&dashboard),
         };
         serve_on(listener, auth.clone(), all, stop.clone());
-        live.hears().await;
+        live.is_listening().await;
         Self { address, auth, live, stop, _overview: overview }
     }
 }

@@ -68,7 +68,7 @@ impl Stage {
     }
 
     /// Keeps a revision with these manifests and the shipped adapters, and a rejected one after it.
-    pub async fn judged(&self, text: &str) {
+    pub async fn checked(&self, text: &str) {
         let files = BTreeMap::from([("all.yaml".to_owned(), text.as_bytes().to_vec())]);
         let now = OffsetDateTime::now_utc();
         let adapters = shipped_adapters().await;

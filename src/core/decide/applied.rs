@@ -6,7 +6,7 @@ use super::plan::{Decision, Hold, Plan};
 use crate::core::{declare::desired::Desired, names::PodId, report::status::Status};
 
 /// The declared pods that are settled, and ready if they should run.
-pub fn applied_pods(desired: &Desired, plan: &Plan, statuses: &BTreeMap<PodId, Status>) -> BTreeSet<PodId> {
+pub(crate) fn applied_pods(desired: &Desired, plan: &Plan, statuses: &BTreeMap<PodId, Status>) -> BTreeSet<PodId> {
     let is_applied = |id: &PodId, is_running: bool| {
         let is_up = !is_running || statuses.get(id).is_some_and(|status| status.ready);
         is_up && matches!(plan.pods.get(id), Some(Decision::Settled))
@@ -16,7 +16,7 @@ pub fn applied_pods(desired: &Desired, plan: &Plan, statuses: &BTreeMap<PodId, S
 }
 
 /// Whether every declared pod is applied, and of the others nothing is left but containers that are kept for a while.
-pub fn is_applied(desired: &Desired, plan: &Plan, statuses: &BTreeMap<PodId, Status>) -> bool {
+pub(crate) fn is_applied(desired: &Desired, plan: &Plan, statuses: &BTreeMap<PodId, Status>) -> bool {
     let is_over = |decision: &Decision| matches!(decision, Decision::Settled | Decision::Hold(Hold::RemovalGrace(_)));
     let others = plan.pods.iter().filter(|(id, _)| !desired.pods.contains_key(*id));
     others.map(|(_, decision)| decision).all(is_over)

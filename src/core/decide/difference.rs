@@ -14,37 +14,37 @@ use crate::core::{
 
 /// What is stored of a pod's declaration.
 #[derive(Debug, Clone)]
-pub struct StoredPod {
+pub(crate) struct StoredPod {
     /// The adapter's name.
-    pub adapter: String,
+    pub(crate) adapter: String,
     /// The first label of its host name.
-    pub subdomain: String,
+    pub(crate) subdomain: String,
     /// Where people reach it.
-    pub url: String,
+    pub(crate) url: String,
     /// What it should be doing.
-    pub desired_status: DesiredStatus,
+    pub(crate) desired_status: DesiredStatus,
     /// Its volume's name.
-    pub volume: String,
+    pub(crate) volume: String,
     /// `VOLUME:PATH`.
-    pub data_dir: String,
+    pub(crate) data_dir: String,
     /// The digest of its desired container, if its secrets could ever be read.
-    pub digest: Option<Digest>,
+    pub(crate) digest: Option<Digest>,
 }
 
 /// One pod that differs.
 #[derive(Debug)]
-pub struct Difference<'a> {
+pub(crate) struct Difference<'a> {
     /// The pod.
-    pub id: PodId,
+    pub(crate) id: PodId,
     /// How it differs.
-    pub change: RowChange<'a>,
+    pub(crate) change: RowChange<'a>,
     /// The change as a sentence.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// How a pod differs.
 #[derive(Debug)]
-pub enum RowChange<'a> {
+pub(crate) enum RowChange<'a> {
     /// It is declared for the first time.
     Created(&'a DesiredPod),
     /// Its declaration changed.
@@ -56,7 +56,7 @@ pub enum RowChange<'a> {
 }
 
 /// Every pod that differs; `reconfigured` are those whose settings do.
-pub fn differences<'a>(
+pub(crate) fn differences<'a>(
     desired: &'a Desired,
     stored: &BTreeMap<PodId, StoredPod>,
     reconfigured: &BTreeSet<PodId>,
@@ -109,12 +109,12 @@ fn changes(row: &StoredPod, pod: &DesiredPod, is_reconfigured: bool) -> Vec<Stri
 }
 
 /// `VOLUME:PATH`.
-pub fn data_dir(volume: &str, pod: &DesiredPod) -> String {
+pub(crate) fn data_dir(volume: &str, pod: &DesiredPod) -> String {
     format!("{volume}:{}", pod.container.blueprint.data)
 }
 
 /// The digest of a pod's desired container. It is not known while a secret cannot be read; then the stored one stands,
 /// since nothing was declared otherwise.
-pub fn known_digest(pod: &DesiredPod) -> Option<&Digest> {
+pub(crate) fn known_digest(pod: &DesiredPod) -> Option<&Digest> {
     pod.missing_secrets.is_empty().then_some(&pod.container.digest)
 }

@@ -8,7 +8,7 @@ use super::plan::{Decision, Hold, Plan, PodState};
 use crate::core::{declare::desired::Desired, names::PodId};
 
 /// The next time at which a decision may change although nothing happens; `None` if there is none.
-pub fn next_due(
+pub(crate) fn next_due(
     plan: &Plan,
     states: &BTreeMap<PodId, PodState>,
     desired: Option<&Desired>,

@@ -23,23 +23,23 @@ pub enum Ending {
 
 /// What a run has reached after a round.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     /// What is wrong with the newest revision, if it was refused.
-    pub refused: Option<&'a [Problem]>,
+    pub(crate) refused: Option<&'a [Problem]>,
     /// Why the database cannot be used, if it cannot.
-    pub database: Option<&'a str>,
+    pub(crate) database: Option<&'a str>,
     /// Whether the desired state was built and stored.
-    pub is_stored: bool,
+    pub(crate) is_stored: bool,
     /// What was observed.
-    pub actual: &'a Actual,
+    pub(crate) actual: &'a Actual,
     /// What was decided.
-    pub plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Every pod's status.
-    pub statuses: &'a BTreeMap<PodId, Status>,
+    pub(crate) statuses: &'a BTreeMap<PodId, Status>,
 }
 
 /// Where one pod stands on the way to what is declared.
-enum Verdict {
+enum PodProgress {
     Done,
     Waiting,
     Failed,
@@ -47,7 +47,7 @@ enum Verdict {
 
 impl Progress<'_> {
     /// How the run ended; `None` while it can still be applied and there is time.
-    pub fn ending(&self, out_of_time: bool) -> Option<Ending> {
+    pub(crate) fn ending(&self, out_of_time: bool) -> Option<Ending> {
         if let Some(problems) = self.refused {
             return Some(Ending::Failed(problems.iter().map(ToString::to_string).collect()));
         }
@@ -66,9 +66,9 @@ impl Progress<'_> {
         for (id, status) in self.statuses {
             let sentence = || format!("{id}: {}", status.message);
             match self.verdict(self.plan.pods.get(id), status) {
-                Verdict::Done => {}
-                Verdict::Waiting => waiting.push(sentence()),
-                Verdict::Failed => failed.push(sentence()),
+                PodProgress::Done => {}
+                PodProgress::Waiting => waiting.push(sentence()),
+                PodProgress::Failed => failed.push(sentence()),
             }
         }
         waiting.extend(self.database.map(str::to_owned));
@@ -84,19 +84,19 @@ impl Progress<'_> {
         })
     }
 
-    fn verdict(&self, decision: Option<&Decision>, status: &Status) -> Verdict {
+    fn verdict(&self, decision: Option<&Decision>, status: &Status) -> PodProgress {
         match (status.phase, decision) {
-            (_, Some(Decision::Hold(Hold::TooManyRemovals(_)))) => Verdict::Done,
-            (Phase::Running | Phase::Stopped, Some(Decision::Settled)) => Verdict::Done,
-            (Phase::Stopped, _) if status.reason == Reason::Paused => Verdict::Done,
-            (Phase::Deleting, Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => Verdict::Waiting,
-            (Phase::Deleting, _) => Verdict::Done,
+            (_, Some(Decision::Hold(Hold::TooManyRemovals(_)))) => PodProgress::Done,
+            (Phase::Running | Phase::Stopped, Some(Decision::Settled)) => PodProgress::Done,
+            (Phase::Stopped, _) if status.reason == Reason::Paused => PodProgress::Done,
+            (Phase::Deleting, Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => PodProgress::Waiting,
+            (Phase::Deleting, _) => PodProgress::Done,
             // The engine does not answer: one sentence for all pods.
-            (Phase::Unknown, _) if matches!(self.actual, Actual::Unknown(_)) => Verdict::Done,
+            (Phase::Unknown, _) if matches!(self.actual, Actual::Unknown(_)) => PodProgress::Done,
             // A single exit decides nothing: the container comes up again, or turns out to be in a crash loop.
-            (Phase::Unhealthy, _) if status.reason == Reason::Restarting => Verdict::Waiting,
-            (Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held, _) => Verdict::Failed,
-            _ => Verdict::Waiting,
+            (Phase::Unhealthy, _) if status.reason == Reason::Restarting => PodProgress::Waiting,
+            (Phase::Unhealthy | Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held, _) => PodProgress::Failed,
+            _ => PodProgress::Waiting,
         }
     }
 }

@@ -14,13 +14,13 @@
 //! | `difference` | what the store has to write when declarations change |
 //! | `orphans` | which containers, volumes and networks belong to no declared pod |
 
-pub mod applied;
-pub mod difference;
-pub mod due;
-pub mod ending;
+pub(crate) mod applied;
+pub(crate) mod difference;
+pub(crate) mod due;
+pub(crate) mod ending;
 pub mod orphans;
 pub mod plan;
-pub mod probes;
+pub(crate) mod probes;
 pub mod purge;
 pub mod request;
 pub mod request_kind;

@@ -18,18 +18,18 @@ use crate::core::{
 #[derive(Debug, Clone, Default)]
 pub struct OwnedObjects {
     /// Containers.
-    pub containers: Vec<ObservedContainer>,
+    pub(crate) containers: Vec<ObservedContainer>,
     /// Volumes.
-    pub volumes: Vec<ObservedVolume>,
+    pub(crate) volumes: Vec<ObservedVolume>,
     /// Networks.
-    pub networks: Vec<ObservedNetwork>,
+    pub(crate) networks: Vec<ObservedNetwork>,
 }
 
 /// What the database has of a pod that was declared once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodHistory {
     /// The name of the volume with its data.
-    pub volume: String,
+    pub(crate) volume: String,
     /// When it was removed from the manifests; `None` while it is declared.
     pub undeclared_since: Option<OffsetDateTime>,
 }
@@ -38,19 +38,19 @@ pub struct PodHistory {
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     /// Every pod that was ever declared.
-    pub histories: BTreeMap<PodId, PodHistory>,
+    pub(crate) histories: BTreeMap<PodId, PodHistory>,
     /// Pods that the source declares now, whether or not the database has them yet.
-    pub declared: BTreeSet<PodId>,
+    pub(crate) declared: BTreeSet<PodId>,
     /// Why the source may declare more pods than that: it could not be read completely.
     pub source_error: Option<String>,
     /// Networks that declared pods use.
-    pub networks: BTreeSet<String>,
+    pub(crate) networks: BTreeSet<String>,
 }
 
 /// A kind of orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OrphanKind {
+pub(crate) enum OrphanKind {
     /// A container.
     Container,
     /// A volume.
@@ -61,7 +61,7 @@ pub enum OrphanKind {
 
 /// Why something is an orphan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OrphanReason {
+pub(crate) enum OrphanReason {
     /// Its pod was removed from the manifests at this time.
     Removed(OffsetDateTime),
     /// Its pod is not declared, and the database has never had it.
@@ -78,19 +78,19 @@ pub enum OrphanReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     /// What it is.
-    pub kind: OrphanKind,
+    pub(crate) kind: OrphanKind,
     /// Its name on the engine.
     pub name: String,
     /// The pod it was created for.
-    pub pod: Option<PodId>,
+    pub(crate) pod: Option<PodId>,
     /// Why it is an orphan.
     #[serde(serialize_with = "as_text")]
-    pub why: OrphanReason,
+    pub(crate) why: OrphanReason,
     /// When it was created, if the engine says so.
     #[serde(with = "time::serde::rfc3339::option")]
-    pub created_at: Option<OffsetDateTime>,
+    pub(crate) created_at: Option<OffsetDateTime>,
     /// What to do about it.
-    pub remedy: String,
+    pub(crate) remedy: String,
 }
 
 fn as_text<S: Serializer>(why: &OrphanReason, serializer: S) -> Result<S::Ok, S::Error> {
@@ -121,7 +121,7 @@ impl fmt::Display for OrphanReason {
 
 impl Expected {
     /// Whether a pod is declared, by the source or by the newest accepted revision.
-    pub fn declares(&self, pod: &PodId) -> bool {
+    pub(crate) fn declares(&self, pod: &PodId) -> bool {
         let recorded = self.histories.get(pod).is_some_and(|history| history.undeclared_since.is_none());
         recorded || self.declared.contains(pod)
     }

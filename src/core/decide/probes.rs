@@ -11,19 +11,19 @@ use crate::core::{
 
 /// A container to be probed.
 #[derive(Debug, Clone, Copy)]
-pub struct ProbeTarget<'a> {
+pub(crate) struct ProbeTarget<'a> {
     /// Its pod.
-    pub pod: &'a PodId,
+    pub(crate) pod: &'a PodId,
     /// What the pod should be.
-    pub desired: &'a DesiredPod,
+    pub(crate) desired: &'a DesiredPod,
     /// The container.
-    pub container: &'a ObservedContainer,
+    pub(crate) container: &'a ObservedContainer,
     /// When this run of it began, if the engine says so.
-    pub since: Option<OffsetDateTime>,
+    pub(crate) since: Option<OffsetDateTime>,
 }
 
 /// Every container that has to be probed, in order of the pods.
-pub fn probe_targets<'a>(desired: &'a Desired, actual: &'a Actual) -> impl Iterator<Item = ProbeTarget<'a>> {
+pub(crate) fn probe_targets<'a>(desired: &'a Desired, actual: &'a Actual) -> impl Iterator<Item = ProbeTarget<'a>> {
     let target = |(pod, declared): (&'a PodId, &'a DesiredPod)| {
         let Actual::Observed(observed) = actual else { return None };
         let container = current_container(observed.get(pod)?)?;

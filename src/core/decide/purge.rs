@@ -16,15 +16,15 @@ use crate::core::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purge {
     /// Whose.
-    pub pod: PodId,
+    pub(crate) pod: PodId,
     /// When it was removed from the manifests; `None` for a pod that the database has never had.
-    pub undeclared_since: Option<OffsetDateTime>,
+    pub(crate) undeclared_since: Option<OffsetDateTime>,
     /// The names of its containers; none of them runs.
-    pub containers: Vec<String>,
+    pub(crate) containers: Vec<String>,
     /// Its volumes.
-    pub volumes: Vec<ObservedVolume>,
+    pub(crate) volumes: Vec<ObservedVolume>,
     /// Whether the database has its token, settings, status and history.
-    pub row: bool,
+    pub(crate) row: bool,
 }
 
 /// Why nothing is deleted.
@@ -56,7 +56,7 @@ pub enum PurgeRefusal {
 
 impl PurgeRefusal {
     /// The refusal as a sentence, with what to do.
-    pub fn sentence(&self, pod: &PodId) -> String {
+    pub(crate) fn sentence(&self, pod: &PodId) -> String {
         match self {
             Self::Declared => format!("{pod} is declared; remove it from the manifests first, then purge it"),
             Self::SourceUnknown(why) => {

@@ -79,7 +79,7 @@ pub struct EndedRequest {
 
 /// The state of a pod when a request about it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PodPresence {
+pub(crate) enum PodPresence {
     /// It was never declared.
     Never,
     /// It is no longer declared.
@@ -133,15 +133,15 @@ pub struct Pause {
     /// The ID of the request.
     pub request: i64,
     /// Who made it.
-    pub actor: String,
+    pub(crate) actor: String,
     /// When it ends; `None`: when somebody resumes it.
     #[serde(with = "time::serde::rfc3339::option")]
-    pub until: Option<OffsetDateTime>,
+    pub(crate) until: Option<OffsetDateTime>,
 }
 
 impl Pause {
     /// `alice@host until 2026-11-24 12:34:56 UTC`.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self.until {
             Some(until) => format!("{} until {}", self.actor, moment(until)),
             None => format!("{} until somebody resumes it", self.actor),
@@ -150,7 +150,7 @@ impl Pause {
 }
 
 /// How many characters of a plan's hash are shown and expected.
-pub const HASH_LENGTH: usize = 12;
+pub(crate) const HASH_LENGTH: usize = 12;
 
 impl RequestSpec {
     /// Its kind.
@@ -165,7 +165,7 @@ impl RequestSpec {
     }
 
     /// The pod it is about; `None`: the whole fleet.
-    pub fn pod(&self) -> Option<&PodId> {
+    pub(crate) fn pod(&self) -> Option<&PodId> {
         match self {
             Self::Restart { pod } | Self::Pause { pod, .. } | Self::Resume { pod } => Some(pod),
             Self::Sync | Self::Approve { .. } => None,
@@ -181,7 +181,7 @@ impl RequestSpec {
     }
 
     /// Whether somebody may make it. Whether it can be made is another question: see [`Request::check`].
-    pub fn is_permitted(&self, person: &Person) -> bool {
+    pub(crate) fn is_permitted(&self, person: &Person) -> bool {
         match self.pod() {
             Some(pod) => person.may_request(&pod.tenant),
             None => person.may_request_for_all(),
@@ -204,7 +204,7 @@ impl fmt::Display for RequestSpec {
 
 impl Request {
     /// Whether it can be made, given the state of its pod and the pause in force.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         presence: PodPresence,
         pause: Option<&Pause>,
@@ -245,13 +245,13 @@ impl OpenRequest {
     }
 
     /// Ends it as refused.
-    pub fn refused(&self, why: impl Into<String>) -> EndedRequest {
+    pub(crate) fn refused(&self, why: impl Into<String>) -> EndedRequest {
         EndedRequest { done: false, ..self.done(why) }
     }
 }
 
 /// The pause in force for a pod: requested, and ended neither by a later resume nor by its time.
-pub fn pause_of(open: &[OpenRequest], pod: &PodId, now: OffsetDateTime) -> Option<Pause> {
+pub(crate) fn pause_of(open: &[OpenRequest], pod: &PodId, now: OffsetDateTime) -> Option<Pause> {
     let mut current = None;
     for one in open.iter().filter(|one| one.request.what.pod() == Some(pod)) {
         match one.request.what {
@@ -266,7 +266,7 @@ pub fn pause_of(open: &[OpenRequest], pod: &PodId, now: OffsetDateTime) -> Optio
 }
 
 /// `2026-11-24 12:34:56 UTC`.
-pub fn moment(at: OffsetDateTime) -> String {
+pub(crate) fn moment(at: OffsetDateTime) -> String {
     let at = at.to_offset(UtcOffset::UTC);
     let (hour, minute, second) = at.to_hms();
     format!("{} {hour:02}:{minute:02}:{second:02} UTC", at.date())

@@ -47,13 +47,13 @@ pub enum RequestArgument {
 #[derive(Debug, Serialize)]
 pub struct RequestKindInfo {
     /// In the database, the API, addresses, and as a command.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it does, for the command's help.
     pub summary: &'static str,
     /// On its button.
     pub label: &'static str,
     /// On its button, by the name in `icons.svg`.
-    pub icon: &'static str,
+    pub(crate) icon: &'static str,
     /// What it is about.
     pub scope: RequestScope,
     /// What it takes.
@@ -62,9 +62,9 @@ pub struct RequestKindInfo {
     pub confirmation: &'static str,
     /// How long it may wait; `None`: until it is done.
     #[serde(skip)]
-    pub expires_after: Option<Duration>,
+    pub(crate) expires_after: Option<Duration>,
     /// Whether the next round answers it, so that the command waits for that.
-    pub is_answered_at_once: bool,
+    pub(crate) is_answered_at_once: bool,
 }
 
 use RequestArgument as Takes;
@@ -151,14 +151,6 @@ impl RequestArgument {
             Self::Pod => "pod",
             Self::Duration => "for",
             Self::Plan => "plan",
-        }
-    }
-
-    /// The field in JSON.
-    pub const fn json_name(self) -> &'static str {
-        match self {
-            Self::Duration => "seconds",
-            other => other.name(),
         }
     }
 }

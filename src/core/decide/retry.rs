@@ -9,7 +9,7 @@ use time::{Duration, OffsetDateTime};
 /// The wait after the first failure.
 pub const FIRST: Duration = Duration::seconds(10);
 /// The longest wait.
-pub const LONGEST: Duration = Duration::minutes(5);
+pub(crate) const LONGEST: Duration = Duration::minutes(5);
 
 /// A pod whose last action failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ impl Serialize for RetryTarget {
 
 impl Retry {
     /// The retry after one more failure of `target`. `jitter` is between 0 and 1 and spreads the retries of many pods.
-    pub fn after(
+    pub(crate) fn after(
         last: Option<&Self>,
         target: &RetryTarget,
         why: impl Into<String>,

@@ -6,30 +6,30 @@ use std::collections::VecDeque;
 use time::{Duration, OffsetDateTime};
 
 /// How many restarts within [`WINDOW`] make a crash loop.
-pub const RESTARTS: u32 = 5;
+pub(crate) const RESTARTS: u32 = 5;
 /// How far back restarts count.
-pub const WINDOW: Duration = Duration::minutes(10);
+pub(crate) const WINDOW: Duration = Duration::minutes(10);
 
 /// Restart counts of one container over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrashWatch {
+pub(crate) struct CrashWatch {
     container: String,
     counts: VecDeque<(OffsetDateTime, u32)>,
 }
 
 impl CrashWatch {
     /// Starts to count for a container that was restarted `restarts` times so far.
-    pub fn new(container: impl Into<String>, restarts: u32, now: OffsetDateTime) -> Self {
+    pub(crate) fn new(container: impl Into<String>, restarts: u32, now: OffsetDateTime) -> Self {
         Self { container: container.into(), counts: VecDeque::from([(now, restarts)]) }
     }
 
     /// The container.
-    pub fn container(&self) -> &str {
+    pub(crate) fn container(&self) -> &str {
         &self.container
     }
 
     /// Records one more observation.
-    pub fn record(&mut self, restarts: u32, now: OffsetDateTime) {
+    pub(crate) fn record(&mut self, restarts: u32, now: OffsetDateTime) {
         if self.counts.back().is_some_and(|(_, last)| restarts < *last) {
             // Started deliberately since then: the engine counts from zero again.
             self.counts.clear();
@@ -42,7 +42,7 @@ impl CrashWatch {
     }
 
     /// Whether it restarts too often.
-    pub fn is_looping(&self) -> bool {
+    pub(crate) fn is_looping(&self) -> bool {
         match (self.counts.front(), self.counts.back()) {
             (Some((_, first)), Some((_, last))) => last - first >= RESTARTS,
             _ => false,

@@ -58,7 +58,12 @@ impl Health {
 
     /// The health of a container that has run since `since`, if the engine says so: unchanged for the same run of the
     /// same container, new otherwise.
-    pub fn of_run(before: Option<Self>, container: &str, since: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
+    pub(crate) fn of_run(
+        before: Option<Self>,
+        container: &str,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Self {
         let is_same =
             |health: &Self| health.container == container && since.is_none_or(|since| since <= health.started);
         before.filter(is_same).unwrap_or_else(|| Self::new(container, since.unwrap_or(now), now))
@@ -66,7 +71,7 @@ impl Health {
 
     /// The health after one more answer.
     #[must_use]
-    pub fn after(mut self, answer: Result<(), ProbeFailure>, probe: &Probe, now: OffsetDateTime) -> Self {
+    pub(crate) fn after(mut self, answer: Result<(), ProbeFailure>, probe: &Probe, now: OffsetDateTime) -> Self {
         match answer {
             Ok(()) => {
                 if !self.is_ready() {
@@ -88,17 +93,17 @@ impl Health {
     }
 
     /// Whether it is ready.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.readiness == Readiness::Ready
     }
 
     /// Whether its probe has not answered yet.
-    pub fn is_unprobed(&self) -> bool {
+    pub(crate) fn is_unprobed(&self) -> bool {
         self.readiness == Readiness::Starting && self.last_failure.is_none()
     }
 
     /// Whether it is not ready and its startup time is over.
-    pub fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
+    pub(crate) fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
         !self.is_ready() && now >= self.since + probe.startup.duration()
     }
 }

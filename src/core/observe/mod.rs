@@ -15,9 +15,9 @@
 
 pub mod actual;
 pub mod condition;
-pub mod crash;
+pub(crate) mod crash;
 pub mod hardening;
 pub mod health;
 pub mod routing;
-pub mod stale;
+pub(crate) mod stale;
 pub mod usage;

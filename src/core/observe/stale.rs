@@ -4,11 +4,11 @@
 use time::{Duration, OffsetDateTime};
 
 /// How many reads may be missed.
-pub const MISSED: i32 = 3;
+pub(crate) const MISSED: i32 = 3;
 
 /// When a source became stale that should be read every `interval` and was last read successfully at `read_at`; `None`:
 /// it is not.
-pub fn stale_since(read_at: OffsetDateTime, interval: Duration, now: OffsetDateTime) -> Option<OffsetDateTime> {
+pub(crate) fn stale_since(read_at: OffsetDateTime, interval: Duration, now: OffsetDateTime) -> Option<OffsetDateTime> {
     // An interval can have any length; one that exceeds the calendar is never missed.
     let since = read_at.checked_add(interval.checked_mul(MISSED)?)?;
     (now >= since).then_some(since)

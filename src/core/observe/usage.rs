@@ -39,16 +39,16 @@ pub struct DiskSpace {
 
 /// What a container used between two readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Used {
+pub(crate) struct Used {
     /// MiB of memory, as of the later one.
-    pub memory_mb: i32,
+    pub(crate) memory_mb: i32,
     /// CPU usage in percent of one processor.
-    pub cpu_percent: f32,
+    pub(crate) cpu_percent: f32,
 }
 
 impl Used {
     /// From two readings; `None` if the counter was reset in between, or no time passed.
-    pub fn between(before: &UsageSample, after: &UsageSample) -> Option<Self> {
+    pub(crate) fn between(before: &UsageSample, after: &UsageSample) -> Option<Self> {
         let passed = (after.at - before.at).whole_nanoseconds();
         let used = after.cpu.checked_sub(before.cpu)?;
         if passed <= 0 {

@@ -7,7 +7,7 @@ use crate::core::names::PodId;
 
 /// A change of a pod's status that is worth an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatusChange {
+pub(crate) enum StatusChange {
     /// It became ready.
     Ready,
     /// Its phase became [`Phase::Unhealthy`].
@@ -15,7 +15,7 @@ pub enum StatusChange {
 }
 
 /// The changes since the round before, in order of the pods.
-pub fn changes(before: &BTreeMap<PodId, Status>, now: &BTreeMap<PodId, Status>) -> Vec<(PodId, StatusChange)> {
+pub(crate) fn changes(before: &BTreeMap<PodId, Status>, now: &BTreeMap<PodId, Status>) -> Vec<(PodId, StatusChange)> {
     let mut found = Vec::new();
     for (id, status) in now {
         let was = before.get(id);

@@ -16,7 +16,7 @@ use crate::core::{
 /// What becomes of a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum PodChange {
+pub(crate) enum PodChange {
     /// It is declared for the first time.
     Added,
     /// It is no longer declared.
@@ -45,7 +45,7 @@ impl fmt::Display for PodChange {
 }
 
 /// Every pod that changes. Both sides must be built with the same fingerprints of secrets, or with none.
-pub fn changes(before: &Desired, after: &Desired) -> BTreeMap<PodId, PodChange> {
+pub(crate) fn changes(before: &Desired, after: &Desired) -> BTreeMap<PodId, PodChange> {
     let removed =
         before.pods.keys().filter(|id| !after.pods.contains_key(*id)).map(|id| (id.clone(), PodChange::Removed));
     let others = after.pods.iter().filter_map(|(id, pod)| Some((id.clone(), change(before.pods.get(id), pod)?)));

@@ -1,8 +1,8 @@
 //! What people are shown: a pod's status, the difference between two revisions, and plans and containers with every
 //! secret hidden. Values only; pages and the command line decide how they look.
 
-pub mod changes;
-pub mod comparison;
+pub(crate) mod changes;
+pub(crate) mod comparison;
 pub mod phase;
 pub mod reason;
 pub mod status;

@@ -37,7 +37,7 @@ pub enum Phase {
 
 impl Phase {
     /// All of them: first those that need a person, then those that change by themselves, then those at rest.
-    pub const BY_URGENCY: [Self; 11] = [
+    pub(crate) const BY_URGENCY: [Self; 11] = [
         Self::CrashLoopBackOff,
         Self::Unhealthy,
         Self::RolledBack,
@@ -52,7 +52,7 @@ impl Phase {
     ];
 
     /// Its stable name: in tables, the API and on pages.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Pulling => "Pulling",
@@ -69,7 +69,7 @@ impl Phase {
     }
 
     /// How urgent it is.
-    pub fn severity(self) -> Severity {
+    pub(crate) fn severity(self) -> Severity {
         match self {
             Self::Unhealthy | Self::CrashLoopBackOff => Severity::Error,
             Self::Held | Self::RolledBack | Self::Unknown => Severity::Warning,
@@ -79,17 +79,17 @@ impl Phase {
     }
 
     /// Whether a person should look at it.
-    pub fn needs_attention(self) -> bool {
+    pub(crate) fn needs_attention(self) -> bool {
         self.severity().is_bad()
     }
 
     /// Whether it is on its way to running.
-    pub fn is_on_its_way(self) -> bool {
+    pub(crate) fn is_on_its_way(self) -> bool {
         matches!(self, Self::Pending | Self::Pulling | Self::Starting)
     }
 
     /// Those that a person should look at.
-    pub fn all_that_need_attention() -> impl Iterator<Item = Self> {
+    pub(crate) fn all_that_need_attention() -> impl Iterator<Item = Self> {
         Self::BY_URGENCY.into_iter().filter(|phase| phase.needs_attention())
     }
 }

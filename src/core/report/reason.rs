@@ -20,7 +20,7 @@ macro_rules! reasons {
 
         impl Reason {
             /// Every reason except `Unknown`.
-            pub const ALL: &[Self] = &[$(Self::$reason),+];
+            pub(crate) const ALL: &[Self] = &[$(Self::$reason),+];
 
             /// Its stable name: in tables and the API.
             pub fn as_str(self) -> &'static str {

@@ -36,14 +36,14 @@ pub struct Status {
 impl Status {
     /// The same while an image is being pulled for it.
     #[must_use]
-    pub fn pulling(mut self) -> Self {
+    pub(crate) fn pulling(mut self) -> Self {
         (self.phase, self.reason) = (Phase::Pulling, Reason::Pulling);
         self
     }
 }
 
 /// The container that stands for a pod: the one that runs, else the newest.
-pub fn current_container(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
+pub(crate) fn current_container(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
     observed.iter().max_by_key(|container| (container.is_live(), container.created_at))
 }
 

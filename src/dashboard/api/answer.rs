@@ -1,4 +1,4 @@
-//! How an answer is written: as JSON, with a tag by which whoever has it already is told so.
+//! How a response is written: as JSON, with an `ETag` so that a client that has it already gets 304.
 
 use serde::Serialize;
 use warp::{
@@ -10,23 +10,23 @@ use warp::{
 use super::Refusal;
 use crate::core::digest::Digest;
 
-/// What an answer is written in.
+/// The media type of JSON responses.
 pub(super) const JSON: &str = "application/json";
-/// The same for logs.
+/// The media type of logs.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Logs, one JSON object a line, for who asks for that.
+/// Logs as one JSON object a line, for clients that accept it.
 pub(super) const LINES: &str = "application/x-ndjson";
 
-/// A body.
+/// The JSON body of a value.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| {
-        tracing::warn!("an answer could not be written: {error}");
+        tracing::warn!("a response could not be serialized: {error}");
         Refusal::internal()
     })
 }
 
-/// An answer with its tag, or that it is what was answered before.
+/// The response with its tag, or 304 if the client has it.
 pub(super) fn tagged(headers: &HeaderMap, body: Vec<u8>) -> Response {
     let tag = format!("\"{}\"", &Digest::of_bytes(&body).as_str()[..32]);
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
@@ -44,7 +44,7 @@ pub(super) fn tagged(headers: &HeaderMap, body: Vec<u8>) -> Response {
     answer
 }
 
-/// Whether this kind is asked for by name.
+/// Whether the client names this media type.
 pub(super) fn wants(headers: &HeaderMap, kind: &str) -> bool {
     let wanted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
     wanted
@@ -52,7 +52,7 @@ pub(super) fn wants(headers: &HeaderMap, kind: &str) -> bool {
         .any(|one| one.split(';').next().is_some_and(|one| one.trim().eq_ignore_ascii_case(kind)))
 }
 
-/// Refuses who wants nothing that there is.
+/// Refuses a client that accepts none of the available media types.
 pub(super) fn acceptable(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
     let kind = kind.split(';').next().unwrap_or(kind);
     let group = kind.split('/').next().unwrap_or(kind);
@@ -74,7 +74,7 @@ pub(super) fn acceptable(headers: &HeaderMap, kind: &str) -> Result<(), Refusal>
     if wanted.flat_map(|accept| accept.split(',')).any(fits) {
         return Ok(());
     }
-    let detail = format!("this is there as {kind} only");
+    let detail = format!("this is available as {kind} only");
     Err(Refusal { status: StatusCode::NOT_ACCEPTABLE, detail, retry_after: None })
 }
 

@@ -1,4 +1,4 @@
-//! Questions about everything beside pods: tenants, adapters, the source, events, settings.
+//! Everything except pods: tenants, adapters, the source, events, settings.
 
 use super::{Api, Question, Refusal, answer};
 use crate::store::view::EventQuery;
@@ -16,18 +16,18 @@ impl Api {
 
     pub(super) async fn adapters(&self, question: &Question<'_>) -> Result<Vec<u8>, Refusal> {
         let found = self.store.view(&question.visitor.person).adapters().await?;
-        answer::json(&found.ok_or_else(|| everybodys(question))?)
+        answer::json(&found.ok_or_else(|| fleet_wide(question))?)
     }
 
     pub(super) async fn source(&self, question: &Question<'_>) -> Result<Vec<u8>, Refusal> {
         let found = self.store.view(&question.visitor.person).source().await?;
-        answer::json(&found.ok_or_else(|| everybodys(question))?)
+        answer::json(&found.ok_or_else(|| fleet_wide(question))?)
     }
 
     pub(super) async fn revisions(&self, question: &Question<'_>) -> Result<Vec<u8>, Refusal> {
         let (limit, after) = (question.params.limit()?, question.params.text("after"));
         let found = self.store.view(&question.visitor.person).revisions(limit, after.as_deref()).await?;
-        answer::json(&found.ok_or_else(|| everybodys(question))?)
+        answer::json(&found.ok_or_else(|| fleet_wide(question))?)
     }
 
     pub(super) async fn revision(&self, question: &Question<'_>) -> Result<Vec<u8>, Refusal> {
@@ -56,12 +56,12 @@ impl Api {
 }
 
 impl Question<'_> {
-    /// The number in the address.
+    /// The number in the path.
     pub(super) fn number(&self) -> Option<i64> {
         self.names.first()?.parse().ok()
     }
 }
 
-fn everybodys(question: &Question<'_>) -> Refusal {
-    Refusal::forbidden(format!("{} sees one tenant only, and this is about all", question.visitor.person.name))
+fn fleet_wide(question: &Question<'_>) -> Refusal {
+    Refusal::forbidden(format!("{} may see one tenant only, and this covers all", question.visitor.person.name))
 }

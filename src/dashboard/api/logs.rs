@@ -1,5 +1,5 @@
-//! A container's log as text, line by line, without the secrets it holds. While this AgentPod does not know these (it
-//! stands by, or the container is from before it began), there is no log: a secret cannot be taken back.
+//! A container's log as text, line by line, without secrets. While this AgentPod does not know the secrets (it is a standby,
+//! or the container is from before it started) there is no log: a leaked secret cannot be taken back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,13 +20,13 @@ use crate::{
     reconcile::{CleanLine, LogUnavailable},
 };
 
-/// How often it is looked whether who follows would still be let in.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// Lines on their way to somebody; who does not take them has the engine wait.
-const UNDER_WAY: usize = 256;
+/// How often to check that the reader of a followed log may still read it.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(15);
+/// Lines on their way to a client; if the client is slow, the engine waits.
+const BUFFERED_LINES: usize = 256;
 
 impl Api {
-    /// The log; followed, it goes on for as long as who asks would be let in.
+    /// The log; a followed one continues as long as the visitor may read it.
     pub(super) async fn logs(
         &self,
         auth: Arc<Auth>,
@@ -53,7 +53,7 @@ impl Api {
         let logs = self.logs.borrow().clone();
         let logs = logs.ok_or_else(|| {
             Refusal::unavailable(
-                "this AgentPod stands by and does not know the secrets to leave out; ask the one that acts",
+                "this AgentPod is a standby and does not know the secrets to redact; ask the active one",
             )
         })?;
         let with_times = timestamps || lines_of_json || since.is_some();
@@ -63,9 +63,9 @@ impl Api {
             why => Refusal::unavailable(format!("the log of {id} cannot be shown: {why}")),
         })?;
         let visitor = question.visitor.clone();
-        let out = async move { auth.until_out(&visitor, LOOK_AGAIN).await };
+        let out = async move { auth.until_not_admitted(&visitor, RECHECK_INTERVAL).await };
         let mut lines = lines.take_until(Box::pin(out));
-        let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(UNDER_WAY);
+        let (sender, mut receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(BUFFERED_LINES);
         tokio::spawn(async move {
             loop {
                 let line = tokio::select! {
@@ -87,7 +87,7 @@ impl Api {
         let kind = if lines_of_json { answer::LINES } else { answer::TEXT };
         answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if follow {
-            // What is compressed waits until there is enough of it.
+            // A compressed stream would wait until there is enough of it.
             answer.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
         }
         Ok(answer)

@@ -1,6 +1,6 @@
-//! `/api/v1`: everything the pages show, as JSON, and requests as `POST`. One table says which addresses there are; it leads
-//! to the handlers and to the description at `/api/v1/openapi.json`, so that the two cannot disagree. Asks the store as the
-//! person who asks; the one thing it asks the reconciler for is a container's log without its secrets.
+//! `/api/v1`: everything that pages show, as JSON, and requests by `POST`. One table has every route; it leads to the
+//! handlers and to the description at `/api/v1/openapi.json`, so that the two cannot disagree. Reads the store as the
+//! visitor; it asks the reconciler only for container logs without secrets.
 
 mod answer;
 mod fleet;
@@ -26,10 +26,7 @@ use self::{
     params::Params,
     table::{Found, Name},
 };
-pub use self::{
-    requests::{NewRequest, RequestLine},
-    settings::SettingsView,
-};
+pub use self::{requests::NewRequest, settings::SettingsView};
 use super::{
     Routes,
     auth::{Auth, Clock, RequestBody, Visitor, visitor, writer},
@@ -40,65 +37,66 @@ use crate::{
     reconcile::{DaemonStatus, Edits, LogReader},
     store::Store,
 };
+pub(crate) use requests::RequestLine;
 
-/// Where all of it is.
+/// The root of all paths.
 const ROOT: &str = "/api/v1";
 
 /// What the API answers from.
 pub struct Api {
-    /// What is remembered.
+    /// The read model, and where requests are stored.
     pub store: Arc<Store>,
-    /// What the last round published.
+    /// The daemon's status as of its last round.
     pub view: watch::Receiver<DaemonStatus>,
-    /// Reads containers' logs, while this AgentPod acts.
+    /// Reads container logs, while this AgentPod is active.
     pub logs: watch::Receiver<Option<LogReader>>,
-    /// Adds new pods to the source, where that is wished.
+    /// Adds new pods to the source, if that is enabled.
     pub edits: Option<Arc<Edits>>,
-    /// How this AgentPod was started.
+    /// The settings this AgentPod was started with.
     pub settings: SettingsView,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// A question, taken apart.
+/// A parsed request to the API.
 struct Question<'a> {
     visitor: &'a Visitor,
-    /// What stands in the address in place of names, in order.
+    /// The values of `{names}` in the path, in order.
     names: Vec<String>,
     params: Params,
 }
 
-/// The API's routes. Everything below `/api/v1` that no route before took is answered here.
-pub fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
-    // An address that is not in the table is left to other routes.
+/// The API's routes. Everything below `/api/v1` that no other route took is answered here.
+pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
+    // A path that is not in the table is left to other routes.
     let known = || {
         warp::path!("api" / "v1" / ..).and(warp::path::full()).and_then(async |path: FullPath| {
             table::find(path.as_str()).map(|_| path).ok_or_else(warp::reject::not_found)
         })
     };
     let (asking, looking, auth) = (api.clone(), api.clone(), auth.clone());
-    let ask = known().and(warp::post()).and(writer()).then(move |path: FullPath, visitor, sent| {
+    let create = known().and(warp::post()).and(writer()).then(move |path: FullPath, visitor, sent| {
         let api = asking.clone();
-        async move { said(api.ask(&visitor, &sent, path.as_str()).await) }
+        async move { respond(api.create(&visitor, &sent, path.as_str()).await) }
     });
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let look = known().and(get_or_head()).and(visitor()).and(query).and(warp::header::headers_cloned()).then(
+    let read = known().and(get_or_head()).and(visitor()).and(query).and(warp::header::headers_cloned()).then(
         move |path: FullPath, visitor, query: String, headers| {
             let (api, auth) = (looking.clone(), auth.clone());
-            async move { said(api.look(auth, &visitor, path.as_str(), &query, &headers).await) }
+            async move { respond(api.read(auth, &visitor, path.as_str(), &query, &headers).await) }
         },
     );
     let other = known().and(warp::method()).and_then(async |path: FullPath, method| match method {
         Method::GET | Method::HEAD | Method::POST => Err(warp::reject::not_found()),
         _ => {
-            Ok(table::find(path.as_str()).map_or_else(|| nothing().into_response(), |found| not_by_that_method(&found)))
+            Ok(table::find(path.as_str()).map_or_else(|| nothing().into_response(), |found| method_not_allowed(&found)))
         }
     });
-    ask.or(look).unify().or(other).unify().boxed()
+    create.or(read).unify().or(other).unify().boxed()
 }
 
 impl Api {
-    async fn look(
+    async fn read(
         &self,
         auth: Arc<Auth>,
         visitor: &Visitor,
@@ -107,7 +105,7 @@ impl Api {
         headers: &HeaderMap,
     ) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
-        let Some(operation) = found.operation("get") else { return Ok(not_by_that_method(&found)) };
+        let Some(operation) = found.operation("get") else { return Ok(method_not_allowed(&found)) };
         if !(operation.name == Name::Logs && answer::wants(headers, answer::LINES)) {
             answer::acceptable(headers, operation.kind)?;
         }
@@ -138,27 +136,27 @@ impl Api {
         Ok(answer::tagged(headers, body))
     }
 
-    async fn ask(&self, visitor: &Visitor, sent: &RequestBody, path: &str) -> Result<Response, Refusal> {
+    async fn create(&self, visitor: &Visitor, sent: &RequestBody, path: &str) -> Result<Response, Refusal> {
         let found = table::find(path).ok_or_else(nothing)?;
         match found.operation("post").map(|operation| operation.name) {
             Some(Name::CreateRequest) => self.create_request(visitor, sent).await,
-            _ => Ok(not_by_that_method(&found)),
+            _ => Ok(method_not_allowed(&found)),
         }
     }
 }
 
-fn said(answer: Result<Response, Refusal>) -> Response {
+fn respond(answer: Result<Response, Refusal>) -> Response {
     answer.unwrap_or_else(Refusal::into_response)
 }
 
 fn nothing() -> Refusal {
-    Refusal::not_found("there is nothing at this address; /api/v1/openapi.json lists what there is")
+    Refusal::not_found("there is no such endpoint; /api/v1/openapi.json lists them")
 }
 
-fn not_by_that_method(found: &Found) -> Response {
+fn method_not_allowed(found: &Found) -> Response {
     let refusal = Refusal {
         status: StatusCode::METHOD_NOT_ALLOWED,
-        detail: format!("this is not done by that method here, only by {}", found.methods()),
+        detail: format!("this method is not allowed here; use {}", found.methods()),
         retry_after: None,
     };
     let mut answer = refusal.into_response();

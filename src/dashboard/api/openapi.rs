@@ -1,4 +1,4 @@
-//! The description of the API, made from the table of addresses and the types of the answers.
+//! The OpenAPI description, generated from the table of routes and the types of the responses.
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ fn describe() -> Value {
         let path = paths.entry(format!("{ROOT}{}", operation.path)).or_insert_with(|| json!({}));
         path[operation.method] = one(operation, &mut answers, &mut asks);
     }
-    for (path, summary, answer) in beside_the_table() {
+    for (path, summary, answer) in other_routes() {
         paths.insert(format!("{ROOT}{path}"), json!({"get": plain(path, summary, &answer)}));
     }
     let mut schemas = answers.take_definitions(true);
@@ -59,38 +59,38 @@ fn describe() -> Value {
     })
 }
 
-/// Addresses that have routes of their own: each with what it is for, and what it answers.
-fn beside_the_table() -> [(&'static str, &'static str, Value); 3] {
+/// Paths that have routes of their own, with summary and responses.
+fn other_routes() -> [(&'static str, &'static str, Value); 3] {
     let busy = json!({
         "type": "object",
         "required": ["instance", "busy"],
         "properties": {
             "instance": {"type": "string"},
-            "busy": {"type": "array", "items": {"type": "string"}, "description": "Pods with steps under way, as TENANT/POD"},
+            "busy": {"type": "array", "items": {"type": "string"}, "description": "Pods with running steps, as TENANT/POD"},
         },
     });
     let json = |schema: &Value| json!({"200": {"description": "As of the last round", "content": {"application/json": {"schema": schema}}}});
     let socket = json!({
         "101": {"description": "A WebSocket; its messages are described in docs/api.md"},
-        "400": refused("A parameter is not as it should be"),
-        "426": refused("It was asked without an upgrade to a WebSocket"),
-        "503": refused("Too many watch already"),
+        "400": refused("A parameter is invalid"),
+        "426": refused("The request does not upgrade to a WebSocket"),
+        "503": refused("Too many viewers"),
     });
     [
         (
             "/status",
-            "What the last round published: who acts, on what, and every pod's status",
+            "The daemon's status as of its last round: its role, the source, and every pod",
             json(&json!({"type": "object"})),
         ),
-        ("/busy", "The pods with steps under way", json(&busy)),
+        ("/busy", "The pods with running steps", json(&busy)),
         ("/watch", "Changes as they happen, over a WebSocket", socket),
     ]
 }
 
 fn plain(path: &str, summary: &str, responses: &Value) -> Value {
     let mut responses = responses.clone();
-    responses["401"] = refused("Nobody knows who asks");
-    responses["403"] = refused("Who asks may not");
+    responses["401"] = refused("Authentication is required");
+    responses["403"] = refused("Permission denied");
     json!({"operationId": path.trim_start_matches('/'), "summary": summary, "responses": responses})
 }
 
@@ -106,25 +106,25 @@ fn one(operation: &Operation, answers: &mut SchemaGenerator, asks: &mut SchemaGe
     let schema: Value = (operation.answer)(answers).into();
     let mut content = json!({kind: {"schema": schema}});
     if operation.name == Name::Logs {
-        // One such object a line.
+        // One such object per line.
         content[answer::LINES] = json!({"schema": {"type": "string"}});
     }
     let mut responses = json!({
         operation.status.to_string(): {"description": operation.summary, "content": content},
-        "400": refused("A parameter, or what was sent, is not as it should be"),
-        "401": refused("Nobody knows who asks"),
-        "403": refused("Who asks may not"),
-        "406": refused("It is not there in what was asked for"),
-        "503": refused("The database is away, or the log cannot be shown without secrets"),
+        "400": refused("A parameter or the body is invalid"),
+        "401": refused("Authentication is required"),
+        "403": refused("Permission denied"),
+        "406": refused("None of the accepted media types is available"),
+        "503": refused("The database does not answer, or the log cannot be shown without secrets"),
     });
     if operation.method == "get" {
-        responses["304"] = json!({"description": "It is what If-None-Match names"});
+        responses["304"] = json!({"description": "Not modified since the tag in If-None-Match"});
     } else {
-        responses["409"] = refused("It does not go with what is");
-        responses["413"] = refused("More was sent than is taken");
+        responses["409"] = refused("It conflicts with the current state");
+        responses["413"] = refused("The body is too large");
     }
     if operation.can_be_missing {
-        responses["404"] = refused("There is no such thing, or none that who asks may know of");
+        responses["404"] = refused("It does not exist, or the visitor may not see it");
     }
     let mut described = json!({
         "operationId": format!("{:?}", operation.name),
@@ -151,7 +151,7 @@ fn problem() -> Value {
         "required": ["type", "title", "status", "detail"],
         "properties": {
             "type": {"type": "string"},
-            "title": {"type": "string", "description": "A word or two for the status"},
+            "title": {"type": "string", "description": "The status in one or two words"},
             "status": {"type": "integer"},
             "detail": {"type": "string", "description": "What happened and what to do"},
         },
@@ -188,7 +188,7 @@ mod tests {
         }
     }
 
-    /// The addresses below the root that have routes of their own, read from the sources.
+    /// The paths below the root that have routes of their own, read from the sources.
     fn routed() -> Vec<String> {
         let mut found = Vec::new();
         let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard")];
@@ -233,6 +233,6 @@ mod tests {
         let count = all.len();
         all.sort();
         all.dedup();
-        assert_eq!(all.len(), count, "no two questions are called the same");
+        assert_eq!(all.len(), count, "every operation has its own name");
     }
 }

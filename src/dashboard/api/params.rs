@@ -1,24 +1,24 @@
-//! What stands behind the question mark of an address: known names only, each once, each read as what it should be.
+//! Query parameters: known names only, each once, each parsed to its type.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use super::Refusal;
 
-/// The most characters of a text that is looked for, and of a cursor.
+/// The most characters of a search text, and of a cursor.
 pub(super) const LONGEST: usize = 400;
 
-/// The parameters of a question.
+/// The query parameters of a request.
 #[derive(Debug)]
 pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
-    /// Reads them, or says what is wrong with them.
-    pub fn read(query: &str, known: &[&str]) -> Result<Self, Refusal> {
+    /// Parses them, or says what is wrong with them.
+    pub(crate) fn read(query: &str, known: &[&str]) -> Result<Self, Refusal> {
         let mut params = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&&*name) {
                 let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-                return Err(Refusal::bad_request(format!("there is no parameter {name:?} here; there is: {known}")));
+                return Err(Refusal::bad_request(format!("unknown parameter {name:?}; known are: {known}")));
             }
             if value.chars().count() > LONGEST {
                 return Err(Refusal::bad_request(format!("{name} is longer than {LONGEST} characters")));
@@ -31,18 +31,18 @@ impl Params {
     }
 
     /// One as text.
-    pub fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()
     }
 
-    /// One as something that is read from text.
-    pub fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
+    /// One parsed from text.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Refusal> {
         let read = |text: &String| text.parse().map_err(|_| wrong(name, text, expected));
         self.0.get(name).map(read).transpose()
     }
 
-    /// How many lines are wanted.
-    pub fn limit(&self) -> Result<u32, Refusal> {
+    /// The page size.
+    pub(crate) fn limit(&self) -> Result<u32, Refusal> {
         match self.parsed("limit", "a number from 1 to 1000")? {
             None => Ok(100),
             Some(limit @ 1..=1000) => Ok(limit),
@@ -50,8 +50,8 @@ impl Params {
         }
     }
 
-    /// Yes or no.
-    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
+    /// A boolean.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         Ok(self.parsed(name, "true or false")?.unwrap_or(false))
     }
 }

@@ -1,4 +1,4 @@
-//! Questions about pods.
+//! Pods: lists, details, events, usage.
 
 use super::{Api, Question, Refusal, answer, params::wrong};
 use crate::{
@@ -49,7 +49,7 @@ impl Api {
             ..EventQuery::default()
         };
         let page = view.events(&query).await?;
-        // A pod that is gone may still have a history.
+        // A removed pod may still have a history.
         if page.items.is_empty() && view.lines(std::slice::from_ref(&id)).await?.is_empty() {
             return Err(missing(&id));
         }
@@ -58,14 +58,14 @@ impl Api {
 }
 
 impl Question<'_> {
-    /// The pod in the address, if the person may know of it.
+    /// The pod in the path, if the visitor may see it.
     pub(super) fn pod(&self) -> Result<PodId, Refusal> {
         let id: Option<PodId> = self.names.join("/").parse().ok();
         id.filter(|id| self.visitor.person.sees(&id.tenant)).ok_or_else(|| Refusal::not_found("there is no such pod"))
     }
 }
 
-/// The same words for a pod that is not there and for one that is not theirs.
+/// The same message for a pod that does not exist and for one that the visitor may not see.
 pub(super) fn missing(id: &PodId) -> Refusal {
     Refusal::not_found(format!("there is no pod {id}"))
 }

@@ -23,13 +23,13 @@ use crate::{
 };
 
 /// The longest pause that ends by itself: a year.
-const MOST_SECONDS: u32 = 31_536_000;
+const MAX_SECONDS: u32 = 31_536_000;
 
 /// A whole number of seconds; in JSON, 60 and 60.0 are the same number.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
-    if number.fract() != 0.0 || !(1.0..=f64::from(MOST_SECONDS)).contains(&number) {
-        return Err(D::Error::custom(format!("seconds must be a whole number from 1 to {MOST_SECONDS} (a year)")));
+    if number.fract() != 0.0 || !(1.0..=f64::from(MAX_SECONDS)).contains(&number) {
+        return Err(D::Error::custom(format!("seconds must be a whole number from 1 to {MAX_SECONDS} (a year)")));
     }
     Ok(Some(number as u32))
 }
@@ -49,7 +49,7 @@ pub enum NewRequest {
         pod: PodId,
         /// How long to pause; if absent, until somebody resumes it.
         #[serde(default, deserialize_with = "seconds")]
-        #[schemars(range(min = 1, max = MOST_SECONDS))]
+        #[schemars(range(min = 1, max = MAX_SECONDS))]
         seconds: Option<u32>,
     },
     /// End a pod's pause.
@@ -69,37 +69,37 @@ pub enum NewRequest {
 
 /// A request and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RequestLine {
+pub(crate) struct RequestLine {
     /// Ascends with time.
-    pub id: i64,
+    pub(crate) id: i64,
     /// Its kind.
-    pub kind: RequestKind,
+    pub(crate) kind: RequestKind,
     /// The pod it is about; null: the whole fleet.
-    pub pod: Option<PodId>,
+    pub(crate) pod: Option<PodId>,
     /// The same as a sentence.
-    pub what: String,
+    pub(crate) what: String,
     /// Who made it.
-    pub actor: String,
+    pub(crate) actor: String,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
-    pub requested_at: OffsetDateTime,
+    pub(crate) requested_at: OffsetDateTime,
     /// When it is too late to act on it; for a pause, its end.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub expires_at: Option<OffsetDateTime>,
-    /// When the reconciler first saw it.
+    pub(crate) expires_at: Option<OffsetDateTime>,
+    /// When a round first read it.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub picked_up_at: Option<OffsetDateTime>,
+    pub(crate) picked_up_at: Option<OffsetDateTime>,
     /// When it was done or refused.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub ended_at: Option<OffsetDateTime>,
+    pub(crate) ended_at: Option<OffsetDateTime>,
     /// The outcome, as a sentence.
-    pub outcome: Option<String>,
+    pub(crate) outcome: Option<String>,
     /// Whether it was carried out; null while it is open.
-    pub done: Option<bool>,
+    pub(crate) done: Option<bool>,
 }
 
 impl From<RequestRow> for RequestLine {
@@ -123,7 +123,7 @@ impl From<RequestRow> for RequestLine {
 
 impl NewRequest {
     /// What to send for a request. A pause is sent as the whole seconds that remain, at least one.
-    pub fn of(what: RequestSpec, now: OffsetDateTime) -> Self {
+    pub(crate) fn of(what: RequestSpec, now: OffsetDateTime) -> Self {
         match what {
             RequestSpec::Restart { pod } => Self::Restart { pod },
             RequestSpec::Pause { pod, until } => {

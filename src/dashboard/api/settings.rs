@@ -1,20 +1,20 @@
-//! How this AgentPod was started, as far as it may be shown: no secret, and no place where one stands.
+//! The settings this AgentPod was started with, without secrets and without references to them.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{config::Settings, core::site::Site};
 
-/// Settings for reading; they are changed where AgentPod is started.
+/// Settings, read-only; they are changed where AgentPod is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SettingsView {
     /// AgentPod's version.
     pub version: String,
-    /// Which AgentPod this is, among several on one engine.
+    /// The instance, to tell several AgentPods on one engine apart.
     pub instance: String,
-    /// Pods answer at `<subdomain>.<domain>`.
+    /// The domain: pods answer at `<subdomain>.<domain>`.
     pub domain: String,
-    /// How browsers reach pods: an example.
+    /// An example of a pod's URL.
     pub example_url: String,
     /// The proxy's address on the pods' network.
     pub proxy_address: String,
@@ -26,21 +26,21 @@ pub struct SettingsView {
     pub network: String,
     /// Its addresses.
     pub network_subnet: String,
-    /// Seconds a removed pod's container is kept, stopped.
+    /// How long a removed pod's stopped container is kept, in seconds.
     pub removal_grace_seconds: i64,
-    /// Days events are kept.
+    /// How long events are kept, in days.
     pub events_kept_days: i64,
-    /// Hours usage is kept.
+    /// How long usage is kept, in hours.
     pub usage_kept_hours: i64,
     /// Whether the database is a private one in the state directory.
     pub private_database: bool,
-    /// What manifests are judged for; its parts are shown above.
+    /// What manifests are checked against; its parts are listed above.
     #[serde(skip)]
     pub site: Option<Site>,
 }
 
 impl SettingsView {
-    /// What may be shown of these settings.
+    /// The part of these settings that may be shown.
     pub fn of(settings: &Settings) -> Self {
         let site = &settings.site;
         Self {

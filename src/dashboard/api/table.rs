@@ -1,4 +1,4 @@
-//! Which addresses there are, what each takes and answers: looked up for every question, and told in the description.
+//! The table of routes: what each takes and returns. Every request is looked up in it, and the description is made from it.
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What a question is called; also in the description.
+/// An operation's name; also in the description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
     Overview,
@@ -40,48 +40,48 @@ pub(super) enum Name {
     OpenApi,
 }
 
-/// One question: an address and a method.
+/// An operation: a path and a method.
 pub(super) struct Operation {
-    pub name: Name,
-    pub method: &'static str,
-    /// Below the root, with `{names}`.
-    pub path: &'static str,
-    pub summary: &'static str,
-    /// Parameters behind the question mark, and what each must be.
-    pub query: fn(&mut SchemaGenerator) -> Vec<(&'static str, Value)>,
-    /// What is sent.
-    pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// What is answered.
-    pub answer: fn(&mut SchemaGenerator) -> Schema,
-    pub status: u16,
-    /// What the answer is written in.
-    pub kind: &'static str,
-    /// Whether there may be nothing of that name.
-    pub can_be_missing: bool,
+    pub(crate) name: Name,
+    pub(crate) method: &'static str,
+    /// The path below the root, with `{names}`.
+    pub(crate) path: &'static str,
+    pub(crate) summary: &'static str,
+    /// Query parameters with their schemas.
+    pub(crate) query: fn(&mut SchemaGenerator) -> Vec<(&'static str, Value)>,
+    /// The schema of the body.
+    pub(crate) body: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// The schema of the response.
+    pub(crate) answer: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) status: u16,
+    /// The media type of the response.
+    pub(crate) kind: &'static str,
+    /// Whether it may not exist.
+    pub(crate) can_be_missing: bool,
 }
 
 impl Operation {
     /// The parameters' names.
-    pub fn parameters(&self) -> Vec<&'static str> {
+    pub(crate) fn parameters(&self) -> Vec<&'static str> {
         (self.query)(&mut SchemaGenerator::default()).into_iter().map(|(name, _)| name).collect()
     }
 }
 
-/// An address that there is.
+/// A path in the table.
 pub(super) struct Found {
     operations: Vec<&'static Operation>,
-    /// What stands in place of names.
-    pub names: Vec<String>,
+    /// The values of `{names}`.
+    pub(crate) names: Vec<String>,
 }
 
 impl Found {
-    /// What is done by a method here.
-    pub fn operation(&self, method: &str) -> Option<&'static Operation> {
+    /// The operation for a method.
+    pub(crate) fn operation(&self, method: &str) -> Option<&'static Operation> {
         self.operations.iter().copied().find(|operation| operation.method == method)
     }
 
-    /// The methods, as the header `Allow` lists them.
-    pub fn methods(&self) -> String {
+    /// The methods, as in the header `Allow`.
+    pub(crate) fn methods(&self) -> String {
         let methods = self.operations.iter().map(|operation| match operation.method {
             "get" => "GET, HEAD",
             _ => "POST",
@@ -90,7 +90,7 @@ impl Found {
     }
 }
 
-/// What is at an address.
+/// The operations at a path.
 pub(super) fn find(path: &str) -> Option<Found> {
     let rest = path.strip_prefix(ROOT)?;
     let mut found = Found { operations: Vec::new(), names: Vec::new() };
@@ -110,7 +110,7 @@ fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
         match (pattern.next(), path.next()) {
             (None, None) => return Some(names),
             (Some(wanted), Some(part)) if wanted.starts_with('{') => {
-                // Only plain names stand in addresses, so what is escaped is none.
+                // Names are plain, so a path with an escape matches none.
                 if part.is_empty() || part.contains('%') {
                     return None;
                 }
@@ -122,7 +122,7 @@ fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What a name in an address must be.
+/// The schema of a name in a path.
 pub(super) fn name_schema(name: &str, generator: &mut SchemaGenerator) -> Value {
     match name {
         "tenant" => generator.subschema_for::<TenantName>().into(),
@@ -164,11 +164,14 @@ impl Operation {
     }
 }
 
-/// Everything there is.
+/// Every operation.
 pub(super) const ALL: &[Operation] = &[
-    get(Name::Overview, "/overview", "The fleet at a glance", |all| all.subschema_for::<Overview>()),
+    get(Name::Overview, "/overview", "The overview of the fleet", |all| all.subschema_for::<Overview>()),
     get(Name::Pods, "/pods", "Pods, filtered and sorted", |all| all.subschema_for::<Page<PodLine>>()).with(of_pods),
-    get(Name::Pod, "/pods/{tenant}/{pod}", "One pod, whole", |all| all.subschema_for::<PodDetail>()).or_missing(),
+    get(Name::Pod, "/pods/{tenant}/{pod}", "One pod with everything known about it", |all| {
+        all.subschema_for::<PodDetail>()
+    })
+    .or_missing(),
     get(Name::PodEvents, "/pods/{tenant}/{pod}/events", "A pod's events, newest first", |all| {
         all.subschema_for::<Page<EventLine>>()
     })
@@ -181,35 +184,35 @@ pub(super) const ALL: &[Operation] = &[
     Operation {
         kind: TEXT,
         query: of_logs,
-        ..get(Name::Logs, "/pods/{tenant}/{pod}/logs", "What a pod's container wrote, without its secrets", |all| {
+        ..get(Name::Logs, "/pods/{tenant}/{pod}/logs", "The log of a pod's container, without secrets", |all| {
             all.subschema_for::<String>()
         })
         .or_missing()
     },
-    get(Name::Tenants, "/tenants", "Tenants, and what their pods take", |all| all.subschema_for::<Vec<TenantLine>>()),
-    get(Name::Tenant, "/tenants/{tenant}", "One tenant", |all| all.subschema_for::<TenantLine>()).or_missing(),
-    get(Name::Adapters, "/adapters", "Kinds of agents, and the pods on them", |all| {
-        all.subschema_for::<Vec<AdapterLine>>()
+    get(Name::Tenants, "/tenants", "Tenants, and how much of their quotas is used", |all| {
+        all.subschema_for::<Vec<TenantLine>>()
     }),
-    get(Name::Source, "/source", "What became of the source", |all| all.subschema_for::<SourceLine>()),
+    get(Name::Tenant, "/tenants/{tenant}", "One tenant", |all| all.subschema_for::<TenantLine>()).or_missing(),
+    get(Name::Adapters, "/adapters", "Adapters and their pods", |all| all.subschema_for::<Vec<AdapterLine>>()),
+    get(Name::Source, "/source", "The state of the source", |all| all.subschema_for::<SourceLine>()),
     get(Name::Revisions, "/revisions", "Revisions, newest first", |all| all.subschema_for::<Page<RevisionLine>>())
         .with(of_list),
     get(Name::Revision, "/revisions/{id}", "One revision", |all| all.subschema_for::<RevisionLine>()).or_missing(),
-    get(Name::Events, "/events", "Events of all pods and of none, newest first", |all| {
-        all.subschema_for::<Page<EventLine>>()
-    })
-    .with(of_events),
-    get(Name::Settings, "/settings", "How this AgentPod was started", |all| all.subschema_for::<SettingsView>()),
+    get(Name::Events, "/events", "All events, newest first", |all| all.subschema_for::<Page<EventLine>>())
+        .with(of_events),
+    get(Name::Settings, "/settings", "The settings this AgentPod was started with", |all| {
+        all.subschema_for::<SettingsView>()
+    }),
     Operation {
         method: "post",
         body: Some(|all| all.subschema_for::<NewRequest>()),
         status: 202,
-        ..get(Name::CreateRequest, "/requests", "Make a request; the reconciler carries it out", |all| {
+        ..get(Name::CreateRequest, "/requests", "Make a request, which the reconciler carries out", |all| {
             all.subschema_for::<RequestLine>()
         })
         .or_missing()
     },
-    get(Name::Request, "/requests/{id}", "What became of a request", |all| all.subschema_for::<RequestLine>())
+    get(Name::Request, "/requests/{id}", "One request with its outcome", |all| all.subschema_for::<RequestLine>())
         .or_missing(),
     get(Name::OpenApi, "/openapi.json", "This description", |_| schemars::json_schema!({"type": "object"})),
 ];
@@ -223,7 +226,7 @@ fn of_list(_: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
         ("limit", json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})),
         (
             "after",
-            json!({"type": "string", "maxLength": LONGEST, "description": "The next of the page before; anything else is the first page"}),
+            json!({"type": "string", "maxLength": LONGEST, "description": "next of the previous page; anything else gives the first page"}),
         ),
     ]
 }
@@ -233,7 +236,7 @@ fn of_pods(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     let columns = all.subschema_for::<PodColumn>();
     let mut of_pods = of_list(all);
     of_pods.extend([
-        ("text", json!({"type": "string", "maxLength": LONGEST, "description": "Stands in id, adapter, image, url or message"})),
+        ("text", json!({"type": "string", "maxLength": LONGEST, "description": "Part of the ID, adapter, image, URL or message"})),
         ("tenant", all.subschema_for::<TenantName>().into()),
         ("adapter", all.subschema_for::<AdapterName>().into()),
         ("phase", phases.into()),
@@ -258,11 +261,11 @@ fn of_events(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
 fn of_logs(_: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     vec![
         ("tail", json!({"type": "integer", "minimum": 0, "maximum": 10000, "default": 200})),
-        ("follow", json!({"type": "boolean", "default": false, "description": "Go on as lines come"})),
-        ("timestamps", json!({"type": "boolean", "default": false, "description": "Lines begin with their time"})),
+        ("follow", json!({"type": "boolean", "default": false, "description": "Continue with new lines"})),
+        ("timestamps", json!({"type": "boolean", "default": false, "description": "Begin each line with its time"})),
         (
             "since",
-            json!({"type": "string", "format": "date-time", "description": "Only lines written after this, of the last tail"}),
+            json!({"type": "string", "format": "date-time", "description": "Only lines written after this, among the last tail"}),
         ),
     ]
 }

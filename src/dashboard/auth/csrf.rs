@@ -1,5 +1,5 @@
-//! The token that every form carries: derived from the session's id, so that it is kept nowhere, and masked anew for each
-//! page, so that a compressed answer does not give it away by its length (BREACH).
+//! The CSRF token in every form: derived from the session ID, so that it is stored nowhere, and masked differently for each
+//! page, so that compression does not leak it (BREACH).
 
 use std::fmt;
 
@@ -11,21 +11,21 @@ use ring::{
 
 const LENGTH: usize = 32;
 
-/// What a session's tokens are made of.
+/// What a session's tokens are derived from.
 #[derive(Clone)]
-pub struct Seed([u8; LENGTH]);
+pub(crate) struct Seed([u8; LENGTH]);
 
 impl Seed {
-    /// That of a session, by its id.
-    pub fn of(session: &str) -> Self {
+    /// The key of a session.
+    pub(crate) fn of(session: &str) -> Self {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, session.as_bytes()), b"agentpod csrf");
         let mut seed = [0; LENGTH];
         seed.copy_from_slice(tag.as_ref());
         Self(seed)
     }
 
-    /// A token; `None` if the system gives no random bytes.
-    pub fn token(&self) -> Option<String> {
+    /// A token; `None` if the system returns no random bytes.
+    pub(crate) fn token(&self) -> Option<String> {
         let mut token = [0; 2 * LENGTH];
         let (pad, masked) = token.split_at_mut(LENGTH);
         SystemRandom::new().fill(pad).ok()?;
@@ -35,8 +35,8 @@ impl Seed {
         Some(URL_SAFE_NO_PAD.encode(token))
     }
 
-    /// Whether a token is one of ours; takes as long for any that is as long.
-    pub fn matches(&self, token: &str) -> bool {
+    /// Whether a token is valid; takes equally long for all tokens of the same length.
+    pub(crate) fn matches(&self, token: &str) -> bool {
         let Ok(token) = URL_SAFE_NO_PAD.decode(token) else { return false };
         if token.len() != 2 * LENGTH {
             return false;

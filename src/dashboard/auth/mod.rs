@@ -1,6 +1,6 @@
-//! Who asks: found out once for each request, before any route is looked at. Four ways lead in: an API token, a header of
-//! a trusted proxy, the cookie of a session, and, on loopback as long as there are no accounts, being there. What somebody
-//! may do is said by `core::access`, not here.
+//! Authentication: finds out, once for each request and before any route is matched, who the visitor is. There are four
+//! ways: an API token, a header of a trusted proxy, a session cookie, and, on loopback while there are no accounts, none at
+//! all. `core::access` says what a person may do.
 
 mod cookies;
 mod csrf;
@@ -37,21 +37,21 @@ use crate::{
 
 /// How long a session lives.
 pub const LIFETIME: Lifetime = Lifetime { idle: time::Duration::hours(12), total: time::Duration::days(7) };
-/// How long the database may take to say whether there are accounts.
-const ASK: Duration = Duration::from_secs(2);
-/// How long it is not asked again when it did not answer.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// How long who looks on stays in whom a proxy vouched for.
-const VOUCHED: Duration = Duration::from_secs(3600);
-/// The most characters of a name that a proxy says.
+/// How long to wait for the database to say whether there are accounts.
+const ACCOUNTS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long not to ask it again after it did not answer.
+const ACCOUNTS_RETRY: Duration = Duration::from_secs(5);
+/// How long a stream stays open for a visitor whom a proxy authenticated.
+const PROXY_SESSION: Duration = Duration::from_secs(3600);
+/// The most characters of a name from a proxy.
 const LONGEST_NAME: usize = 128;
-/// Who asks while nobody has to sign in.
+/// The visitor while nobody has to sign in.
 const LOCAL: &str = "local";
 
-/// Tells the time; tests have their own.
+/// The clock; tests have their own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
-/// Everything needed to tell who asks.
+/// What authentication needs.
 pub struct Auth {
     store: Arc<Store>,
     access: AccessSettings,
@@ -60,12 +60,12 @@ pub struct Auth {
     throttle: Mutex<Throttle>,
     /// Whether nobody has to sign in while there are no accounts.
     may_be_open: bool,
-    /// Whether only this machine can ask at all.
+    /// Whether only this machine can connect.
     is_on_loopback: bool,
     accounts: Mutex<AccountsState>,
 }
 
-/// What the database said last of whether there are accounts.
+/// Whether there are accounts, as the database last said.
 #[derive(Debug, Clone, Copy)]
 struct AccountsState {
     has_accounts: bool,
@@ -73,7 +73,7 @@ struct AccountsState {
 }
 
 impl Auth {
-    /// Looks at what there is, and refuses to serve beyond this machine when nobody could sign in.
+    /// Checks the settings, and refuses to serve other machines if nobody could sign in.
     pub async fn open(
         store: Arc<Store>,
         access: AccessSettings,
@@ -110,27 +110,27 @@ impl Auth {
         }))
     }
 
-    /// Whether nobody has to sign in just now.
-    pub async fn is_open(&self) -> bool {
+    /// Whether nobody has to sign in at the moment.
+    pub(crate) async fn is_open(&self) -> bool {
         self.may_be_open && !self.has_accounts().await
     }
 
-    /// Whether browsers speak TLS with us.
-    pub fn is_secure(&self) -> bool {
+    /// Whether browsers use TLS.
+    pub(crate) fn is_secure(&self) -> bool {
         self.access.is_secure()
     }
 
-    /// What a browser says about where a request comes from, put beside our own address.
+    /// What a browser says about a request's origin, with our own origin.
     pub(super) fn is_same_origin(&self, headers: &HeaderMap) -> bool {
-        told(headers).is_same_origin(self.access.url.as_ref())
+        origin_headers(headers).is_same_origin(self.access.url.as_ref())
     }
 
-    /// Whether a request came straight from this machine, by a name that only it can mean.
+    /// Whether a request came directly from this machine, to a name that only this machine has.
     pub(super) fn is_from_here(&self, headers: &HeaderMap) -> bool {
-        self.is_on_loopback && !was_passed_on(headers) && told(headers).is_to_own_name(None)
+        self.is_on_loopback && !was_passed_on(headers) && origin_headers(headers).is_to_own_name(None)
     }
 
-    /// Who is behind a request: the peer, or whom a trusted proxy names.
+    /// The address behind a request: the peer, or the one that a trusted proxy names.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let all: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
         if all.is_empty() {
@@ -140,13 +140,13 @@ impl Auth {
         }
     }
 
-    /// Who asks.
-    pub(super) async fn who(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Visitor, Refusal> {
+    /// The visitor.
+    pub(super) async fn authenticate(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Visitor, Refusal> {
         if let Some(token) = bearer(headers) {
             let found = self.store.api_token(&token, (self.clock)()).await?;
             let person = found.ok_or_else(|| {
                 Refusal::unauthorized(
-                    "this API token is not known, or not good any more; make one with agentpod account token",
+                    "this API token is unknown or has expired; create one with agentpod account token",
                 )
             })?;
             return Ok(Visitor::by_token(person, token));
@@ -155,7 +155,7 @@ impl Auth {
             && self.access.trusted_proxies.iter().any(|range| range.contains(peer))
             && let Some(name) = one(headers, &forward.user)?
         {
-            return Ok(Visitor::new(self.vouched_for(forward, name, headers).await?, SignedInBy::Proxy));
+            return Ok(Visitor::new(self.proxied_person(forward, name, headers).await?, SignedInBy::Proxy));
         }
         if let Some(id) = cookies::session(headers, self.is_secure())
             && let Some(person) = self.store.session(&id, LIFETIME, (self.clock)()).await?
@@ -165,10 +165,10 @@ impl Auth {
         if self.is_open().await {
             if was_passed_on(headers) {
                 return Err(Refusal::forbidden(
-                    "a proxy passed this on, and nobody would have to sign in; make an account with agentpod account add",
+                    "this came through a proxy, and nobody would have to sign in; add an account with agentpod account add",
                 ));
             }
-            if !told(headers).is_to_own_name(self.access.url.as_ref()) {
+            if !origin_headers(headers).is_to_own_name(self.access.url.as_ref()) {
                 return Err(Refusal::forbidden(
                     "without accounts AgentPod answers only to localhost, 127.0.0.1 and [::1]; use one of them, say --dashboard-url, \
                      or make an account",
@@ -180,10 +180,10 @@ impl Auth {
         Err(Refusal::unknown_visitor())
     }
 
-    /// Whether somebody would still be let in as who they were: for what goes on after its request, as a WebSocket
-    /// does, or a log that is followed.
-    /// While the database is away nobody is thrown out.
-    pub async fn is_still_in(&self, visitor: &Visitor) -> bool {
+    /// Whether a visitor would still be admitted: for what outlives its request, like a WebSocket
+    /// or a followed log.
+    /// While the database does not answer, nobody is disconnected.
+    pub async fn is_admitted(&self, visitor: &Visitor) -> bool {
         let now = (self.clock)();
         let found = match (visitor.pass(), visitor.via) {
             (Credential::Session(id, _), _) => self.store.session(id, LIFETIME, now).await,
@@ -197,24 +197,24 @@ impl Auth {
         found.map_or(true, |person| person.as_ref() == Some(&visitor.person))
     }
 
-    /// Waits until they would not be, looking at it every so often. For whom a proxy vouches, and whom we cannot ask it
-    /// about, that is after an hour at the latest.
-    pub async fn until_out(&self, visitor: &Visitor, every: Duration) {
+    /// Waits until a visitor would no longer be admitted, checking at intervals. For a visitor whom a proxy authenticated,
+    /// and about whom we cannot ask, that is after an hour at the latest.
+    pub async fn until_not_admitted(&self, visitor: &Visitor, every: Duration) {
         let began = crate::clock::instant();
         loop {
             tokio::time::sleep(every).await;
-            if visitor.via == SignedInBy::Proxy && began.elapsed() > VOUCHED || !self.is_still_in(visitor).await {
+            if visitor.via == SignedInBy::Proxy && began.elapsed() > PROXY_SESSION || !self.is_admitted(visitor).await {
                 return;
             }
         }
     }
 
-    /// Somebody whom a trusted proxy names: with the role of their account if they have one, else by their groups.
-    async fn vouched_for(&self, forward: &Forward, name: &str, headers: &HeaderMap) -> Result<Person, Refusal> {
+    /// A person named by a trusted proxy: with the role of their account if they have one, else by their groups.
+    async fn proxied_person(&self, forward: &Forward, name: &str, headers: &HeaderMap) -> Result<Person, Refusal> {
         if name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-            return Err(Refusal::forbidden("the proxy names somebody by a name that cannot be one"));
+            return Err(Refusal::forbidden("the proxy sent a name that is not valid"));
         }
-        // Accounts are in lower case: nobody loses their tenant, or gets in again, by another spelling of their name.
+        // Account names are lower case, so that another spelling gives nobody another tenant or access.
         if let Some((account, _)) = self.store.account(&name.to_ascii_lowercase()).await? {
             if !account.is_enabled() {
                 return Err(Refusal::forbidden(format!("the account {name} is disabled")));
@@ -227,14 +227,14 @@ impl Auth {
         Ok(Person { name: name.to_owned(), role, tenant: None })
     }
 
-    /// Whether there are accounts; while the database is away, what it said last. Asked each time, so that the first
-    /// account closes the door at once.
+    /// Whether there are accounts; while the database does not answer, as it last said. Asked each time, so that the first
+    /// account closes open access at once.
     async fn has_accounts(&self) -> bool {
         let known = *self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.silent_since.is_some_and(|since| since.elapsed() < ASK_AGAIN) {
+        if known.silent_since.is_some_and(|since| since.elapsed() < ACCOUNTS_RETRY) {
             return known.has_accounts;
         }
-        let said = tokio::time::timeout(ASK, self.store.has_accounts()).await.ok().and_then(Result::ok);
+        let said = tokio::time::timeout(ACCOUNTS_TIMEOUT, self.store.has_accounts()).await.ok().and_then(Result::ok);
         let mut known = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
             Some(has_accounts) => *known = AccountsState { has_accounts, silent_since: None },
@@ -253,8 +253,8 @@ impl fmt::Debug for Auth {
     }
 }
 
-fn told(headers: &HeaderMap) -> OriginHeaders<'_> {
-    // Said twice is said by nobody: which of them would be true?
+fn origin_headers(headers: &HeaderMap) -> OriginHeaders<'_> {
+    // A header that is sent twice counts as missing.
     let text = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap_or_default());
@@ -264,7 +264,7 @@ fn told(headers: &HeaderMap) -> OriginHeaders<'_> {
     OriginHeaders { host: text(header::HOST), origin: text(header::ORIGIN), fetch_site }
 }
 
-/// Whether some proxy passed a request on.
+/// Whether some proxy forwarded a request.
 fn was_passed_on(headers: &HeaderMap) -> bool {
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
 }
@@ -274,16 +274,16 @@ fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
 }
 
-/// The one value of a header. A second one was not written by the proxy that is trusted.
+/// The only value of a header. A second one was not written by the trusted proxy.
 fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(Refusal::forbidden(format!("the header {name} is there twice; the proxy must replace it")));
+        return Err(Refusal::forbidden(format!("the header {name} occurs twice; the proxy must replace it")));
     }
     match value.map(|value| std::str::from_utf8(value.as_bytes()).map(str::trim)) {
         None | Some(Ok("")) => Ok(None),
         Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(_)) => Err(Refusal::forbidden(format!("the header {name} is no text"))),
+        Some(Err(_)) => Err(Refusal::forbidden(format!("the header {name} is not text"))),
     }
 }

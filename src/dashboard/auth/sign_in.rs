@@ -1,6 +1,6 @@
-//! Signing in and out. The form of the sign-in has no token of its own: that guards a session, and there is none yet.
-//! What it would keep off, that another page signs somebody in without their knowledge, the gate keeps off by looking at
-//! `Origin` and `Sec-Fetch-Site`, as for every write.
+//! Signing in and out. The sign-in form has no CSRF token: that belongs to a session, and there is none yet. The attack that
+//! it would stop, another site signing somebody in without their knowledge, is stopped by the gate, which checks `Origin`
+//! and `Sec-Fetch-Site` for every write.
 
 use std::{
     net::IpAddr,
@@ -26,9 +26,9 @@ use crate::{
     store::Event,
 };
 
-/// The most bytes of the sign-in's form.
-const MOST_BYTES: usize = 16 * 1024;
-/// Where somebody goes who is in.
+/// The most bytes of the sign-in form.
+const MAX_BYTES: usize = 16 * 1024;
+/// Where to go after the sign-in.
 const INSIDE: &str = "/dashboard";
 /// The longest name that is looked up.
 const LONGEST_NAME: usize = 128;
@@ -58,7 +58,7 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .then(async |auth: Arc<Auth>, ClientAddress(client), headers: HeaderMap, body| {
-            match read(&headers, body, MOST_BYTES).await {
+            match read(&headers, body, MAX_BYTES).await {
                 Ok(sent) => sign_in(&auth, client, &headers, &sent).await.unwrap_or_else(Reply::into_response),
                 Err(refusal) => refusal.into_response(),
             }
@@ -73,7 +73,7 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
             with_cookie(see_other("/"), cookies::forget(auth.is_secure()))
         },
     );
-    // Where somebody is who reloads after a failure.
+    // For a reload after a failed sign-in.
     let again = warp::path!("login").and(get_or_head()).map(|| see_other("/"));
     home.or(again).unify().or(login).unify().or(logout).unify().boxed()
 }
@@ -82,19 +82,19 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
     let field = |name: &str| sent.field(name).unwrap_or_default();
     let (name, password, next) =
         (field("name").trim().to_lowercase(), SecretString::from(field("password")), field("next"));
-    // The database takes no text with a zero byte in it.
+    // Postgres does not store a text with a zero byte.
     if name.is_empty()
         || name.len() > LONGEST_NAME
         || name.contains('\0')
         || sent.field("password").is_none_or(|text| text.len() > passwords::MAX_BYTES)
     {
-        return Ok(form(StatusCode::BAD_REQUEST, &next, "", Some("Type your name and your password.")));
+        return Ok(form(StatusCode::BAD_REQUEST, &next, "", Some("Enter your name and password.")));
     }
     let now = (auth.clock)();
     let throttle = || auth.throttle.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(wait) = throttle().attempt(&name, client, now) {
         let minutes = wait.whole_minutes() + 1;
-        let problem = format!("Too many tries. Wait {minutes} minutes and try again.");
+        let problem = format!("Too many attempts. Wait {minutes} minutes, then try again.");
         let answer = form(StatusCode::TOO_MANY_REQUESTS, &next, &name, Some(&problem));
         return Ok(reply::with_header(answer, header::RETRY_AFTER, wait.whole_seconds() + 1).into_response());
     }
@@ -116,7 +116,7 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
             Event { details: details.clone(), ..Event::of_none(EventKind::SignedIn, format!("{name} signed in")) };
         if auth.store.begin_session(&id, &name, LIFETIME, &event, now).await? {
             throttle().succeeded(&name, client);
-            // Whatever session this browser had is over: nobody else's goes on under a new name.
+            // The browser's previous session ends: nobody continues it under another name.
             if let Some(before) = cookies::session(headers, auth.is_secure()) {
                 auth.store.end_session(&before).await?;
             }
@@ -124,13 +124,13 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
             return Ok(with_cookie(inside, cookies::keep(&id, auth.is_secure())));
         }
     }
-    // A name that nobody has may be a password typed into the wrong field.
+    // An unknown name may be a password typed into the wrong field.
     let message = match account {
-        Some(_) => format!("somebody failed to sign in as {name}"),
-        None => "somebody failed to sign in with a name that nobody has".to_owned(),
+        Some(_) => format!("a sign-in as {name} failed"),
+        None => "a sign-in with an unknown name failed".to_owned(),
     };
     auth.store.record(&Event { details, ..Event::of_none(EventKind::SignInFailed, message) }, now).await?;
-    Ok(form(StatusCode::UNAUTHORIZED, &next, &name, Some("The name or the password is not right.")))
+    Ok(form(StatusCode::UNAUTHORIZED, &next, &name, Some("The name or the password is wrong.")))
 }
 
 fn form(status: StatusCode, next: &str, name: &str, problem: Option<&str>) -> Response {

@@ -1,5 +1,5 @@
-//! Who asks, as handlers get it: [`visitor`] for what only looks, [`writer`] for what changes something. The gate has found
-//! out who it is before any route was looked at, so a route that forgets to ask is closed all the same.
+//! The visitor, as handlers get it: [`visitor`] for reads, [`writer`] for writes. The gate has authenticated the visitor
+//! before any route is matched, so a route that forgets to ask is closed all the same.
 
 use std::time::Duration;
 
@@ -18,82 +18,86 @@ use crate::{
     dashboard::{get_or_head, refusal::Refusal},
 };
 
-/// The most bytes that a write may send.
-pub const MOST_BYTES: usize = 1 << 20;
+/// The most bytes of a body.
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(10);
-/// The header that carries the token that a page was given; a form has the field `csrf` for it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The header with a page's CSRF token; a form has the field `csrf` for it.
 pub const CSRF_HEADER: &str = "x-csrf-token";
-/// The form field that carries it.
+/// The form field with the CSRF token.
 pub const CSRF_FIELD: &str = "csrf";
 
-/// Somebody who was let in.
+/// An admitted visitor.
 #[derive(Debug, Clone)]
 pub struct Visitor {
-    /// Who.
+    /// Whose request it is, and what they may do.
     pub person: Person,
-    /// What every form of theirs must carry in its field `csrf`, and every script in `x-csrf-token`. There only for a
-    /// session. Another text for each request, good for the whole session.
+    /// The CSRF token for every form of theirs (field `csrf`) and every script (`x-csrf-token`). Only with a session.
+    /// Different for each request, valid for the whole session.
     pub csrf: Option<String>,
-    /// How we know.
+    /// How they authenticated.
     pub via: SignedInBy,
     pass: Credential,
 }
 
-/// What somebody showed, to look at it again.
+/// A visitor's credential, to check it again.
 #[derive(Debug, Clone)]
 pub(super) enum Credential {
-    /// The id of their session, and what its tokens are made of.
+    /// The session ID.
     Session(SecretString, csrf::Seed),
     /// An API token.
     Token(SecretString),
-    /// Nothing of their own.
+    /// None of their own.
     None,
 }
 
-/// How somebody was known.
+/// How a visitor authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignedInBy {
-    /// They signed in; their browser sends a cookie.
+    /// By signing in; the browser sends a cookie.
     Session,
-    /// They sent an API token.
+    /// By an API token.
     Token,
-    /// A trusted proxy vouches for them.
+    /// A trusted proxy authenticated them.
     Proxy,
-    /// Nobody has to sign in: there are no accounts, and only this machine can ask.
+    /// Not at all: there are no accounts, and only this machine can connect.
     Loopback,
 }
 
 impl Visitor {
-    /// Somebody who showed nothing of their own. Tests of handlers put one into the request's extensions.
-    pub fn new(person: Person, via: SignedInBy) -> Self {
+    /// A visitor without a credential. Tests of handlers put one into the request's extensions.
+    pub(crate) fn new(person: Person, via: SignedInBy) -> Self {
         Self { person, csrf: None, via, pass: Credential::None }
     }
 
-    /// Somebody whose program sent an API token.
+    /// A visitor with an API token.
     pub(super) fn by_token(person: Person, token: SecretString) -> Self {
         Self { person, csrf: None, via: SignedInBy::Token, pass: Credential::Token(token) }
     }
 
-    /// Somebody whose browser sent the id of their session.
+    /// A visitor with a session.
     pub(super) fn by_session(person: Person, id: SecretString) -> Result<Self, Refusal> {
         let seed = csrf::Seed::of(id.expose_secret());
         let token = seed.token().ok_or_else(Refusal::internal)?;
         Ok(Self { person, csrf: Some(token), via: SignedInBy::Session, pass: Credential::Session(id, seed) })
     }
 
-    /// What they showed.
+    /// Their credential.
     pub(super) fn pass(&self) -> &Credential {
         &self.pass
     }
 
     /// Refuses unless `allowed`, as in `visitor.needs(visitor.person.sees_all())?`.
     pub fn needs(&self, allowed: bool) -> Result<(), Refusal> {
-        if allowed { Ok(()) } else { Err(Refusal::forbidden(format!("{} may not do or see this", self.person.name))) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(Refusal::forbidden(format!("{} does not have permission for this", self.person.name)))
+        }
     }
 }
 
-/// What a write sent.
+/// The body of a write.
 #[derive(Debug, Clone)]
 pub struct RequestBody {
     bytes: Bytes,
@@ -101,8 +105,8 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    /// The fields of a form, in order; none if it is none.
-    pub fn fields(&self) -> Vec<(String, String)> {
+    /// The fields of a form, in order; none if it is not a form.
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
         if !self.is_form {
             return Vec::new();
         }
@@ -114,33 +118,27 @@ impl RequestBody {
         self.fields().into_iter().find(|(field, _)| field == name).map(|(_, value)| value)
     }
 
-    /// Whether it came from a form of a page, so that the answer is a redirect.
-    pub fn is_form(&self) -> bool {
-        self.is_form
-    }
-
     /// The body as JSON; an empty one is `{}`.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let bytes: &[u8] = if self.bytes.is_empty() { b"{}" } else { &self.bytes };
-        // The parser's message quotes no values beyond their kind and place.
-        serde_json::from_slice(bytes)
-            .map_err(|error| Refusal::bad_request(format!("the body is not as it should be: {error}")))
+        // The parser's message quotes no values.
+        serde_json::from_slice(bytes).map_err(|error| Refusal::bad_request(format!("the body is invalid: {error}")))
     }
 }
 
-/// Who asks, for GET and HEAD. Put it behind the path: `warp::path!("dashboard").and(visitor())`.
+/// The visitor, for GET and HEAD. Put it after the path: `warp::path!("dashboard").and(visitor())`.
 pub fn visitor() -> impl Filter<Extract = (Visitor,), Error = Rejection> + Clone + Send + Sync + 'static {
     get_or_head().and(known())
 }
 
-/// Who asks, and what they sent, for everything that changes something: operators only, and by session only with the
-/// token that our own page was given. Whether they may ask for this very tenant, the handler says.
+/// The visitor and the body, for writes: operators only, and with a session only with the CSRF token of our own page. The
+/// handler checks whether they may act on the tenant.
 pub fn writer() -> impl Filter<Extract = (Visitor, RequestBody), Error = Rejection> + Clone + Send + Sync + 'static {
     signed()
         .and_then(async |visitor: Visitor, sent: RequestBody| {
             if visitor.person.role < Role::Operator {
                 return Err(Rejection::from(Refusal::forbidden(format!(
-                    "{} is a viewer, and only an operator may do this",
+                    "{} is a viewer; only operators may do this",
                     visitor.person.name
                 ))));
             }
@@ -149,20 +147,20 @@ pub fn writer() -> impl Filter<Extract = (Visitor, RequestBody), Error = Rejecti
         .untuple_one()
 }
 
-/// The same for what every role may do, as signing out.
+/// The same for what every role may do, like signing out.
 pub(in crate::dashboard) fn signed()
 -> impl Filter<Extract = (Visitor, RequestBody), Error = Rejection> + Clone + Send + Sync + 'static {
     known()
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
         .and_then(async |visitor: Visitor, headers: HeaderMap, body| {
-            let sent = read(&headers, body, MOST_BYTES).await?;
+            let sent = read(&headers, body, MAX_BYTES).await?;
             if let Credential::Session(_, seed) = &visitor.pass {
                 let token = headers.get(CSRF_HEADER).and_then(|token| token.to_str().ok().map(str::to_owned));
                 let token = token.or_else(|| sent.field(CSRF_FIELD));
                 if !token.is_some_and(|token| seed.matches(&token)) {
                     return Err(Rejection::from(Refusal::forbidden(
-                        "this did not come from a page of yours, or the page is from before you signed in; load it anew and try again",
+                        "the form's token is missing or from an earlier session; reload the page and try again",
                     )));
                 }
             }
@@ -176,7 +174,7 @@ fn known() -> impl Filter<Extract = (Visitor,), Error = Rejection> + Clone + Sen
         .and_then(async |visitor: Option<Visitor>| visitor.ok_or_else(|| Rejection::from(Refusal::unknown_visitor())))
 }
 
-/// Reads what was sent, so much and so long.
+/// Reads the body within limits of size and time.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
@@ -187,7 +185,7 @@ pub(super) async fn read(
         .split(';')
         .next()
         .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    let bytes = tokio::time::timeout(BODY_TIME, collect(body, most)).await;
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body, most)).await;
     let bytes = bytes.map_err(|_| Refusal::bad_request("the body did not arrive in time"))??;
     Ok(RequestBody { bytes, is_form })
 }
@@ -196,9 +194,9 @@ async fn collect(body: impl Stream<Item = Result<impl Buf, warp::Error>>, most: 
     let mut bytes = Vec::new();
     tokio::pin!(body);
     while let Some(part) = body.next().await {
-        let mut part = part.map_err(|_| Refusal::bad_request("the body broke off"))?;
+        let mut part = part.map_err(|_| Refusal::bad_request("the body was cut off"))?;
         if bytes.len() + part.remaining() > most {
-            return Err(Refusal::too_large(format!("at most {most} bytes are taken here")));
+            return Err(Refusal::too_large(format!("the body is larger than {most} bytes")));
         }
         while part.has_remaining() {
             let length = part.chunk().len();

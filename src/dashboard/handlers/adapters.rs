@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl Handlers {
-    pub(crate) async fn adapters(&self, guest: &PageRequest) -> Result<AdaptersPage, Refusal> {
-        guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let all = self.api.store.view(&guest.visitor.person).adapters().await?.unwrap_or_default();
+    pub(crate) async fn adapters(&self, page_request: &PageRequest) -> Result<AdaptersPage, Refusal> {
+        page_request.visitor.needs(page_request.visitor.person.sees_all())?;
+        let all = self.api.store.view(&page_request.visitor.person).adapters().await?.unwrap_or_default();
         Ok(AdaptersPage { adapters: all.iter().map(card).collect() })
     }
 }

@@ -1,4 +1,4 @@
-//! Lines of the read model as pages show them, where several pages show the same.
+//! Lines of the read model as several pages show them.
 
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     core::{declare::desired_status::DesiredStatus, names::PodId, problem::Problem, report::phase::Phase},
     dashboard::pages::{
-        events::EventLine,
+        events::EventEntry,
         pods::PodRow,
         problems::ProblemLine,
         words::{Badge, Moment, PodName, RevisionMark, mebibytes, percent},
@@ -43,19 +43,21 @@ pub(crate) fn row(line: &view::PodLine, now: OffsetDateTime) -> PodRow {
         key: line.id.key(),
         pod: name(&line.id),
         look: look(line.phase),
-        doing: if is_gone && line.phase != Phase::Deleting { "not declared any more".into() } else { String::new() },
+        doing: if is_gone && line.phase != Phase::Deleting { "no longer declared".into() } else { String::new() },
         ready: line.ready,
         adapter: line.adapter.clone(),
         image: line.image.clone().unwrap_or_default(),
         revision: line.revision.map(RevisionMark::number),
+        message: line.message.clone(),
+        since: Moment::new(line.phase_since, now),
         age: Moment::new(line.created_at, now),
         memory: line.memory_mb.map(|amount| mebibytes(f64::from(amount))).unwrap_or_default(),
         cpu: line.cpu_percent.map(|amount| percent(f64::from(amount))).unwrap_or_default(),
     }
 }
 
-pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventLine {
-    EventLine {
+pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventEntry {
+    EventEntry {
         id: line.id,
         tone: line.severity.into(),
         pod: line.pod.as_ref().map(name),
@@ -67,7 +69,7 @@ pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventLine {
     }
 }
 
-/// An event's details as lines: texts as they are, the rest by their names.
+/// An event's details as lines: texts as they are, the rest with their names.
 fn details(details: &Value) -> String {
     let Some(entries) = details.as_object() else { return details.to_string() };
     let one = |(name, value): (&String, &Value)| match value {

@@ -1,4 +1,4 @@
-//! `/dashboard/pods/T/P/logs`: the newest lines, without the secrets they hold. Further ones a script takes from the API.
+//! `/dashboard/pods/T/P/logs`: the newest lines, without secrets. A script reads further ones from the API.
 
 use futures_util::StreamExt;
 
@@ -9,22 +9,22 @@ use super::{
 use crate::{
     core::names::PodId,
     dashboard::{
-        pages::logs::{LogLine, LogsPage},
+        pages::logs::{LogEntry, LogsPage},
         refusal::Refusal,
     },
     engine::LogQuery,
 };
 
-/// The lines that the page itself shows.
+/// How many lines the page itself shows.
 const LINES: usize = 300;
 
 impl Handlers {
-    pub(crate) async fn logs(&self, guest: &PageRequest, tenant: &str, name: &str) -> Result<LogsPage, Refusal> {
+    pub(crate) async fn logs(&self, page_request: &PageRequest, tenant: &str, name: &str) -> Result<LogsPage, Refusal> {
         let id = id(tenant, name)?;
-        let found = self.api.store.view(&guest.visitor.person).lines(std::slice::from_ref(&id)).await?;
+        let found = self.api.store.view(&page_request.visitor.person).lines(std::slice::from_ref(&id)).await?;
         let line = found.first().ok_or_else(|| missing(&id))?;
         let (shown, told) = match self.newest(&id).await {
-            Ok(lines) if lines.is_empty() => (lines, Some("It has written nothing yet.".to_owned())),
+            Ok(lines) if lines.is_empty() => (lines, Some("The log is empty so far.".to_owned())),
             Ok(lines) => (lines, None),
             Err(why) => (Vec::new(), Some(why)),
         };
@@ -41,15 +41,15 @@ impl Handlers {
     }
 
     /// The newest lines, or why there are none.
-    async fn newest(&self, id: &PodId) -> Result<Vec<LogLine>, String> {
+    async fn newest(&self, id: &PodId) -> Result<Vec<LogEntry>, String> {
         let logs = self.api.logs.borrow().clone();
         let logs =
-            logs.ok_or("This AgentPod stands by and does not know the secrets to leave out; ask the one that acts.")?;
+            logs.ok_or("This AgentPod is a standby and does not know the secrets to redact; ask the active one.")?;
         let query = LogQuery { tail: LINES, follow: false, timestamps: true };
-        let mut stream = logs.read(id, query).await.map_err(|why| format!("There is no log to show: {why}."))?;
+        let mut stream = logs.read(id, query).await.map_err(|why| format!("The log cannot be shown: {why}."))?;
         let mut lines = Vec::new();
         while let Some(Ok(line)) = stream.next().await {
-            lines.push(LogLine::new(line.at.as_deref().unwrap_or_default(), line.err, line.text));
+            lines.push(LogEntry::new(line.at.as_deref().unwrap_or_default(), line.err, line.text));
         }
         Ok(lines)
     }

@@ -1,5 +1,5 @@
-//! Who asks for a page gets it here: the store is asked as that person, the answer becomes a page's plain values, a template
-//! writes them down. Nothing is decided and nothing written here but what somebody asks for.
+//! Handlers of pages: read the store as the visitor, turn the result into a page's plain values, and render its template.
+//! Nothing is decided here, and nothing is written except what a form requests.
 
 mod adapters;
 mod commit;
@@ -33,17 +33,17 @@ use super::{
     assets,
     auth::{RequestBody, SignedInBy, Visitor, signed, visitor, writer},
     get_or_head,
-    pages::{self, Frame, Page, frame::PageViewer, words::Moment},
+    pages::{self, Frame, PageContent, frame::PageViewer, words::Moment},
     refusal::Refusal,
 };
 use crate::core::access::Role;
 
-/// What pages are made from: the same as the API's answers.
+/// What pages are made from: the same as the API.
 struct Handlers {
     api: Arc<Api>,
 }
 
-/// Somebody at a page's address.
+/// A visitor at a page's URL.
 struct PageRequest {
     visitor: Visitor,
     headers: HeaderMap,
@@ -52,7 +52,7 @@ struct PageRequest {
 }
 
 /// `/assets`, and everything below `/dashboard`.
-pub fn routes(api: &Arc<Api>) -> Routes {
+pub(crate) fn routes(api: &Arc<Api>) -> Routes {
     let show = Arc::new(Handlers { api: api.clone() });
     let (looking, asking, trying) = (show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -65,8 +65,9 @@ pub fn routes(api: &Arc<Api>) -> Routes {
         .then(move |path: FullPath, visitor, headers, query: String| {
             let show = looking.clone();
             async move {
-                let guest = PageRequest { visitor, headers, query: Query::read(&query), now: (show.api.clock)() };
-                show.page(path.as_str(), &guest).await.unwrap_or_else(Reply::into_response)
+                let page_request =
+                    PageRequest { visitor, headers, query: Query::read(&query), now: (show.api.clock)() };
+                show.page(path.as_str(), &page_request).await.unwrap_or_else(Reply::into_response)
             }
         });
     let ask = warp::path!("dashboard" / "requests").and(warp::post()).and(writer()).then(
@@ -75,7 +76,7 @@ pub fn routes(api: &Arc<Api>) -> Routes {
             async move { show.create_request(&visitor, &sent).await.unwrap_or_else(Reply::into_response) }
         },
     );
-    // The form itself changes nothing, so everybody who sees the source may try one; committing asks who it is.
+    // The form itself changes nothing, so everybody who sees the source may try it; committing checks who it is.
     let form = warp::path("dashboard")
         .and(warp::path("pods"))
         .and(warp::path("new"))
@@ -86,11 +87,11 @@ pub fn routes(api: &Arc<Api>) -> Routes {
         .then(move |path: FullPath, visitor, sent: RequestBody, headers| {
             let show = trying.clone();
             async move {
-                let guest = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
                 let answer = match path.as_str() {
-                    "/dashboard/pods/new" => show.try_form(&guest, &sent).await,
-                    "/dashboard/pods/new/manifest" => show.download(&guest, &sent).await,
-                    "/dashboard/pods/new/commit" => show.commit(&guest, &sent).await,
+                    "/dashboard/pods/new" => show.try_form(&page_request, &sent).await,
+                    "/dashboard/pods/new/manifest" => show.download(&page_request, &sent).await,
+                    "/dashboard/pods/new/commit" => show.commit(&page_request, &sent).await,
                     _ => Err(nothing()),
                 };
                 answer.unwrap_or_else(Reply::into_response)
@@ -115,56 +116,56 @@ fn files() -> Routes {
 }
 
 impl Handlers {
-    async fn page(&self, path: &str, guest: &PageRequest) -> Result<Response, Refusal> {
+    async fn page(&self, path: &str, page_request: &PageRequest) -> Result<Response, Refusal> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
         match parts[..] {
-            [] => self.write(guest, &self.overview(guest).await?),
-            ["pods"] => self.write(guest, &self.pods(guest).await?),
-            ["pods", "new"] => self.write(guest, &self.new_pod(guest).await?),
-            ["pods", tenant, name] => self.write(guest, &self.pod(guest, tenant, name).await?),
-            ["pods", tenant, name, "logs"] => self.write(guest, &self.logs(guest, tenant, name).await?),
-            ["tenants"] => self.write(guest, &self.tenants(guest).await?),
-            ["tenants", name] => self.write(guest, &self.tenant(guest, name).await?),
-            ["adapters"] => self.write(guest, &self.adapters(guest).await?),
-            ["source"] => self.write(guest, &self.source(guest).await?),
-            ["settings"] => self.write(guest, &self.settings(guest).await?),
+            [] => self.write(page_request, &self.overview(page_request).await?),
+            ["pods"] => self.write(page_request, &self.pods(page_request).await?),
+            ["pods", "new"] => self.write(page_request, &self.new_pod(page_request).await?),
+            ["pods", tenant, name] => self.write(page_request, &self.pod(page_request, tenant, name).await?),
+            ["pods", tenant, name, "logs"] => self.write(page_request, &self.logs(page_request, tenant, name).await?),
+            ["tenants"] => self.write(page_request, &self.tenants(page_request).await?),
+            ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
+            ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
+            ["source"] => self.write(page_request, &self.source(page_request).await?),
+            ["settings"] => self.write(page_request, &self.settings(page_request).await?),
             _ => Err(nothing()),
         }
     }
 
-    fn write<P: Page>(&self, guest: &PageRequest, page: &P) -> Result<Response, Refusal> {
-        let person = &guest.visitor.person;
-        let notice = guest.query.get("requested").and_then(requests::confirmation);
+    fn write<P: PageContent>(&self, page_request: &PageRequest, page: &P) -> Result<Response, Refusal> {
+        let person = &page_request.visitor.person;
+        let notice = page_request.query.get("requested").and_then(requests::confirmation);
         let frame = Frame {
             title: page.title(),
             instance: self.api.settings.instance.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            theme: theme(&guest.headers),
+            theme: theme(&page_request.headers),
             tabs: pages::frame::tabs(P::TAB, person.sees_all()),
             person: Some(PageViewer {
                 name: person.name.clone(),
                 role: if person.role == Role::Operator { "operator" } else { "viewer" },
                 tenant: person.tenant.as_ref().map(ToString::to_string),
-                can_leave: guest.visitor.via == SignedInBy::Session,
+                can_sign_out: page_request.visitor.via == SignedInBy::Session,
             }),
-            csrf: guest.visitor.csrf.clone().unwrap_or_default(),
+            csrf: page_request.visitor.csrf.clone().unwrap_or_default(),
             sees_all: person.sees_all(),
             may_ask_for_all: person.may_request_for_all(),
             notice,
-            now: Moment::new(guest.now, guest.now),
+            now: Moment::new(page_request.now, page_request.now),
             tones: pages::frame::tones(),
         };
         match pages::document(&frame, page) {
             Ok(text) => Ok(warp::reply::html(text).into_response()),
             Err(error) => {
-                tracing::error!("the page {} cannot be shown: {error:#}", P::TEMPLATE);
+                tracing::error!("the page {} could not be rendered: {error:#}", P::TEMPLATE);
                 Err(Refusal::internal())
             }
         }
     }
 }
 
-/// The theme somebody chose.
+/// The theme that the visitor chose.
 fn theme(headers: &HeaderMap) -> Option<&'static str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = lines.flat_map(Cookie::split_parse).flatten();
@@ -176,5 +177,5 @@ fn theme(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 fn nothing() -> Refusal {
-    Refusal::not_found("There is nothing at this address.")
+    Refusal::not_found("There is no such page.")
 }

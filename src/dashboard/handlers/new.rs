@@ -1,5 +1,5 @@
-//! `/dashboard/pods/new`: the form, its manifest, and what is wrong with it. It is judged together with everything that is
-//! in force, as the next revision would be; nothing of it is kept.
+//! `/dashboard/pods/new`: the form, its manifest, and the problems with it. It is checked together with everything that is
+//! in force, as the next revision would be; nothing is stored.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -33,17 +33,17 @@ use crate::{
 /// The most problems that are shown.
 pub(crate) const SHOWN: usize = 50;
 
-/// What a new manifest is judged with.
+/// What a new manifest is checked with.
 pub(crate) struct CurrentRevision {
-    pub adapters: Adapters,
-    pub revision: Revision,
+    pub(crate) adapters: Adapters,
+    pub(crate) revision: Revision,
 }
 
 impl Handlers {
     /// The adapters to choose from, or the empty form of one.
-    pub(crate) async fn new_pod(&self, guest: &PageRequest) -> Result<NewPodPage, Refusal> {
-        let in_force = self.in_force(guest).await?;
-        let Some(asked) = guest.query.get("adapter") else {
+    pub(crate) async fn new_pod(&self, page_request: &PageRequest) -> Result<NewPodPage, Refusal> {
+        let in_force = self.in_force(page_request).await?;
+        let Some(asked) = page_request.query.get("adapter") else {
             let choice = |adapter: &Arc<adapter::Adapter>| AdapterChoice {
                 name: adapter.metadata.name.to_string(),
                 title: adapter.metadata.title.clone(),
@@ -54,31 +54,31 @@ impl Handlers {
             return Ok(NewPodPage { adapters: all.map(choice).collect(), ..NewPodPage::default() });
         };
         let in_force = in_force.ok_or_else(|| unknown(asked))?;
-        let tenant = guest.query.get("tenant").map(|tenant| ("tenant".to_owned(), tenant.to_owned()));
+        let tenant = page_request.query.get("tenant").map(|tenant| ("tenant".to_owned(), tenant.to_owned()));
         let filled = Filled(tenant.into_iter().collect());
         Ok(NewPodPage { form: Some(self.form(&in_force, asked, &filled)?), ..NewPodPage::default() })
     }
 
-    /// The form as it was filled in, with the verdict on its manifest.
-    pub(crate) async fn try_form(&self, guest: &PageRequest, sent: &RequestBody) -> Result<Response, Refusal> {
+    /// The form as filled in, with the problems of its manifest.
+    pub(crate) async fn try_form(&self, page_request: &PageRequest, sent: &RequestBody) -> Result<Response, Refusal> {
         let filled = Filled(sent.fields());
         let asked = filled.text("adapter").to_owned();
-        let in_force = self.in_force(guest).await?.ok_or_else(|| unknown(&asked))?;
+        let in_force = self.in_force(page_request).await?.ok_or_else(|| unknown(&asked))?;
         let form = self.form(&in_force, &asked, &filled)?;
         let (file, site) = (file_name(&filled), self.api.settings.site.clone().ok_or_else(Refusal::internal)?);
         let (name, manifest) = (file.clone(), form.manifest.clone());
-        let judged = tokio::task::spawn_blocking(move || judge(in_force, &site, &name, &manifest)).await;
-        let mut problems = judged.map_err(|_| Refusal::internal())?;
+        let checked = tokio::task::spawn_blocking(move || check_manifest(in_force, &site, &name, &manifest)).await;
+        let mut problems = checked.map_err(|_| Refusal::internal())?;
         problems.truncate(SHOWN);
-        let commits_to = self.commits_to(guest).filter(|_| problems.is_empty());
-        let form = Form { commits_to, ..form.judged(lines::problems(&problems), &file) };
-        self.write(guest, &NewPodPage { form: Some(form), ..NewPodPage::default() })
+        let commits_to = self.commits_to(page_request).filter(|_| problems.is_empty());
+        let form = Form { commits_to, ..form.checked(lines::problems(&problems), &file) };
+        self.write(page_request, &NewPodPage { form: Some(form), ..NewPodPage::default() })
     }
 
     /// The manifest as a file.
-    pub(crate) async fn download(&self, guest: &PageRequest, sent: &RequestBody) -> Result<Response, Refusal> {
+    pub(crate) async fn download(&self, page_request: &PageRequest, sent: &RequestBody) -> Result<Response, Refusal> {
         let filled = Filled(sent.fields());
-        let in_force = self.in_force(guest).await?.ok_or_else(|| unknown(filled.text("adapter")))?;
+        let in_force = self.in_force(page_request).await?.ok_or_else(|| unknown(filled.text("adapter")))?;
         let adapter = find(&in_force.adapters, filled.text("adapter"))?;
         let manifest = text(&documents(adapter.metadata.name.as_str(), &adapter.config_schema, &filled));
         let mut answer = manifest.into_response();
@@ -104,18 +104,18 @@ impl Handlers {
         })
     }
 
-    /// What is in force; not for who sees one tenant only, since a verdict names other tenants' things.
-    async fn in_force(&self, guest: &PageRequest) -> Result<Option<CurrentRevision>, Refusal> {
-        guest.visitor.needs(guest.visitor.person.sees_all())?;
-        self.kept().await
+    /// The revision in force; `None` for a tenant's person, since problems can name other tenants' files.
+    async fn in_force(&self, page_request: &PageRequest) -> Result<Option<CurrentRevision>, Refusal> {
+        page_request.visitor.needs(page_request.visitor.person.sees_all())?;
+        self.current_revision().await
     }
 
-    /// The same for who adds a pod, whose verdict is cut to what they may see.
+    /// The same for a person who adds a pod; their problems are filtered to what they may see.
     pub(crate) async fn last_accepted(&self, adapter: &str) -> Result<CurrentRevision, Refusal> {
-        self.kept().await?.ok_or_else(|| unknown(adapter))
+        self.current_revision().await?.ok_or_else(|| unknown(adapter))
     }
 
-    async fn kept(&self) -> Result<Option<CurrentRevision>, Refusal> {
+    async fn current_revision(&self) -> Result<Option<CurrentRevision>, Refusal> {
         let Some(revision) = self.api.store.last_accepted().await? else { return Ok(None) };
         let files = revision.adapters.clone().unwrap_or_default();
         let adapters = tokio::task::spawn_blocking(move || adapter::read(&files).0).await;
@@ -130,12 +130,12 @@ pub(crate) fn find<'a>(adapters: &'a Adapters, asked: &str) -> Result<&'a Arc<ad
 
 fn unknown(asked: &str) -> Refusal {
     let shown: String = asked.chars().take(60).collect();
-    Refusal::not_found(format!("No adapter called {shown:?} is in force."))
+    Refusal::not_found(format!("There is no adapter {shown:?}."))
 }
 
-/// Everything that is wrong with a manifest beside what is in force: the same as `agentpod validate` would say with the file
-/// saved. What is wrong elsewhere is not this manifest's fault, and not told.
-fn judge(in_force: CurrentRevision, site: &Site, name: &str, text: &str) -> Vec<Problem> {
+/// Every problem of a manifest together with the revision in force: the same as `agentpod validate` with the file saved.
+/// Problems of other files are left out.
+fn check_manifest(in_force: CurrentRevision, site: &Site, name: &str, text: &str) -> Vec<Problem> {
     let CurrentRevision { adapters, revision } = in_force;
     let mut files = revision.files;
     let read = |files: &BTreeMap<String, Vec<u8>>| {
@@ -151,7 +151,7 @@ fn judge(in_force: CurrentRevision, site: &Site, name: &str, text: &str) -> Vec<
         problems
     };
     let before = build(&files);
-    // A file of that name would be replaced; it is not for a form to say so, the same pod declared twice says it.
+    // A file of that name would be replaced; the form does not report it, because the same pod declared twice does.
     let name = if files.contains_key(name) { format!("new-{name}") } else { name.to_owned() };
     files.insert(name, text.as_bytes().to_vec());
     let mut problems = build(&files);

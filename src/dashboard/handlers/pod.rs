@@ -14,7 +14,7 @@ use crate::{
         pages::{
             diff::DiffPage,
             plot::{Plot, Series},
-            pod::{ConditionRow, Paused, PendingRequest, PodPage, SecretPlace, USAGE_HOURS},
+            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, USAGE_HOURS},
             words::{Fact, Moment, Tone, mebibytes, percent},
         },
         refusal::Refusal,
@@ -22,20 +22,20 @@ use crate::{
     store::view::{ConditionLine, EventQuery, PodDetail, UsagePoint},
 };
 
-/// Events on the page.
+/// How many events the page shows.
 const EVENTS: u32 = 30;
-/// What stands in the lines of a shape where the settings do: they have a part of their own.
+/// The lines of a container summary with the settings, which have a section of their own.
 const CONFIG: &str = "config.";
 
-/// The pod that an address names.
+/// The pod in a URL.
 pub(crate) fn id(tenant: &str, name: &str) -> Result<PodId, Refusal> {
     format!("{tenant}/{name}").parse().map_err(|_| nothing())
 }
 
 impl Handlers {
-    pub(crate) async fn pod(&self, guest: &PageRequest, tenant: &str, name: &str) -> Result<PodPage, Refusal> {
+    pub(crate) async fn pod(&self, page_request: &PageRequest, tenant: &str, name: &str) -> Result<PodPage, Refusal> {
         let id = id(tenant, name)?;
-        let (person, now) = (&guest.visitor.person, guest.now);
+        let (person, now) = (&page_request.visitor.person, page_request.now);
         let view = self.api.store.view(person);
         let detail = view.pod(&id).await?.ok_or_else(|| missing(&id))?;
         let usage = view.usage(&id).await?.unwrap_or_default();
@@ -51,7 +51,7 @@ impl Handlers {
             declared,
             may_ask: person.may_request(&id.tenant),
             paused: paused(&open, &id, now),
-            requests: asked(&open, &id, now),
+            requests: open_requests(&open, &id, now),
             conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),
             plan: plan(&detail),
             diff: diff(&detail),
@@ -69,12 +69,12 @@ impl Handlers {
     }
 }
 
-/// Whoever may not know of a pod is told the same as for one that never was.
+/// A pod that the visitor may not see is reported like one that never existed.
 pub(crate) fn missing(id: &PodId) -> Refusal {
     Refusal::not_found(format!("There is no pod {id}."))
 }
 
-/// Whether an address may stand in a link: a manifest's words never make a script of it.
+/// Whether a URL may be a link: a manifest's text must never become a script.
 fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
 }
@@ -86,8 +86,8 @@ fn paused(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Option<Pause
     Some(Paused { by: pause.actor, at: Moment::new(request.requested_at, now), until })
 }
 
-/// What was asked for and is not done yet; a pause that stands has its own place.
-fn asked(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<PendingRequest> {
+/// Open requests; a pause in force has its own place.
+fn open_requests(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<PendingRequest> {
     let paused = pause_of(open, id, now).map(|pause| pause.request);
     let of_this = open.iter().filter(|one| one.request.what.pod() == Some(id) && Some(one.id) != paused);
     of_this
@@ -99,13 +99,13 @@ fn asked(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<PendingRe
         .collect()
 }
 
-fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionRow {
+fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionEntry {
     let (tone, word) = match condition.is_true {
         Some(true) => (Tone::Good, "yes"),
         Some(false) => (Tone::Warn, "no"),
-        None => (Tone::Idle, "not known"),
+        None => (Tone::Idle, "unknown"),
     };
-    ConditionRow {
+    ConditionEntry {
         name: condition.kind.to_string(),
         tone,
         word,
@@ -128,10 +128,10 @@ fn diff(detail: &PodDetail) -> DiffPage {
         (_, None) if detail.line.container.is_none() => {
             DiffPage::unknown("It has no container, so there is nothing to compare with.")
         }
-        (_, None) => DiffPage::unknown("Its container was made by an AgentPod that did not keep what it was made as."),
-        (None, _) => DiffPage::unknown("What it should be is not known; the next round writes it down."),
+        (_, None) => DiffPage::unknown("Its container was created by an AgentPod that did not store its summary."),
+        (None, _) => DiffPage::unknown("Its desired state is unknown until the next round stores it."),
         (Some(_), Some(actual)) => {
-            // While files are under way the settings inside the container are not known: not comparing is not a difference.
+            // While files are being uploaded the settings in the container are unknown, which is not a difference.
             let is_known = |line: &&SummaryLine| !(actual.config.is_empty() && line.path.starts_with(CONFIG));
             let comparison: Vec<&SummaryLine> = detail.comparison.iter().filter(is_known).collect();
             let text = |side: fn(&SummaryLine) -> Option<&String>| -> String {
@@ -175,18 +175,17 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
     facts.push(Fact::at("In this phase", Moment::new(line.phase_since, now)));
     facts.push(Fact::at("Declared", Moment::new(line.created_at, now)));
     if let Some(rejected) = &detail.rejected {
-        facts.push(Fact::words("Given up", format!("{}: {}", rejected.digest, rejected.why)));
+        facts.push(Fact::words("Rejected", format!("{}: {}", rejected.digest, rejected.why)));
     }
     if let Some(retry) = &detail.retry {
         facts.push(Fact::words("Failed", format!("{} times in a row: {}", retry.failures, retry.why)));
-        facts.push(Fact::at("Next try", Moment::new(retry.at, now)));
+        facts.push(Fact::at("Next attempt", Moment::new(retry.at, now)));
     }
-    facts.extend(detail.undeclared_at.map(|at| Fact::at("Not declared", Moment::new(at, now))));
+    facts.extend(detail.undeclared_at.map(|at| Fact::at("Removed", Moment::new(at, now))));
     facts
 }
 
 fn secrets(detail: &PodDetail) -> Vec<SecretPlace> {
     let all = detail.desired_container.iter().flat_map(|shape| &shape.secrets);
-    all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value known by its mark {mark}") })
-        .collect()
+    all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value with the mark {mark}") }).collect()
 }

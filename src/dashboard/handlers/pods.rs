@@ -13,22 +13,22 @@ use crate::{
     store::view::{PodColumn, PodQuery},
 };
 
-/// Pods on a page.
+/// Pods per page.
 const PER_PAGE: u32 = 50;
-/// Tenants that can be chosen from; beyond, the search finds them.
-const MOST_TENANTS: usize = 60;
-/// In a filter, what stands for all phases that need attention.
+/// How many tenants can be chosen from; with more of them, the search finds one.
+const MAX_TENANTS: usize = 60;
+/// The filter value for all phases that need attention.
 const ATTENTION: &str = "attention";
 const PATH: &str = "/dashboard/pods";
 
 impl Handlers {
-    pub(crate) async fn pods(&self, guest: &PageRequest) -> Result<PodsPage, Refusal> {
-        let view = self.api.store.view(&guest.visitor.person);
-        let query = &guest.query;
+    pub(crate) async fn pods(&self, page_request: &PageRequest) -> Result<PodsPage, Refusal> {
+        let view = self.api.store.view(&page_request.visitor.person);
+        let query = &page_request.query;
         let text = |name: &str| query.get(name).unwrap_or_default().to_owned();
         let sort = if text("sort").is_empty() { "name".to_owned() } else { text("sort") };
         let (by, descending) = sort.strip_prefix('-').map_or((sort.as_str(), false), |by| (by, true));
-        // A filter that names nothing there can be finds nothing, and says so.
+        // A filter with an impossible value finds nothing, and says so.
         let tenant = query.get("tenant").map(str::parse).transpose();
         let adapter = query.get("adapter").map(str::parse).transpose();
         let phases = phases(&text("phase"));
@@ -49,7 +49,7 @@ impl Handlers {
             _ => None,
         };
         let (rows, next) = found.map(|page| (page.items, page.next)).unwrap_or_default();
-        let choices = view.choices(MOST_TENANTS).await?;
+        let choices = view.choices(MAX_TENANTS).await?;
         let total = choices.pods;
         let filtered = ["q", "phase", "tenant", "adapter"].iter().any(|name| query.get(name).is_some());
         let is_later = query.get("after").is_some();
@@ -69,7 +69,7 @@ impl Handlers {
         };
         let same = |values: Vec<String>| values.into_iter().map(|value| (value.clone(), value)).collect::<Vec<_>>();
         let mut phase_values = same(Phase::BY_URGENCY.iter().map(|phase| phase.to_string()).collect());
-        phase_values.insert(0, (ATTENTION.into(), "Held or failing".into()));
+        phase_values.insert(0, (ATTENTION.into(), "Needs attention".into()));
         let mut all = vec![FilterChoice {
             name: "phase",
             title: "Phase",
@@ -90,7 +90,7 @@ impl Handlers {
             filter: Filter { q: text("q"), sort: text("sort") },
             choices: all,
             columns: columns(&sort, Some(&|sort| query.with(PATH, "sort", Some(sort)))),
-            rows: rows.iter().map(|line| lines::row(line, guest.now)).collect(),
+            rows: rows.iter().map(|line| lines::row(line, page_request.now)).collect(),
             filtered,
             total,
             shown,
@@ -102,7 +102,7 @@ impl Handlers {
     }
 }
 
-/// The phases of a filter; `None` when it is no phase.
+/// The phases of a filter; `None` if it is not a phase.
 fn phases(text: &str) -> Option<Vec<Phase>> {
     match text {
         "" => Some(Vec::new()),

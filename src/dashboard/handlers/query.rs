@@ -1,12 +1,12 @@
-//! What stands behind the question mark of an address.
+//! The query of a URL.
 
 /// Its fields, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads it; what is no field is left out.
-    pub fn read(text: &str) -> Self {
+    /// Parses it; what is not a field is left out.
+    pub(crate) fn read(text: &str) -> Self {
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
@@ -15,8 +15,8 @@ impl Query {
         self.0.iter().find(|(field, value)| field == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// An address with the same fields but one, which has another value or none; the page begins anew.
-    pub fn with(&self, path: &str, name: &str, value: Option<&str>) -> String {
+    /// A URL with the same fields except one, which gets another value or none, and with the first page.
+    pub(crate) fn with(&self, path: &str, name: &str, value: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (field, kept) in &self.0 {
             if field != name && !kept.is_empty() && !matches!(field.as_str(), "after" | "requested") {

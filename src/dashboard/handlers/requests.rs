@@ -1,4 +1,4 @@
-//! `POST /dashboard/requests`: stores what a form of a page requests. The reconciler carries it out.
+//! `POST /dashboard/requests`: stores the request that a page's form makes. The reconciler carries it out.
 
 use time::Duration;
 use warp::{
@@ -55,7 +55,7 @@ impl Handlers {
         };
         visitor.needs(what.is_permitted(&visitor.person))?;
         if let Some(pod) = what.pod() {
-            // A pod of another tenant is answered like one that never existed.
+            // A pod of another tenant is reported like one that never existed.
             if self.api.store.view(&visitor.person).lines(std::slice::from_ref(pod)).await?.is_empty() {
                 return Err(super::pod::missing(pod));
             }
@@ -72,6 +72,8 @@ impl Handlers {
 fn pause_length(text: &str) -> Result<Duration, Refusal> {
     let span = text.parse::<Span>().ok().and_then(|span| Duration::try_from(span.duration()).ok());
     span.filter(|span| (Duration::SECOND..=LONGEST_PAUSE).contains(span)).ok_or_else(|| {
-        Refusal::bad_request("The form gives no length for the pause; use one like 30m, 1h or 24h, at most 30 days.")
+        Refusal::bad_request(
+            "The form has no valid duration for the pause; use one like 30m, 1h or 24h, at most 30 days.",
+        )
     })
 }

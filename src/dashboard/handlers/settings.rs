@@ -1,4 +1,4 @@
-//! `/dashboard/settings`: what may be shown of how this AgentPod was started, and what it finds fault with.
+//! `/dashboard/settings`: the settings this AgentPod was started with, and findings about them.
 
 use super::{Handlers, PageRequest};
 use crate::{
@@ -13,27 +13,27 @@ use crate::{
     store::view::HostLine,
 };
 
-/// How full a disk may be before it is said, in hundredths.
+/// How full a disk may be before it is reported, in percent.
 const FULL: i64 = 85;
 
 impl Handlers {
-    pub(crate) async fn settings(&self, guest: &PageRequest) -> Result<SettingsPage, Refusal> {
-        guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let glance = self.api.store.view(&guest.visitor.person).overview().await?;
+    pub(crate) async fn settings(&self, page_request: &PageRequest) -> Result<SettingsPage, Refusal> {
+        page_request.visitor.needs(page_request.visitor.person.sees_all())?;
+        let overview = self.api.store.view(&page_request.visitor.person).overview().await?;
         let settings = &self.api.settings;
         let group = |name: &str, facts| Group { name: name.into(), facts };
         let role = self.api.view.borrow().role;
         let mut versions = vec![
             Fact::words("AgentPod", env!("CARGO_PKG_VERSION")),
-            Fact::words("Role", if role == DaemonRole::Active { "acts" } else { "stands by" }),
+            Fact::words("Role", if role == DaemonRole::Active { "active" } else { "standby" }),
         ];
-        if let Some(host) = &glance.host {
+        if let Some(host) = &overview.host {
             versions.push(Fact::words("Container engine", host.engine.clone()));
             versions.push(Fact::words(
                 "Machine",
                 format!("{}, {} processors, {}", host.node, host.cpus, mebibytes(host.memory_mb as f64)),
             ));
-            versions.push(Fact::at("Measured", Moment::new(host.measured_at, guest.now)));
+            versions.push(Fact::at("Measured", Moment::new(host.measured_at, page_request.now)));
         }
         let wildcard = || "a wildcard certificate of the proxy".to_owned();
         let groups = vec![
@@ -61,16 +61,16 @@ impl Handlers {
                     Fact::words("A removed pod's container", span(settings.removal_grace_seconds)),
                     Fact::words("Events", count(settings.events_kept_days, "day")),
                     Fact::words("Usage", count(settings.usage_kept_hours, "hour")),
-                    Fact::words("Volumes", "for ever, until somebody purges one"),
-                    Fact::words("Database", if settings.private_database { "a private one" } else { "as given" }),
+                    Fact::words("Volumes", "until somebody purges them"),
+                    Fact::words("Database", if settings.private_database { "private" } else { "external" }),
                 ],
             ),
             group("Versions", versions),
         ];
-        Ok(SettingsPage { groups, findings: self.findings(glance.host.as_ref(), glance.written_at.is_some()) })
+        Ok(SettingsPage { groups, findings: self.findings(overview.host.as_ref(), overview.written_at.is_some()) })
     }
 
-    /// What keeps AgentPod from what it is there for, and what soon may.
+    /// What keeps AgentPod from working, and what soon may.
     fn findings(&self, host: Option<&HostLine>, has_written: bool) -> Vec<Finding> {
         let finding = |tone, what: String, help: Option<&str>| Finding { tone, what, help: help.map(str::to_owned) };
         let overview = self.api.view.borrow();
@@ -79,12 +79,12 @@ impl Handlers {
         if overview.role == DaemonRole::Standby {
             findings.push(finding(
                 Tone::Idle,
-                "It stands by: another AgentPod acts, or none could be asked yet.".into(),
+                "It is a standby: another AgentPod is active, or the database has not answered yet.".into(),
                 None,
             ));
         }
         if !has_written {
-            findings.push(finding(Tone::Idle, "Nothing was ever written to this database.".into(), None));
+            findings.push(finding(Tone::Idle, "Nothing has been stored in this database yet.".into(), None));
         }
         let disk = host.and_then(|host| host.disk_mb.zip(host.disk_free_mb)).filter(|(all, _)| *all > 0);
         if let Some((all, free)) = disk.filter(|(all, free)| (all - free) * 100 / all >= FULL) {
@@ -97,10 +97,10 @@ impl Handlers {
         }
         if let Some(host) = host.filter(|host| host.pods_memory_limit_mb > host.memory_mb) {
             let (promised, all) = (mebibytes(host.pods_memory_limit_mb as f64), mebibytes(host.memory_mb as f64));
-            let help = "when all use it at once, the machine kills some of them; give less, or more machine";
+            let help = "if all pods use it at once, the machine kills some of them; lower the limits or add memory";
             findings.push(finding(
                 Tone::Warn,
-                format!("Pods may take {promised} of memory together, and the machine has {all}."),
+                format!("Pods may use {promised} of memory in total, and the machine has {all}."),
                 Some(help),
             ));
         }

@@ -10,7 +10,7 @@ use crate::{
     },
     dashboard::{
         pages::{
-            source::{Approval, HeldPlan, RevisionRow, SourceCard, SourcePage, SourceStep},
+            source::{Approval, HeldPlan, RevisionEntry, SourceCard, SourcePage, SourceStep},
             words::{Badge, Moment, Tone},
         },
         refusal::Refusal,
@@ -18,57 +18,59 @@ use crate::{
     store::view::{PodLine, PodQuery, RevisionLine, SourceLine},
 };
 
-/// Revisions on a page.
+/// Revisions per page.
 const PER_PAGE: u32 = 25;
 const PATH: &str = "/dashboard/source";
 /// The most pods of a held plan that are named.
-const MOST_HELD: u32 = 1000;
+const MAX_HELD: u32 = 1000;
 
 impl Handlers {
-    pub(crate) async fn source(&self, guest: &PageRequest) -> Result<SourcePage, Refusal> {
-        guest.visitor.needs(guest.visitor.person.sees_all())?;
-        let view = self.api.store.view(&guest.visitor.person);
+    pub(crate) async fn source(&self, page_request: &PageRequest) -> Result<SourcePage, Refusal> {
+        page_request.visitor.needs(page_request.visitor.person.sees_all())?;
+        let view = self.api.store.view(&page_request.visitor.person);
         let source = view.source().await?.ok_or_else(Refusal::internal)?;
-        let page = view.revisions(PER_PAGE, guest.query.get("after")).await?.ok_or_else(Refusal::internal)?;
+        let page = view.revisions(PER_PAGE, page_request.query.get("after")).await?.ok_or_else(Refusal::internal)?;
         let newest = source.fetched.as_ref().filter(|newest| newest.state == "rejected");
         Ok(SourcePage {
-            held: self.held(guest).await?,
+            held: self.held(page_request).await?,
             problems: newest.map(|newest| lines::problems(&newest.problems)).unwrap_or_default(),
-            revisions: page.items.iter().map(|revision| row(revision, guest.now)).collect(),
-            older: page.next.map(|next| guest.query.with(PATH, "after", Some(&next))),
-            source: card(&source, guest.now),
+            revisions: page.items.iter().map(|revision| row(revision, page_request.now)).collect(),
+            older: page.next.map(|next| page_request.query.with(PATH, "after", Some(&next))),
+            source: card(&source, page_request.now),
         })
     }
 
-    /// The plan that waits for approval, if one does: every pod that it holds says its hash.
-    async fn held(&self, guest: &PageRequest) -> Result<Vec<HeldPlan>, Refusal> {
-        let query = PodQuery { phases: vec![Phase::Held], limit: MOST_HELD, ..PodQuery::default() };
-        let held = self.api.store.view(&guest.visitor.person).pods(&query).await?.items;
+    /// The plan that waits for approval, if there is one: the message of every pod that it holds has its hash.
+    async fn held(&self, page_request: &PageRequest) -> Result<Vec<HeldPlan>, Refusal> {
+        let query = PodQuery { phases: vec![Phase::Held], limit: MAX_HELD, ..PodQuery::default() };
+        let held = self.api.store.view(&page_request.visitor.person).pods(&query).await?.items;
         let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == Reason::TooManyRemovals).collect();
         let Some(first) = held.first() else { return Ok(Vec::new()) };
         let Some(hash) = hash(&first.message) else { return Ok(Vec::new()) };
         let open = self.api.store.open_requests().await?;
         let approved = open.iter().find(|one| one.request.what == RequestSpec::Approve { plan: hash.clone() });
-        let since = held.iter().map(|line| line.phase_since).min().unwrap_or(guest.now);
+        let since = held.iter().map(|line| line.phase_since).min().unwrap_or(page_request.now);
         Ok(vec![HeldPlan {
             why: first.message.clone(),
-            since: Moment::new(since, guest.now),
+            since: Moment::new(since, page_request.now),
             pods: held.iter().map(|line| line.id.to_string()).collect(),
-            approved: approved
-                .map(|one| Approval { by: one.request.actor.clone(), at: Moment::new(one.requested_at, guest.now) }),
+            approved: approved.map(|one| Approval {
+                by: one.request.actor.clone(),
+                at: Moment::new(one.requested_at, page_request.now),
+            }),
             hash,
         }])
     }
 }
 
-/// The hash of a plan in what is said of a pod that it holds.
+/// The hash of a plan in the message of a pod that it holds.
 fn hash(message: &str) -> Option<String> {
     let words = message.split(|c: char| !c.is_ascii_alphanumeric());
     let is_hash = |word: &&str| word.len() == HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     words.filter(is_hash).map(str::to_owned).next()
 }
 
-/// Where manifests come from and how far they got.
+/// The source and its revisions.
 pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
     let step = |name, revision: Option<&RevisionLine>, at: fn(&RevisionLine) -> Option<OffsetDateTime>| SourceStep {
         name,
@@ -77,8 +79,8 @@ pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
     };
     let id = |revision: &Option<RevisionLine>| revision.as_ref().map(|revision| revision.id);
     let look = match (&source.stale_since, &source.fetched) {
-        (Some(_), _) => Badge::new("not read", Tone::Warn),
-        _ if source.unusable_since.is_some() => Badge::new("not taken", Tone::Warn),
+        (Some(_), _) => Badge::new("stale", Tone::Warn),
+        _ if source.unusable_since.is_some() => Badge::new("unusable", Tone::Warn),
         (None, None) => Badge::new("not read yet", Tone::Idle),
         (None, Some(newest)) if newest.state == "rejected" => Badge::new("refused", Tone::Warn),
         _ if id(&source.applied) == id(&source.accepted) => Badge::new("applied", Tone::Good),
@@ -95,9 +97,9 @@ pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
     }
 }
 
-fn row(revision: &RevisionLine, now: OffsetDateTime) -> RevisionRow {
+fn row(revision: &RevisionLine, now: OffsetDateTime) -> RevisionEntry {
     let at = |at: Option<OffsetDateTime>| at.map(|at| Moment::new(at, now));
-    RevisionRow {
+    RevisionEntry {
         id: revision.id,
         mark: lines::mark(revision),
         look: if revision.state == "accepted" {

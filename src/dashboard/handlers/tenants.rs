@@ -15,18 +15,18 @@ use crate::{
     store::view::{EventQuery, PodQuery, TenantLine},
 };
 
-/// Tenants on a page.
+/// Tenants per page.
 const PER_PAGE: usize = 50;
-/// A tenant's pods on its page.
+/// Pods on a tenant's page.
 const PODS: u32 = 200;
-/// Its events.
+/// Events on a tenant's page.
 const EVENTS: u32 = 15;
 const PATH: &str = "/dashboard/tenants";
 
 impl Handlers {
-    pub(crate) async fn tenants(&self, guest: &PageRequest) -> Result<TenantsPage, Refusal> {
-        let all = self.api.store.view(&guest.visitor.person).tenants().await?;
-        let (query, q) = (&guest.query, guest.query.get("q").unwrap_or_default().to_lowercase());
+    pub(crate) async fn tenants(&self, page_request: &PageRequest) -> Result<TenantsPage, Refusal> {
+        let all = self.api.store.view(&page_request.visitor.person).tenants().await?;
+        let (query, q) = (&page_request.query, page_request.query.get("q").unwrap_or_default().to_lowercase());
         let fits =
             |tenant: &TenantLine| tenant.name.as_str().contains(&q) || tenant.display_name.to_lowercase().contains(&q);
         let found: Vec<TenantLine> = all.into_iter().filter(fits).collect();
@@ -50,9 +50,9 @@ impl Handlers {
         })
     }
 
-    pub(crate) async fn tenant(&self, guest: &PageRequest, name: &str) -> Result<TenantPage, Refusal> {
+    pub(crate) async fn tenant(&self, page_request: &PageRequest, name: &str) -> Result<TenantPage, Refusal> {
         let name: TenantName = name.parse().map_err(|_| nothing())?;
-        let view = self.api.store.view(&guest.visitor.person);
+        let view = self.api.store.view(&page_request.visitor.person);
         let tenant =
             view.tenant(&name).await?.ok_or_else(|| Refusal::not_found(format!("There is no tenant {name}.")))?;
         let pods = view.pods(&PodQuery { tenant: Some(name.clone()), limit: PODS, ..PodQuery::default() }).await?.items;
@@ -66,8 +66,8 @@ impl Handlers {
             title: tenant.display_name,
             email: tenant.email,
             columns: columns("name", None),
-            rows: pods.iter().map(|line| lines::row(line, guest.now)).collect(),
-            events: events.iter().map(|event| lines::event(event, guest.now)).collect(),
+            rows: pods.iter().map(|line| lines::row(line, page_request.now)).collect(),
+            events: events.iter().map(|event| lines::event(event, page_request.now)).collect(),
         })
     }
 }

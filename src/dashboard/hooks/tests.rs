@@ -1,4 +1,4 @@
-//! How deliveries are taken and answered; what they mean is tested in `core::hook`.
+//! How deliveries are received and answered; `core::webhook` tests what they mean.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use super::*;
 const SECRET: &str = "3f6ae0c5d1b94a7e8b2c";
 const PUSH: &[u8] = include_bytes!("../../../tests/hooks/github-push.json");
 
-/// A webhook, and how often it woke somebody.
+/// A webhook, and how often it woke the source.
 fn hooks(followed: Option<&str>) -> (Arc<Hooks>, Arc<AtomicUsize>) {
     let woken = Arc::new(AtomicUsize::new(0));
     let count = woken.clone();
@@ -81,20 +81,20 @@ async fn without_secrets_there_is_no_webhook_and_with_them_it_takes_posts_only()
 async fn a_body_may_have_one_mebibyte_whether_it_says_its_length_or_not() {
     let (hooks, woken) = hooks(None);
     let mut body = br#"{"ref":"refs/heads/main","x":""#.to_vec();
-    body.resize(MOST_BYTES - 2, b'x');
+    body.resize(MAX_BYTES - 2, b'x');
     body.extend(b"\"}");
     assert_eq!(send(push(&body), &hooks).await.0, 202);
     body.push(b' ');
     assert_eq!(send(push(&body), &hooks).await.0, 413);
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 4096])));
-    assert_eq!(hooks.take(HeaderMap::new(), endless).await.status(), 413);
+    assert_eq!(hooks.receive(HeaderMap::new(), endless).await.status(), 413);
     assert_eq!(woken.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_not_waited_for_and_many_of_them_are_not_taken() {
     let (hooks, _) = hooks(None);
-    let slow = || hooks.take(HeaderMap::new(), stream::pending::<Result<Bytes, _>>());
+    let slow = || hooks.receive(HeaderMap::new(), stream::pending::<Result<Bytes, _>>());
     let waiting = futures_util::future::join_all((0..AT_ONCE).map(|_| slow()));
     tokio::pin!(waiting);
     assert!(futures_util::poll!(waiting.as_mut()).is_pending());

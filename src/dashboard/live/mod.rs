@@ -1,6 +1,6 @@
-//! Changes as they come. One connection to the database hears of them for all viewers; what changed is read once and kept
-//! in a short ring for each audience (everybody, or one tenant), from which each viewer's socket takes what it has not sent
-//! yet. Nothing is kept for a viewer: one that is too slow finds the ring gone on, and is shown everything anew.
+//! Live changes. One connection to the database receives them for all viewers; what changed is read once and kept in a short
+//! ring for each audience (everybody, or one tenant), from which each viewer's socket takes what it has not sent yet. Nothing
+//! is kept per viewer: one that is too slow finds that the ring has moved on, and gets a new snapshot.
 
 mod ring;
 mod socket;
@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use self::ring::{Ring, Since};
-pub use self::socket::routes;
+pub(crate) use self::socket::routes;
 use super::api::RequestLine;
 use crate::{
     core::{
@@ -28,89 +28,89 @@ use crate::{
 };
 
 /// The most viewers at a time.
-const MOST_VIEWERS: usize = 1000;
-/// How soon it is tried to hear again after the database went away.
+const MAX_VIEWERS: usize = 1000;
+/// How soon to listen again after the database went away.
 const LISTEN_AGAIN: Duration = Duration::from_secs(2);
-/// How long a picture of everything may serve further viewers who come at the same time.
-const PICTURE: Duration = Duration::from_secs(2);
+/// How long a snapshot may serve further viewers who connect at the same time.
+const SNAPSHOT_LIFETIME: Duration = Duration::from_secs(2);
 
-/// Who sees the same: everybody's people, or one tenant's.
+/// An audience: people who see all tenants, or those of one.
 type Audience = Option<TenantName>;
 
-/// How often viewers are asked whether they are there.
+/// How often viewers are pinged, and when they count as gone.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Between two pings.
+pub struct Heartbeat {
+    /// The time between two pings.
     pub ping: Duration,
-    /// After so much silence they are not.
+    /// The longest silence.
     pub silence: Duration,
 }
 
-impl Default for Pace {
+impl Default for Heartbeat {
     fn default() -> Self {
         Self { ping: Duration::from_secs(15), silence: Duration::from_secs(45) }
     }
 }
 
-/// Everything that viewers are shown as it comes.
+/// The source of live changes for all viewers.
 pub struct Live {
     store: Arc<Store>,
-    /// Tells this run's sequence numbers from another's.
+    /// Distinguishes this run's sequence numbers from another's.
     stream: String,
     rings: Mutex<BTreeMap<Audience, Ring>>,
-    /// Pictures of everything, with the number of the last change in it.
-    pictures: tokio::sync::Mutex<BTreeMap<(Audience, bool), Picture>>,
-    /// Counts up when there is something new in any ring.
+    /// Snapshots, with the number of the last change in them.
+    snapshots: tokio::sync::Mutex<BTreeMap<(Audience, bool), Snapshot>>,
+    /// Incremented when any ring has something new.
     news: watch::Sender<u64>,
     places: Arc<Semaphore>,
     sockets: TaskTracker,
-    pace: Pace,
+    heartbeat: Heartbeat,
     stop: CancellationToken,
 }
 
 #[derive(Clone)]
-struct Picture {
+struct Snapshot {
     at: tokio::time::Instant,
     seq: u64,
     text: Arc<str>,
 }
 
 impl Live {
-    /// Begins to hear of changes, until `stop`.
-    pub fn start(store: Arc<Store>, pace: Pace, stop: CancellationToken) -> Arc<Self> {
+    /// Starts to listen for changes, until `stop`.
+    pub fn start(store: Arc<Store>, heartbeat: Heartbeat, stop: CancellationToken) -> Arc<Self> {
         let live = Arc::new(Self {
             store,
             stream: format!("{:x}", crate::clock::now().unix_timestamp_nanos()),
             rings: Mutex::default(),
-            pictures: tokio::sync::Mutex::default(),
+            snapshots: tokio::sync::Mutex::default(),
             news: watch::channel(0).0,
-            places: Arc::new(Semaphore::new(MOST_VIEWERS)),
+            places: Arc::new(Semaphore::new(MAX_VIEWERS)),
             sockets: TaskTracker::new(),
-            pace,
+            heartbeat,
             stop,
         });
-        tokio::spawn(live.clone().hear());
+        tokio::spawn(live.clone().listen_forever());
         live
     }
 
-    /// Waits until changes are heard of; who looks on before is shown everything once more then.
-    pub async fn hears(&self) {
-        // An error means that we are gone, and nobody waits for us then.
+    /// Waits until it listens; a viewer who connected earlier then gets a new snapshot.
+    pub async fn is_listening(&self) {
+        // An error means that we are stopping, and nobody waits for us then.
         let _ = self.news.subscribe().wait_for(|count| *count > 0).await;
     }
 
-    /// Waits until viewers were told that it is over; a stop must have come.
+    /// Waits until all viewers were told to close; call it after the stop.
     pub async fn ended(&self) {
         self.sockets.close();
         let _ = tokio::time::timeout(Duration::from_secs(3), self.sockets.wait()).await;
     }
 
-    async fn hear(self: Arc<Self>) {
+    async fn listen_forever(self: Arc<Self>) {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                outcome = self.hear_on() => if let Err(error) = outcome {
-                    debug!(%error, "changes are not heard of");
+                outcome = self.listen_once() => if let Err(error) = outcome {
+                    debug!(%error, "lost the listener for changes");
                 },
             }
             tokio::select! {
@@ -120,24 +120,24 @@ impl Live {
         }
     }
 
-    async fn hear_on(&self) -> Result<(), StoreError> {
+    async fn listen_once(&self) -> Result<(), StoreError> {
         let mut changes = self.store.changes().await?;
-        // What was said meanwhile is not known.
+        // Changes in between were missed.
         self.break_off();
         loop {
             let changed = changes.next().await?;
             if self.news.receiver_count() == 0 {
-                // Nobody looks: nothing is read, and who comes later is shown everything.
+                // Without viewers nothing is read; a later viewer gets a snapshot.
                 self.break_off();
-            } else if let Err(error) = self.tell(&changed).await {
+            } else if let Err(error) = self.publish(&changed).await {
                 self.break_off();
                 return Err(error);
             }
         }
     }
 
-    /// Reads what changed once, and puts it where those who may see it find it.
-    async fn tell(&self, changed: &Changed) -> Result<(), StoreError> {
+    /// Reads what changed, once, and adds it to the rings of those who may see it.
+    async fn publish(&self, changed: &Changed) -> Result<(), StoreError> {
         let everybody = everybody();
         let view = self.store.view(&everybody);
         let mut news: Vec<(Audience, Value)> = Vec::new();
@@ -178,37 +178,39 @@ impl Live {
         Ok(())
     }
 
-    /// Nobody knows what was missed: everybody is shown everything anew.
+    /// Changes were missed: every viewer gets a new snapshot.
     fn break_off(&self) {
         self.rings().values_mut().for_each(Ring::break_off);
         self.news.send_modify(|count| *count += 1);
     }
 
-    /// What somebody has not seen who saw everything up to a number.
+    /// The changes after a sequence number.
     fn since(&self, audience: &Audience, seq: u64) -> Since {
         self.rings().entry(audience.clone()).or_default().since(seq)
     }
 
-    /// Everything as it is now, and the number of the last change in it.
-    async fn picture(&self, person: &Person, with_pods: bool) -> Result<(u64, Arc<str>), StoreError> {
+    /// A snapshot, and the number of the last change in it.
+    async fn snapshot(&self, person: &Person, with_pods: bool) -> Result<(u64, Arc<str>), StoreError> {
         let audience = person.tenant.clone();
-        // Held while it is made: who comes at the same time waits for this one instead of making another.
-        let mut pictures = self.pictures.lock().await;
+        // Locked while it is made: viewers who connect at the same time share it.
+        let mut snapshots = self.snapshots.lock().await;
         let seq = self.rings().entry(audience.clone()).or_default().last();
         let key = (audience, with_pods);
-        if let Some(picture) = pictures.get(&key).filter(|known| known.seq == seq && known.at.elapsed() < PICTURE) {
-            return Ok((seq, picture.text.clone()));
+        if let Some(snapshot) =
+            snapshots.get(&key).filter(|known| known.seq == seq && known.at.elapsed() < SNAPSHOT_LIFETIME)
+        {
+            return Ok((seq, snapshot.text.clone()));
         }
         let view = self.store.view(person);
-        let mut picture =
+        let mut snapshot =
             json!({"type": "snapshot", "stream": self.stream, "seq": seq, "overview": view.overview().await?});
         if with_pods {
             let page = view.pods(&PodQuery { limit: 1000, ..PodQuery::default() }).await?;
-            picture["pods"] = json!(page.items);
-            picture["more"] = json!(page.next.is_some());
+            snapshot["pods"] = json!(page.items);
+            snapshot["more"] = json!(page.next.is_some());
         }
-        let text: Arc<str> = picture.to_string().into();
-        pictures.insert(key, Picture { at: crate::clock::runtime_instant(), seq, text: text.clone() });
+        let text: Arc<str> = snapshot.to_string().into();
+        snapshots.insert(key, Snapshot { at: crate::clock::runtime_instant(), seq, text: text.clone() });
         Ok((seq, text))
     }
 
@@ -217,7 +219,7 @@ impl Live {
     }
 }
 
-/// Reads for all audiences at once; what each may see is sorted out afterwards.
+/// Reads for all audiences at once; who may see what is sorted out afterwards.
 fn everybody() -> Person {
     Person { name: "live".into(), role: Role::Viewer, tenant: None }
 }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use serde_json::Value;
 
 /// How many changes are kept.
-const KEPT: usize = 512;
+const CHANGES_KEPT: usize = 512;
 
 /// The last changes.
 #[derive(Debug, Default)]
@@ -14,40 +14,40 @@ pub(super) struct Ring {
     kept: VecDeque<(u64, Arc<str>)>,
 }
 
-/// What somebody has not seen yet.
+/// The changes that a viewer has not received yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Since {
     /// These changes, in order, each with its number; none if nothing is new.
     Changes(Vec<(u64, Arc<str>)>),
-    /// More than is kept, or it was never known: show everything.
+    /// More than is kept, or an unknown number: send a snapshot.
     TooMuch,
 }
 
 impl Ring {
     /// The number of the last change.
-    pub fn last(&self) -> u64 {
+    pub(crate) fn last(&self) -> u64 {
         self.last
     }
 
-    /// Adds a change, an object, under the next number.
-    pub fn push(&mut self, change: &Value) {
+    /// Adds a change, an object, with the next number.
+    pub(crate) fn push(&mut self, change: &Value) {
         self.last += 1;
         let mut numbered = change.clone();
         numbered["seq"] = self.last.into();
-        if self.kept.len() == KEPT {
+        if self.kept.len() == CHANGES_KEPT {
             self.kept.pop_front();
         }
         self.kept.push_back((self.last, numbered.to_string().into()));
     }
 
-    /// Something happened, and nobody knows what.
-    pub fn break_off(&mut self) {
+    /// Changes were missed.
+    pub(crate) fn break_off(&mut self) {
         self.last += 1;
         self.kept.clear();
     }
 
-    /// What came after a number.
-    pub fn since(&self, seq: u64) -> Since {
+    /// The changes after a number.
+    pub(crate) fn since(&self, seq: u64) -> Since {
         let missing = self.last.checked_sub(seq).and_then(|missing| usize::try_from(missing).ok());
         match missing {
             Some(missing) if missing <= self.kept.len() => {
@@ -80,9 +80,9 @@ mod tests {
         assert_eq!(numbers(ring.since(2)), Some(vec![3]));
         assert_eq!(numbers(ring.since(3)), Some(vec![]));
         assert_eq!(numbers(ring.since(4)), None, "a number from another run");
-        (0..KEPT).for_each(|_| ring.push(&json!({"type": "x"})));
+        (0..CHANGES_KEPT).for_each(|_| ring.push(&json!({"type": "x"})));
         assert_eq!(numbers(ring.since(2)), None);
-        assert_eq!(numbers(ring.since(3)).map(|all| all.len()), Some(KEPT));
+        assert_eq!(numbers(ring.since(3)).map(|all| all.len()), Some(CHANGES_KEPT));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! One viewer's socket: a picture of everything, then changes in order; a heartbeat both ways; and whoever is not let in
-//! any more is out. Keeps one number for the viewer and no messages.
+//! A viewer's socket: a snapshot, then changes in order; pings in both directions; closed when the visitor is no longer
+//! admitted. Keeps one number per viewer and no messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,43 +18,43 @@ use crate::dashboard::{
     refusal::Refusal,
 };
 
-/// The most bytes a viewer may say at once.
+/// The most bytes of a viewer's message.
 const LONGEST: usize = 4096;
 
-/// We stop.
+/// AgentPod stops.
 const GOING_AWAY: u16 = 1001;
-/// What was said makes no sense.
-const NONSENSE: u16 = 1008;
-/// The database is away: try again.
-const AGAIN: u16 = 1013;
-/// Not let in any more.
-const OUT: u16 = 4401;
-/// Nothing was heard for too long.
-const SILENT: u16 = 4408;
+/// The message is invalid.
+const INVALID: u16 = 1008;
+/// The database does not answer: try again.
+const TRY_AGAIN: u16 = 1013;
+/// No longer admitted.
+const NOT_ADMITTED: u16 = 4401;
+/// Nothing was received for too long.
+const NO_PONG: u16 = 4408;
 
-/// What a viewer asks for in the address.
+/// The parameters in a viewer's URL.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Subscription {
-    /// The stream and number up to which they saw everything.
+    /// The stream and number of the last change they received.
     #[serde(default)]
     stream: Option<String>,
     #[serde(default)]
     after: Option<u64>,
-    /// Whether the picture has every pod in it.
+    /// Whether the snapshot includes every pod.
     #[serde(default)]
     pods: bool,
 }
 
-/// What a viewer says.
+/// A viewer's message.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum ViewerMessage {
-    /// Are you there?
+    /// A ping.
     Ping,
-    /// I am.
+    /// A pong.
     Pong,
-    /// I missed something: again, from this number if that is possible.
+    /// The viewer missed something: send from this number if possible.
     Resync {
         #[serde(default)]
         stream: Option<String>,
@@ -63,44 +63,47 @@ enum ViewerMessage {
     },
 }
 
-/// Somebody who looks.
+/// A viewer.
 struct Viewer {
     live: Arc<Live>,
     auth: Arc<Auth>,
     visitor: Visitor,
-    wish: Subscription,
+    subscription: Subscription,
     socket: WebSocket,
-    /// The number of the last change they were sent.
+    /// The number of the last change they received.
     sent: u64,
 }
 
 /// `/api/v1/watch`.
-pub fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
+pub(crate) fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
     let (live, auth) = (live.clone(), auth.clone());
     let ws = warp::ws().map(Some).or(warp::any().map(|| None)).unify();
-    let wish = warp::query::<Subscription>().map(Some).or(warp::any().map(|| None)).unify();
+    let subscription = warp::query::<Subscription>().map(Some).or(warp::any().map(|| None)).unify();
     warp::path!("api" / "v1" / "watch")
         .and(visitor())
-        .and(wish)
+        .and(subscription)
         .and(ws)
-        .map(move |visitor, wish: Option<Subscription>, ws: Option<Ws>| {
+        .map(move |visitor, subscription: Option<Subscription>, ws: Option<Ws>| {
             let refused =
                 |status, detail: &str| Refusal { status, detail: detail.into(), retry_after: None }.into_response();
             let Some(ws) = ws else {
-                return refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket; ask for an upgrade");
+                return refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket; send an upgrade request");
             };
-            let Some(wish) = wish else {
-                return refused(StatusCode::BAD_REQUEST, "there is: stream, after (a number), pods (true or false)");
+            let Some(subscription) = subscription else {
+                return refused(
+                    StatusCode::BAD_REQUEST,
+                    "the parameters are: stream, after (a number), pods (true or false)",
+                );
             };
             let Ok(place) = live.places.clone().try_acquire_owned() else {
-                return Refusal::unavailable("too many look at once").into_response();
+                return Refusal::unavailable("too many viewers").into_response();
             };
             let (live, auth) = (live.clone(), auth.clone());
             let upgraded = ws.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(move |socket| {
                 let tracker = live.sockets.clone();
                 tracker.track_future(async move {
-                    let viewer = Viewer { live, auth, visitor, wish, socket, sent: 0 };
-                    viewer.look_on().await;
+                    let viewer = Viewer { live, auth, visitor, subscription, socket, sent: 0 };
+                    viewer.run().await;
                     drop(place);
                 })
             });
@@ -110,13 +113,13 @@ pub fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
 }
 
 impl Viewer {
-    async fn look_on(mut self) {
-        let (code, why) = match self.show().await {
+    async fn run(mut self) {
+        let (code, why) = match self.send_changes().await {
             Ok(()) => return,
             Err(End::Gone) => return,
             Err(End::Close(code, why)) => (code, why),
         };
-        // Who does not take even this is gone.
+        // A viewer who does not receive even this is gone.
         let _ = tokio::time::timeout(Duration::from_secs(2), async {
             self.socket.send(Message::close_with(code, why)).await?;
             self.socket.close().await
@@ -124,21 +127,21 @@ impl Viewer {
         .await;
     }
 
-    async fn show(&mut self) -> Result<(), End> {
+    async fn send_changes(&mut self) -> Result<(), End> {
         let mut news = self.live.news.subscribe();
-        let pace = self.live.pace;
-        let (stream, after) = (self.wish.stream.clone(), self.wish.after);
+        let heartbeat = self.live.heartbeat;
+        let (stream, after) = (self.subscription.stream.clone(), self.subscription.after);
         self.resume(stream.as_deref(), after).await?;
-        let mut beat = tokio::time::interval_at(crate::clock::runtime_instant() + pace.ping, pace.ping);
+        let mut beat = tokio::time::interval_at(crate::clock::runtime_instant() + heartbeat.ping, heartbeat.ping);
         let mut heard = crate::clock::runtime_instant();
         let stop = self.live.stop.clone();
         let (auth, visitor) = (self.auth.clone(), self.visitor.clone());
-        let out = auth.until_out(&visitor, pace.ping);
+        let out = auth.until_not_admitted(&visitor, heartbeat.ping);
         tokio::pin!(out);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Err(End::Close(GOING_AWAY, "AgentPod stops")),
-                () = &mut out => return Err(End::Close(OUT, "sign in again")),
+                () = &mut out => return Err(End::Close(NOT_ADMITTED, "sign in again")),
                 said = self.socket.next() => {
                     let Some(Ok(said)) = said else { return Err(End::Gone) };
                     heard = crate::clock::runtime_instant();
@@ -149,8 +152,8 @@ impl Viewer {
                     self.catch_up().await?;
                 }
                 _ = beat.tick() => {
-                    if heard.elapsed() > pace.silence {
-                        return Err(End::Close(SILENT, "nothing was heard from you"));
+                    if heard.elapsed() > heartbeat.silence {
+                        return Err(End::Close(NO_PONG, "no pong received"));
                     }
                     self.send(r#"{"type":"ping"}"#).await?;
                 }
@@ -158,13 +161,13 @@ impl Viewer {
         }
     }
 
-    /// Goes on where they were, or shows everything.
+    /// Continues where they were, or sends a snapshot.
     async fn resume(&mut self, stream: Option<&str>, after: Option<u64>) -> Result<(), End> {
         let Some(after) = after.filter(|_| stream == Some(self.live.stream.as_str())) else {
-            return self.show_all().await;
+            return self.send_snapshot().await;
         };
         match self.live.since(&self.visitor.person.tenant, after) {
-            Since::TooMuch => self.show_all().await,
+            Since::TooMuch => self.send_snapshot().await,
             Since::Changes(_) => {
                 let stream = &self.live.stream;
                 let hello = format!(r#"{{"type":"hello","stream":"{stream}","seq":{after}}}"#);
@@ -177,7 +180,7 @@ impl Viewer {
 
     async fn catch_up(&mut self) -> Result<(), End> {
         match self.live.since(&self.visitor.person.tenant, self.sent) {
-            Since::TooMuch => self.show_all().await,
+            Since::TooMuch => self.send_snapshot().await,
             Since::Changes(changes) => {
                 for (seq, change) in changes {
                     self.send(&change).await?;
@@ -188,9 +191,9 @@ impl Viewer {
         }
     }
 
-    async fn show_all(&mut self) -> Result<(), End> {
-        let picture = self.live.picture(&self.visitor.person, self.wish.pods).await;
-        let (seq, text) = picture.map_err(|_| End::Close(AGAIN, "the database does not answer"))?;
+    async fn send_snapshot(&mut self) -> Result<(), End> {
+        let snapshot = self.live.snapshot(&self.visitor.person, self.subscription.pods).await;
+        let (seq, text) = snapshot.map_err(|_| End::Close(TRY_AGAIN, "the database does not answer"))?;
         self.sent = seq;
         self.send(&text).await
     }
@@ -204,13 +207,13 @@ impl Viewer {
             Ok(ViewerMessage::Ping) => self.send(r#"{"type":"pong"}"#).await,
             Ok(ViewerMessage::Pong) => Ok(()),
             Ok(ViewerMessage::Resync { stream, after }) => self.resume(stream.as_deref(), after).await,
-            Err(_) => Err(End::Close(NONSENSE, "there is: ping, pong, resync")),
+            Err(_) => Err(End::Close(INVALID, "the messages are: ping, pong, resync")),
         }
     }
 
-    /// Sends a text, or finds that it is not taken.
+    /// Sends a text, or finds that it is not received.
     async fn send(&mut self, text: &str) -> Result<(), End> {
-        let sent = tokio::time::timeout(self.live.pace.silence, self.socket.send(Message::text(text))).await;
+        let sent = tokio::time::timeout(self.live.heartbeat.silence, self.socket.send(Message::text(text))).await;
         match sent {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
@@ -218,10 +221,10 @@ impl Viewer {
     }
 }
 
-/// Why it is over.
+/// Why the connection ends.
 enum End {
-    /// They went, or do not take anything.
+    /// The viewer is gone, or receives nothing.
     Gone,
-    /// We end it, and say why.
+    /// We close it, for this reason.
     Close(u16, &'static str),
 }

@@ -1,53 +1,49 @@
-//! `/dashboard/adapters`: each kind of agent, with its settings as a table that can be read.
+//! `/dashboard/adapters`: each adapter, with its settings as a table.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Page, words::Fact};
+use super::{PageContent, words::Fact};
 
-/// The adapters.
+/// The page of adapters.
 #[derive(Debug, Clone, Serialize)]
 pub struct AdaptersPage {
-    /// Each.
-    pub adapters: Vec<AdapterCard>,
+    pub(crate) adapters: Vec<AdapterCard>,
 }
 
-/// An adapter.
 #[derive(Debug, Clone, Serialize)]
-pub struct AdapterCard {
-    /// Its name.
-    pub name: String,
+pub(crate) struct AdapterCard {
+    pub(crate) name: String,
     /// The agent's own name.
-    pub title: String,
+    pub(crate) title: String,
     /// One sentence about the agent.
-    pub description: String,
-    /// How many pods are on it, in words.
-    pub pods: String,
-    /// What else is known.
-    pub facts: Vec<Fact>,
+    pub(crate) description: String,
+    /// How many pods use it, as text.
+    pub(crate) pods: String,
+    pub(crate) facts: Vec<Fact>,
     /// Its settings.
-    pub settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
 }
 
 /// A setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setting {
-    /// Where it stands: `telegram.allowFrom`.
-    pub path: String,
-    /// What it takes, in words.
-    pub kind: String,
-    /// Whether it has to be given.
-    pub required: bool,
-    /// What it is when not given.
-    pub default: String,
-    /// What it is for.
-    pub text: String,
-    /// What it may be.
-    pub limits: String,
+pub(crate) struct Setting {
+    /// Its path: `telegram.allowFrom`.
+    pub(crate) path: String,
+    /// Its type, for people.
+    pub(crate) kind: String,
+    /// Whether it is required.
+    pub(crate) required: bool,
+    /// Its default.
+    pub(crate) default: String,
+    /// Its description.
+    pub(crate) text: String,
+    /// Its limits, for people.
+    pub(crate) limits: String,
 }
 
-/// The settings of a schema, those inside others after them.
-pub fn settings(schema: &Value) -> Vec<Setting> {
+/// The settings of a schema, nested ones after their parents.
+pub(crate) fn settings(schema: &Value) -> Vec<Setting> {
     let mut settings = Vec::new();
     collect("", schema, &mut settings);
     settings
@@ -77,8 +73,8 @@ fn text(schema: &Value) -> String {
     }
 }
 
-/// What a value is, in words: `text`, `whole number`, `list of texts`.
-pub fn kind(schema: &Value) -> String {
+/// The type of a value, for people: `text`, `whole number`, `list of texts`.
+pub(crate) fn kind(schema: &Value) -> String {
     if schema["enum"].is_array() {
         return "one of".into();
     }
@@ -130,7 +126,7 @@ fn limits(schema: &Value) -> String {
     limits.join("; ")
 }
 
-impl Page for AdaptersPage {
+impl PageContent for AdaptersPage {
     const TEMPLATE: &'static str = "adapters.html";
     const TAB: &'static str = "adapters";
 

@@ -1,61 +1,60 @@
-//! Two texts line by line: what is, and what should be. Unchanged stretches are folded, and within changed lines the words
-//! that differ are marked.
+//! Two texts line by line: actual and desired. Unchanged stretches are folded, and within changed lines the words that
+//! differ are marked.
 
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
-/// Unchanged lines kept around a change.
+/// How many unchanged lines are kept around a change.
 const AROUND: usize = 3;
 
-/// A difference as it is shown.
+/// A difference as shown.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct DiffPage {
     /// Whether both sides are known.
-    pub known: bool,
-    /// Why one is not.
-    pub why: String,
+    pub(crate) known: bool,
+    /// Why one side is unknown.
+    pub(crate) why: String,
     /// Whether they differ.
-    pub changed: bool,
-    /// The lines, if so.
-    pub rows: Vec<DiffRow>,
-    /// The text of both, if not.
-    pub text: String,
+    pub(crate) changed: bool,
+    /// The lines, if they differ.
+    pub(crate) rows: Vec<DiffRow>,
+    /// The text of both, if they do not.
+    pub(crate) text: String,
 }
 
 /// A line of a difference.
 #[derive(Debug, Clone, Serialize)]
-pub struct DiffRow {
-    /// `same`, `gone`, `come`, or `skip` for lines that are left out.
-    pub kind: &'static str,
-    /// Its number in what is.
-    pub old: String,
-    /// Its number in what should be.
-    pub new: String,
-    /// ` `, `−`, `+`.
-    pub sign: &'static str,
-    /// What it says, in parts.
-    pub parts: Vec<Part>,
-    /// What is said of lines that are left out.
-    pub text: String,
+pub(crate) struct DiffRow {
+    /// `same`, `gone`, `come`, or `skip` for folded lines.
+    pub(crate) kind: &'static str,
+    /// Its number in the actual text.
+    pub(crate) old: String,
+    /// Its number in the desired text.
+    pub(crate) new: String,
+    /// The sign: ` `, `−` or `+`.
+    pub(crate) sign: &'static str,
+    /// Its text, in parts.
+    pub(crate) parts: Vec<DiffPart>,
+    /// The text for folded lines.
+    pub(crate) text: String,
 }
 
 /// A part of a line.
 #[derive(Debug, Clone, Serialize)]
-pub struct Part {
-    /// What it says.
-    pub text: String,
-    /// Whether it is what differs.
-    pub strong: bool,
+pub(crate) struct DiffPart {
+    pub(crate) text: String,
+    /// Whether it differs.
+    pub(crate) strong: bool,
 }
 
 impl DiffPage {
-    /// What is known on one side only, or on none.
-    pub fn unknown(why: impl Into<String>) -> Self {
+    /// A difference of which a side is unknown.
+    pub(crate) fn unknown(why: impl Into<String>) -> Self {
         Self { why: why.into(), ..Self::default() }
     }
 
-    /// From what is to what should be.
-    pub fn of(actual: &str, desired: &str) -> Self {
+    /// From actual to desired.
+    pub(crate) fn of(actual: &str, desired: &str) -> Self {
         let diff = TextDiff::from_lines(actual, desired);
         let groups = diff.grouped_ops(AROUND);
         let mut rows = Vec::new();
@@ -71,7 +70,7 @@ impl DiffPage {
                         ChangeTag::Insert => ("come", "+"),
                     };
                     let number = |index: Option<usize>| index.map(|index| (index + 1).to_string()).unwrap_or_default();
-                    let parts = change.iter_strings_lossy().map(|(strong, text)| Part {
+                    let parts = change.iter_strings_lossy().map(|(strong, text)| DiffPart {
                         strong: strong && kind != "same",
                         text: text.trim_end_matches('\n').into(),
                     });

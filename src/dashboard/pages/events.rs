@@ -6,28 +6,26 @@ use super::words::{Moment, PodName, Tone, sample_time};
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EventLine {
-    /// Its number.
-    pub id: i64,
-    /// How bad it is.
-    pub tone: Tone,
+pub struct EventEntry {
+    pub(crate) id: i64,
+    /// Its severity.
+    pub(crate) tone: Tone,
     /// The pod it is about.
-    pub pod: Option<PodName>,
-    /// What happened.
-    pub message: String,
-    /// Why.
-    pub cause: Option<String>,
-    /// How often.
-    pub count: i32,
-    /// When last.
-    pub at: Moment,
-    /// The container's last log lines and the like.
-    pub details: Option<String>,
+    pub(crate) pod: Option<PodName>,
+    pub(crate) message: String,
+    /// Its cause.
+    pub(crate) cause: Option<String>,
+    /// How often it happened.
+    pub(crate) count: i32,
+    /// When it last happened.
+    pub(crate) at: Moment,
+    /// The container's last log lines, and other details.
+    pub(crate) details: Option<String>,
 }
 
-impl EventLine {
-    /// Some for samples.
-    pub fn samples() -> Vec<Self> {
+impl EventEntry {
+    /// Samples.
+    pub(crate) fn samples() -> Vec<Self> {
         let line = |id, tone, pod: Option<(&str, &str)>, message: &str, cause: Option<&str>, count, seconds| Self {
             id,
             tone,

@@ -1,27 +1,27 @@
-//! A form out of an adapter's `configSchema`, and the config out of what was filled in. What is left at its default is left
-//! out of the config, so that a manifest says only what somebody chose.
+//! A form from an adapter's `configSchema`, and the config from the filled form. Fields with their default are left out of
+//! the config, so that a manifest has only what somebody chose.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::core::declare::document;
 
-/// What was filled in, by the fields' names, in order; a name may come more than once.
+/// The filled fields by name, in order; a name may occur more than once.
 #[derive(Debug, Clone, Default)]
 pub struct Filled(pub Vec<(String, String)>);
 
 impl Filled {
-    /// The last value of a field, without blanks around it.
+    /// The last value of a field, trimmed.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(field, _)| field == name).map(|(_, value)| value.trim())
     }
 
-    /// The same, empty where there is none.
-    pub fn text(&self, name: &str) -> &str {
+    /// The same, or an empty text.
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.get(name).unwrap_or_default()
     }
 
-    /// Whether a box that was shown is ticked; `None` when it was not shown.
+    /// Whether a checkbox on the form is ticked; `None` if it was not on the form.
     fn ticked(&self, name: &str) -> Option<bool> {
         let was_shown = self.0.iter().any(|(field, value)| field == "shown" && value == name);
         was_shown.then(|| self.get(name).is_some())
@@ -35,29 +35,29 @@ pub struct Field {
     pub name: String,
     /// `text`, `number`, `integer`, `boolean`, `choice`, `list`, `free` or `object`.
     pub kind: &'static str,
-    /// What stands above it.
-    pub title: String,
-    /// What it is for.
-    pub description: String,
-    /// Whether it has to be given.
-    pub required: bool,
-    /// What is in it.
+    /// Its label.
+    pub(crate) title: String,
+    /// Its description.
+    pub(crate) description: String,
+    /// Whether it is required.
+    pub(crate) required: bool,
+    /// Its value as text; for an object, empty.
     pub value: String,
-    /// What it is when left alone.
-    pub default: String,
-    /// What is shown in it while it is empty.
-    pub placeholder: String,
-    /// What can be chosen.
-    pub options: Vec<String>,
-    /// The least number.
-    pub least: String,
-    /// The greatest number.
-    pub most: String,
+    /// Its default.
+    pub(crate) default: String,
+    /// The placeholder while it is empty.
+    pub(crate) placeholder: String,
+    /// The choices.
+    pub(crate) options: Vec<String>,
+    /// The minimum.
+    pub(crate) least: String,
+    /// The maximum.
+    pub(crate) most: String,
     /// The fields of an object.
     pub fields: Vec<Field>,
 }
 
-/// The fields of a schema's properties, each with what was filled in or else its default.
+/// The fields of a schema's properties, each with its filled value or its default.
 pub fn fields(schema: &Value, filled: &Filled) -> Vec<Field> {
     below("config", schema, filled)
 }
@@ -112,7 +112,7 @@ fn kind(schema: &Value) -> &'static str {
     }
 }
 
-/// A value as it stands in a field.
+/// A value as the text of a field.
 fn shown(kind: &str, value: &Value) -> String {
     match (kind, value) {
         ("list", Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join("\n"),
@@ -126,8 +126,8 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The config that was filled in, without what is left at its default.
-pub fn config(schema: &Value, filled: &Filled) -> Map<String, Value> {
+/// The config of the filled form, without defaults.
+pub(crate) fn config(schema: &Value, filled: &Filled) -> Map<String, Value> {
     object("config", schema, filled)
 }
 
@@ -146,7 +146,7 @@ fn object(above: &str, schema: &Value, filled: &Filled) -> Map<String, Value> {
     chosen.collect()
 }
 
-/// What was chosen for one field; `None` when it was left alone.
+/// The value of a field; `None` if it has its default.
 fn chosen(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
     let kind = kind(schema);
     let default = schema.get("default");
@@ -164,7 +164,7 @@ fn chosen(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
                 schema["enum"].as_array()?.iter().find(|one| plain(one) == text).cloned().unwrap_or(text.into())
             }
             "list" => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect(),
-            // What is no YAML stays a text; the schema then says that it wants something else.
+            // What is not YAML stays a text; the schema's check then reports it.
             "free" => {
                 document::read("", text.as_bytes()).0.first().map_or_else(|| text.into(), |found| found.root.to_json())
             }
@@ -176,7 +176,7 @@ fn chosen(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
 }
 
 /// A schema with a field of every kind, for samples and tests.
-pub fn sample_schema() -> Value {
+pub(crate) fn sample_schema() -> Value {
     json!({
         "type": "object",
         "additionalProperties": false,

@@ -1,4 +1,4 @@
-//! What stands around every page: the tabs, who looks at it, a message about what they just asked for.
+//! The frame around every page: the tabs, the visitor, a message after a request.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::words::{Moment, Tone, sample_time};
 use crate::core::report::phase::Phase;
 
-/// The tabs: the last part of the address, the title, and whether it is about what belongs to no tenant alone.
+/// The tabs: the last part of the URL, the title, and whether only people who see all tenants have it.
 const TABS: [(&str, &str, bool); 6] = [
     ("", "Overview", false),
     ("pods", "Pods", false),
@@ -17,75 +17,68 @@ const TABS: [(&str, &str, bool); 6] = [
     ("settings", "Settings", true),
 ];
 
-/// What stands around a page.
+/// The frame of a page.
 #[derive(Debug, Clone, Serialize)]
 pub struct Frame {
-    /// What the window is called.
-    pub title: String,
-    /// Which AgentPod this is.
-    pub instance: String,
-    /// Its version.
-    pub version: &'static str,
-    /// `light` or `dark`, if somebody chose; else the system does.
-    pub theme: Option<&'static str>,
-    /// The tabs they may see.
-    pub tabs: Vec<Tab>,
-    /// Who looks at it.
-    pub person: Option<PageViewer>,
-    /// What every form must carry; empty where none is asked for.
-    pub csrf: String,
-    /// Whether they may see what belongs to no tenant alone.
-    pub sees_all: bool,
-    /// Whether they may ask for what concerns everybody.
-    pub may_ask_for_all: bool,
-    /// What became of what they just did.
-    pub notice: Option<Notice>,
-    /// When the page was made.
-    pub now: Moment,
-    /// The tone of each phase, for what changes while the page is open.
-    pub tones: BTreeMap<&'static str, Tone>,
+    /// The window's title.
+    pub(crate) title: String,
+    /// The instance.
+    pub(crate) instance: String,
+    pub(crate) version: &'static str,
+    /// `light` or `dark`, if the visitor chose; otherwise the system's.
+    pub(crate) theme: Option<&'static str>,
+    /// The tabs that the visitor may see.
+    pub(crate) tabs: Vec<Tab>,
+    pub(crate) person: Option<PageViewer>,
+    /// The CSRF token for every form; empty if none is needed.
+    pub(crate) csrf: String,
+    /// Whether the visitor sees all tenants.
+    pub(crate) sees_all: bool,
+    /// Whether the visitor may make requests for the whole fleet.
+    pub(crate) may_ask_for_all: bool,
+    /// A message after a request.
+    pub(crate) notice: Option<Notice>,
+    /// When the page was rendered.
+    pub(crate) now: Moment,
+    /// The tone of each phase, for live changes.
+    pub(crate) tones: BTreeMap<&'static str, Tone>,
 }
 
 /// The tone of each phase, by its name.
-pub fn tones() -> BTreeMap<&'static str, Tone> {
+pub(crate) fn tones() -> BTreeMap<&'static str, Tone> {
     Phase::BY_URGENCY.map(|phase| (phase.as_str(), Tone::of_phase(phase))).into()
 }
 
-/// A tab.
 #[derive(Debug, Clone, Serialize)]
-pub struct Tab {
-    /// Its title.
-    pub title: &'static str,
-    /// Its address.
-    pub href: String,
+pub(crate) struct Tab {
+    pub(crate) title: &'static str,
+    pub(crate) href: String,
     /// Whether the page belongs to it.
-    pub here: bool,
+    pub(crate) here: bool,
 }
 
-/// Who looks at a page.
+/// The visitor, as the frame shows them.
 #[derive(Debug, Clone, Serialize)]
-pub struct PageViewer {
-    /// Their name.
-    pub name: String,
-    /// Their role.
-    pub role: &'static str,
-    /// The one tenant they may see.
-    pub tenant: Option<String>,
+pub(crate) struct PageViewer {
+    pub(crate) name: String,
+    pub(crate) role: &'static str,
+    /// The only tenant that they see.
+    pub(crate) tenant: Option<String>,
     /// Whether there is a session to end.
-    pub can_leave: bool,
+    pub(crate) can_sign_out: bool,
 }
 
 /// A message at the top of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// How it is.
-    pub tone: Tone,
-    /// What it says.
-    pub text: String,
+    /// Its tone.
+    pub(crate) tone: Tone,
+    /// Its text.
+    pub(crate) text: String,
 }
 
-/// The tabs, with the one a page belongs to marked. Who sees one tenant only has no tab for what belongs to all.
-pub fn tabs(here: &str, sees_all: bool) -> Vec<Tab> {
+/// The tabs, with the page's own marked. A tenant's person has no tabs that cover all tenants.
+pub(crate) fn tabs(here: &str, sees_all: bool) -> Vec<Tab> {
     let seen = TABS.iter().filter(|(_, _, is_everybodys)| sees_all || !is_everybodys);
     let href = |part: &str| if part.is_empty() { "/dashboard".to_owned() } else { format!("/dashboard/{part}") };
     seen.map(|(part, title, _)| Tab { title, href: href(part), here: *part == here }).collect()
@@ -100,7 +93,7 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             theme: None,
             tabs: tabs(tab, true),
-            person: Some(PageViewer { name: "alma".into(), role: "operator", tenant: None, can_leave: true }),
+            person: Some(PageViewer { name: "alma".into(), role: "operator", tenant: None, can_sign_out: true }),
             csrf: "sample".into(),
             sees_all: true,
             may_ask_for_all: true,

@@ -1,50 +1,46 @@
-//! `/dashboard/pods/T/P/logs`: the newest lines; the rest comes while somebody looks.
+//! `/dashboard/pods/T/P/logs`: the newest lines; new ones are added by a script.
 
 use serde::Serialize;
 
-use super::{Page, words::PodName};
+use super::{PageContent, words::PodName};
 
-/// A pod's log.
+/// The log of a pod.
 #[derive(Debug, Clone, Serialize)]
 pub struct LogsPage {
-    /// Whose.
-    pub pod: PodName,
-    /// The container it is from.
-    pub container: Option<String>,
+    pub(crate) pod: PodName,
+    pub(crate) container: Option<String>,
     /// The newest lines, oldest first.
-    pub lines: Vec<LogLine>,
-    /// Where further lines come from.
-    pub stream: String,
-    /// Where all of them can be had.
-    pub download: String,
-    /// What that file is called.
-    pub file: String,
-    /// What is to be said in place of lines, or after them.
-    pub told: Option<String>,
+    pub(crate) lines: Vec<LogEntry>,
+    /// The URL of further lines.
+    pub(crate) stream: String,
+    /// The URL of the whole log as a file.
+    pub(crate) download: String,
+    /// The name of that file.
+    pub(crate) file: String,
+    /// A note in place of lines, or after them.
+    pub(crate) told: Option<String>,
 }
 
-/// A line.
 #[derive(Debug, Clone, Serialize)]
-pub struct LogLine {
+pub(crate) struct LogEntry {
     /// When it was written, for programs.
-    pub at: String,
-    /// The time of day of that.
-    pub clock: String,
-    /// Whether it was written as an error.
-    pub err: bool,
-    /// What it says.
-    pub text: String,
+    pub(crate) at: String,
+    /// When it was written, as a time of day.
+    pub(crate) clock: String,
+    /// Whether it was written to standard error.
+    pub(crate) err: bool,
+    pub(crate) text: String,
 }
 
-impl LogLine {
-    /// A line written at a time in RFC 3339, or at none.
-    pub fn new(at: &str, err: bool, text: impl Into<String>) -> Self {
+impl LogEntry {
+    /// A line with its RFC 3339 time, if it has one.
+    pub(crate) fn new(at: &str, err: bool, text: impl Into<String>) -> Self {
         let clock = at.split_once('T').map_or("", |(_, clock)| clock);
         Self { at: at.into(), clock: clock.chars().take(12).collect(), err, text: text.into() }
     }
 }
 
-impl Page for LogsPage {
+impl PageContent for LogsPage {
     const TEMPLATE: &'static str = "logs.html";
     const TAB: &'static str = "pods";
 
@@ -68,7 +64,7 @@ impl Page for LogsPage {
         let line = |number: usize| {
             let err = number % 23 == 17;
             let at = format!("2026-11-24T12:{:02}:{:02}.{:03}Z", 10 + number / 4, number * 13 % 60, number * 71 % 1000);
-            LogLine::new(
+            LogEntry::new(
                 &at,
                 err,
                 if err {

@@ -1,19 +1,19 @@
-//! What each page shows, as plain values that a template only has to write down: texts are ready to read, times carry
-//! their distance from now. A page knows nothing of the store or of HTTP, and has a sample that tests and pictures use.
+//! What each page shows, as plain values for its template: texts are ready to read, times include their distance from now. A
+//! page knows nothing of the store or of HTTP, and has a sample for tests and pictures.
 
 pub mod adapters;
-pub mod diff;
-pub mod events;
+pub(crate) mod diff;
+pub(crate) mod events;
 pub mod fields;
-pub mod frame;
+pub(crate) mod frame;
 pub mod logs;
 pub mod new;
 pub mod overview;
-pub mod plot;
+pub(crate) mod plot;
 pub mod pod;
 pub mod pods;
-pub mod problems;
-pub mod render;
+pub(crate) mod problems;
+pub(crate) mod render;
 pub mod settings;
 pub mod source;
 pub mod tenant;
@@ -26,13 +26,13 @@ pub use frame::{Frame, Notice};
 pub use render::{document, fragment};
 
 /// A page.
-pub trait Page: Serialize {
-    /// The file below `templates/dashboard/` that writes it down.
+pub trait PageContent: Serialize {
+    /// Its template below `templates/dashboard/`.
     const TEMPLATE: &'static str;
-    /// What its window is called.
+    /// The window's title.
     fn title(&self) -> String;
-    /// The tab it belongs to, by the last part of its address; the overview's is empty.
+    /// Its tab, by the last part of the URL; the overview's is empty.
     const TAB: &'static str;
-    /// One with everything in it that it can show.
+    /// A sample with everything that it can show.
     fn sample() -> Self;
 }

@@ -1,98 +1,94 @@
 //! `/dashboard/pods/new`: from an adapter's schema to a form, and from the form to a manifest. It changes nothing by itself:
-//! the manifest is for somebody to save where the source reads it, or to commit, where that is wished.
+//! the visitor saves the manifest below the source, or commits it if that is enabled.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Page,
+    PageContent,
     fields::{Field, Filled, config, fields, sample_schema},
     problems::ProblemLine,
 };
 use crate::core::declare::manifest::API_VERSION;
 
-/// Making a manifest.
+/// The page for a new pod.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct NewPodPage {
-    /// What can be chosen from, while nothing is chosen.
+    /// The adapters to choose from, while none is chosen.
     pub adapters: Vec<AdapterChoice>,
-    /// The form, once it is.
+    /// The form, once one is chosen.
     pub form: Option<Form>,
-    /// What was committed, when that is done.
+    /// What was committed, afterwards.
     pub committed: Option<Committed>,
 }
 
-/// A manifest that is in the source now.
+/// A committed manifest.
 #[derive(Debug, Clone, Serialize)]
 pub struct Committed {
     /// The pod, `TENANT/POD`.
     pub pod: String,
-    /// The file, and the commit where there are commits.
+    /// The file, and the commit if there are commits.
     pub place: String,
     /// The source.
     pub origin: String,
 }
 
-/// A kind of agent to choose.
+/// An adapter to choose.
 #[derive(Debug, Clone, Serialize)]
 pub struct AdapterChoice {
-    /// The adapter's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The agent's own name.
-    pub title: String,
+    pub(crate) title: String,
     /// One sentence about the agent.
-    pub description: String,
-    /// Its image.
-    pub image: String,
+    pub(crate) description: String,
+    pub(crate) image: String,
 }
 
-/// The form, as far as it is filled in.
+/// The form, as filled in so far.
 #[derive(Debug, Clone, Serialize)]
 pub struct Form {
-    /// The adapter's name.
-    pub adapter: String,
+    pub(crate) adapter: String,
     /// The agent's own name.
-    pub title: String,
-    /// The tenants there are.
-    pub tenants: Vec<String>,
-    /// What pods' host names end with.
-    pub domain: String,
-    /// The tenant.
-    pub tenant: String,
+    pub(crate) title: String,
+    /// The existing tenants.
+    pub(crate) tenants: Vec<String>,
+    /// The domain of pods' host names.
+    pub(crate) domain: String,
+    pub(crate) tenant: String,
     /// The pod's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The first label of its host name.
-    pub subdomain: String,
-    /// Whether the tenant is to be declared too.
-    pub with_tenant: bool,
+    pub(crate) subdomain: String,
+    /// Whether to declare the tenant too.
+    pub(crate) with_tenant: bool,
     /// `running` or `stopped`.
-    pub state: String,
-    /// Memory.
-    pub memory: String,
-    /// What it is when left empty.
-    pub default_memory: String,
-    /// Processors.
-    pub cpus: String,
-    /// What they are when left empty.
-    pub default_cpus: String,
-    /// References to secrets, one a line.
-    pub secrets: String,
+    pub(crate) state: String,
+    /// The memory limit.
+    pub(crate) memory: String,
+    /// Its default.
+    pub(crate) default_memory: String,
+    /// The CPU limit.
+    pub(crate) cpus: String,
+    /// Its default.
+    pub(crate) default_cpus: String,
+    /// References to secrets, one per line.
+    pub(crate) secrets: String,
     /// The adapter's own settings.
-    pub fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
     /// The manifest so far.
-    pub manifest: String,
-    /// The verdict on it, in a few words.
-    pub verdict: String,
+    pub(crate) manifest: String,
+    /// The result of the check, in a few words.
+    pub(crate) verdict: String,
     /// What to do with it.
-    pub advice: String,
-    /// What is wrong with it.
-    pub problems: Vec<ProblemLine>,
-    /// Where it can be committed to by who looks, once nothing is wrong with it.
-    pub commits_to: Option<String>,
+    pub(crate) advice: String,
+    /// Its problems.
+    pub(crate) problems: Vec<ProblemLine>,
+    /// Where the visitor can commit it to, once it has no problems.
+    pub(crate) commits_to: Option<String>,
 }
 
-/// The manifest's documents, as they were filled in.
-pub fn documents(adapter: &str, schema: &Value, filled: &Filled) -> Vec<Value> {
+/// The documents of the manifest.
+pub(crate) fn documents(adapter: &str, schema: &Value, filled: &Filled) -> Vec<Value> {
     let mut documents = Vec::new();
     let (tenant, name) = (filled.text("tenant"), filled.text("name"));
     if filled.get("with-tenant").is_some() {
@@ -129,8 +125,7 @@ fn number_or_text(text: &str) -> Value {
         .unwrap_or_else(|_| text.into())
 }
 
-/// `NAME env VARIABLE` and `NAME file /PATH`, one a line. What is written otherwise goes in as it is, so that the check says
-/// what is wrong with it.
+/// `NAME env VARIABLE` and `NAME file /PATH`, one per line. Anything else is taken as it is, so that the check reports it.
 fn secrets(text: &str) -> Map<String, Value> {
     let line = |line: &str| {
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -145,13 +140,13 @@ fn secrets(text: &str) -> Map<String, Value> {
 }
 
 /// The manifest as text.
-pub fn text(documents: &[Value]) -> String {
+pub(crate) fn text(documents: &[Value]) -> String {
     let each: Vec<String> = documents.iter().map(crate::core::declare::document::write).collect();
     each.join("---\n")
 }
 
-/// What the file should be called.
-pub fn file_name(filled: &Filled) -> String {
+/// The suggested file name.
+pub(crate) fn file_name(filled: &Filled) -> String {
     let safe = |text: &str| {
         text.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-').collect::<String>()
     };
@@ -162,8 +157,8 @@ pub fn file_name(filled: &Filled) -> String {
 }
 
 impl Form {
-    /// The form as far as it is filled in; the verdict is still to come.
-    pub fn of(adapter: &str, title: &str, schema: &Value, filled: &Filled) -> Self {
+    /// The form as filled in, not checked yet.
+    pub(crate) fn of(adapter: &str, title: &str, schema: &Value, filled: &Filled) -> Self {
         let text = |name: &str| filled.text(name).to_owned();
         Self {
             adapter: adapter.into(),
@@ -183,27 +178,27 @@ impl Form {
             fields: fields(schema, filled),
             manifest: self::text(&documents(adapter, schema, filled)),
             verdict: "Not checked yet".into(),
-            advice: "Fill in tenant, pod and subdomain; what is wrong with the manifest is then told here.".into(),
+            advice: "Fill in tenant, pod and subdomain; problems with the manifest are shown here.".into(),
             problems: Vec::new(),
             commits_to: None,
         }
     }
 
-    /// The form with the verdict on its manifest.
+    /// The form with the problems of its manifest.
     #[must_use]
-    pub fn judged(mut self, problems: Vec<ProblemLine>, file: &str) -> Self {
+    pub(crate) fn checked(mut self, problems: Vec<ProblemLine>, file: &str) -> Self {
         self.verdict = match problems.len() {
             0 => "No problems".into(),
             1 => "1 problem".into(),
             many => format!("{many} problems"),
         };
-        self.advice = format!("Save it as {file} below the source; AgentPod takes it up by itself.");
+        self.advice = format!("Save it as {file} below the source; AgentPod picks it up by itself.");
         self.problems = problems;
         self
     }
 }
 
-impl Page for NewPodPage {
+impl PageContent for NewPodPage {
     const TEMPLATE: &'static str = "new.html";
     const TAB: &'static str = "pods";
 
@@ -224,7 +219,7 @@ impl Page for NewPodPage {
         let filled = Filled(filled.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         let problem = "alice-assistant.yaml:8:14: the subdomain \"alice\" is used twice\n  8 |   subdomain: alice\n    |              ^^^^^\n  help: alice.yaml:12 uses it too; choose another";
         let form = Form::of("openclaw", "OpenClaw", &sample_schema(), &filled)
-            .judged(vec![ProblemLine::from_text(problem)], &file_name(&filled));
+            .checked(vec![ProblemLine::from_text(problem)], &file_name(&filled));
         Self {
             form: Some(Form {
                 tenants: vec!["alice".into(), "bob".into()],

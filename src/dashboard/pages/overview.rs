@@ -1,98 +1,80 @@
-//! `/dashboard`: the fleet at a glance.
+//! `/dashboard`: the overview of the fleet.
 
 use serde::Serialize;
 
 use super::{
-    Page,
-    events::EventLine,
+    PageContent,
+    events::EventEntry,
+    pods::{Column, PodRow, attention_columns},
     source::SourceCard,
-    words::{Badge, Moment, PodName, Tone, UsageBar, mebibytes, percent, sample_time},
+    words::{Badge, Moment, Tone, UsageBar, mebibytes, percent, sample_time},
 };
 use crate::core::report::phase::Phase;
 
 /// The overview.
 #[derive(Debug, Clone, Serialize)]
 pub struct OverviewPage {
-    /// How it is, as one sentence.
-    pub sentence: String,
-    /// What somebody should see before anything else.
-    pub alarms: Vec<Alarm>,
-    /// All pods.
-    pub total: i64,
-    /// By phase.
-    pub phases: Vec<PhaseShare>,
-    /// Held or failing ones.
-    pub attention: Vec<Attention>,
-    /// How many there are in all.
-    pub attention_count: i64,
-    /// What happened last.
-    pub events: Vec<EventLine>,
-    /// Where manifests come from, for who may see it.
-    pub source: Option<SourceCard>,
+    /// The state of the fleet, as one sentence.
+    pub(crate) sentence: String,
+    /// What somebody should see first.
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) total: i64,
+    pub(crate) phases: Vec<PhaseShare>,
+    /// Pods that need attention.
+    pub(crate) attention: Vec<PodRow>,
+    /// The columns of their table.
+    pub(crate) attention_columns: Vec<Column>,
+    /// How many pods need attention.
+    pub(crate) attention_count: i64,
+    /// The newest events.
+    pub(crate) events: Vec<EventEntry>,
+    /// The source, for people who may see it.
+    pub(crate) source: Option<SourceCard>,
     /// The last rounds that did something.
-    pub rounds: Vec<RoundLine>,
-    /// The machine, in words.
-    pub host: String,
-    /// What it has and what is used of it.
-    pub capacity: Vec<UsageBar>,
+    pub(crate) rounds: Vec<RoundEntry>,
+    /// The machine, as text.
+    pub(crate) host: String,
+    /// The machine's resources.
+    pub(crate) capacity: Vec<UsageBar>,
 }
 
 /// What somebody should see first.
 #[derive(Debug, Clone, Serialize)]
-pub struct Alarm {
-    /// How bad it is.
-    pub tone: Tone,
-    /// What it is.
-    pub title: String,
-    /// More of it.
-    pub text: String,
-    /// Where to go.
-    pub href: String,
-    /// What that is called.
-    pub link: String,
+pub(crate) struct Alarm {
+    pub(crate) tone: Tone,
+    pub(crate) title: String,
+    pub(crate) text: String,
+    /// The URL of more.
+    pub(crate) href: String,
+    /// The text of that link.
+    pub(crate) link: String,
 }
 
-/// How many pods are in a phase, and their part of the bar.
+/// How many pods are in a phase, and its part of the bar.
 #[derive(Debug, Clone, Serialize)]
-pub struct PhaseShare {
-    /// The phase.
-    pub look: Badge,
-    /// How many.
-    pub count: i64,
-    /// Where its part of the bar begins, of 100.
-    pub x: f64,
-    /// How wide it is.
-    pub width: f64,
-}
-
-/// A pod that is held or failing.
-#[derive(Debug, Clone, Serialize)]
-pub struct Attention {
-    /// Which.
-    pub pod: PodName,
-    /// Its phase.
-    pub look: Badge,
-    /// Why.
-    pub why: String,
-    /// Since when.
-    pub since: Moment,
+pub(crate) struct PhaseShare {
+    pub(crate) look: Badge,
+    pub(crate) count: i64,
+    /// Where its part of the bar begins, in percent.
+    pub(crate) x: f64,
+    /// How wide its part is, in percent.
+    pub(crate) width: f64,
 }
 
 /// A round that did something.
 #[derive(Debug, Clone, Serialize)]
-pub struct RoundLine {
-    /// When it began.
-    pub at: Moment,
-    /// What it was made for.
-    pub cause: String,
+pub(crate) struct RoundEntry {
+    pub(crate) at: Moment,
+    /// What triggered it.
+    pub(crate) cause: String,
     /// What it did.
-    pub did: String,
+    pub(crate) did: String,
     /// How long it took.
-    pub took: String,
+    pub(crate) took: String,
 }
 
 /// The parts of the bar, in this order.
-pub fn shares(counts: &[(Phase, i64)]) -> Vec<PhaseShare> {
+pub(crate) fn shares(counts: &[(Phase, i64)]) -> Vec<PhaseShare> {
     let total: i64 = counts.iter().map(|(_, count)| count).sum();
     let part = |count: i64| if total == 0 { 0.0 } else { (count as f64 * 10_000.0 / total as f64).round() / 100.0 };
     let mut x = 0.0;
@@ -106,7 +88,7 @@ pub fn shares(counts: &[(Phase, i64)]) -> Vec<PhaseShare> {
         .collect()
 }
 
-impl Page for OverviewPage {
+impl PageContent for OverviewPage {
     const TEMPLATE: &'static str = "overview.html";
     const TAB: &'static str = "";
 
@@ -123,13 +105,11 @@ impl Page for OverviewPage {
             (Phase::RolledBack, 1),
             (Phase::CrashLoopBackOff, 1),
         ];
-        let attention = |tenant, name, phase, why: &str, seconds| Attention {
-            pod: PodName::new(tenant, name),
-            look: Badge::of_phase(phase),
-            why: why.into(),
-            since: sample_time(seconds),
+        let attention = |id: &str, message: &str, seconds| {
+            let row = PodRow::samples().into_iter().find(|row| row.id == id);
+            row.map(|row| PodRow { message: message.into(), since: sample_time(seconds), ..row })
         };
-        let round = |seconds, cause: &str, did: &str, took: &str| RoundLine {
+        let round = |seconds, cause: &str, did: &str, took: &str| RoundEntry {
             at: sample_time(seconds),
             cause: cause.into(),
             did: did.into(),
@@ -142,29 +122,29 @@ impl Page for OverviewPage {
                 title: "The newest revision was refused".into(),
                 text: "It has 2 problems; revision 12 stays in force.".into(),
                 href: "/dashboard/source".into(),
-                link: "Look at the problems".into(),
+                link: "Show the problems".into(),
             }],
             total: 48,
             phases: shares(&counts),
-            attention: vec![
+            attention: [
                 attention(
-                    "dora",
-                    "research",
-                    Phase::CrashLoopBackOff,
-                    "attempt 3 failed (exit code 137, out of memory), next at 12:36:10 UTC",
+                    "dora/research",
+                    "attempt 3 failed (exit code 137, out of memory); next attempt at 12:36:10 UTC",
                     1260,
                 ),
                 attention(
-                    "erin",
-                    "helper",
-                    Phase::RolledBack,
-                    "91d7e2f4 failed (not ready within 3 min); change the manifest to try again",
+                    "erin/helper",
+                    "rolled back because 91d7e2f4 failed (not ready within 3 min); change the manifest to try again",
                     3900,
                 ),
-                attention("bob", "chat", Phase::Held, "paused by alma until 14:00:00 UTC", 420),
-            ],
+                attention("bob/chat", "its removal is held, and it keeps running", 420),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            attention_columns: attention_columns(),
             attention_count: 3,
-            events: EventLine::samples(),
+            events: EventEntry::samples(),
             source: Some(SourceCard::sample()),
             rounds: vec![
                 round(31, "a probe's verdict", "1 pod", "4 ms"),
@@ -175,7 +155,7 @@ impl Page for OverviewPage {
             host: "Docker 27.3.1, 16 processors".into(),
             capacity: vec![
                 UsageBar::new("Memory in use by pods", 40_550.0, Some(64_000.0), mebibytes)
-                    .with_note("88 GiB promised"),
+                    .with_note("88 GiB reserved by pods"),
                 UsageBar::new("Processors in use by pods", 412.0, Some(1600.0), percent),
                 UsageBar::new("Disk", 380_000.0, Some(430_000.0), mebibytes),
             ],

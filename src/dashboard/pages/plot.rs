@@ -1,70 +1,68 @@
-//! A curve over the last hours, as the paths and labels of an SVG: an area, a line, a scale with round numbers. Where nothing
-//! was measured the curve has a gap.
+//! A curve over the last hours, as the paths and labels of an SVG: an area, a line, a scale with round numbers. The curve has
+//! a gap where nothing was measured.
 
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-/// The drawing's inner width and height, in its own units; labels stand to the right of it and below.
+/// The drawing's inner width and height, in its own units; labels are to the right and below.
 const WIDTH: f64 = 284.0;
 const TOP: f64 = 6.0;
 const BOTTOM: f64 = 92.0;
 
-/// A plot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plot {
     /// What is plotted.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The newest value.
-    pub now: String,
-    /// The most there may be.
-    pub of: Option<String>,
-    /// The plot in words, for who does not see it.
-    pub summary: String,
+    pub(crate) now: String,
+    /// The limit.
+    pub(crate) of: Option<String>,
+    /// The plot as text, for people who do not see it.
+    pub(crate) summary: String,
     /// The path of the area.
-    pub area: String,
+    pub(crate) area: String,
     /// The path of the curve.
-    pub curve: String,
-    /// Where the limit is, if it is in sight.
-    pub limit: Option<f64>,
+    pub(crate) curve: String,
+    /// The limit's position, if it is in sight.
+    pub(crate) limit: Option<f64>,
     /// Labels of the values.
-    pub ys: Vec<Label>,
+    pub(crate) ys: Vec<Label>,
     /// Labels of the times.
-    pub xs: Vec<Label>,
+    pub(crate) xs: Vec<Label>,
 }
 
 /// A label on an axis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Label {
-    /// Where.
-    pub at: f64,
-    /// What it says.
-    pub text: String,
-    /// How it is set.
-    pub anchor: &'static str,
+pub(crate) struct Label {
+    /// Its position.
+    pub(crate) at: f64,
+    /// Its text.
+    pub(crate) text: String,
+    /// Its alignment.
+    pub(crate) anchor: &'static str,
 }
 
 /// What is plotted.
-pub struct Series<'a> {
-    /// Its name.
-    pub name: &'static str,
-    /// Times, how many seconds each value is good for, and values; oldest first.
-    pub points: &'a [(OffsetDateTime, i32, f64)],
-    /// The most there may be.
-    pub limit: Option<f64>,
-    /// How a value is said.
-    pub say: fn(f64) -> String,
-    /// Whether the scale has powers of two.
-    pub binary: bool,
+pub(crate) struct Series<'a> {
+    pub(crate) name: &'static str,
+    /// Times, how many seconds each value covers, and values; oldest first.
+    pub(crate) points: &'a [(OffsetDateTime, i32, f64)],
+    /// The limit.
+    pub(crate) limit: Option<f64>,
+    /// How to format a value.
+    pub(crate) say: fn(f64) -> String,
+    /// Whether the scale uses powers of two.
+    pub(crate) binary: bool,
 }
 
 impl Plot {
-    /// Plots a series over the hours before `now`; nothing without a point.
-    pub fn of(series: &Series<'_>, hours: i64, now: OffsetDateTime) -> Option<Self> {
+    /// Plots a series over the hours before `now`; `None` without a point.
+    pub(crate) fn of(series: &Series<'_>, hours: i64, now: OffsetDateTime) -> Option<Self> {
         let begin = now - Duration::hours(hours);
         let points: Vec<_> = series.points.iter().filter(|(at, ..)| *at >= begin && *at <= now).collect();
         let newest = points.last()?.2;
         let most = points.iter().map(|point| point.2).fold(0.0, f64::max);
-        // A scale of less than one would show noise.
+        // A scale below one would show noise.
         let top = ceiling(most.max(1.0), series.binary);
         let x = |at: OffsetDateTime| {
             ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0
@@ -119,14 +117,14 @@ impl Plot {
     }
 }
 
-/// Brings the area down to the ground where the curve ended.
+/// Closes the area where the curve ended.
 fn close(area: &mut String, previous: Option<(OffsetDateTime, f64)>) {
     if let Some((_, x)) = previous {
         area.push_str(&format!("L{x} {BOTTOM}Z"));
     }
 }
 
-/// The next round number: of the powers of two, or 1, 2, 5 and their tens.
+/// The next round number: a power of two, or 1, 2 or 5 times a power of ten.
 fn ceiling(value: f64, binary: bool) -> f64 {
     if binary {
         return 2f64.powf(value.max(1.0).log2().ceil());
@@ -136,7 +134,7 @@ fn ceiling(value: f64, binary: bool) -> f64 {
 }
 
 /// A made-up day of memory, for samples.
-pub fn sample_points(now: OffsetDateTime, height: f64) -> Vec<(OffsetDateTime, i32, f64)> {
+pub(crate) fn sample_points(now: OffsetDateTime, height: f64) -> Vec<(OffsetDateTime, i32, f64)> {
     let value = |step: i64| {
         let wave = ((step as f64) / 9.0).sin() * 0.12 + ((step as f64) / 2.3).sin() * 0.05;
         height * (0.55 + wave + if (90..110).contains(&step) { 0.25 } else { 0.0 })

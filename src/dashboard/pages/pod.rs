@@ -3,105 +3,101 @@
 use serde::Serialize;
 
 use super::{
-    Page,
+    PageContent,
     diff::DiffPage,
-    events::EventLine,
+    events::EventEntry,
     plot::{Plot, Series, sample_points},
     words::{Badge, Fact, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
 };
 use crate::core::report::phase::Phase;
 
 /// How many hours of usage are shown.
-pub const USAGE_HOURS: i64 = 24;
+pub(crate) const USAGE_HOURS: i64 = 24;
 
-/// A pod.
+/// The page of a pod.
 #[derive(Debug, Clone, Serialize)]
 pub struct PodPage {
-    /// Which.
+    /// Its name and URL.
     pub pod: PodName,
     /// Its phase.
     pub look: Badge,
     /// Why, as a sentence.
     pub message: String,
-    /// Where it answers, if it is declared.
+    /// Its URL, if it is declared.
     pub url: Option<String>,
     /// Whether it is declared.
     pub declared: bool,
-    /// Whether who looks may ask for something.
+    /// Whether the visitor may make requests for it.
     pub may_ask: bool,
-    /// The pause that stands.
+    /// The pause in force.
     pub paused: Option<Paused>,
-    /// What was asked for and is not done yet.
+    /// Open requests.
     pub requests: Vec<PendingRequest>,
-    /// What is true of it.
-    pub conditions: Vec<ConditionRow>,
-    /// What the last round decided, as text; empty when nothing is to be done.
+    /// All four conditions.
+    pub conditions: Vec<ConditionEntry>,
+    /// The last decision, as text; empty if there is nothing to do.
     pub plan: String,
-    /// What should be against what is.
+    /// Desired against actual.
     pub diff: DiffPage,
     /// How many hours of usage are plotted.
     pub usage_hours: i64,
-    /// What it used.
+    /// CPU, memory and data over the last hours.
     pub plots: Vec<Plot>,
-    /// What happened to it.
-    pub events: Vec<EventLine>,
-    /// What else is known.
+    /// Its newest events.
+    pub events: Vec<EventEntry>,
+    /// Image, container, digest and the like.
     pub facts: Vec<Fact>,
     /// Its settings as YAML.
     pub config: String,
-    /// Its secrets: what may be known of them.
+    /// Its secrets, without values.
     pub secrets: Vec<SecretPlace>,
 }
 
-/// A pause.
+/// A pause in force.
 #[derive(Debug, Clone, Serialize)]
 pub struct Paused {
-    /// Who asked for it.
+    /// Who requested it.
     pub by: String,
-    /// When.
+    /// When it was requested.
     pub at: Moment,
-    /// Until when; `None`: until somebody resumes it.
+    /// Its end; `None`: until somebody resumes it.
     pub until: Option<Moment>,
 }
 
-/// A request that is not done yet.
+/// An open request.
 #[derive(Debug, Clone, Serialize)]
 pub struct PendingRequest {
-    /// What was asked for.
-    pub what: String,
-    /// By whom.
-    pub by: String,
-    /// When.
-    pub at: Moment,
+    pub(crate) what: String,
+    pub(crate) by: String,
+    pub(crate) at: Moment,
 }
 
-/// A condition.
+/// A condition and how long it has held.
 #[derive(Debug, Clone, Serialize)]
-pub struct ConditionRow {
-    /// Its name.
-    pub name: String,
-    /// Whether it is so.
-    pub tone: Tone,
-    /// The same in a word.
-    pub word: &'static str,
+pub struct ConditionEntry {
+    pub(crate) name: String,
+    /// The tone of its value.
+    pub(crate) tone: Tone,
+    /// Its value, as a word.
+    pub(crate) word: &'static str,
     /// Why, as one word.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Why, as a sentence.
-    pub message: String,
+    pub(crate) message: String,
     /// Since when.
-    pub since: Option<Moment>,
+    pub(crate) since: Option<Moment>,
 }
 
 /// A secret.
 #[derive(Debug, Clone, Serialize)]
 pub struct SecretPlace {
-    /// The variable.
-    pub name: String,
+    /// The variable's name.
+    pub(crate) name: String,
     /// What is known of its value, never the value.
-    pub place: String,
+    pub(crate) place: String,
 }
 
-impl Page for PodPage {
+impl PageContent for PodPage {
     const TEMPLATE: &'static str = "pod.html";
     const TAB: &'static str = "pods";
 
@@ -110,7 +106,7 @@ impl Page for PodPage {
     }
 
     fn sample() -> Self {
-        let condition = |name: &str, tone, word, reason: &str, message: &str, seconds| ConditionRow {
+        let condition = |name: &str, tone, word, reason: &str, message: &str, seconds| ConditionEntry {
             name: name.into(),
             tone,
             word,
@@ -132,7 +128,7 @@ impl Page for PodPage {
         Self {
             pod: PodName::new("alice", "assistant"),
             look: Badge::of_phase(Phase::Starting),
-            message: "its new container is not ready yet, the old one is kept until it is".into(),
+            message: "its new container is not ready yet; the previous one is kept until it is".into(),
             url: Some("https://alice.agents.example.com".into()),
             declared: true,
             may_ask: true,
@@ -144,7 +140,7 @@ impl Page for PodPage {
                 condition("Hardened", Tone::Warn, "no", "Deviates", "its memory limit is 2Gi, not 1536Mi", 840),
                 condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; whether a request gets through is not asked", 5_184_000),
             ],
-            plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is here\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
+            plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is present\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
             diff: DiffPage::of(
                 &shape("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &shape("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
@@ -158,7 +154,7 @@ impl Page for PodPage {
             .into_iter()
             .flatten()
             .collect(),
-            events: EventLine::samples(),
+            events: EventEntry::samples(),
             facts: vec![
                 Fact::link("Adapter", "openclaw", "/dashboard/adapters#adapter-openclaw"),
                 Fact::code("Image", "agentpod/openclaw:2026.9.6"),
@@ -169,7 +165,7 @@ impl Page for PodPage {
                 Fact::at("Declared", sample_time(5_184_000)),
             ],
             config: "model: anthropic/claude-sonnet-4-6\nfallbackModels: []\nheartbeat: 30m\nchatCompletions: false\nproviders:\n  local:\n    apiKey: '[hidden]'\nlogLevel: info\n".into(),
-            secrets: vec![SecretPlace { name: "ANTHROPIC_API_KEY".into(), place: "value known by its mark 5c0e91aa".into() }],
+            secrets: vec![SecretPlace { name: "ANTHROPIC_API_KEY".into(), place: "value with the mark 5c0e91aa".into() }],
         }
     }
 }

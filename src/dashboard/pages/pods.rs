@@ -1,9 +1,9 @@
-//! `/dashboard/pods`: all pods, to be filtered, sorted and paged by the address alone.
+//! `/dashboard/pods`: all pods; filter, order and page are in the URL.
 
 use serde::Serialize;
 
 use super::{
-    Page,
+    PageContent,
     words::{Badge, Moment, PodName, RevisionMark, sample_time},
 };
 use crate::core::report::phase::Phase;
@@ -11,110 +11,107 @@ use crate::core::report::phase::Phase;
 /// The list of pods.
 #[derive(Debug, Clone, Serialize)]
 pub struct PodsPage {
-    /// What was asked for.
-    pub filter: Filter,
-    /// What can be chosen.
-    pub choices: Vec<FilterChoice>,
-    /// The columns.
-    pub columns: Vec<Column>,
+    /// The filter in use.
+    pub(crate) filter: Filter,
+    /// The filters.
+    pub(crate) choices: Vec<FilterChoice>,
+    pub(crate) columns: Vec<Column>,
     /// The pods of this page.
-    pub rows: Vec<PodRow>,
-    /// Whether anything was asked for.
-    pub filtered: bool,
-    /// All pods.
-    pub total: i64,
-    /// Which of them these are, in words.
-    pub shown: String,
-    /// Where the list goes on.
-    pub pager: Pager,
+    pub(crate) rows: Vec<PodRow>,
+    /// Whether a filter is in use.
+    pub(crate) filtered: bool,
+    /// The number of all pods.
+    pub(crate) total: i64,
+    /// Which of them are shown, as text.
+    pub(crate) shown: String,
+    /// Links to other pages.
+    pub(crate) pager: Pager,
 }
 
-/// What was asked for.
+/// The filter in use.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Filter {
-    /// The text.
-    pub q: String,
-    /// The column, with a minus before it for the other way round.
-    pub sort: String,
+pub(crate) struct Filter {
+    /// The search text.
+    pub(crate) q: String,
+    /// The column, with a minus for descending.
+    pub(crate) sort: String,
 }
 
-/// A list to choose from.
+/// A filter.
 #[derive(Debug, Clone, Serialize)]
-pub struct FilterChoice {
-    /// The name in the address.
-    pub name: &'static str,
-    /// What it is.
-    pub title: &'static str,
-    /// What the first entry says, for anything.
-    pub any: &'static str,
-    /// The entries.
-    pub options: Vec<FilterOption>,
+pub(crate) struct FilterChoice {
+    /// Its name in the URL.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// The option that matches everything.
+    pub(crate) any: &'static str,
+    pub(crate) options: Vec<FilterOption>,
 }
 
-/// An entry of such a list.
+/// An option of a filter.
 #[derive(Debug, Clone, Serialize)]
-pub struct FilterOption {
-    /// What stands in the address.
-    pub value: String,
-    /// What is shown.
-    pub label: String,
+pub(crate) struct FilterOption {
+    /// Its value in the URL.
+    pub(crate) value: String,
+    /// Its text.
+    pub(crate) label: String,
     /// Whether it is chosen.
-    pub chosen: bool,
+    pub(crate) chosen: bool,
 }
 
 /// A column of a table of pods.
 #[derive(Debug, Clone, Serialize)]
-pub struct Column {
-    /// What stands above it.
-    pub title: &'static str,
-    /// How it is set.
-    pub class: &'static str,
+pub(crate) struct Column {
+    /// Its name in the URL, and of its cells in `macros.html`.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    /// Its style.
+    pub(crate) class: &'static str,
     /// How it is sorted, if it is.
-    pub sorted: Option<&'static str>,
-    /// Where it leads to be sorted.
-    pub href: Option<String>,
+    pub(crate) sorted: Option<&'static str>,
+    /// The URL to sort by it.
+    pub(crate) href: Option<String>,
 }
 
-/// Where a list goes on.
+/// Links to other pages.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Pager {
-    /// Back to the beginning.
-    pub first: Option<String>,
-    /// On.
-    pub next: Option<String>,
+pub(crate) struct Pager {
+    /// The first page.
+    pub(crate) first: Option<String>,
+    /// The next page.
+    pub(crate) next: Option<String>,
 }
 
 /// A pod in a list.
 #[derive(Debug, Clone, Serialize)]
-pub struct PodRow {
+pub(crate) struct PodRow {
     /// `tenant/pod`.
-    pub id: String,
+    pub(crate) id: String,
     /// The same without a slash.
-    pub key: String,
-    /// Its name.
-    pub pod: PodName,
-    /// Its phase.
-    pub look: Badge,
+    pub(crate) key: String,
+    pub(crate) pod: PodName,
+    pub(crate) look: Badge,
     /// What is being done for it.
-    pub doing: String,
-    /// Whether it is ready.
-    pub ready: bool,
-    /// Its kind of agent.
-    pub adapter: String,
-    /// Its image.
-    pub image: String,
-    /// The revision that last changed it.
-    pub revision: Option<RevisionMark>,
+    pub(crate) doing: String,
+    pub(crate) ready: bool,
+    pub(crate) adapter: String,
+    pub(crate) image: String,
+    /// The last revision that changed it.
+    pub(crate) revision: Option<RevisionMark>,
+    /// Why it has its phase, as a sentence.
+    pub(crate) message: String,
+    /// When its phase began.
+    pub(crate) since: Moment,
     /// When it was first declared.
-    pub age: Moment,
+    pub(crate) age: Moment,
     /// Memory in use.
-    pub memory: String,
-    /// Processor time in use.
-    pub cpu: String,
+    pub(crate) memory: String,
+    /// CPU usage.
+    pub(crate) cpu: String,
 }
 
-/// Every column: its title, its name in the address, how it is set.
-const COLUMNS: [(&str, &str, &str); 9] = [
+/// Every column: title, name in the URL, style.
+const COLUMNS: [(&str, &str, &str); 11] = [
     ("Pod", "name", ""),
     ("Phase", "phase", ""),
     ("Ready", "ready", ""),
@@ -124,23 +121,39 @@ const COLUMNS: [(&str, &str, &str); 9] = [
     ("Declared", "age", "num phone-hide"),
     ("Memory", "memory", "num"),
     ("CPU", "cpu", "num phone-hide"),
+    ("Why", "message", "soft"),
+    ("Since", "since", "num"),
 ];
+/// The columns of the list of all pods, and of a tenant's.
+const LIST: [&str; 9] = ["name", "phase", "ready", "adapter", "image", "revision", "age", "memory", "cpu"];
+/// The columns of pods that need attention.
+const ATTENTION: [&str; 4] = ["name", "phase", "message", "since"];
 
-/// The columns of a table sorted by `sort`; with `address`, each leads to the table sorted by it.
-pub fn columns(sort: &str, address: Option<&dyn Fn(&str) -> String>) -> Vec<Column> {
+/// The columns of a table sorted by `sort`; with `address`, each links to the table sorted by it.
+pub(crate) fn columns(sort: &str, address: Option<&dyn Fn(&str) -> String>) -> Vec<Column> {
     let (by, descending) = sort.strip_prefix('-').map_or((sort, false), |by| (by, true));
     let column = |(title, name, class): &(&'static str, &'static str, &'static str)| {
         let here = by == *name;
         let next = if here && !descending { format!("-{name}") } else { (*name).to_owned() };
         let word = if descending { "descending" } else { "ascending" };
-        Column { title, class, sorted: here.then_some(word), href: address.map(|address| address(&next)) }
+        Column { name, title, class, sorted: here.then_some(word), href: address.map(|address| address(&next)) }
     };
-    COLUMNS.iter().map(column).collect()
+    selected(&LIST).map(column).collect()
+}
+
+/// The columns of a table of pods that need attention, in the order in which they came.
+pub(crate) fn attention_columns() -> Vec<Column> {
+    let column = |&(title, name, class)| Column { name, title, class, sorted: None, href: None };
+    selected(&ATTENTION).map(column).collect()
+}
+
+fn selected(names: &[&str]) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    names.iter().filter_map(|name| COLUMNS.iter().find(|(_, column, _)| column == name))
 }
 
 impl PodRow {
-    /// Some for samples.
-    pub fn samples() -> Vec<Self> {
+    /// Samples.
+    pub(crate) fn samples() -> Vec<Self> {
         let all = [
             (
                 "alice",
@@ -181,6 +194,8 @@ impl PodRow {
             adapter: adapter.into(),
             image: image.into(),
             revision: Some(RevisionMark::number(revision)),
+            message: "it is ready".into(),
+            since: sample_time(age),
             age: sample_time(age),
             memory: if memory > 0 { super::words::mebibytes(memory as f64) } else { String::new() },
             cpu: cpu.into(),
@@ -189,7 +204,7 @@ impl PodRow {
     }
 }
 
-impl Page for PodsPage {
+impl PageContent for PodsPage {
     const TEMPLATE: &'static str = "pods.html";
     const TAB: &'static str = "pods";
 

@@ -1,32 +1,31 @@
-//! Problems as pages show them: the place, the line, and a caret below the word. The same parts as `agentpod validate`
-//! prints, apart, so that each can be styled.
+//! Problems as pages show them: the position, the line, and carets below the word. The same parts as `agentpod validate`
+//! prints, separated for styling.
 
 use serde::Serialize;
 
 /// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProblemLine {
-    /// `alice.yaml:13:3`.
-    pub place: String,
-    /// What is wrong.
-    pub what: String,
+pub(crate) struct ProblemLine {
+    /// Its position: `alice.yaml:13:3`.
+    pub(crate) place: String,
+    pub(crate) what: String,
     /// What to do about it.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
     /// The line's number.
-    pub line: String,
-    /// Blanks as wide as that.
-    pub margin: String,
+    pub(crate) line: String,
+    /// Blanks of the same width.
+    pub(crate) margin: String,
     /// The line itself.
-    pub excerpt: Option<String>,
-    /// What stands before the carets.
-    pub before: String,
+    pub(crate) excerpt: Option<String>,
+    /// The text before the carets.
+    pub(crate) before: String,
     /// The carets.
-    pub carets: String,
+    pub(crate) carets: String,
 }
 
 impl ProblemLine {
     /// From the text that `agentpod validate` prints, so that both always say the same.
-    pub fn from_text(text: &str) -> Self {
+    pub(crate) fn from_text(text: &str) -> Self {
         let mut problem = Self {
             place: String::new(),
             what: text.into(),
@@ -64,8 +63,8 @@ impl ProblemLine {
         problem
     }
 
-    /// One for samples.
-    pub fn sample() -> Self {
+    /// A sample.
+    pub(crate) fn sample() -> Self {
         Self::from_text(
             "alice.yaml:13:3: unknown field \"resorces\"\n  13 |   resorces: {memory: 2Gi}\n     |   ^^^^^^^^\n  help: did you mean \"resources\"?",
         )

@@ -1,5 +1,5 @@
-//! Templates and assets as they are part of the program. Everything put into a page is escaped, a name that is not there is
-//! an error, and nothing is read from disk.
+//! Templates and assets, embedded in the program. Everything put into a page is escaped, an undefined name is an error, and
+//! nothing is read from disk.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -8,7 +8,7 @@ use minijinja::{
 };
 use serde::Serialize;
 
-use super::{Frame, Page};
+use super::{Frame, PageContent};
 use crate::core::decide::request_kind::RequestKind;
 
 macro_rules! templates {
@@ -40,8 +40,8 @@ const TEMPLATES: [(&str, &str); 16] = templates![
 static ENVIRONMENT: LazyLock<Environment<'static>> =
     LazyLock::new(|| environment(TEMPLATES.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()))));
 
-/// An environment with these templates. One that does not compile is not in it; a test renders every one.
-pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Environment<'static> {
+/// An environment with these templates. One that does not compile is left out; a test renders every one.
+pub(crate) fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -52,7 +52,7 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
         crate::dashboard::assets::all().map(|asset| (asset.file, asset.path())).collect();
     environment.add_function("asset", move |file: &str| -> Result<Value, Error> {
         let missing = || Error::new(ErrorKind::InvalidOperation, format!("there is no asset {file}"));
-        // Our own addresses need no escaping, and are many on a page.
+        // Our own URLs need no escaping, and a page has many.
         assets.get(file).cloned().map(Value::from_safe_string).ok_or_else(missing)
     });
     let requests: BTreeMap<&str, Value> =
@@ -60,18 +60,18 @@ pub fn environment(templates: impl IntoIterator<Item = (String, String)>) -> Env
     environment.add_global("requests", Value::from(requests));
     for (name, text) in templates {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
-            tracing::error!("the template {name} cannot be read: {error:#}");
+            tracing::error!("the template {name} does not compile: {error:#}");
         }
     }
     environment
 }
 
-/// A whole page.
-pub fn document<P: Page>(frame: &Frame, page: &P) -> Result<String, Error> {
+/// A page in its frame.
+pub fn document<P: PageContent>(frame: &Frame, page: &P) -> Result<String, Error> {
     ENVIRONMENT.get_template(P::TEMPLATE)?.render(context! { frame => Serde(frame), page => Serde(page) })
 }
 
-/// A template that stands for itself, like the sign-in.
+/// A page without a frame, like the sign-in.
 pub fn fragment(template: &str, values: &impl Serialize) -> Result<String, Error> {
     ENVIRONMENT.get_template(template)?.render(Serde(values))
 }

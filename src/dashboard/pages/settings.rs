@@ -1,42 +1,36 @@
-//! `/dashboard/settings`: how this AgentPod was started, to be read only.
+//! `/dashboard/settings`: the settings this AgentPod was started with, read-only.
 
 use serde::Serialize;
 
 use super::{
-    Page,
+    PageContent,
     words::{Fact, Tone},
 };
 
-/// The settings.
+/// The page of settings.
 #[derive(Debug, Clone, Serialize)]
 pub struct SettingsPage {
-    /// By what they are about.
-    pub groups: Vec<Group>,
-    /// What somebody should know.
-    pub findings: Vec<Finding>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) findings: Vec<Finding>,
 }
 
-/// Settings about one thing.
+/// Settings of one topic.
 #[derive(Debug, Clone, Serialize)]
-pub struct Group {
-    /// What they are about.
-    pub name: String,
-    /// What is set.
-    pub facts: Vec<Fact>,
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) facts: Vec<Fact>,
 }
 
-/// Something somebody should know.
+/// Something to know about the settings.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub tone: Tone,
-    /// What it is.
-    pub what: String,
+pub(crate) struct Finding {
+    pub(crate) tone: Tone,
+    pub(crate) what: String,
     /// What to do about it.
-    pub help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
-impl Page for SettingsPage {
+impl PageContent for SettingsPage {
     const TEMPLATE: &'static str = "settings.html";
     const TAB: &'static str = "settings";
 

@@ -1,98 +1,86 @@
-//! `/dashboard/source`: revisions, what is wrong with a rejected one, and plans that wait for approval.
+//! `/dashboard/source`: revisions, problems of a rejected one, and plans that wait for approval.
 
 use serde::Serialize;
 
 use super::{
-    Page,
+    PageContent,
     problems::ProblemLine,
     words::{Badge, Moment, RevisionMark, Tone, sample_time},
 };
 
-/// The source.
+/// The page of the source.
 #[derive(Debug, Clone, Serialize)]
 pub struct SourcePage {
-    /// How it is.
-    pub source: SourceCard,
+    pub(crate) source: SourceCard,
     /// Plans that wait for approval.
-    pub held: Vec<HeldPlan>,
-    /// What is wrong with the newest revision.
-    pub problems: Vec<ProblemLine>,
+    pub(crate) held: Vec<HeldPlan>,
+    /// Problems of the newest revision.
+    pub(crate) problems: Vec<ProblemLine>,
     /// Revisions, newest first.
-    pub revisions: Vec<RevisionRow>,
-    /// Where the older ones are.
-    pub older: Option<String>,
+    pub(crate) revisions: Vec<RevisionEntry>,
+    /// The URL of older ones.
+    pub(crate) older: Option<String>,
 }
 
-/// Where manifests come from and how far they got.
+/// The source and how far its revisions came.
 #[derive(Debug, Clone, Serialize)]
-pub struct SourceCard {
+pub(crate) struct SourceCard {
     /// The folder or repository.
-    pub origin: String,
-    /// How it is, in a word.
-    pub look: Badge,
+    pub(crate) origin: String,
+    /// Its state, in a word.
+    pub(crate) look: Badge,
     /// Fetched, accepted, applied.
-    pub steps: Vec<SourceStep>,
+    pub(crate) steps: Vec<SourceStep>,
 }
 
-/// How far a revision got.
+/// How far a revision came.
 #[derive(Debug, Clone, Serialize)]
-pub struct SourceStep {
-    /// `Fetched`, `Accepted`, `Applied`.
-    pub name: &'static str,
-    /// Which revision.
-    pub mark: Option<RevisionMark>,
-    /// When.
-    pub at: Option<Moment>,
+pub(crate) struct SourceStep {
+    /// `Fetched`, `Accepted` or `Applied`.
+    pub(crate) name: &'static str,
+    pub(crate) mark: Option<RevisionMark>,
+    pub(crate) at: Option<Moment>,
 }
 
 /// A plan that waits for approval.
 #[derive(Debug, Clone, Serialize)]
-pub struct HeldPlan {
-    /// Its hash.
-    pub hash: String,
+pub(crate) struct HeldPlan {
+    pub(crate) hash: String,
     /// Why it waits.
-    pub why: String,
+    pub(crate) why: String,
     /// Since when.
-    pub since: Moment,
+    pub(crate) since: Moment,
     /// The pods it would remove.
-    pub pods: Vec<String>,
-    /// Who approved it already.
-    pub approved: Option<Approval>,
+    pub(crate) pods: Vec<String>,
+    /// Who has approved it.
+    pub(crate) approved: Option<Approval>,
 }
 
-/// Who approved a plan.
 #[derive(Debug, Clone, Serialize)]
-pub struct Approval {
-    /// Who.
-    pub by: String,
-    /// When.
-    pub at: Moment,
+pub(crate) struct Approval {
+    pub(crate) by: String,
+    pub(crate) at: Moment,
 }
 
-/// A revision.
 #[derive(Debug, Clone, Serialize)]
-pub struct RevisionRow {
-    /// Its number.
-    pub id: i64,
+pub(crate) struct RevisionEntry {
+    pub(crate) id: i64,
     /// Its number and hash.
-    pub mark: RevisionMark,
-    /// The verdict on it.
-    pub look: Badge,
+    pub(crate) mark: RevisionMark,
+    /// Whether it was accepted.
+    pub(crate) look: Badge,
     /// Where it came from.
-    pub origin: String,
-    /// When it was fetched.
-    pub fetched: Moment,
-    /// When it was accepted.
-    pub accepted: Option<Moment>,
-    /// When everything was first as it says.
-    pub applied: Option<Moment>,
-    /// What is wrong with it.
-    pub problems: Vec<ProblemLine>,
+    pub(crate) origin: String,
+    pub(crate) fetched: Moment,
+    pub(crate) accepted: Option<Moment>,
+    /// When every pod first matched it.
+    pub(crate) applied: Option<Moment>,
+    pub(crate) problems: Vec<ProblemLine>,
 }
 
 impl SourceCard {
-    /// One for samples.
-    pub fn sample() -> Self {
+    /// Samples.
+    pub(crate) fn sample() -> Self {
         let step = |name, id, hash: &str, seconds| SourceStep {
             name,
             mark: Some(RevisionMark::of(id, hash)),
@@ -110,7 +98,7 @@ impl SourceCard {
     }
 }
 
-impl Page for SourcePage {
+impl PageContent for SourcePage {
     const TEMPLATE: &'static str = "source.html";
     const TAB: &'static str = "source";
 
@@ -123,7 +111,7 @@ impl Page for SourcePage {
             "bob.yaml:9:14: the subdomain \"alice\" is used twice\n  9 |   subdomain: alice\n    |              ^^^^^\n  help: alice.yaml:12 uses it too; choose another",
         );
         let problems = vec![ProblemLine::sample(), problem];
-        let row = |id, hash: &str, seconds: i64, accepted: bool| RevisionRow {
+        let row = |id, hash: &str, seconds: i64, accepted: bool| RevisionEntry {
             id,
             mark: RevisionMark::of(id, hash),
             look: if accepted { Badge::new("accepted", Tone::Good) } else { Badge::new("rejected", Tone::Bad) },
@@ -137,7 +125,7 @@ impl Page for SourcePage {
             source: SourceCard::sample(),
             held: vec![HeldPlan {
                 hash: "5d0c41aa90f3".into(),
-                why: "It would remove 9 of 48 pods at once, more than is done without asking.".into(),
+                why: "It would remove 9 of 48 pods at once, which needs approval.".into(),
                 since: sample_time(300),
                 pods: ["hana/one", "hana/two", "ivan/desk", "ivan/chat"].map(str::to_owned).into(),
                 approved: None,

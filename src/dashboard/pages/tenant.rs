@@ -3,33 +3,30 @@
 use serde::Serialize;
 
 use super::{
-    Page,
-    events::EventLine,
+    PageContent,
+    events::EventEntry,
     pods::{Column, PodRow, columns},
     tenants::quota,
     words::UsageBar,
 };
 
-/// A tenant.
+/// The page of a tenant.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantPage {
     /// Its name in manifests.
-    pub name: String,
-    /// The name people see.
-    pub title: String,
-    /// Where to reach them.
-    pub email: Option<String>,
-    /// Pods, memory, processors.
-    pub quota: [UsageBar; 3],
-    /// The columns of its pods.
-    pub columns: Vec<Column>,
-    /// Its pods.
-    pub rows: Vec<PodRow>,
-    /// What happened to them.
-    pub events: Vec<EventLine>,
+    pub(crate) name: String,
+    /// Its display name.
+    pub(crate) title: String,
+    /// Its e-mail address.
+    pub(crate) email: Option<String>,
+    /// Pods, memory and CPU of its quota.
+    pub(crate) quota: [UsageBar; 3],
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<PodRow>,
+    pub(crate) events: Vec<EventEntry>,
 }
 
-impl Page for TenantPage {
+impl PageContent for TenantPage {
     const TEMPLATE: &'static str = "tenant.html";
     const TAB: &'static str = "tenants";
 
@@ -45,7 +42,7 @@ impl Page for TenantPage {
             quota: quota((2, Some(3)), (2112, Some(4096)), (2500, Some(4000))),
             columns: columns("name", None),
             rows: PodRow::samples().into_iter().take(2).collect(),
-            events: EventLine::samples().into_iter().take(2).collect(),
+            events: EventEntry::samples().into_iter().take(2).collect(),
         }
     }
 }

@@ -1,44 +1,42 @@
-//! `/dashboard/tenants`: who agents are hosted for, and how much of their quota is taken.
+//! `/dashboard/tenants`: the tenants, and how much of their quotas is used.
 
 use serde::Serialize;
 
 use super::{
-    Page,
+    PageContent,
     words::{Tone, UsageBar, mebibytes, processors, thousands},
 };
 
 /// The list of tenants.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantsPage {
-    /// What was searched for.
-    pub q: String,
-    /// The tenants.
-    pub rows: Vec<TenantRow>,
-    /// How many these are, in words.
-    pub shown: String,
-    /// Where the list goes on.
-    pub pager: super::pods::Pager,
+    /// The search text.
+    pub(crate) q: String,
+    pub(crate) rows: Vec<TenantRow>,
+    /// How many are shown, as text.
+    pub(crate) shown: String,
+    /// Links to other pages.
+    pub(crate) pager: super::pods::Pager,
 }
 
 /// A tenant in a list.
 #[derive(Debug, Clone, Serialize)]
-pub struct TenantRow {
+pub(crate) struct TenantRow {
     /// Its name in manifests.
-    pub name: String,
-    /// The name people see.
-    pub title: String,
-    /// Its pods.
-    pub pods: i64,
-    /// Those that are ready.
-    pub ready: i64,
-    /// How that is.
-    pub tone: Tone,
-    /// Pods, memory, processors.
-    pub quota: [UsageBar; 3],
+    pub(crate) name: String,
+    /// Its display name.
+    pub(crate) title: String,
+    pub(crate) pods: i64,
+    /// How many are ready.
+    pub(crate) ready: i64,
+    /// The tone of that.
+    pub(crate) tone: Tone,
+    /// Pods, memory and CPU of its quota.
+    pub(crate) quota: [UsageBar; 3],
 }
 
-/// The meters of a quota: taken and most of pods, MiB, thousandths of a processor.
-pub fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, Option<i64>)) -> [UsageBar; 3] {
+/// The bars of a quota: used and limit of pods, MiB, thousandths of a processor.
+pub(crate) fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, Option<i64>)) -> [UsageBar; 3] {
     let meter = |name, (taken, most): (i64, Option<i64>), say: fn(f64) -> String| {
         UsageBar::new(name, taken as f64, most.map(|most| most as f64), say)
     };
@@ -47,7 +45,7 @@ pub fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, O
         meter("Memory", memory, mebibytes),
         meter("Processors", cpus, processors),
     ];
-    // A quota is there to be used up: full is worth a look, and no fault.
+    // A quota may be used up: a full one is worth a look, and no fault.
     for meter in meters.iter_mut().filter(|meter| meter.tone == Tone::Bad) {
         meter.tone = Tone::Warn;
     }
@@ -56,7 +54,7 @@ pub fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: (i64, O
 
 impl TenantRow {
     /// How many of its pods are ready, as a tone.
-    pub fn tone(ready: i64, pods: i64) -> Tone {
+    pub(crate) fn tone(ready: i64, pods: i64) -> Tone {
         if pods == 0 {
             Tone::Idle
         } else if ready == pods {
@@ -67,7 +65,7 @@ impl TenantRow {
     }
 }
 
-impl Page for TenantsPage {
+impl PageContent for TenantsPage {
     const TEMPLATE: &'static str = "tenants.html";
     const TAB: &'static str = "tenants";
 

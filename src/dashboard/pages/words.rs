@@ -1,4 +1,4 @@
-//! The words of all pages: how a time, an amount or a phase is said, once. Time comes in as an argument.
+//! How all pages show times, amounts and phases. The current time is an argument.
 
 use crate::core::{event::Severity, report::phase::Phase};
 use serde::Serialize;
@@ -8,21 +8,21 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moment {
     /// For programs.
-    pub iso: String,
-    /// How far it is: `3 min ago`, `in 2 h`.
-    pub ago: String,
+    pub(crate) iso: String,
+    /// Its distance from now: `3 min ago`, `in 2 h`.
+    pub(crate) ago: String,
     /// In full: `24 Nov 2026, 12:34:56 UTC`.
-    pub full: String,
+    pub(crate) full: String,
 }
 
 impl Moment {
     /// `at`, seen from `now`.
-    pub fn new(at: OffsetDateTime, now: OffsetDateTime) -> Self {
+    pub(crate) fn new(at: OffsetDateTime, now: OffsetDateTime) -> Self {
         let at = at.to_offset(UtcOffset::UTC);
         let (hour, minute, second) = at.to_hms();
         let month = &at.month().to_string()[..3];
         Self {
-            // With whole seconds, so that the same moment is always the same text.
+            // With whole seconds, so that the same moment always has the same text.
             iso: at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default(),
             ago: distance((now - at).whole_seconds()),
             full: format!("{} {month} {}, {hour:02}:{minute:02}:{second:02} UTC", at.day(), at.year()),
@@ -30,7 +30,7 @@ impl Moment {
     }
 }
 
-/// Seconds, the past being positive, as people say them.
+/// Seconds, positive in the past, as people say them.
 fn distance(seconds: i64) -> String {
     let amount = match seconds.abs() {
         0..=4 if seconds >= 0 => return "just now".into(),
@@ -42,25 +42,25 @@ fn distance(seconds: i64) -> String {
     if seconds < 0 { format!("in {amount}") } else { format!("{amount} ago") }
 }
 
-/// How something is, for choosing a colour and a shape.
+/// How good something is, for its color and icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Tone {
-    /// Well.
+pub(crate) enum Tone {
+    /// Good.
     Good,
-    /// Under way.
+    /// In progress.
     Busy,
     /// Somebody should look.
     Warn,
     /// Broken.
     Bad,
-    /// At rest, or of no weight.
+    /// At rest, or unimportant.
     Idle,
 }
 
 impl Tone {
     /// The tone of a phase.
-    pub fn of_phase(phase: Phase) -> Self {
+    pub(crate) fn of_phase(phase: Phase) -> Self {
         if phase.is_on_its_way() { Self::Busy } else { phase.severity().into() }
     }
 }
@@ -79,40 +79,36 @@ impl From<Severity> for Tone {
 /// A word with its tone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Badge {
-    /// The word.
-    pub word: String,
-    /// Its tone.
-    pub tone: Tone,
+    pub(crate) word: String,
+    pub(crate) tone: Tone,
 }
 
 impl Badge {
     /// A word.
-    pub fn new(word: impl Into<String>, tone: Tone) -> Self {
+    pub(crate) fn new(word: impl Into<String>, tone: Tone) -> Self {
         Self { word: word.into(), tone }
     }
 
     /// A phase.
-    pub fn of_phase(phase: Phase) -> Self {
+    pub(crate) fn of_phase(phase: Phase) -> Self {
         Self::new(phase.as_str(), Tone::of_phase(phase))
     }
 }
 
-/// A pod's name and the address of its page.
+/// A pod's name and the URL of its page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PodName {
     /// `tenant/pod`.
-    pub id: String,
-    /// Its tenant.
-    pub tenant: String,
-    /// Its own name.
-    pub name: String,
-    /// The address of its page.
-    pub path: String,
+    pub(crate) id: String,
+    pub(crate) tenant: String,
+    pub(crate) name: String,
+    /// The URL of its page.
+    pub(crate) path: String,
 }
 
 impl PodName {
-    /// A pod by its tenant and name. Both are DNS labels, so they can stand in an address.
-    pub fn new(tenant: &str, name: &str) -> Self {
+    /// A pod by tenant and name. Both are DNS labels, so they are safe in a URL.
+    pub(crate) fn new(tenant: &str, name: &str) -> Self {
         Self {
             id: format!("{tenant}/{name}"),
             tenant: tenant.into(),
@@ -122,91 +118,90 @@ impl PodName {
     }
 }
 
-/// A revision as it stands in a line.
+/// A revision as shown in a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RevisionMark {
-    /// What is shown.
-    pub short: String,
-    /// All of it.
-    pub hash: String,
-    /// The commit it is, if it is one.
-    pub commit: Option<String>,
+pub(crate) struct RevisionMark {
+    /// Its short form.
+    pub(crate) short: String,
+    /// Its full hash.
+    pub(crate) hash: String,
+    /// Its commit, if it has one.
+    pub(crate) commit: Option<String>,
     /// The commit's first line.
-    pub subject: Option<String>,
-    /// Who made the commit.
-    pub author: Option<String>,
+    pub(crate) subject: Option<String>,
+    /// The commit's author.
+    pub(crate) author: Option<String>,
 }
 
 impl RevisionMark {
     /// A revision by its number and the hash of its files.
-    pub fn of(id: i64, hash: &str) -> Self {
+    pub(crate) fn of(id: i64, hash: &str) -> Self {
         let short: String = hash.chars().take(8).collect();
         Self { short: format!("#{id} {short}"), hash: hash.into(), commit: None, subject: None, author: None }
     }
 
     /// A revision of which only the number is known.
-    pub fn number(id: i64) -> Self {
+    pub(crate) fn number(id: i64) -> Self {
         Self { short: format!("#{id}"), hash: format!("revision {id}"), commit: None, subject: None, author: None }
     }
 }
 
-/// One fact of a list.
+/// A fact in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fact {
-    /// What it is about.
-    pub name: String,
-    /// What is so.
-    pub text: String,
-    /// Whether it is to be shown as code.
-    pub code: bool,
-    /// Where it leads.
-    pub href: Option<String>,
-    /// The fact is a time.
-    pub at: Option<Moment>,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) text: String,
+    /// Whether it is shown as code.
+    pub(crate) code: bool,
+    /// The URL it links to.
+    pub(crate) href: Option<String>,
+    /// Its time, if it is one.
+    pub(crate) at: Option<Moment>,
 }
 
 impl Fact {
-    /// A fact in words.
-    pub fn words(name: &str, text: impl Into<String>) -> Self {
+    /// A fact as text.
+    pub(crate) fn words(name: &str, text: impl Into<String>) -> Self {
         Self { name: name.into(), text: text.into(), code: false, href: None, at: None }
     }
 
-    /// A fact that is a name, a path or a number of its own kind.
-    pub fn code(name: &str, text: impl Into<String>) -> Self {
+    /// A fact that is a name, a path or a number.
+    pub(crate) fn code(name: &str, text: impl Into<String>) -> Self {
         Self { code: true, ..Self::words(name, text) }
     }
 
-    /// A fact that leads somewhere.
-    pub fn link(name: &str, text: impl Into<String>, href: impl Into<String>) -> Self {
+    /// A fact with a link.
+    pub(crate) fn link(name: &str, text: impl Into<String>, href: impl Into<String>) -> Self {
         Self { href: Some(href.into()), ..Self::words(name, text) }
     }
 
     /// A fact that is a time.
-    pub fn at(name: &str, at: Moment) -> Self {
+    pub(crate) fn at(name: &str, at: Moment) -> Self {
         Self { at: Some(at), ..Self::words(name, "") }
     }
 }
 
 /// How much of something is used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UsageBar {
-    /// What.
-    pub name: String,
-    /// How much.
-    pub used: String,
-    /// Of how much; empty without a limit.
-    pub of: String,
-    /// The bar, of 100.
-    pub width: f64,
-    /// More, in words.
-    pub note: String,
-    /// Its tone: near the limit somebody should look.
-    pub tone: Tone,
+pub(crate) struct UsageBar {
+    pub(crate) name: String,
+    /// How much is used.
+    pub(crate) used: String,
+    /// The limit; empty if there is none.
+    pub(crate) of: String,
+    /// How full the bar is, in percent.
+    pub(crate) width: f64,
+    /// A note.
+    pub(crate) note: String,
+    /// Its tone: a warning near the limit.
+    pub(crate) tone: Tone,
 }
 
 impl UsageBar {
-    /// A meter; `most` of `None` is no limit.
-    pub fn new(name: &str, used: f64, most: Option<f64>, say: impl Fn(f64) -> String) -> Self {
+    /// A bar; `most` of `None` means no limit.
+    pub(crate) fn new(name: &str, used: f64, most: Option<f64>, say: impl Fn(f64) -> String) -> Self {
         let share = most.filter(|most| *most > 0.0).map_or(0.0, |most| used / most);
         Self {
             name: name.into(),
@@ -222,16 +217,16 @@ impl UsageBar {
         }
     }
 
-    /// The same with more words.
+    /// The same with a note.
     #[must_use]
-    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 }
 
-/// MiB as people say them: `512 KiB`, `812 MiB`, `1.5 GiB`.
-pub fn mebibytes(amount: f64) -> String {
+/// MiB for people: `512 KiB`, `812 MiB`, `1.5 GiB`.
+pub(crate) fn mebibytes(amount: f64) -> String {
     match amount {
         amount if amount > 0.0 && amount < 1.0 => format!("{:.0} KiB", amount * 1024.0),
         amount if amount < 10.0 => trim(amount, "MiB"),
@@ -249,24 +244,24 @@ fn trim(amount: f64, unit: &str) -> String {
     }
 }
 
-/// Hundredths of a processor as people say them: `42 %`; 100 is one processor.
-pub fn percent(amount: f64) -> String {
+/// CPU usage for people: `42 %`; 100 is one processor.
+pub(crate) fn percent(amount: f64) -> String {
     if (0.05..9.95).contains(&amount) { format!("{amount:.1} %") } else { format!("{amount:.0} %") }
 }
 
 /// Thousandths of a processor as processors: `1.5`.
-pub fn processors(thousandths: f64) -> String {
+pub(crate) fn processors(thousandths: f64) -> String {
     let whole = (thousandths / 10.0).round() / 100.0;
     format!("{whole}")
 }
 
 /// `1,000 pods`, `1 pod`.
-pub fn count(number: i64, what: &str) -> String {
+pub(crate) fn count(number: i64, what: &str) -> String {
     format!("{} {what}{}", thousands(number), if number == 1 { "" } else { "s" })
 }
 
 /// `12,345`.
-pub fn thousands(number: i64) -> String {
+pub(crate) fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + 4);
     for (place, digit) in digits.chars().enumerate() {
@@ -279,9 +274,9 @@ pub fn thousands(number: i64) -> String {
 }
 
 /// The time of all samples.
-pub const SAMPLE_NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:34:56 UTC);
+pub(crate) const SAMPLE_NOW: OffsetDateTime = time::macros::datetime!(2026-11-24 12:34:56 UTC);
 
-/// A time so many seconds before that of all samples.
+/// A time this many seconds before that of all samples.
 pub fn sample_time(seconds: i64) -> Moment {
     Moment::new(SAMPLE_NOW - time::Duration::seconds(seconds), SAMPLE_NOW)
 }

@@ -9,11 +9,11 @@ use crate::engine::EngineError;
 #[derive(Debug)]
 pub(super) struct CallError {
     /// The HTTP status, if the engine answered at all.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The engine's own message.
-    pub message: String,
+    pub(crate) message: String,
     /// Its meaning, unless the caller knows better.
-    pub error: EngineError,
+    pub(crate) error: EngineError,
 }
 
 impl From<CallError> for EngineError {

@@ -39,7 +39,7 @@ pub struct MemoryContainer {
     /// The digest it was created for.
     pub digest: Digest,
     /// The digests of the parts it was created from.
-    pub parts: PartDigests,
+    pub(crate) parts: PartDigests,
     /// The volume it writes to.
     pub volume: String,
     /// Its state.
@@ -51,7 +51,7 @@ pub struct MemoryContainer {
     /// Its files by path.
     pub files: BTreeMap<String, String>,
     /// How often it was restarted.
-    pub restarts: u32,
+    pub(crate) restarts: u32,
     /// Its settings in force; `None` for one that a test put there.
     pub in_force: Option<Arc<InForce>>,
     pub(super) order: u64,
@@ -73,13 +73,13 @@ pub struct World {
     /// The address of every port instead, if the engine names another way than the container's address.
     pub reached_at: Option<SocketAddr>,
     /// Networks.
-    pub networks: BTreeSet<String>,
+    pub(crate) networks: BTreeSet<String>,
     /// Images that are present.
-    pub images: BTreeSet<String>,
+    pub(crate) images: BTreeSet<String>,
     /// Every call that changed something, in order: `start alice_a-0123abcd`.
     pub writes: Vec<String>,
     /// How often containers were listed.
-    pub lists: u64,
+    pub(crate) lists: u64,
     /// Calls that are refused while they are in here, written as in `writes`: `start alice_a-0123abcd`.
     pub refused: BTreeSet<String>,
     /// Names of containers that are not ours.

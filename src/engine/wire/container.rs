@@ -20,7 +20,7 @@ use crate::core::{
 };
 
 /// The body of the call that creates a container. Contains secrets: never log it.
-pub fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -> ContainerCreateBody {
+pub(crate) fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -> ContainerCreateBody {
     let blueprint = &container.blueprint;
     let mut labels: HashMap<String, String> = blueprint.labels.clone().into_iter().collect();
     labels.insert(labels::DIGEST.into(), container.digest.as_str().into());

@@ -19,7 +19,7 @@ const ACTIONS: [&str; 10] = ["die", "start", "oom", "destroy", "stop", "pause", 
 const UPDATE: &str = "update";
 
 /// Only our containers, in a list.
-pub fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
+pub(crate) fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     HashMap::from([(
         "label".to_owned(),
         labels::owned(instance).iter().map(|(key, value)| format!("{key}={value}")).collect(),
@@ -27,7 +27,7 @@ pub fn list_filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
 }
 
 /// Only events of our containers.
-pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
+pub(crate) fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     let mut filters = list_filters(instance);
     filters.insert("type".into(), vec!["container".into()]);
     filters.insert("event".into(), ACTIONS.map(str::to_owned).into());
@@ -35,12 +35,12 @@ pub fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
 }
 
 /// The ID of a container that has to be inspected again although the list would not show why.
-pub fn needs_inspection(message: &EventMessage) -> Option<&str> {
+pub(crate) fn needs_inspection(message: &EventMessage) -> Option<&str> {
     message.actor.as_ref()?.id.as_deref().filter(|_| message.action.as_deref() == Some(UPDATE))
 }
 
 /// The event; `None` if it is not about a container's life.
-pub fn event(message: EventMessage) -> Option<EngineEvent> {
+pub(crate) fn event(message: EventMessage) -> Option<EngineEvent> {
     let action = message.action?;
     if !ACTIONS.contains(&action.as_str()) {
         return None;

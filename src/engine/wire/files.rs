@@ -12,7 +12,7 @@ use crate::{
 
 /// Archives by folder. Files belong to root and have the time `changed_at` (seconds), which programs that watch files
 /// read.
-pub fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>> {
+pub(crate) fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut builders: BTreeMap<&str, Builder<Vec<u8>>> = BTreeMap::new();
     for file in files {
         let (folder, name) = split(&file.path)

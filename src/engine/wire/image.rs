@@ -7,18 +7,18 @@ use bollard::models::CreateImageInfo;
 use crate::engine::{EngineError, PullProgress};
 
 /// The tag to request besides the image's name: without one, the engine would pull every tag.
-pub fn default_tag(image: &str) -> Option<&'static str> {
+pub(crate) fn default_tag(image: &str) -> Option<&'static str> {
     let last = image.rsplit('/').next().unwrap_or(image);
     (!last.contains([':', '@'])).then_some("latest")
 }
 
 /// Adds up a pull over its layers.
 #[derive(Debug, Default)]
-pub struct Layers(HashMap<String, PullProgress>);
+pub(crate) struct Layers(HashMap<String, PullProgress>);
 
 impl Layers {
     /// Adds one message; returns the sum if it changed.
-    pub fn take(&mut self, message: CreateImageInfo) -> Option<PullProgress> {
+    pub(crate) fn take(&mut self, message: CreateImageInfo) -> Option<PullProgress> {
         let layer = message.id?;
         match message.status.as_deref()? {
             "Downloading" => {
@@ -45,7 +45,7 @@ impl Layers {
 }
 
 /// What a failed pull means and what to do, from the answer's status and text.
-pub fn pull_failure(image: &str, status: Option<u16>, message: &str) -> EngineError {
+pub(crate) fn pull_failure(image: &str, status: Option<u16>, message: &str) -> EngineError {
     let message = message.trim();
     let text = message.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));

@@ -14,7 +14,7 @@ use crate::core::{
 const BOUNDED_LOG_DRIVERS: [&str; 2] = ["local", "none"];
 
 /// Parses the settings in force.
-pub fn in_force(inspected: &ContainerInspectResponse) -> InForce {
+pub(crate) fn in_force(inspected: &ContainerInspectResponse) -> InForce {
     let config = inspected.config.as_ref();
     let volume = |mount: &&MountPoint| mount.typ.as_deref() == Some("volume");
     // In-memory mounts reach no host.

@@ -8,7 +8,7 @@ const LONGEST: usize = 256 * 1024;
 
 /// Joins the frames of one output to lines.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     stderr: bool,
     timestamps: bool,
     pending: Vec<u8>,
@@ -16,12 +16,12 @@ pub struct Lines {
 
 impl Lines {
     /// For standard error or standard output, with or without a time before every frame.
-    pub fn new(stderr: bool, timestamps: bool) -> Self {
+    pub(crate) fn new(stderr: bool, timestamps: bool) -> Self {
         Self { stderr, timestamps, pending: Vec::new() }
     }
 
     /// The lines that end in this frame.
-    pub fn take(&mut self, frame: &[u8]) -> Vec<LogLine> {
+    pub(crate) fn take(&mut self, frame: &[u8]) -> Vec<LogLine> {
         let goes_on = self.timestamps && !self.pending.is_empty();
         self.pending.extend_from_slice(if goes_on { without_time(frame) } else { frame });
         let mut lines = Vec::new();
@@ -40,7 +40,7 @@ impl Lines {
     }
 
     /// The rest when the output ends without a line end.
-    pub fn rest(&mut self) -> Option<LogLine> {
+    pub(crate) fn rest(&mut self) -> Option<LogLine> {
         let line = std::mem::take(&mut self.pending);
         (!line.is_empty()).then(|| self.line(&line))
     }

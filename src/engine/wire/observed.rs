@@ -27,11 +27,11 @@ use crate::core::{
 
 /// A container in the list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ListedContainer {
+pub(crate) struct ListedContainer {
     /// The engine's ID.
-    pub id: String,
+    pub(crate) id: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     pod: PodId,
     digest: Digest,
     parts: PartDigests,
@@ -43,7 +43,7 @@ pub struct ListedContainer {
 
 /// What only an inspection shows.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InspectedContainer {
+pub(crate) struct InspectedContainer {
     state: ContainerState,
     has_run: bool,
     created_at: Option<OffsetDateTime>,
@@ -54,7 +54,7 @@ pub struct InspectedContainer {
 
 /// A container with our instance's label that belongs to no pod.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoPodLabel {
+pub(crate) enum NoPodLabel {
     /// It has no label with its pod.
     #[error("the container {container} has no label {}", labels::POD_ID)]
     Missing {
@@ -75,7 +75,7 @@ pub enum NoPodLabel {
 type Networks = BTreeMap<String, Option<IpAddr>>;
 
 /// Parses an entry; fails if its labels are wrong, in which case it belongs to no pod and must not be touched.
-pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, NoPodLabel> {
+pub(crate) fn entry(summary: ContainerSummary) -> Result<ListedContainer, NoPodLabel> {
     let id = summary.id.unwrap_or_default();
     // A container linked to from others has their aliases too, like "/other/alias".
     let own = |name: &String| !name.trim_start_matches('/').contains('/');
@@ -101,12 +101,12 @@ pub fn entry(summary: ContainerSummary) -> Result<ListedContainer, NoPodLabel> {
 
 impl ListedContainer {
     /// Whether an earlier inspection can be used: it runs, and has for a minute or longer.
-    pub fn is_plainly_running(&self) -> bool {
+    pub(crate) fn is_plainly_running(&self) -> bool {
         self.running && !self.status.contains("second")
     }
 
     /// This entry with a new inspection.
-    pub fn with_inspection(self, inspected: InspectedContainer, node: &str) -> ObservedContainer {
+    pub(crate) fn with_inspection(self, inspected: InspectedContainer, node: &str) -> ObservedContainer {
         ObservedContainer {
             name: self.name,
             id: self.id,
@@ -129,13 +129,13 @@ impl ListedContainer {
     }
 
     /// This entry with an earlier inspection.
-    pub fn with_cached(self, cached: &InspectedContainer, node: &str) -> ObservedContainer {
+    pub(crate) fn with_cached(self, cached: &InspectedContainer, node: &str) -> ObservedContainer {
         let networks = self.networks.clone();
         self.with_inspection(InspectedContainer { networks, ..cached.clone() }, node)
     }
 
     /// This entry without an inspection.
-    pub fn without_inspection(self, why: String, node: &str) -> ObservedContainer {
+    pub(crate) fn without_inspection(self, why: String, node: &str) -> ObservedContainer {
         let networks = self.networks.clone();
         let state = ContainerState::Unknown(why);
         let inspected =
@@ -145,7 +145,7 @@ impl ListedContainer {
 }
 
 /// Parses an inspection.
-pub fn inspection(response: ContainerInspectResponse) -> InspectedContainer {
+pub(crate) fn inspection(response: ContainerInspectResponse) -> InspectedContainer {
     let has_run = |state: &State| state.status != Some(ContainerStateStatusEnum::CREATED);
     InspectedContainer {
         in_force: Some(Arc::new(in_force(&response))),
@@ -161,7 +161,7 @@ pub fn inspection(response: ContainerInspectResponse) -> InspectedContainer {
 
 impl InspectedContainer {
     /// Whether it can be used again: only of a running container.
-    pub fn is_cacheable(&self) -> bool {
+    pub(crate) fn is_cacheable(&self) -> bool {
         matches!(self.state, ContainerState::Running { .. })
     }
 }

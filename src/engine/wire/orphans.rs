@@ -11,7 +11,7 @@ use crate::core::{
 };
 
 /// A volume from a list; `unused` names those that no container uses.
-pub fn volume(volume: Volume, unused: &BTreeSet<String>) -> ObservedVolume {
+pub(crate) fn volume(volume: Volume, unused: &BTreeSet<String>) -> ObservedVolume {
     ObservedVolume {
         in_use: !unused.contains(&volume.name),
         pod: volume.labels.get(labels::POD_ID).and_then(|key| PodId::from_key(key)),
@@ -21,7 +21,7 @@ pub fn volume(volume: Volume, unused: &BTreeSet<String>) -> ObservedVolume {
 }
 
 /// A network from a list.
-pub fn network(network: Network) -> ObservedNetwork {
+pub(crate) fn network(network: Network) -> ObservedNetwork {
     ObservedNetwork { name: network.name.unwrap_or_default(), created_at: network.created }
 }
 

@@ -27,11 +27,11 @@ pub struct Job {
 #[error("{error}{}", not_tried(*.skipped))]
 pub struct StepFailed {
     /// The step.
-    pub step: Step,
+    pub(crate) step: Step,
     /// Why it failed.
-    pub error: EngineError,
+    pub(crate) error: EngineError,
     /// How many later steps were not attempted.
-    pub skipped: usize,
+    pub(crate) skipped: usize,
 }
 
 impl From<StepFailed> for ActionFailure {

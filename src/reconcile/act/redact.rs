@@ -18,7 +18,7 @@ const WORD_LENGTH: usize = 16;
 const PIECE_LENGTH: usize = 8;
 
 /// Finds secret values in texts and replaces them with their names.
-pub struct Redactor {
+pub(crate) struct Redactor {
     forms: Vec<(Zeroizing<String>, usize)>,
     names: Vec<String>,
     finder: Option<AhoCorasick>,
@@ -27,7 +27,7 @@ pub struct Redactor {
 
 impl Redactor {
     /// For pairs of replacement and value: `[secret API_KEY]`.
-    pub fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
+    pub(crate) fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
         let (mut forms, mut names, mut too_short) = (Vec::new(), Vec::new(), None);
         for (name, value) in values {
             let value = value.expose_secret();
@@ -48,13 +48,13 @@ impl Redactor {
     }
 
     /// The name of a value that is too short to be found, if there is one: no text is safe to keep then.
-    pub fn too_short(&self) -> Option<&str> {
+    pub(crate) fn too_short(&self) -> Option<&str> {
         self.too_short.as_deref()
     }
 
     /// The text with names in place of values. It may have been cut off inside a value, at its start or its end: the
     /// remaining piece is found too.
-    pub fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         let mut found: Vec<(Range<usize>, usize)> = Vec::new();
         if let Some(finder) = &self.finder {
             found.extend(finder.find_overlapping_iter(text).map(|hit| (hit.range(), self.forms[hit.pattern()].1)));

@@ -56,7 +56,7 @@ impl Values {
     }
 
     /// Finds these values in text.
-    pub fn redactor(&self) -> Redactor {
+    pub(crate) fn redactor(&self) -> Redactor {
         Redactor::new(self.0.iter().map(|(name, value)| (name.as_str(), value)))
     }
 }
@@ -89,12 +89,12 @@ pub(crate) enum MaterialsError {
 pub(crate) struct ValuesUnknown;
 
 impl SecretsInUse {
-    pub fn new(reader: SecretReader) -> Self {
+    pub(crate) fn new(reader: SecretReader) -> Self {
         Self { reader, current: SecretValues::new(), by_container: BTreeMap::new() }
     }
 
     /// Reads the present values; returns their fingerprints.
-    pub fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
+    pub(crate) fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
         self.current = self.reader.read(references);
         let fingerprints = self.current.iter().map(|(reference, value)| {
             let fingerprint = value.as_ref().map(|value| store.fingerprint(value));
@@ -104,13 +104,13 @@ impl SecretsInUse {
     }
 
     /// Records what a container receives, in addition to what it received before.
-    pub fn give(&mut self, container: &str, pod: &PodId, values: Values) {
+    pub(crate) fn give(&mut self, container: &str, pod: &PodId, values: Values) {
         let new = || HeldValues { pod: pod.clone(), values: Values::default() };
         self.by_container.entry(container.into()).or_insert_with(new).values.extend(values);
     }
 
     /// Drops containers that are gone, and finds out what those hold that are from before this process.
-    pub async fn learn(
+    pub(crate) async fn learn(
         &mut self,
         actual: &Actual,
         desired: Option<&Desired>,
@@ -158,7 +158,7 @@ impl SecretsInUse {
     }
 
     /// Everything a container may write: what it holds, and what is declared for its pod now.
-    pub fn in_container(
+    pub(crate) fn in_container(
         &self,
         pod: &PodId,
         desired: Option<&DesiredPod>,
@@ -170,7 +170,7 @@ impl SecretsInUse {
     }
 
     /// Every known value of a pod: what its containers hold, and what is declared for it now.
-    pub fn of_pod(&self, pod: &PodId, desired: Option<&DesiredPod>) -> Values {
+    pub(crate) fn of_pod(&self, pod: &PodId, desired: Option<&DesiredPod>) -> Values {
         let mut values = Values::default();
         for held in self.by_container.values().filter(|held| held.pod == *pod) {
             values.extend(held.values.clone());
@@ -184,7 +184,7 @@ impl SecretsInUse {
     }
 
     /// Renders a pod again, now with real values.
-    pub async fn materials(
+    pub(crate) async fn materials(
         &self,
         pod: &DesiredPod,
         store: &Store,

@@ -23,9 +23,9 @@ const OWN_EVENT_WINDOW: Duration = Duration::minutes(7);
 /// What is being done for a pod right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WorkInProgress {
-    pub step: Step,
+    pub(crate) step: Step,
     /// How far its pull has come, while one runs.
-    pub pull: Option<PullProgress>,
+    pub(crate) pull: Option<PullProgress>,
 }
 
 /// Work in progress.
@@ -37,32 +37,32 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { doing: BTreeMap::new(), ours: BTreeMap::new(), slots: Arc::new(Semaphore::new(CONCURRENT_ACTIONS)) }
     }
 
     /// Limits how many actions run at a time.
-    pub fn slots(&self) -> Arc<Semaphore> {
+    pub(crate) fn slots(&self) -> Arc<Semaphore> {
         self.slots.clone()
     }
 
     /// What is being done for a pod.
-    pub fn of(&self, pod: &PodId) -> Option<&WorkInProgress> {
+    pub(crate) fn of(&self, pod: &PodId) -> Option<&WorkInProgress> {
         self.doing.get(pod)
     }
 
     /// Whether an image is being pulled for a pod.
-    pub fn is_pulling(&self, pod: &PodId) -> bool {
+    pub(crate) fn is_pulling(&self, pod: &PodId) -> bool {
         self.of(pod).is_some_and(|work| work.pull.is_some())
     }
 
     /// Whether our own steps stopped or removed a container.
-    pub fn is_ours(&self, container: &str) -> bool {
+    pub(crate) fn is_ours(&self, container: &str) -> bool {
         self.ours.contains_key(container)
     }
 
     /// Records that a step is about to be attempted.
-    pub fn begin_step(&mut self, pod: PodId, step: Step, now: OffsetDateTime) {
+    pub(crate) fn begin_step(&mut self, pod: PodId, step: Step, now: OffsetDateTime) {
         match &step {
             Step::Stop(container) | Step::Remove(container) => {
                 self.ours.insert(container.clone(), now);
@@ -76,12 +76,12 @@ impl Work {
     }
 
     /// Records how far a pull has come; returns whether this is its first report.
-    pub fn pulling(&mut self, pod: &PodId, progress: PullProgress) -> bool {
+    pub(crate) fn pulling(&mut self, pod: &PodId, progress: PullProgress) -> bool {
         self.doing.get_mut(pod).is_some_and(|work| work.pull.replace(progress).is_none())
     }
 
     /// Records that an action ended. Containers it failed to stop or remove are not attributed to us.
-    pub fn finish(&mut self, pod: &PodId, action: &Action, failed: bool) {
+    pub(crate) fn finish(&mut self, pod: &PodId, action: &Action, failed: bool) {
         self.doing.remove(pod);
         for step in action.steps.iter().filter(|_| failed) {
             if let Step::Stop(container) | Step::Remove(container) = step {
@@ -91,7 +91,7 @@ impl Work {
     }
 
     /// Drops containers that were stopped or removed long ago.
-    pub fn prune(&mut self, now: OffsetDateTime) {
+    pub(crate) fn prune(&mut self, now: OffsetDateTime) {
         self.ours.retain(|_, at| now - *at < OWN_EVENT_WINDOW);
     }
 }

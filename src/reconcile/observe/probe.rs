@@ -46,7 +46,7 @@ impl Drop for Prober {
 
 impl Probers {
     /// Probes these containers and no others. A container that is already probed continues to be.
-    pub fn probe<'a>(
+    pub(crate) fn probe<'a>(
         &mut self,
         targets: impl Iterator<Item = ProbeTarget<'a>>,
         site: &Site,

@@ -18,27 +18,27 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// Restores what is stored: a stale source stays stale until it is read.
-    pub fn load(&mut self, stored: &SourceState) {
+    pub(crate) fn load(&mut self, stored: &SourceState) {
         (self.stale_since, self.read_at) = (stored.stale_since, stored.read_at);
     }
 
     /// Overrides the source's own interval.
-    pub fn set_interval(&mut self, interval: Duration) {
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = Some(interval);
     }
 
     /// When the source became stale, as of the last change.
-    pub fn stale_since(&self) -> Option<OffsetDateTime> {
+    pub(crate) fn stale_since(&self) -> Option<OffsetDateTime> {
         self.stale_since
     }
 
     /// When the source was last read successfully, by this process or one before it.
-    pub fn read_at(&self, health: &SourceHealth) -> Option<OffsetDateTime> {
+    pub(crate) fn read_at(&self, health: &SourceHealth) -> Option<OffsetDateTime> {
         health.last_read.or(self.read_at)
     }
 
     /// What has to be stored, if the source became stale or is read again.
-    pub fn change(
+    pub(crate) fn change(
         &self,
         origin: &str,
         health: &SourceHealth,

@@ -6,19 +6,19 @@ pub(crate) struct Alert(Option<String>);
 
 impl Alert {
     /// An alert that was reported before, if there is a message.
-    pub fn of(message: Option<String>) -> Self {
+    pub(crate) fn of(message: Option<String>) -> Self {
         Self(message)
     }
 
     /// The condition holds; returns whether to report it, because it is new or changed.
-    pub fn begin(&mut self, message: &str) -> bool {
+    pub(crate) fn begin(&mut self, message: &str) -> bool {
         let is_new = self.0.as_deref() != Some(message);
         self.0 = Some(message.to_owned());
         is_new
     }
 
     /// The condition no longer holds; returns whether it was reported before.
-    pub fn end(&mut self) -> bool {
+    pub(crate) fn end(&mut self) -> bool {
         self.0.take().is_some()
     }
 }

@@ -33,12 +33,17 @@ pub(crate) struct Conditions {
 
 impl Conditions {
     /// A pod's conditions.
-    pub fn of(&self, pod: &PodId) -> Vec<Condition> {
+    pub(crate) fn of(&self, pod: &PodId) -> Vec<Condition> {
         self.now.get(pod).cloned().unwrap_or_default()
     }
 
     /// Evaluates the conditions of these pods.
-    pub fn evaluate<'a>(&mut self, pods: impl Iterator<Item = &'a PodId>, desired: Option<&Desired>, actual: &Actual) {
+    pub(crate) fn evaluate<'a>(
+        &mut self,
+        pods: impl Iterator<Item = &'a PodId>,
+        desired: Option<&Desired>,
+        actual: &Actual,
+    ) {
         let evaluate = |id: &PodId| {
             let observed = match actual {
                 Actual::Observed(observed) => observed.get(id).map_or(&[][..], Vec::as_slice),
@@ -56,7 +61,7 @@ impl Conditions {
     }
 
     /// Reads what is stored, the first time: deviations from before a restart were reported then.
-    pub async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn load(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.stored.is_some() {
             return Ok(());
         }
@@ -69,7 +74,12 @@ impl Conditions {
     }
 
     /// Stores what differs. `is_complete`: every pod was observed, so one without conditions is gone.
-    pub async fn store(&mut self, is_complete: bool, store: &Store, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub(crate) async fn store(
+        &mut self,
+        is_complete: bool,
+        store: &Store,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         let current = &self.now;
         let stored = self.stored.get_or_insert_default();
         let new: Vec<(&PodId, &Condition)> = current
@@ -92,7 +102,7 @@ impl Conditions {
     }
 
     /// The events that report deviations: each once, until it changes or ends. An unknown condition reports nothing.
-    pub fn deviations(&mut self) -> Vec<(PodId, PodEvent)> {
+    pub(crate) fn deviations(&mut self) -> Vec<(PodId, PodEvent)> {
         let mut events = Vec::new();
         let Self { now, deviations, .. } = self;
         deviations.retain(|id, _| now.contains_key(id));

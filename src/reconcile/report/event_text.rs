@@ -9,7 +9,7 @@ use crate::core::{
 };
 
 /// The kind of event of an action that was executed.
-pub fn kind(action: &Action) -> EventKind {
+pub(crate) fn kind(action: &Action) -> EventKind {
     let has = |wanted: fn(&Step) -> bool| action.steps.iter().any(wanted);
     let by_steps = || {
         if has(|step| matches!(step, Step::Start(_))) {
@@ -36,7 +36,7 @@ pub fn kind(action: &Action) -> EventKind {
 }
 
 /// What an action does, as a sentence: `stopped alice_a-1, created and started alice_a-2`.
-pub fn done(action: &Action) -> String {
+pub(crate) fn done(action: &Action) -> String {
     let mut made = None;
     let mut sentence = String::new();
     for step in &action.steps {
@@ -65,7 +65,7 @@ pub fn done(action: &Action) -> String {
 }
 
 /// The container an action is about: the one it starts, else the first it names.
-pub fn container(action: &Action) -> Option<&str> {
+pub(crate) fn container(action: &Action) -> Option<&str> {
     let named = |step: &'_ Step| match step {
         Step::Start(_) => 0,
         Step::Stop(_) | Step::Remove(_) | Step::Upload(..) | Step::Create(_) => 1,
@@ -81,7 +81,7 @@ pub fn container(action: &Action) -> Option<&str> {
 }
 
 /// `ready after 13 s`: since its container started, or since it stopped being ready.
-pub fn ready(before: &Health, after: &Health) -> String {
+pub(crate) fn ready(before: &Health, after: &Health) -> String {
     let (again, since) =
         if before.readiness == Readiness::Lost { (" again", before.since) } else { ("", after.started) };
     format!("ready{again} after {} s", (after.since - since).whole_seconds().max(0))

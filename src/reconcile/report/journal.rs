@@ -25,7 +25,7 @@ use crate::{
 const MAX_QUEUED: usize = 10_000;
 
 /// How long events are kept.
-pub const EVENTS_KEPT: Duration = Duration::days(30);
+pub(crate) const EVENTS_KEPT: Duration = Duration::days(30);
 
 /// The part of a pod's state that must outlive the process.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +59,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub fn new(store: Arc<Store>, metrics: Metrics) -> Self {
+    pub(crate) fn new(store: Arc<Store>, metrics: Metrics) -> Self {
         Self {
             store,
             metrics,
@@ -72,13 +72,13 @@ impl Journal {
     }
 
     /// Takes over what the store has at the start: states, and pods that were being removed when AgentPod stopped.
-    pub fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, being_removed: Vec<PodId>) {
+    pub(crate) fn loaded(&mut self, states: &BTreeMap<PodId, PodState>, being_removed: Vec<PodId>) {
         self.statuses.extend(being_removed.into_iter().map(|id| (id, removed())));
         self.written = states.iter().map(|(id, pod)| (id.clone(), DurableState::of(pod))).collect();
     }
 
     /// Queues an event; it is written with the next [`Journal::flush`].
-    pub fn event(&mut self, event: Event) {
+    pub(crate) fn event(&mut self, event: Event) {
         if self.waiting.len() >= MAX_QUEUED {
             self.waiting.pop_front();
         }
@@ -87,7 +87,7 @@ impl Journal {
     }
 
     /// Writes the queued events, and the states that changed.
-    pub async fn flush(&mut self, states: &BTreeMap<PodId, PodState>) -> Result<(), StoreError> {
+    pub(crate) async fn flush(&mut self, states: &BTreeMap<PodId, PodState>) -> Result<(), StoreError> {
         while let Some((event, at)) = self.waiting.front() {
             self.store.record(event, *at).await?;
             self.waiting.pop_front();
@@ -115,7 +115,11 @@ impl Journal {
     }
 
     /// Writes the restart counts that changed.
-    pub async fn restarts(&mut self, restarts: BTreeMap<PodId, u32>, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub(crate) async fn restarts(
+        &mut self,
+        restarts: BTreeMap<PodId, u32>,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
         for (id, count) in restarts {
             if self.restarts.get(&id).copied().unwrap_or_default() != count {
                 self.store.set_restarts(&id, count, now).await?;
@@ -126,7 +130,7 @@ impl Journal {
     }
 
     /// Deletes expired events, at most once an hour.
-    pub async fn prune(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub(crate) async fn prune(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.pruned.is_none_or(|last| now - last > Duration::hours(1)) {
             self.store.prune(now - EVENTS_KEPT).await?;
             self.pruned = Some(now);
@@ -136,7 +140,7 @@ impl Journal {
 
     /// Writes the statuses that changed.
     /// `whole`: every pod was observed, so one without a status is gone.
-    pub async fn statuses(
+    pub(crate) async fn statuses(
         &mut self,
         statuses: &BTreeMap<PodId, Status>,
         whole: bool,

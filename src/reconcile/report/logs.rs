@@ -32,9 +32,9 @@ pub struct LogReader {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CleanLine {
     /// When it was written, if times were asked for.
-    pub at: Option<String>,
+    pub(crate) at: Option<String>,
     /// Whether it went to standard error.
-    pub err: bool,
+    pub(crate) err: bool,
     /// Its text.
     pub text: String,
 }

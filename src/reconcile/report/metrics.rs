@@ -57,7 +57,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A round ended after this time, or was aborted because the database was unreachable.
-    pub fn round(&self, took: Duration, made: bool) {
+    pub(crate) fn round(&self, took: Duration, made: bool) {
         if made {
             self.rounds.inc();
             self.round_seconds.observe(took.as_secs_f64());
@@ -67,7 +67,7 @@ impl Metrics {
     }
 
     /// An action ended: every step before the failed one was executed, later ones were not attempted.
-    pub fn action(&self, action: &Action, outcome: &Result<(), ActionFailure>) {
+    pub(crate) fn action(&self, action: &Action, outcome: &Result<(), ActionFailure>) {
         let failed = outcome.as_ref().err().map(|failure| failure.step.as_deref());
         for step in &action.steps {
             match failed {
@@ -84,18 +84,18 @@ impl Metrics {
     }
 
     /// A revision was applied this long after it was fetched.
-    pub fn applied(&self, after: time::Duration) {
+    pub(crate) fn applied(&self, after: time::Duration) {
         self.apply_seconds.observe(after.as_seconds_f64().max(0.0));
     }
 
     /// An event was recorded.
-    pub fn event(&self, kind: EventKind) {
+    pub(crate) fn event(&self, kind: EventKind) {
         let labels = EventLabels { kind: kind.as_str(), severity: kind.severity().as_str() };
         self.events.get_or_create(&labels).inc();
     }
 
     /// Registers the counters for the metrics endpoint.
-    pub fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register("rounds", "Rounds made", self.rounds.clone());
         let help = "Rounds aborted because the database was unreachable";
         registry.register("rounds_failed", help, self.failed_rounds.clone());

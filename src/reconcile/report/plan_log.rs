@@ -23,7 +23,7 @@ pub(crate) struct PlanLog {
 
 impl PlanLog {
     /// Stores the decisions that differ from the stored ones.
-    pub async fn store(&mut self, plan: &Plan, store: &Store, now: OffsetDateTime) -> Result<(), StoreError> {
+    pub(crate) async fn store(&mut self, plan: &Plan, store: &Store, now: OffsetDateTime) -> Result<(), StoreError> {
         if self.stored.is_none() {
             self.stored = Some(store.plans().await?);
         }
@@ -38,7 +38,7 @@ impl PlanLog {
     }
 
     /// Stores a round, if it did something.
-    pub async fn store_round(
+    pub(crate) async fn store_round(
         plan: &Plan,
         trigger: String,
         began_at: OffsetDateTime,

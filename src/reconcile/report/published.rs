@@ -8,17 +8,17 @@ use crate::reconcile::DaemonStatus;
 
 /// The published read model.
 pub(crate) struct Published {
-    pub statuses: Statuses,
-    pub conditions: Conditions,
-    pub plan_log: PlanLog,
+    pub(crate) statuses: Statuses,
+    pub(crate) conditions: Conditions,
+    pub(crate) plan_log: PlanLog,
     /// Why removals are held, as last reported.
-    pub held: super::alerts::Alert,
+    pub(crate) held: super::alerts::Alert,
     sender: watch::Sender<DaemonStatus>,
 }
 
 impl Published {
     /// Nothing is published yet; the receiver gets every later status.
-    pub fn new() -> (Self, watch::Receiver<DaemonStatus>) {
+    pub(crate) fn new() -> (Self, watch::Receiver<DaemonStatus>) {
         let (sender, receiver) = watch::channel(DaemonStatus::default());
         let published = Self {
             statuses: Statuses::default(),
@@ -31,7 +31,7 @@ impl Published {
     }
 
     /// Publishes a status.
-    pub fn publish(&self, status: DaemonStatus) {
+    pub(crate) fn publish(&self, status: DaemonStatus) {
         self.sender.send_replace(status);
     }
 }

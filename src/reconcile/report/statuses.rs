@@ -28,36 +28,36 @@ pub(crate) struct Statuses {
 
 impl Statuses {
     /// Every pod's status.
-    pub fn all(&self) -> &BTreeMap<PodId, Status> {
+    pub(crate) fn all(&self) -> &BTreeMap<PodId, Status> {
         &self.now
     }
 
     /// A pod's status.
-    pub fn of(&self, pod: &PodId) -> Option<&Status> {
+    pub(crate) fn of(&self, pod: &PodId) -> Option<&Status> {
         self.now.get(pod)
     }
 
     /// The name of a pod's container.
-    pub fn container(&self, pod: &PodId) -> Option<String> {
+    pub(crate) fn container(&self, pod: &PodId) -> Option<String> {
         self.of(pod)?.container.clone()
     }
 
     /// Records the containers that run at the first observation.
-    pub fn adopt(&mut self, actual: &Actual) {
+    pub(crate) fn adopt(&mut self, actual: &Actual) {
         let Actual::Observed(observed) = actual else { return };
         let live = observed.values().flatten().filter(|container| container.is_live());
         self.adopted.extend(live.map(|container| container.name.clone()));
     }
 
     /// Records a probe's answer, so that the event can say how long a pod took to become ready.
-    pub fn probed(&mut self, pod: &PodId, change: &HealthChange) {
+    pub(crate) fn probed(&mut self, pod: &PodId, change: &HealthChange) {
         if change.after.is_ready() && !change.before.is_ready() {
             self.became_ready.insert(pod.clone(), event_text::ready(&change.before, &change.after));
         }
     }
 
     /// Replaces the statuses; returns the events that follow.
-    pub fn replace(&mut self, statuses: BTreeMap<PodId, Status>) -> Vec<(PodId, PodEvent)> {
+    pub(crate) fn replace(&mut self, statuses: BTreeMap<PodId, Status>) -> Vec<(PodId, PodEvent)> {
         let before = std::mem::replace(&mut self.now, statuses);
         let mut events = Vec::new();
         for (id, change) in changes::changes(&before, &self.now) {

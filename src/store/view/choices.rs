@@ -5,18 +5,18 @@ use crate::store::error::Result;
 
 /// What a list of pods can be filtered by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choices {
+pub(crate) struct Choices {
     /// Adapters.
-    pub adapters: Vec<String>,
+    pub(crate) adapters: Vec<String>,
     /// Tenants.
-    pub tenants: Vec<String>,
+    pub(crate) tenants: Vec<String>,
     /// The number of pods.
-    pub pods: i64,
+    pub(crate) pods: i64,
 }
 
 impl View<'_> {
     /// The filters, in order; at most `limit` tenants, and none if there are more.
-    pub async fn choices(&self, limit: usize) -> Result<Choices> {
+    pub(crate) async fn choices(&self, limit: usize) -> Result<Choices> {
         let adapters = sqlx::query_scalar!(
             "SELECT DISTINCT adapter_id FROM pods WHERE $1::text IS NULL OR tenant_id = $1 ORDER BY 1",
             self.only()

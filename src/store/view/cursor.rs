@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct CursorPosition {
     /// The sort key, if it is a text.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
     /// The sort key, if it is a number; as text, because a number may not survive JSON.
-    pub number: Option<String>,
+    pub(crate) number: Option<String>,
     /// Distinguishes lines with the same sort key.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// The cursor as text that is safe in a URL.

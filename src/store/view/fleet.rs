@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{ActionLine, EventLine, Time};
+use super::{ActionLine, EventLine, PodLine, Time};
 use crate::core::{
     names::{AdapterName, PodId, TenantName},
     problem::Problem,
-    report::{phase::Phase, reason::Reason},
+    report::phase::Phase,
 };
 
 /// How many pods are in a phase.
@@ -21,23 +21,6 @@ pub struct PhaseCount {
     pub pods: i64,
     /// How many of them are ready.
     pub ready: i64,
-}
-
-/// A pod that is held or failing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TroubledPod {
-    /// The pod.
-    pub id: PodId,
-    /// What it is doing.
-    pub phase: Phase,
-    /// Why, as one word.
-    pub reason: Reason,
-    /// Why, as a sentence.
-    pub message: String,
-    /// When that began.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schemars(with = "Time")]
-    pub since: OffsetDateTime,
 }
 
 /// A round that did something.
@@ -171,9 +154,9 @@ pub struct Overview {
     /// By phase; phases without pods are left out.
     pub phases: Vec<PhaseCount>,
     /// Pods that need attention: at most fifty, longest first.
-    pub troubled: Vec<TroubledPod>,
+    pub needs_attention: Vec<PodLine>,
     /// How many pods need attention.
-    pub troubled_count: i64,
+    pub needs_attention_count: i64,
     /// The newest twenty events.
     pub events: Vec<EventLine>,
     /// The state of the source; not for a tenant's person.

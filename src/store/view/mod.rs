@@ -13,7 +13,6 @@ mod tenants;
 mod types;
 mod usage;
 
-pub use choices::Choices;
 pub use fleet::*;
 pub use types::*;
 

@@ -1,20 +1,20 @@
 //! The overview: the fleet's counts, what needs attention, and what happened last.
 
-use super::{ActingLine, EventQuery, HostLine, Overview, PhaseCount, RoundLine, TroubledPod, View};
+use super::{ActingLine, EventQuery, HostLine, Overview, PhaseCount, PodColumn, PodLine, PodQuery, RoundLine, View};
 use crate::{
     core::report::phase::Phase,
-    store::{StoreError, error::Result, pods::pod_id, status::read_phase},
+    store::{StoreError, error::Result, status::read_phase},
 };
 
 /// How many pods that need attention the overview lists.
-const ATTENTION_LIMIT: usize = 50;
+const ATTENTION_LIMIT: u32 = 50;
 
 impl View<'_> {
     /// The fleet's counts, what needs attention, and what happened last.
     pub async fn overview(&self) -> Result<Overview> {
         let phases = self.phases().await?;
-        let troubled = self.troubled().await?;
-        let troubled_count = phases.iter().filter(|count| count.phase.needs_attention()).map(|count| count.pods).sum();
+        let needs_attention_count =
+            phases.iter().filter(|count| count.phase.needs_attention()).map(|count| count.pods).sum();
         let events = self.events(&EventQuery { limit: 20, ..EventQuery::default() }).await?.items;
         let all = self.person.sees_all();
         let freshness = self.store.freshness().await?;
@@ -22,8 +22,8 @@ impl View<'_> {
             pods: phases.iter().map(|count| count.pods).sum(),
             ready: phases.iter().map(|count| count.ready).sum(),
             phases,
-            troubled_count,
-            troubled,
+            needs_attention_count,
+            needs_attention: self.needing_attention().await?,
             events,
             source: self.source().await?,
             rounds: if all { self.rounds(10).await? } else { Vec::new() },
@@ -49,29 +49,11 @@ impl View<'_> {
             .collect()
     }
 
-    async fn troubled(&self) -> Result<Vec<TroubledPod>> {
-        let phases: Vec<String> = Phase::all_that_need_attention().map(|phase| phase.to_string()).collect();
-        let statement = sqlx::query!(
-            "SELECT p.id, s.phase, s.reason, coalesce(s.message, '') AS \"message!\", s.phase_since \
-             FROM pods p JOIN pod_phases s ON s.pod_id = p.id WHERE ($1::text IS NULL OR p.tenant_id = \
-             $1) AND (p.desired_status <> 'deleted' OR s.container IS NOT NULL) AND s.phase = ANY($2) \
-             ORDER BY s.phase_since, p.id LIMIT $3",
-            self.only(),
-            &phases,
-            ATTENTION_LIMIT as i64
-        );
-        let rows = self.store.query("view_needing_attention", statement.fetch_all(&self.store.pool)).await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(TroubledPod {
-                    id: pod_id(&row.id)?,
-                    phase: read_phase(&row.id, Some(&row.phase))?,
-                    reason: row.reason.parse().unwrap_or_default(),
-                    message: row.message,
-                    since: row.phase_since,
-                })
-            })
-            .collect()
+    /// The pods that need attention, longest first.
+    async fn needing_attention(&self) -> Result<Vec<PodLine>> {
+        let phases = Phase::all_that_need_attention().collect();
+        let query = PodQuery { phases, sort: PodColumn::Since, limit: ATTENTION_LIMIT, ..PodQuery::default() };
+        Ok(self.pods(&query).await?.items)
     }
 
     async fn rounds(&self, limit: i64) -> Result<Vec<RoundLine>> {

@@ -21,7 +21,7 @@ use crate::{
 /// A pod's line, of pods that have not been removed and, if `$1` is given, of that tenant.
 pub(super) const LINES: &str = "SELECT p.id, p.adapter_id, p.url, p.desired_status, s.phase, coalesce(s.phase_since, p.created_at) AS phase_since, \
      coalesce(s.ready, false) AS ready, coalesce(s.reason, 'Declared') AS reason, \
-     coalesce(s.message, 'it was declared and not looked at yet') AS message, s.container, desired.image, d.message AS deviation, \
+     coalesce(s.message, 'it is declared, and no round has reached it yet') AS message, s.container, desired.image, d.message AS deviation, \
      p.declared_revision AS revision, p.applied_revision, coalesce(s.restarts, 0) AS restarts, p.created_at, u.memory_mb, \
      desired.memory_mb AS memory_limit_mb, u.cpu_percent, u.storage_mb, u.at AS measured_at";
 pub(super) const FROM: &str = "FROM pods p LEFT JOIN pod_phases s ON s.pod_id = p.id LEFT JOIN pod_desired desired ON desired.pod_id = p.id \
@@ -146,6 +146,7 @@ fn key(column: PodColumn) -> (Option<&'static str>, Option<&'static str>) {
         PodColumn::Adapter => text("p.adapter_id COLLATE \"C\""),
         PodColumn::Image => text("coalesce(desired.image, '') COLLATE \"C\""),
         PodColumn::Phase => number("coalesce(array_position($10::text[], coalesce(s.phase, 'Pending')), 0)::float8"),
+        PodColumn::Since => number("extract(epoch FROM coalesce(s.phase_since, p.created_at))::float8"),
         PodColumn::Ready => number("coalesce(s.ready, false)::int::float8"),
         PodColumn::Revision => number("coalesce(p.declared_revision, -1)::float8"),
         // Oldest last: their number is small, their age great.

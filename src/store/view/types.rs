@@ -60,6 +60,8 @@ pub enum PodColumn {
     Image,
     /// The last revision that changed it.
     Revision,
+    /// When its phase began.
+    Since,
     /// When it was first declared.
     Age,
     /// Memory in use.

@@ -1,6 +1,6 @@
-// What every page does with a script: it remembers the theme, keeps times true, and follows what changes. Pages are made
-// by the server; when something changes the same page is asked for again and its parts marked data-live are brought in
-// line, so that what a script shows and what the server shows cannot differ. Without a script all of it works by reloading.
+// The script of every page: it remembers the theme, keeps times current, and follows changes. Pages are made
+// by the server; when something changes the same page is fetched again and its parts marked data-live are brought in
+// line, so that the script and the server cannot disagree. Without the script everything works by reloading.
 
 const page = document.documentElement;
 page.classList.add("js");
@@ -15,7 +15,7 @@ document.getElementById("theme")?.addEventListener("click", () => {
   document.cookie = `agentpod_theme=${page.dataset.theme}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
 });
 
-// Times say how far they are, and go on saying it.
+// Times show their distance from now, and keep it current.
 function distance(seconds) {
   const whole = Math.abs(Math.trunc(seconds));
   if (seconds >= 0 && whole < 5) return "just now";
@@ -31,13 +31,13 @@ function tellTimes() {
 }
 setInterval(tellTimes, 10000);
 
-// Choosing in a filter is asking for it.
+// Choosing a filter submits the form.
 for (const form of document.querySelectorAll("form.filter")) {
   form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); });
   form.addEventListener("submit", () => {
     for (const field of form.elements) if (field.name && !field.value) field.disabled = true;
   });
-  // Coming back to the page finds its fields as they were left.
+  // After going back, the fields are as they were left.
   addEventListener("pageshow", () => { for (const field of form.elements) field.disabled = false; });
 }
 
@@ -79,10 +79,10 @@ function align(old, fresh) {
   }
 }
 
-// Asks for this page again and brings its live parts in line. Never two at a time, and not while nobody looks.
+// Fetches this page again and brings its live parts in line. Never twice at a time, and not while the page is hidden.
 let asking = false, askAgain = false, due = 0;
 async function refresh() {
-  // A page without live parts may not even be there to ask for: an answer to a form, say.
+  // A page without live parts may have no URL to fetch: the response to a form, say.
   if (!document.querySelector("[data-live]")) return;
   if (asking || document.hidden) { askAgain = true; return; }
   asking = true;
@@ -98,7 +98,7 @@ async function refresh() {
     }
     tellTimes();
   } catch {
-    // The socket says when the server is gone; nothing more is to be said here.
+    // The socket shows when the server is gone.
   } finally {
     asking = false;
     if (askAgain && !document.hidden) soon();
@@ -134,7 +134,7 @@ function connect() {
     wait = 1000;
     sequence = null;
     show("live", "live");
-    // What was missed meanwhile is in the page as it is now.
+    // The page as it is now has what was missed meanwhile.
     if (wasLive) soon();
     wasLive = true;
   });
@@ -162,7 +162,7 @@ function take(text) {
   else if (type === "usage") measure(message.usage);
   else if (type === "gone" || type === "event" || type === "revision" || type === "request") soon();
 }
-// What a message says of a pod is shown at once; the rest of the page follows.
+// A pod's message is shown at once; the rest of the page follows.
 const TONES = JSON.parse(document.body.dataset.tones ?? "{}");
 function fields(id, name) { return document.querySelectorAll(`[data-pod="${CSS.escape(id)}"] [data-field="${name}"]`); }
 function patch(pod) {
@@ -195,7 +195,7 @@ setInterval(() => {
   // Browsers wait minutes for a handshake that nobody answers.
   if (socket?.readyState === WebSocket.CONNECTING && Date.now() - begun > HANDSHAKE) { socket.close(); return; }
   if (socket?.readyState !== WebSocket.OPEN) return;
-  // A connection that died without a word is found out by its silence.
+  // A connection that died silently is detected by its silence.
   if (Date.now() - heard > SILENCE) { socket.close(); return; }
   socket.send(JSON.stringify({ type: "ping" }));
 }, HEARTBEAT);

@@ -1,13 +1,13 @@
-// The form for a new pod: the manifest follows what is typed, and is checked by the server as it grows. Without a script the
+// The form for a new pod: the manifest follows the input, and the server checks it. Without a script the
 // button does the same.
 
 const form = document.getElementById("form");
 const manifest = document.getElementById("manifest");
 const checked = document.getElementById("checked");
 
-let due = 0, asked = 0;
+let due = 0, latest = 0;
 async function check() {
-  const mine = ++asked;
+  const mine = ++latest;
   try {
     const answer = await fetch(form.getAttribute("action"), {
       method: "POST",
@@ -15,7 +15,7 @@ async function check() {
       credentials: "same-origin",
       headers: { accept: "text/html" },
     });
-    if (!answer.ok || mine !== asked) return;
+    if (!answer.ok || mine !== latest) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const text = fresh.getElementById("manifest");
     if (!text) return;
@@ -23,7 +23,7 @@ async function check() {
     const verdict = fresh.getElementById("checked");
     if (verdict.innerHTML !== checked.innerHTML) checked.replaceChildren(...verdict.childNodes);
   } catch {
-    // Typing goes on; the next key asks again.
+    // Still typing; the next key checks again.
   }
 }
 if (form) {

@@ -1,5 +1,5 @@
-// A pod's log as it is written. Lines stand in chunks that the browser leaves out while they are out of sight, and beyond the
-// most that is kept the oldest chunk goes, so that ten thousand lines scroll like a hundred.
+// A pod's log as it is written. Lines are in chunks that the browser skips while they are out of sight, and beyond the
+// limit the oldest chunk goes, so that ten thousand lines scroll like a hundred.
 
 const log = document.getElementById("log");
 const byId = (id) => document.getElementById(id);
@@ -13,7 +13,7 @@ let waiting = [], last = "";
 function chunks() { return [...log.querySelectorAll(".chunk")]; }
 for (const time of log.querySelectorAll(".l > time")) last = time.dateTime;
 
-// Following: the end stays in sight until somebody scrolls away from it.
+// Following: the end stays in sight until the reader scrolls away.
 function toEnd() { log.scrollTop = log.scrollHeight; }
 function follow(yes) {
   following = yes;
@@ -27,7 +27,7 @@ log.addEventListener("scroll", () => {
   else if (atEnd && !following) follow(true);
 }, { passive: true });
 
-// Lines that came are written down once per frame, all together.
+// New lines are added once per frame, all together.
 let frame = 0, placing = false;
 function add(entry) {
   waiting.push(entry);
@@ -141,7 +141,7 @@ field.addEventListener("keydown", (event) => {
 byId("log-next").addEventListener("click", () => go(1));
 byId("log-previous").addEventListener("click", () => go(-1));
 
-// The stream: one JSON object a line. When it ends it is asked for again, from the last line on.
+// The stream: one JSON object per line. When it ends it is fetched again, from the last line on.
 let wait = 1000;
 async function stream() {
   const address = new URL(log.dataset.stream, location.href);
@@ -161,7 +161,7 @@ async function stream() {
       parts.forEach(take);
     }
   } catch {
-    // Asked again below.
+    // Retried below.
   }
   setTimeout(stream, wait);
   wait = Math.min(wait * 2, 30000);

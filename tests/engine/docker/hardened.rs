@@ -17,7 +17,7 @@ use crate::testkit::docker::docker;
 use agentpod::core::report::reason::Reason;
 use agentpod::engine::ContainerChange;
 
-async fn judged(stage: &Stage, spec: &ContainerSpec) -> Condition {
+async fn checked(stage: &Stage, spec: &ContainerSpec) -> Condition {
     hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
 }
 
@@ -38,7 +38,7 @@ async fn a_container_we_make_is_hardened_before_and_while_it_runs() {
     );
     assert_eq!(routed(Some(&spec), Some(&seen)).message, "its container is stopped");
     let (spec, _) = stage.running(with_route).await;
-    assert_eq!(judged(&stage, &spec).await.reason, Reason::AsDeclared);
+    assert_eq!(checked(&stage, &spec).await.reason, Reason::AsDeclared);
     let seen = stage.seen(&spec.name).await;
     assert_eq!(routed(Some(&spec), seen.as_ref()).reason, Reason::Routed);
 }
@@ -58,14 +58,14 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
         panic!("the events ended");
     };
     tokio::time::timeout(Duration::from_secs(20), told).await.expect("an event within 20 s");
-    let condition = judged(&stage, &spec).await;
+    let condition = checked(&stage, &spec).await;
     assert_eq!((condition.is_true, condition.reason), (Some(false), Reason::Deviates));
     assert_eq!(condition.message, "it may swap; its memory limit is 128Mi, not 64Mi");
     docker(&["update", "--memory", "64m", "--memory-swap", "64m", "--cpus", "0.25", "--pids-limit", "100", &spec.name]);
     let expected = "its processor limit is 0.25, not 0.5; its limit on processes is 100, not 64";
-    assert_eq!(judged(&stage, &spec).await.message, expected);
+    assert_eq!(checked(&stage, &spec).await.message, expected);
     docker(&["update", "--cpus", "0.5", "--pids-limit", "64", &spec.name]);
-    assert_eq!(judged(&stage, &spec).await.reason, Reason::AsDeclared, "put right again by hand");
+    assert_eq!(checked(&stage, &spec).await.reason, Reason::AsDeclared, "put right again by hand");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_container_somebody_opened_wide_in_our_name_is_seen_through() {
     ]);
     command.extend(["--publish=127.0.0.1::8080", "--log-driver=json-file", &spec.blueprint.image]);
     docker(&command);
-    let condition = judged(&stage, &spec).await;
+    let condition = checked(&stage, &spec).await;
     for sentence in [
         "it runs as root",
         "not all capabilities are dropped",

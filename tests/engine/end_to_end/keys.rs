@@ -57,7 +57,7 @@ async fn a_new_token_replaces_its_pod_alone_beside_a_running_daemon_and_its_data
     assert_eq!(stand.routed("alice", "/data/note").await.body, "kept");
     assert_eq!(stand.container(BOB).life(), bob.life());
     let event = stand.events(ALICE).into_iter().find(|event| event["kind"] == "token_rotated").unwrap();
-    assert!(event["message"].as_str().unwrap().contains("exchanged its gateway token"), "{event}");
+    assert!(event["message"].as_str().unwrap().contains("rotated its gateway token"), "{event}");
 }
 
 #[tokio::test]

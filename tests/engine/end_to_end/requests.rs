@@ -83,7 +83,7 @@ async fn a_paused_pod_stays_stopped_whatever_comes_until_its_time_or_until_it_is
     assert!(back.id == running.id && back.started_at != running.started_at);
     let causes: Vec<String> =
         stand.events(ID).iter().filter_map(|event| event["cause"].as_str().map(str::to_owned)).collect();
-    for why in ["carol@laptop paused it", "dave@desk asked", "asked for is over"] {
+    for why in ["carol@laptop paused it", "requested by dave@desk", "the pause by root@"] {
         assert!(causes.iter().any(|cause| cause.contains(why)), "{why}: {causes:?}");
     }
 }

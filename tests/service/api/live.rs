@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentpod::{core::report::phase::Phase, dashboard::live::Pace, store::Event};
+use agentpod::{core::report::phase::Phase, dashboard::live::Heartbeat, store::Event};
 use time::OffsetDateTime;
 
 use super::stage::Stage;
@@ -77,8 +77,8 @@ async fn a_tenants_person_is_shown_that_tenant_only_and_misses_no_number() {
     assert!(!first.to_string().contains("bob"));
     let seq = first["seq"].as_u64().unwrap();
     stage.is("bob/helper", Phase::Held, "of bob").await;
-    let everybodys = Event::of_none(EventKind::DaemonStarted, "of everybody");
-    stage.store.record(&everybodys, OffsetDateTime::now_utc()).await.unwrap();
+    let fleet_wide = Event::of_none(EventKind::DaemonStarted, "of everybody");
+    stage.store.record(&fleet_wide, OffsetDateTime::now_utc()).await.unwrap();
     stage.is("alice/assistant", Phase::Running, "of alice").await;
     let change = viewer.next().await.unwrap();
     assert_eq!((change["seq"].as_u64(), &change["pod"]["message"]), (Some(seq + 1), &"of alice".into()));
@@ -86,8 +86,8 @@ async fn a_tenants_person_is_shown_that_tenant_only_and_misses_no_number() {
 
 #[tokio::test]
 async fn both_sides_ask_whether_the_other_is_there_and_who_is_silent_is_let_go() {
-    let pace = Pace { ping: Duration::from_millis(100), silence: Duration::from_millis(500) };
-    let stage = Stage::at_pace(pace).await;
+    let heartbeat = Heartbeat { ping: Duration::from_millis(100), silence: Duration::from_millis(500) };
+    let stage = Stage::at_pace(heartbeat).await;
     let (mut talks, mut silent) = (stage.watch_as(VICTOR, "").await, stage.watch_as(VICTOR, "").await);
     talks.say(r#"{"type": "ping"}"#).await;
     talks.next_of("pong").await;
@@ -102,8 +102,8 @@ async fn both_sides_ask_whether_the_other_is_there_and_who_is_silent_is_let_go()
 
 #[tokio::test]
 async fn whose_token_is_not_good_any_more_is_out() {
-    let pace = Pace { ping: Duration::from_millis(100), ..Pace::default() };
-    let stage = Stage::at_pace(pace).await;
+    let heartbeat = Heartbeat { ping: Duration::from_millis(100), ..Heartbeat::default() };
+    let stage = Stage::at_pace(heartbeat).await;
     let mut viewer = stage.watch_as(VICTOR, "").await;
     viewer.next_of("ping").await;
     viewer.say(r#"{"type": "pong"}"#).await;

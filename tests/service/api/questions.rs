@@ -47,7 +47,10 @@ async fn everything_the_pages_show_is_answered_as_json() {
         answer.json();
     }
     let overview = stage.get("/overview", VICTOR).await.json();
-    assert_eq!((overview["pods"].as_i64(), overview["troubled"][0]["id"].as_str()), (Some(3), Some("bob/helper")));
+    assert_eq!(
+        (overview["pods"].as_i64(), overview["needs_attention"][0]["id"].as_str()),
+        (Some(3), Some("bob/helper"))
+    );
     let found = stage.get("/pods?phase=Held&sort=memory&order=desc", VICTOR).await.json();
     assert_eq!(found["items"][0]["message"], "its secret cannot be read");
     let pod = stage.get("/pods/bob/helper", VICTOR).await.json();
@@ -122,7 +125,7 @@ async fn what_cannot_be_answered_is_a_problem_that_says_why() {
     }
     let no_secrets_known = stage.get("/pods/alice/assistant/logs", OLGA).await;
     is_problem(&no_secrets_known, 503);
-    assert!(no_secrets_known.body.contains("stands by"));
+    assert!(no_secrets_known.body.contains("is a standby"));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use agentpod::{
     core::report::{phase::Phase, status::Status},
-    dashboard::live::Pace,
+    dashboard::live::Heartbeat,
     store::Store,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -31,14 +31,14 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new() -> Self {
-        Self::at_pace(Pace::default()).await
+        Self::at_pace(Heartbeat::default()).await
     }
 
-    pub async fn at_pace(pace: Pace) -> Self {
+    pub async fn at_pace(heartbeat: Heartbeat) -> Self {
         let store = Arc::new(fresh().await.0);
         add_people(&store).await;
         declare(&store, &two_tenants().build()).await;
-        let server = Server::start(&store, Serve { pace, ..Serve::default() }).await;
+        let server = Server::start(&store, Serve { heartbeat, ..Serve::default() }).await;
         Self { store, server }
     }
 

@@ -113,7 +113,7 @@ async fn commands_that_need_this_machine_refuse_a_server() {
 async fn logs_of_a_server_that_does_not_know_the_secrets_are_not_shown() {
     let stage = Stage::new().await;
     let said = stage.remote(VICTOR, &["logs", "alice/assistant", "-f"]).await;
-    assert!(said.code == 1 && said.out.is_empty() && said.err.contains("stands by"), "{said:?}");
+    assert!(said.code == 1 && said.out.is_empty() && said.err.contains("is a standby"), "{said:?}");
     let said = stage.remote(VICTOR, &["logs", "alice/nobody"]).await;
     assert!(said.code == 1 && said.err.contains("there is no pod alice/nobody"), "{said:?}");
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, process::Command, sync::Arc};
 
 use agentpod::{
     core::report::{phase::Phase, status::Status},
-    dashboard::live::Pace,
+    dashboard::live::Heartbeat,
     store::{Event, Fetched, Measured, Store},
 };
 use sqlx::postgres::PgConnectOptions;
@@ -32,10 +32,10 @@ pub struct Stage {
 
 impl Stage {
     pub async fn new() -> Self {
-        Self::at_pace(Pace::default()).await
+        Self::at_pace(Heartbeat::default()).await
     }
 
-    pub async fn at_pace(pace: Pace) -> Self {
+    pub async fn at_pace(heartbeat: Heartbeat) -> Self {
         let state = open_folder();
         let options = postgres::database().await;
         let key = state.path().join("instance.key");
@@ -44,7 +44,7 @@ impl Stage {
         let now = OffsetDateTime::now_utc();
         add_people(&store).await;
         fill(&store, now).await;
-        let server = Server::start(&store, Serve { pace, ..Serve::default() }).await;
+        let server = Server::start(&store, Serve { heartbeat, ..Serve::default() }).await;
         Self { address: server.address, store, options, state, server }
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use agentpod::{dashboard::live::Pace, store::Event};
+use agentpod::{dashboard::live::Heartbeat, store::Event};
 use futures_util::StreamExt;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -111,8 +111,8 @@ async fn events_during_an_outage_of_the_server_are_shown_once_it_is_back() {
 
 #[tokio::test]
 async fn watching_answers_pings_is_not_disconnected_and_ends_with_its_token() {
-    let pace = Pace { ping: Duration::from_millis(50), silence: Duration::from_secs(1) };
-    let stage = Stage::at_pace(pace).await;
+    let heartbeat = Heartbeat { ping: Duration::from_millis(50), silence: Duration::from_secs(1) };
+    let stage = Stage::at_pace(heartbeat).await;
     let mut watching = Watching::start(stage.remote_command(VICTOR, &["events", "alice/idle", "-w", "-n", "1"]));
     assert!(watching.next().await.ends_with("it is stopped"));
     // A client that never answers is disconnected; the command has been connected for longer by then.

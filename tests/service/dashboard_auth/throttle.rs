@@ -10,16 +10,16 @@ async fn after_ten_failures_an_account_waits_also_for_the_right_password_and_oth
     for _ in 0..10 {
         let answer = stage.try_sign_in("olga", "not the password", &[]).await;
         assert_eq!((answer.status, answer.header("set-cookie")), (401, ""));
-        assert!(answer.body.contains("The name or the password is not right."), "{}", answer.body);
+        assert!(answer.body.contains("The name or the password is wrong."), "{}", answer.body);
     }
     for password in ["not the password", PASSWORD] {
         let answer = stage.try_sign_in("olga", password, &[]).await;
         assert_eq!((answer.status, answer.header("retry-after"), answer.header("set-cookie")), (429, "601", ""));
-        assert!(answer.body.contains("Too many tries."), "{}", answer.body);
+        assert!(answer.body.contains("Too many attempts."), "{}", answer.body);
     }
     stage.sign_in("victor").await;
     let failed = stage.events("sign_in_failed").await;
-    assert_eq!(failed, [(10, "somebody failed to sign in as olga".into())], "one line, counted");
+    assert_eq!(failed, [(10, "a sign-in as olga failed".into())], "one line, counted");
     stage.later(Duration::minutes(10));
     stage.sign_in("olga").await;
 }
@@ -40,7 +40,7 @@ async fn a_name_that_nobody_has_is_answered_alike_and_written_down_nowhere() {
     let unknown = stage.try_sign_in("hunter2", "not the password", &[]).await;
     assert_eq!((unknown.status, &unknown.body.replace("hunter2", "olga")), (known.status, &known.body));
     let failed = stage.events("sign_in_failed").await;
-    assert_eq!(failed[1..], [(1, "somebody failed to sign in with a name that nobody has".into())]);
+    assert_eq!(failed[1..], [(1, "a sign-in with an unknown name failed".into())]);
     assert!(!stage.dump().await.contains("hunter2"), "it may be a password in the wrong field");
 }
 

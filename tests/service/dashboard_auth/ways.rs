@@ -174,14 +174,14 @@ async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in(
     let still = async || {
         let mut still = Vec::new();
         for visitor in &seen {
-            still.push(stage.server.auth.is_still_in(visitor).await);
+            still.push(stage.server.auth.is_admitted(visitor).await);
         }
         still
     };
     assert_eq!(still().await, [true; 5]);
     let soon = std::time::Duration::from_millis(10);
     for visitor in &seen {
-        let out = stage.server.auth.until_out(visitor, soon);
+        let out = stage.server.auth.until_not_admitted(visitor, soon);
         assert!(tokio::time::timeout(10 * soon, out).await.is_err(), "{} is let in", visitor.person.name);
     }
     stage.store.set_password("olga", "$argon2id$", "the test", stage.now()).await.unwrap();
@@ -189,14 +189,14 @@ async fn what_goes_on_after_its_request_can_ask_whether_its_visitor_is_still_in(
     stage.store.disable_account("vera", "the test", stage.now()).await.unwrap();
     assert_eq!(still().await, [false, true, false, false, true]);
     for number in [0, 2, 3] {
-        stage.server.auth.until_out(&seen[number], soon).await;
+        stage.server.auth.until_not_admitted(&seen[number], soon).await;
     }
     stage.later(Duration::days(8));
     assert_eq!(still().await, [false, false, false, false, true]);
 
     let open = Stage::open().await;
     open.who(&[]).await.unwrap();
-    assert!(open.server.auth.is_still_in(&open.last_seen()).await);
+    assert!(open.server.auth.is_admitted(&open.last_seen()).await);
     assert!(open.store.add_account(&everybody()[0], None, "the test", open.now()).await.unwrap());
-    assert!(!open.server.auth.is_still_in(&open.last_seen()).await);
+    assert!(!open.server.auth.is_admitted(&open.last_seen()).await);
 }

@@ -19,7 +19,7 @@ async fn stage() -> (Stage, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("all.yaml"), TENANTS).unwrap();
     let stage = Stage::committing_to(folder.path()).await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     (stage, folder)
 }
 
@@ -99,7 +99,7 @@ async fn viewers_commit_nothing_and_a_tenants_operator_only_for_the_tenant_and_w
 #[tokio::test]
 async fn without_the_setting_nothing_can_be_committed() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &untouched("echo").await).await.body;
     assert!(form.contains("No problems") && !form.contains(COMMIT), "{form}");
     let answer = stage.ask("POST", COMMIT, OLGA, &untouched("echo").await).await;

@@ -43,7 +43,7 @@ fn append(body: &mut form_urlencoded::Serializer<'_, String>, fields: &[Field]) 
 #[tokio::test]
 async fn the_form_of_every_shipped_adapter_gives_a_manifest_without_problems() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let choose = stage.page("/dashboard/pods/new", OLGA).await;
     for adapter in ["echo", "open-webui", "openclaw"] {
         assert!(choose.contains(&format!("adapter={adapter}")), "{adapter} can be chosen");
@@ -61,7 +61,7 @@ async fn the_form_of_every_shipped_adapter_gives_a_manifest_without_problems() {
 #[tokio::test]
 async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let body = format!(
         "{}&config.telegram.allowFrom=12%0A34&config.heartbeat=30m&memory=2Gi&secrets=KEY+file+/etc/k",
         untouched("openclaw").await
@@ -79,7 +79,7 @@ async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
 #[tokio::test]
 async fn what_is_wrong_is_told_as_validate_tells_it_with_line_and_caret() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob") + "&config.startDelaySeconds=many";
     let text = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.body;
     assert!(text.contains("2 problems") && text.contains("alice-new.yaml:"), "{text}");

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use agentpod::dashboard::pages::{
-    Frame, Page,
+    Frame, PageContent,
     adapters::AdaptersPage,
     document, fragment,
     logs::LogsPage,
@@ -18,7 +18,7 @@ use agentpod::dashboard::pages::{
 };
 use serde_json::json;
 
-fn written<P: Page>() -> (&'static str, String) {
+fn written<P: PageContent>() -> (&'static str, String) {
     let page = P::sample();
     let frame = Frame::sample(&page.title(), P::TAB);
     (P::TEMPLATE, document(&frame, &page).unwrap_or_else(|error| panic!("{}: {error:#}", P::TEMPLATE)))
@@ -56,7 +56,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ),
         stands_alone(
             "refusal.html",
-            json!({"title": "Not Found", "status": 404, "detail": "there is nothing at this address"}),
+            json!({"title": "Not Found", "status": 404, "detail": "there is nothing at this URL"}),
         ),
     ]
 }

@@ -34,7 +34,7 @@ async fn every_page_answers_over_an_empty_store_and_over_a_full_one() {
     for page in PAGES.into_iter().filter(|page| !page.contains("adapter=openclaw")) {
         stage.page(page, OLGA).await;
     }
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     stage.is("alice/assistant", Phase::Running, "ProbeSucceeded", "it answers").await;
     stage.tells("alice/assistant", "its container ended").await;
     for page in PAGES {
@@ -60,13 +60,13 @@ async fn what_is_not_there_is_404_and_says_so_on_a_page() {
         let answer = stage.get(path, OLGA).await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    assert!(stage.get("/dashboard/nowhere", OLGA).await.body.contains("There is nothing at this address."));
+    assert!(stage.get("/dashboard/nowhere", OLGA).await.body.contains("There is no such page."));
 }
 
 #[tokio::test]
 async fn a_tenants_person_sees_that_tenants_pages_and_no_others() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     stage.tells("bob/helper", "only for bob").await;
     for page in EVERYBODYS {
         assert_eq!(stage.get(page, ALAN).await.status, 403, "{page}");
@@ -86,7 +86,7 @@ async fn names_and_messages_with_markup_in_them_stay_text() {
     let stage =
         Stage::with(&Declared::tenants().pod("alice/assistant", "subdomain: alice, config: {greeting: \"<b>&\"}"))
             .await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     stage.is("alice/assistant", Phase::Held, "ProbeSucceeded", MARKUP).await;
     stage.tells("alice/assistant", MARKUP).await;
     let quoted = url(MARKUP);
@@ -148,7 +148,7 @@ async fn without_a_script_lists_are_filtered_sorted_and_paged_by_their_address()
 #[tokio::test]
 async fn nothing_on_a_page_needs_more_than_its_policy_allows() {
     let stage = Stage::new().await;
-    stage.judged(TENANTS).await;
+    stage.checked(TENANTS).await;
     for page in PAGES {
         let answer = stage.get(page, OLGA).await;
         assert!(answer.header("content-security-policy").contains("script-src 'self'; style-src 'self'"), "{page}");

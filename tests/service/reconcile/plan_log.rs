@@ -15,9 +15,9 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     stage.start(TICK);
     let container = stage.runs("").await;
-    let glance = async || stage.store.view(&somebody).overview().await.unwrap();
+    let overview = async || stage.store.view(&somebody).overview().await.unwrap();
     let shown = eventually("the round is shown", async || {
-        glance().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.item == POD))
+        overview().await.rounds.into_iter().find(|round| round.actions.iter().any(|one| one.item == POD))
     })
     .await;
     let action = shown.actions.iter().find(|one| one.item == POD).unwrap();
@@ -31,8 +31,8 @@ async fn a_round_that_did_something_is_shown_and_one_that_did_nothing_is_not() {
     })
     .await;
 
-    let (rounds, made) = (glance().await.rounds.len(), stage.overview().rounds);
+    let (rounds, made) = (overview().await.rounds.len(), stage.overview().rounds);
     eventually("more rounds", async || (stage.overview().rounds > made + 5).then_some(())).await;
-    assert_eq!(glance().await.rounds.len(), rounds);
+    assert_eq!(overview().await.rounds.len(), rounds);
     stage.stop().await;
 }

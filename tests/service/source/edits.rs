@@ -93,14 +93,14 @@ fn operators_may_add_pods_tenant_operators_only_without_secrets_and_viewers_none
     let plain = pod("alice/one", "subdomain: one");
     let with_secret = pod("alice/one", "subdomain: one, secrets: {KEY: {file: /etc/agentpod/bob.key}}");
     let with_tenant = format!("{TENANT}---\n{plain}");
-    let (everybodys, alices, bobs) = (Some(None), Some(Some("alice")), Some(Some("bob")));
+    let (fleet_wide, alices, bobs) = (Some(None), Some(Some("alice")), Some(Some("bob")));
     for (text, operator, may) in [
-        (&plain, everybodys, true),
+        (&plain, fleet_wide, true),
         (&plain, alices, true),
         (&plain, bobs, false),
-        (&with_secret, everybodys, true),
+        (&with_secret, fleet_wide, true),
         (&with_secret, alices, false),
-        (&with_tenant, everybodys, true),
+        (&with_tenant, fleet_wide, true),
         (&with_tenant, alices, false),
     ] {
         let new = NewPod::parse(text).unwrap();

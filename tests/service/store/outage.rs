@@ -10,6 +10,7 @@ use crate::testkit::{
     declared::{alice, pod},
     postgres::Server,
 };
+use agentpod::store::SyncOutcome;
 
 #[tokio::test]
 async fn a_database_that_is_away_is_unreachable_and_works_again_when_it_is_back() {
@@ -24,15 +25,15 @@ async fn a_database_that_is_away_is_unreachable_and_works_again_when_it_is_back(
     assert!(store.sync(&alice().build(), at(1)).await.unwrap_err().is_unreachable());
     assert!(store.identities().await.unwrap_err().is_unreachable());
     assert!(store.token(&id).await.unwrap_err().is_unreachable());
-    assert!(store.ping().await.unwrap_err().is_unreachable());
+    assert!(store.freshness().await.unwrap_err().is_unreachable());
     assert!(store.try_lead().await.unwrap_err().is_unreachable());
     assert!(!lead.is_held().await);
     let error = Store::open(options, &key, &name).await.unwrap_err();
     assert_eq!(error.code(), "store_unreachable", "{error}");
 
     server.start();
-    store.ping().await.unwrap();
-    assert!(store.sync(&alice().build(), at(2)).await.unwrap().is_quiet());
+    store.freshness().await.unwrap();
+    assert_eq!(store.sync(&alice().build(), at(2)).await.unwrap(), SyncOutcome::default());
     assert!(!lead.is_held().await, "a lead that was lost stays lost");
     assert!(store.try_lead().await.unwrap().is_some());
 }

@@ -63,12 +63,12 @@ async fn the_last_accepted_revision_comes_back_byte_for_byte() {
     let (store, _) = fresh().await;
     assert!(store.last_accepted().await.unwrap().is_none() && store.newest().await.unwrap().is_none());
     accept(&store, "h1", "dir:/m", &files("one"), &adapters("1"), at(1)).await.unwrap();
-    let judged = accept(&store, "h2", "dir:/m", &files("two"), &adapters("1"), at(2)).await.unwrap();
-    assert!(judged.is_new);
+    let checked = accept(&store, "h2", "dir:/m", &files("two"), &adapters("1"), at(2)).await.unwrap();
+    assert!(checked.is_new);
     let last = store.last_accepted().await.unwrap().unwrap();
     assert_eq!(
         (last.id, last.hash.as_str(), last.origin.as_str(), last.accepted_at),
-        (judged.id, "h2", "dir:/m", at(2))
+        (checked.id, "h2", "dir:/m", at(2))
     );
     assert_eq!((last.files, last.adapters), (files("two"), Some(adapters("1"))));
 }

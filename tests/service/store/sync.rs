@@ -4,8 +4,11 @@ use agentpod::core::secret::SecretError;
 use secrecy::ExposeSecret;
 
 use super::{at, dump, fresh};
-use crate::testkit::declared::{Declared, alice, pod};
-use crate::testkit::rows;
+use crate::testkit::{
+    declared::{Declared, alice, pod},
+    rows,
+};
+use agentpod::store::SyncOutcome;
 
 #[tokio::test]
 async fn a_declared_pod_becomes_rows_and_a_line_of_history() {
@@ -32,7 +35,7 @@ async fn a_sync_of_the_same_declaration_writes_and_locks_no_row() {
     let desired = || alice().pod("bob/x", "subdomain: bob, state: stopped, config: {startDelaySeconds: 7}").build();
     store.sync(&desired(), at(0)).await.unwrap();
     let before = dump(&options).await;
-    assert!(store.sync(&desired(), at(1)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&desired(), at(1)).await.unwrap(), SyncOutcome::default());
     assert_eq!(dump(&options).await, before);
 }
 
@@ -42,7 +45,7 @@ async fn a_sync_of_what_stays_undeclared_writes_no_row() {
     store.sync(&alice().build(), at(0)).await.unwrap();
     store.sync(&Declared::tenants().build(), at(1)).await.unwrap();
     let before = dump(&options).await;
-    assert!(store.sync(&Declared::tenants().build(), at(2)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&Declared::tenants().build(), at(2)).await.unwrap(), SyncOutcome::default());
     assert_eq!(dump(&options).await, before);
 }
 
@@ -156,7 +159,7 @@ async fn a_volume_keeps_the_name_it_was_first_given() {
     store.sync(&desired, at(1)).await.unwrap();
     assert_eq!(store.identities().await.unwrap()[&id].volume, "test_alice_assistant");
     assert!(dump(&options).await.iter().any(|row| row.contains(r#""data_dir": "test_alice_assistant:/elsewhere""#)));
-    assert!(store.sync(&desired, at(2)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&desired, at(2)).await.unwrap(), SyncOutcome::default());
 }
 
 #[tokio::test]
@@ -183,7 +186,7 @@ async fn a_secret_that_cannot_be_read_for_a_while_changes_nothing() {
     store.sync(&declared.build(), at(0)).await.unwrap();
     let before = dump(&options).await;
     declared.fingerprints.insert(reference.clone(), Err(SecretError::NotSet));
-    assert!(store.sync(&declared.build(), at(1)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&declared.build(), at(1)).await.unwrap(), SyncOutcome::default());
     assert_eq!(dump(&options).await, before);
     declared.fingerprints.insert(reference, Ok(store.fingerprint(&"another".into())));
     assert_eq!(store.sync(&declared.build(), at(2)).await.unwrap().changed, [pod("alice/a")]);
@@ -203,7 +206,7 @@ async fn a_number_that_the_database_writes_differently_is_no_change() {
     ]);
     pod.declared = declared.into();
     store.sync(&desired, at(0)).await.unwrap();
-    assert!(store.sync(&desired, at(1)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&desired, at(1)).await.unwrap(), SyncOutcome::default());
 }
 
 #[tokio::test]
@@ -211,7 +214,7 @@ async fn a_text_that_the_database_cannot_hold_stops_nobody() {
     let (store, _) = fresh().await;
     let desired = || Declared::tenants().pod("alice/a", r#"subdomain: one, config: {greeting: "a\0b"}"#).build();
     store.sync(&desired(), at(0)).await.unwrap();
-    assert!(store.sync(&desired(), at(1)).await.unwrap().is_quiet());
+    assert_eq!(store.sync(&desired(), at(1)).await.unwrap(), SyncOutcome::default());
 }
 
 #[tokio::test]
@@ -233,7 +236,7 @@ async fn syncs_at_the_same_time_create_a_pod_once() {
     let (store, _) = fresh().await;
     // Tenants and connections first: waiting for either would keep the syncs apart.
     store.sync(&Declared::tenants().build(), at(0)).await.unwrap();
-    futures_util::future::join_all((0..8).map(|_| store.ping())).await;
+    futures_util::future::join_all((0..8).map(|_| store.freshness())).await;
     let syncs = (0..8).map(|_| {
         let store = store.clone();
         tokio::spawn(async move { store.sync(&alice().build(), at(0)).await.unwrap().created.len() })

@@ -177,9 +177,9 @@ async fn a_tenants_person_sees_that_tenant_only_in_every_answer() {
     let tenants = view.tenants().await.unwrap();
     assert_eq!(tenants.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["alice"]);
     assert!(view.tenant(&"bob".parse().unwrap()).await.unwrap().is_none());
-    let glance = view.overview().await.unwrap();
-    assert_eq!((glance.pods, glance.troubled_count), (2, 0));
-    assert!(glance.source.is_none() && glance.rounds.is_empty() && glance.host.is_none());
+    let overview = view.overview().await.unwrap();
+    assert_eq!((overview.pods, overview.needs_attention_count), (2, 0));
+    assert!(overview.source.is_none() && overview.rounds.is_empty() && overview.host.is_none());
     assert!(view.source().await.unwrap().is_none() && view.adapters().await.unwrap().is_none());
     assert!(view.revisions(10, None).await.unwrap().is_none() && view.revision(1).await.unwrap().is_none());
 }
@@ -273,9 +273,9 @@ async fn what_was_decided_is_shown_and_written_once() {
     }
     let rows = dump(&options).await.iter().filter(|row| row.starts_with("rounds ")).count();
     assert_eq!(rows, 200, "the newest are kept");
-    let glance = store.view(&everybody()).overview().await.unwrap();
-    assert_eq!((glance.rounds.len(), glance.rounds[0].began_at, glance.rounds[0].milliseconds), (10, at(204), 7));
-    assert_eq!(glance.rounds[0].actions[0].pod, Some(id.clone()));
+    let overview = store.view(&everybody()).overview().await.unwrap();
+    assert_eq!((overview.rounds.len(), overview.rounds[0].began_at, overview.rounds[0].milliseconds), (10, at(204), 7));
+    assert_eq!(overview.rounds[0].actions[0].pod, Some(id.clone()));
 }
 
 #[tokio::test]
@@ -393,7 +393,7 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     .await
     .unwrap();
     let (person, tenant) = (everybody(), of("bob"));
-    let glance = p99("glance", async || store.view(&person).overview().await.unwrap()).await;
+    let overview = p99("glance", async || store.view(&person).overview().await.unwrap()).await;
     let list = PodQuery { sort: PodColumn::Memory, descending: true, ..PodQuery::default() };
     let listed = p99("a page of a hundred", async || store.view(&person).pods(&list).await.unwrap()).await;
     let whole = PodQuery { limit: 1000, ..PodQuery::default() };
@@ -404,7 +404,7 @@ async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
     let own = p99("a tenant's glance", async || store.view(&tenant).overview().await.unwrap()).await;
     // The machine may be busy with other tests; whoever makes this slow makes it ten times as slow.
     for (what, took) in
-        [("glance", glance), ("list", listed), ("all", all), ("text", found), ("one", one), ("own", own)]
+        [("glance", overview), ("list", listed), ("all", all), ("text", found), ("one", one), ("own", own)]
     {
         assert!(took < 500.0, "{what} took {took:.1} ms");
     }

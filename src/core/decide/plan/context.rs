@@ -11,33 +11,33 @@ use crate::core::{
 
 /// The inputs of the decision about one pod.
 pub(crate) struct PodContext<'a> {
-    pub desired: Option<&'a DesiredPod>,
-    pub observed: &'a [ObservedContainer],
-    pub state: &'a PodState,
-    pub now: OffsetDateTime,
-    pub removal_grace: time::Duration,
+    pub(crate) desired: Option<&'a DesiredPod>,
+    pub(crate) observed: &'a [ObservedContainer],
+    pub(crate) state: &'a PodState,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) removal_grace: time::Duration,
     /// Permission to remove it.
-    pub allowed: Option<&'a Allowance>,
+    pub(crate) allowed: Option<&'a Allowance>,
     /// Who approved its removal in this round.
-    pub approved_by: Option<&'a String>,
+    pub(crate) approved_by: Option<&'a String>,
     /// Why its removal is held.
-    pub held: Option<&'a TooManyRemovals>,
+    pub(crate) held: Option<&'a TooManyRemovals>,
     /// The requested restart.
-    pub restart: Option<&'a OpenRequest>,
+    pub(crate) restart: Option<&'a OpenRequest>,
     /// Why it starts again after a pause.
-    pub resumed: Option<&'a Cause>,
+    pub(crate) resumed: Option<&'a Cause>,
     /// Which pod serves which host name.
-    pub hosts: &'a Hosts<'a>,
+    pub(crate) hosts: &'a Hosts<'a>,
 }
 
 impl PodContext<'_> {
     /// The failure of the last attempt at the current target.
-    pub fn retry(&self) -> Option<&Retry> {
+    pub(crate) fn retry(&self) -> Option<&Retry> {
         self.state.retry.as_ref().filter(|retry| retry.target == self.state.target(self.desired))
     }
 
     /// Whether a restart is requested and was not attempted yet.
-    pub fn has_new_restart(&self) -> bool {
+    pub(crate) fn has_new_restart(&self) -> bool {
         self.restart.is_some_and(|requests| self.state.restart.as_ref().is_none_or(|last| last.request != requests.id))
     }
 }

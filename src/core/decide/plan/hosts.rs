@@ -23,7 +23,7 @@ pub(crate) struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    pub fn of(
+    pub(crate) fn of(
         desired: &'a Desired,
         observed: &'a BTreeMap<PodId, Vec<ObservedContainer>>,
         state: &'a FleetState,
@@ -47,19 +47,19 @@ impl<'a> Hosts<'a> {
     }
 
     /// The other pod that still serves this one's host name.
-    pub fn taken(&self, id: &PodId, desired_pod: &DesiredPod) -> Option<&'a PodId> {
+    pub(crate) fn taken(&self, id: &PodId, desired_pod: &DesiredPod) -> Option<&'a PodId> {
         let leaving = self.leaving.get(&desired_pod.declared.subdomain).copied();
         let others = |rule: &str| self.served.get(rule)?.iter().copied().find(|other| *other != id);
         leaving.or_else(|| labels::rules(&desired_pod.container.blueprint.labels).find_map(others))
     }
 
     /// The other pod that is declared with this container's host name.
-    pub fn declared_by_other(&self, id: &PodId, container: &ObservedContainer) -> Option<&'a PodId> {
+    pub(crate) fn declared_by_other(&self, id: &PodId, container: &ObservedContainer) -> Option<&'a PodId> {
         rules(container).find_map(|rule| self.declared.get(rule).copied().filter(|other| *other != id))
     }
 
     /// Whether this pod must give up its host name first: pods wait for each other in a cycle, and one must begin.
-    pub fn yields_first(&self, id: &PodId) -> bool {
+    pub(crate) fn yields_first(&self, id: &PodId) -> bool {
         let mut waiting = id;
         for _ in 0..self.desired.pods.len() {
             let Some((_, desired_pod)) = self.desired.pods.get_key_value(waiting) else { return false };

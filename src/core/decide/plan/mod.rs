@@ -87,9 +87,9 @@ pub struct PodState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restart {
     /// The request.
-    pub request: i64,
+    pub(crate) request: i64,
     /// Whether it was carried out.
-    pub done: bool,
+    pub(crate) done: bool,
 }
 
 /// A removal that was within the limit, or approved.
@@ -297,7 +297,7 @@ impl Decision {
 
 impl Cause {
     /// The cause of what a request asks for.
-    pub fn of(open: &OpenRequest) -> Self {
+    pub(crate) fn of(open: &OpenRequest) -> Self {
         let OpenRequest { id, request, .. } = open;
         Self::Requested { request: *id, actor: request.actor.clone(), what: request.what.kind() }
     }

@@ -20,11 +20,11 @@ use crate::core::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionFailure {
     /// Why, as a sentence.
-    pub why: String,
+    pub(crate) why: String,
     /// The step that failed, if one was tried.
-    pub step: Option<Box<Step>>,
+    pub(crate) step: Option<Box<Step>>,
     /// Whether something else changed the container meanwhile: the pod is planned again at once, but only once.
-    pub is_race: bool,
+    pub(crate) is_race: bool,
 }
 
 impl From<String> for ActionFailure {

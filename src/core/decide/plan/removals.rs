@@ -42,20 +42,20 @@ pub struct TooManyRemovals {
     /// The hash of exactly these pods and this revision.
     pub plan: String,
     /// How many are held.
-    pub held: usize,
+    pub(crate) held: usize,
     /// How many of the same revision were allowed before.
-    pub before: usize,
+    pub(crate) before: usize,
     /// How many pods there would be without removals.
-    pub all: usize,
+    pub(crate) all: usize,
     /// The limit they exceed.
-    pub limit: RemovalLimit,
+    pub(crate) limit: RemovalLimit,
 }
 
 /// All removals that are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldRemovals {
     /// The pods.
-    pub pods: BTreeSet<PodId>,
+    pub(crate) pods: BTreeSet<PodId>,
     /// Why.
     #[serde(flatten)]
     pub why: TooManyRemovals,
@@ -65,13 +65,13 @@ pub struct HeldRemovals {
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
     /// Those allowed in this round.
-    pub allowed: BTreeMap<PodId, Allowance>,
+    pub(crate) allowed: BTreeMap<PodId, Allowance>,
     /// Who approved them, if they were held.
-    pub approved_by: Option<String>,
+    pub(crate) approved_by: Option<String>,
     /// Those held.
-    pub held: Option<HeldRemovals>,
+    pub(crate) held: Option<HeldRemovals>,
     /// The approvals that ended.
-    pub ended: Vec<EndedRequest>,
+    pub(crate) ended: Vec<EndedRequest>,
 }
 
 /// Allows or holds every new removal, and answers every approval.

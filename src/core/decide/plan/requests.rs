@@ -15,11 +15,11 @@ use crate::core::{
 #[derive(Debug, Default)]
 pub(crate) struct PodRequests<'a> {
     /// The restart requested of each pod.
-    pub restarts: BTreeMap<&'a PodId, &'a OpenRequest>,
+    pub(crate) restarts: BTreeMap<&'a PodId, &'a OpenRequest>,
     /// Why each pod whose pause is over starts again.
-    pub resumed: BTreeMap<&'a PodId, Cause>,
+    pub(crate) resumed: BTreeMap<&'a PodId, Cause>,
     /// The requests that end.
-    pub ended: Vec<EndedRequest>,
+    pub(crate) ended: Vec<EndedRequest>,
 }
 
 /// Reads the requests about pods. Those about a busy pod wait.

@@ -32,7 +32,7 @@ pub(crate) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// `None` if its secrets cannot be read and no container of it ever ran.
-    pub fn of(pod: &'a PodContext<'a>, desired: &'a DesiredPod) -> Option<Self> {
+    pub(crate) fn of(pod: &'a PodContext<'a>, desired: &'a DesiredPod) -> Option<Self> {
         let ran = |container: &&ObservedContainer| container.has_run;
         let newest = |container: &&ObservedContainer| (container.is_live(), container.created_at);
         let digest = if desired.missing_secrets.is_empty() {
@@ -56,7 +56,7 @@ impl<'a> Running<'a> {
     }
 
     /// What to do about it.
-    pub fn decide(&self) -> Decision {
+    pub(crate) fn decide(&self) -> Decision {
         if let (Some(rejected), Some(fallback)) = (self.rejected(), self.fallback) {
             return self.rolled_back(rejected, fallback);
         }
@@ -78,7 +78,7 @@ impl<'a> Running<'a> {
     }
 
     /// What to do about it when a restart is requested. An action that starts a container anyway is enough.
-    pub fn restart(&self, requests: &OpenRequest) -> Decision {
+    pub(crate) fn restart(&self, requests: &OpenRequest) -> Decision {
         let usual = self.decide();
         let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
         let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
@@ -99,7 +99,7 @@ impl<'a> Running<'a> {
     }
 
     /// What to do until the next attempt: start the previous container if none runs.
-    pub fn fall_back(&self, retry: &Retry) -> Option<Decision> {
+    pub(crate) fn fall_back(&self, retry: &Retry) -> Option<Decision> {
         let failed_too =
             self.pod.state.fallback_retry.as_ref().is_some_and(|fallback_retry| fallback_retry.at > self.pod.now);
         let fallback = self.fallback.filter(|_| self.is_down() && self.rejected().is_none() && !failed_too)?;

@@ -8,55 +8,55 @@ use crate::core::{declare::desired::Blueprint, labels};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogDriver {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether the log cannot grow without end.
-    pub is_bounded: bool,
+    pub(crate) is_bounded: bool,
 }
 
 /// The settings in force for a container. `None`: the engine does not report it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InForce {
     /// `uid:gid`; empty is root.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Dropped capabilities.
-    pub capabilities_dropped: Option<Vec<String>>,
+    pub(crate) capabilities_dropped: Option<Vec<String>>,
     /// Added capabilities.
-    pub capabilities_added: Option<Vec<String>>,
+    pub(crate) capabilities_added: Option<Vec<String>>,
     /// Security options: `no-new-privileges:true`.
-    pub security_options: Option<Vec<String>>,
+    pub(crate) security_options: Option<Vec<String>>,
     /// Whether it is privileged.
     pub privileged: Option<bool>,
     /// Whether an init process runs in it.
-    pub init: Option<bool>,
+    pub(crate) init: Option<bool>,
     /// Bytes of memory; 0 or less: unlimited.
-    pub memory: Option<i64>,
+    pub(crate) memory: Option<i64>,
     /// Bytes of memory and swap together; 0: twice the memory, less: unlimited.
-    pub memory_and_swap: Option<i64>,
+    pub(crate) memory_and_swap: Option<i64>,
     /// Billionths of a processor; 0: unlimited.
-    pub nano_cpus: Option<i64>,
+    pub(crate) nano_cpus: Option<i64>,
     /// Processes and threads; 0 or less: unlimited.
     pub pids: Option<i64>,
     /// Whether its root file system is read-only.
-    pub read_only_root: Option<bool>,
+    pub(crate) read_only_root: Option<bool>,
     /// Its `network`, `pid`, `ipc`, `uts` and `userns` namespaces: `host`, `private`, the name of a network, ….
-    pub namespaces: Option<BTreeMap<&'static str, String>>,
+    pub(crate) namespaces: Option<BTreeMap<&'static str, String>>,
     /// Ports published on the host.
-    pub ports: Option<Vec<String>>,
+    pub(crate) ports: Option<Vec<String>>,
     /// Devices of the host.
-    pub devices: Option<Vec<String>>,
+    pub(crate) devices: Option<Vec<String>>,
     /// Bind mounts: paths of the host.
-    pub host_paths: Option<Vec<String>>,
+    pub(crate) host_paths: Option<Vec<String>>,
     /// Volumes by name.
-    pub volumes: Option<Vec<String>>,
+    pub(crate) volumes: Option<Vec<String>>,
     /// What stores its log.
-    pub log: Option<LogDriver>,
+    pub(crate) log: Option<LogDriver>,
     /// Its labels that the proxy reads.
     pub proxy_labels: Option<BTreeMap<String, String>>,
 }
 
 impl InForce {
     /// The settings that a container created from its blueprint has.
-    pub fn asked(blueprint: &Blueprint) -> Self {
+    pub(crate) fn asked(blueprint: &Blueprint) -> Self {
         let signed = |number: u64| Some(i64::try_from(number).unwrap_or(i64::MAX));
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         let proxy_labels = blueprint.labels.clone().into_iter().filter(|(key, _)| labels::is_proxy_label(key));

@@ -3,7 +3,7 @@
 
 mod in_force;
 #[cfg(test)]
-pub mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 

@@ -15,7 +15,7 @@ use crate::core::{
 };
 
 /// What alice/assistant should be.
-pub fn desired() -> ContainerSpec {
+pub(crate) fn desired() -> ContainerSpec {
     let labels = [
         ("agentpod.pod-id", "alice_assistant"),
         ("traefik.enable", "true"),
@@ -48,7 +48,7 @@ pub fn desired() -> ContainerSpec {
 ///
 /// # Panics
 /// Never: the name it parses is a constant.
-pub fn container(desired: &ContainerSpec) -> ObservedContainer {
+pub(crate) fn container(desired: &ContainerSpec) -> ObservedContainer {
     ObservedContainer {
         name: desired.name.clone(),
         id: "5f".into(),

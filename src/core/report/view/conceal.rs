@@ -4,14 +4,14 @@
 use serde_json::{Map, Value};
 
 /// What is shown in place of a hidden value.
-pub const HIDDEN: &str = "[hidden]";
+pub(crate) const HIDDEN: &str = "[hidden]";
 
 /// Parts of names, in lower case and without separators, whose values are hidden.
 const SECRET_NAMES: [&str; 7] = ["password", "passwd", "passphrase", "secret", "token", "apikey", "privatekey"];
 
 /// The settings with secrets hidden: strings under such a name, and whatever `schema` marks `writeOnly` or
 /// as a password.
-pub fn conceal(config: &Map<String, Value>, schema: &Value) -> Map<String, Value> {
+pub(crate) fn conceal(config: &Map<String, Value>, schema: &Value) -> Map<String, Value> {
     config.iter().map(|(name, value)| (name.clone(), conceal_one(name, value, &schema["properties"][name]))).collect()
 }
 

@@ -15,7 +15,7 @@ pub struct PlanLine {
     /// `settled`, `act` or `hold`.
     pub decision: String,
     /// Why: the cause of its steps, or what holds it. Empty when settled.
-    pub why: String,
+    pub(crate) why: String,
     /// The steps in order.
     pub steps: Vec<String>,
 }
@@ -54,7 +54,7 @@ impl ActionLine {
     }
 
     /// The action of an item that belongs to no pod, as text.
-    pub fn of_infra(id: &InfraId, action: &Action) -> Self {
+    pub(crate) fn of_infra(id: &InfraId, action: &Action) -> Self {
         Self { item: id.to_string(), pod: None, cause: action.cause.to_string(), steps: steps(action) }
     }
 }

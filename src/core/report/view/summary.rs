@@ -18,51 +18,51 @@ use crate::core::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerSummary {
     /// The image.
-    pub image: String,
+    pub(crate) image: String,
     /// The command, if it is not the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
     /// `uid:gid`.
-    pub user: String,
+    pub(crate) user: String,
     /// Memory limit, without swap: `2Gi`.
-    pub memory: String,
+    pub(crate) memory: String,
     /// CPU limit, in processors: `0.5`.
-    pub cpus: String,
+    pub(crate) cpus: String,
     /// The limit on processes and threads.
-    pub pids: u32,
+    pub(crate) pids: u32,
     /// The network.
-    pub network: String,
+    pub(crate) network: String,
     /// The data volume.
-    pub volume: String,
+    pub(crate) volume: String,
     /// Where the data volume is mounted.
-    pub data: String,
+    pub(crate) data: String,
     /// Whether the root file system is read-only.
-    pub read_only_root: bool,
+    pub(crate) read_only_root: bool,
     /// In-memory file systems: path to size.
-    pub tmpfs: BTreeMap<String, String>,
+    pub(crate) tmpfs: BTreeMap<String, String>,
     /// The stop timeout, in seconds.
-    pub stop_timeout: u64,
+    pub(crate) stop_timeout: u64,
     /// Environment variables that are not declared secrets; the value of one named like a secret is hidden.
     pub environment: BTreeMap<String, String>,
     /// Secrets by name, each with a mark that changes with its value and says nothing about it.
     pub secrets: BTreeMap<String, String>,
     /// The version of the gateway token: 1, plus one for each rotation.
-    pub token_version: i32,
+    pub(crate) token_version: i32,
     /// Rendered files by path.
-    pub files: BTreeMap<String, FileSummary>,
+    pub(crate) files: BTreeMap<String, FileSummary>,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// The agent's settings with all defaults; values that look like secrets are hidden.
-    pub config: Map<String, Value>,
+    pub(crate) config: Map<String, Value>,
 }
 
 /// A rendered file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileSummary {
     /// Its permissions in octal.
-    pub mode: String,
+    pub(crate) mode: String,
     /// The beginning of its digest.
-    pub digest: String,
+    pub(crate) digest: String,
 }
 
 /// One line of two summaries side by side.
@@ -80,7 +80,7 @@ pub struct SummaryLine {
 
 impl ContainerSummary {
     /// The summary of a pod's desired container.
-    pub fn of(pod: &DesiredPod) -> Self {
+    pub(crate) fn of(pod: &DesiredPod) -> Self {
         let blueprint = &pod.container.blueprint;
         let adapter = &pod.declared.adapter;
         let named = |(name, value): (&String, &String)| {

@@ -26,7 +26,7 @@ async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
     assert_eq!(open[0].request.what, RequestSpec::Restart { pod: pod("alice/assistant") });
     assert_eq!(open[0].request.actor, "olga");
     let page = stage.page("/dashboard/pods/alice/assistant?requested=restart", OLGA).await;
-    assert!(page.contains("Restart requested") && page.contains("asked for by olga"));
+    assert!(page.contains("Restart requested") && page.contains("requested by olga"));
 }
 
 #[tokio::test]
