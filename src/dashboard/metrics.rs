@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_so_now_is_told_in_the_text_that_prometheus_reads() {
+    fn the_current_state_is_in_the_text_that_prometheus_reads() {
         let overview = active();
         overview.metrics.round(std::time::Duration::from_millis(20), true);
         let text = text(&overview);

@@ -38,6 +38,8 @@ pub use world::{FaultTiming, MemoryContainer, World};
 
 /// The network of containers that tests put there.
 pub const NETWORK: &str = "agentpod-net";
+/// The name of its machine.
+const NODE: &str = "local";
 
 /// The memory engine.
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl MemoryEngine {
     }
 
     /// Everything, for a call that changes nothing.
-    fn look(&self) -> Result<MutexGuard<'_, World>> {
+    fn check_answers(&self) -> Result<MutexGuard<'_, World>> {
         let world = self.world();
         if world.unreachable {
             return Err(EngineError::Unreachable("the memory engine is stopped".into()));
@@ -107,7 +109,7 @@ impl MemoryEngine {
 
     /// Runs one changing call with the next injected fault.
     fn change<T>(&self, what: String, effect: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
-        let mut world = self.look()?;
+        let mut world = self.check_answers()?;
         let fault = world.faults.pop_front().flatten();
         if fault == Some(FaultTiming::Before) {
             return Err(EngineError::Other(format!("injected before: {what}")));
@@ -138,7 +140,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn observe(&self) -> Result<Vec<ObservedContainer>> {
-        let mut world = self.look()?;
+        let mut world = self.check_answers()?;
         world.lists += 1;
         let mut observed: Vec<(u64, ObservedContainer)> = Vec::with_capacity(world.containers.len());
         for (name, container) in &world.containers {
@@ -147,7 +149,7 @@ impl Engine for MemoryEngine {
                 ObservedContainer {
                     name: name.clone(),
                     id: format!("{:064}", container.order),
-                    node: "local".into(),
+                    node: NODE.into(),
                     pod: container.pod.clone(),
                     digest: container.digest.clone(),
                     parts: container.parts.clone(),
@@ -190,7 +192,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn network_exists(&self, name: &str) -> Result<bool> {
-        Ok(self.look()?.networks.contains(name))
+        Ok(self.check_answers()?.networks.contains(name))
     }
 
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()> {
@@ -235,7 +237,7 @@ impl Engine for MemoryEngine {
                 networks: BTreeSet::from([blueprint.network.clone()]),
                 files: BTreeMap::new(),
                 restarts: 0,
-                in_force: Some(Arc::new(InForce::asked(blueprint))),
+                in_force: Some(Arc::new(InForce::of_blueprint(blueprint))),
                 order: world.made,
             };
             world.containers.insert(name.clone(), made);
@@ -301,7 +303,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>> {
-        let world = self.look()?;
+        let world = self.check_answers()?;
         let ours = world.volumes.iter().filter(|(_, labels)| labels.contains_key(labels::INSTANCE));
         let observed = |(name, labels): (&String, &BTreeMap<String, String>)| ObservedVolume {
             name: name.clone(),
@@ -329,7 +331,7 @@ impl Engine for MemoryEngine {
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>> {
         let observed = |name: &String| ObservedNetwork { name: name.clone(), created_at: None };
-        Ok(self.look()?.networks.iter().map(observed).collect())
+        Ok(self.check_answers()?.networks.iter().map(observed).collect())
     }
 
     async fn exec(&self, _: &str, _: &[String], _: Duration) -> Result<ExecAnswer> {
@@ -344,7 +346,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn stats(&self, container: &str) -> Result<UsageSample> {
-        let world = self.look()?;
+        let world = self.check_answers()?;
         let reading = world.readings.get(container).copied();
         reading.ok_or_else(|| EngineError::NotFound(format!("there is no container {container}")))
     }
@@ -354,7 +356,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn capacity(&self) -> Result<Capacity> {
-        Ok(Capacity { node: "memory".into(), cpus: 1, ..Capacity::default() })
+        Ok(Capacity { node: NODE.into(), cpus: 1, ..Capacity::default() })
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {

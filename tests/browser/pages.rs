@@ -64,7 +64,7 @@ async fn fits(browser: &Browser, page: &str) {
 }
 
 #[tokio::test]
-async fn a_pods_new_phase_is_seen_without_loading_the_page_again() {
+async fn a_pods_new_phase_appears_without_reloading_the_page() {
     let stage = Stage::open().await;
     stage.is("alice/assistant", Phase::Starting, "ProbeFailed", "it was not asked yet").await;
     let browser = Browser::open(DESK).await;
@@ -79,7 +79,7 @@ async fn a_pods_new_phase_is_seen_without_loading_the_page_again() {
 }
 
 #[tokio::test]
-async fn the_manifest_follows_what_is_typed_and_is_judged_as_it_grows() {
+async fn the_manifest_follows_the_input_and_is_checked_as_it_grows() {
     let stage = Stage::open().await;
     stage.checked(TENANTS).await;
     let browser = Browser::open(DESK).await;

@@ -103,7 +103,7 @@ impl Stage {
         Daemon::start(self.command(state, listen).arg("run"), &self.path(log))
     }
 
-    fn said(&self, log: &str, what: &str) -> usize {
+    fn lines_with(&self, log: &str, what: &str) -> usize {
         fs::read_to_string(self.path(log)).unwrap_or_default().lines().filter(|line| line.contains(what)).count()
     }
 
@@ -195,7 +195,7 @@ async fn engine_behind_a_switch(path: PathBuf, switch: Arc<AtomicBool>, stuck: A
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
+async fn an_engine_that_goes_away_is_reported_once_and_again_when_it_is_back() {
     let stage = Stage::new(None).await;
     stage.switch.store(false, Ordering::SeqCst);
     let _daemon = stage.start("state", "log", stage.listen);
@@ -208,7 +208,7 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     stage.ready("a").await;
     let before = stage.containers();
     assert_eq!(before.len(), 1);
-    let told = stage.said("log", "AgentPod changes nothing until the engine answers");
+    let told = stage.lines_with("log", "AgentPod changes nothing until the engine answers");
 
     stage.switch.store(false, Ordering::SeqCst);
     eventually("it notices", async || stage.status().await.filter(|status| !status["engine"].is_null())).await;
@@ -219,12 +219,12 @@ async fn an_engine_that_goes_away_is_told_once_and_again_when_it_is_back() {
     })
     .await;
     assert_eq!(stage.status().await.unwrap()["pods"]["t/a"]["phase"], "Unknown");
-    assert_eq!(stage.said("log", "AgentPod changes nothing until the engine answers"), told + 1, "told once");
+    assert_eq!(stage.lines_with("log", "AgentPod changes nothing until the engine answers"), told + 1, "told once");
 
     stage.switch.store(true, Ordering::SeqCst);
     stage.ready("a").await;
     assert_eq!(stage.containers(), before, "nothing was made anew");
-    assert!(stage.said("log", "the container engine answers again") >= 1);
+    assert!(stage.lines_with("log", "the container engine answers again") >= 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,7 +240,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     eventually("it notices", async || stage.status().await.filter(|status| !status["database"].is_null())).await;
     stage.unready_reasons("the database does not answer").await;
     eventually("it goes on trying", async || {
-        (stage.said("log", "AgentPod changes nothing until the database answers") > 0).then_some(())
+        (stage.lines_with("log", "AgentPod changes nothing until the database answers") > 0).then_some(())
     })
     .await;
     assert_eq!(stage.containers(), before, "nothing is changed meanwhile");
@@ -248,8 +248,8 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     server.start();
     stage.ready("b").await;
     assert!(stage.containers().contains(&before[0]), "the first pod was not touched");
-    assert_eq!(stage.said("log", "AgentPod changes nothing until the database answers"), 1, "told once");
-    assert_eq!(stage.said("log", "the database answers again"), 1);
+    assert_eq!(stage.lines_with("log", "AgentPod changes nothing until the database answers"), 1, "told once");
+    assert_eq!(stage.lines_with("log", "the database answers again"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,7 +261,7 @@ async fn a_second_daemon_stands_by_and_takes_over_when_the_first_is_killed() {
     let before = stage.containers();
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut second = stage.start("state", "second", other);
-    eventually("it stands by", async || (stage.said("second", "standing by") > 0).then_some(())).await;
+    eventually("it stands by", async || (stage.lines_with("second", "standing by") > 0).then_some(())).await;
     let status = stage.status().await.unwrap();
     assert!(status["role"] == "active" && status["role_since"].is_string(), "{status}");
     let standby = http::get(other, "/api/v1/status").await.unwrap().body;
@@ -361,9 +361,10 @@ async fn a_second_signal_ends_it_at_once_although_steps_are_under_way() {
             })
         };
         eventually("a start is under way", begun).await;
-        let told = stage.said("log", "Signal again to stop at once");
+        let told = stage.lines_with("log", "Signal again to stop at once");
         daemon.signal(first);
-        eventually("it heard", async || (stage.said("log", "Signal again to stop at once") > told).then_some(())).await;
+        eventually("it heard", async || (stage.lines_with("log", "Signal again to stop at once") > told).then_some(()))
+            .await;
         // It sees the start through, which never ends. The wait is the point: nothing may happen in it.
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(daemon.has_ended(), None, "it sees its steps through");

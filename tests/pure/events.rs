@@ -19,7 +19,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_kind_of_event_is_written_somewhere_and_seen_by_a_test() {
+fn every_kind_of_event_is_emitted_somewhere_and_covered_by_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (program, tests) = (sources(&root.join("src")), sources(&root.join("tests")));
     let named = |text: &str, kind: EventKind| {

@@ -32,7 +32,7 @@ async fn agent() -> SocketAddr {
     address
 }
 
-async fn asked(address: SocketAddr, probe: &str) -> Result<(), ProbeFailure> {
+async fn probed(address: SocketAddr, probe: &str) -> Result<(), ProbeFailure> {
     let probe: Probe = serde_json::from_str(probe).unwrap();
     probe_once(&MemoryEngine::default(), "a", address, "alice.example.com", &probe).await
 }
@@ -40,51 +40,54 @@ async fn asked(address: SocketAddr, probe: &str) -> Result<(), ProbeFailure> {
 #[tokio::test]
 async fn http_is_ready_only_with_status_200_and_the_right_body() {
     let agent = agent().await;
-    assert_eq!(asked(agent, r#"{"http": {"path": "/ready", "body": {"json": {"ok": true}}}}"#).await, Ok(()));
-    assert_eq!(asked(agent, r#"{"http": {"path": "/ready"}}"#).await, Ok(()));
-    let page = asked(agent, r#"{"http": {"path": "/startupz", "body": {"json": {"ok": true}}}}"#).await;
+    assert_eq!(probed(agent, r#"{"http": {"path": "/ready", "body": {"json": {"ok": true}}}}"#).await, Ok(()));
+    assert_eq!(probed(agent, r#"{"http": {"path": "/ready"}}"#).await, Ok(()));
+    let page = probed(agent, r#"{"http": {"path": "/startupz", "body": {"json": {"ok": true}}}}"#).await;
     assert_eq!(page.unwrap_err().0, "/startupz: the answer is not JSON");
-    let busy = asked(agent, r#"{"http": {"path": "/busy", "body": {"json": {"ok": true}}}}"#).await;
+    let busy = probed(agent, r#"{"http": {"path": "/busy", "body": {"json": {"ok": true}}}}"#).await;
     assert_eq!(busy.unwrap_err().0, "/busy answers 503");
 }
 
 #[tokio::test]
 async fn http_asks_with_the_pods_own_host_name() {
     let agent = agent().await;
-    assert_eq!(asked(agent, r#"{"http": {"path": "/host", "body": {"contains": "alice.example.com"}}}"#).await, Ok(()));
+    assert_eq!(
+        probed(agent, r#"{"http": {"path": "/host", "body": {"contains": "alice.example.com"}}}"#).await,
+        Ok(())
+    );
 }
 
 #[tokio::test]
 async fn an_agent_that_does_not_answer_in_time_is_not_ready() {
     let agent = agent().await;
-    let late = asked(agent, r#"{"http": {"path": "/slow"}, "timeout": "200ms"}"#).await;
+    let late = probed(agent, r#"{"http": {"path": "/slow"}, "timeout": "200ms"}"#).await;
     assert_eq!(late.unwrap_err().0, "no answer within 200ms");
 }
 
 #[tokio::test]
 async fn tcp_is_ready_when_the_port_is_open() {
     let agent = agent().await;
-    assert_eq!(asked(agent, r#"{"tcp": {}}"#).await, Ok(()));
+    assert_eq!(probed(agent, r#"{"tcp": {}}"#).await, Ok(()));
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let refused = asked(closed, r#"{"tcp": {}}"#).await.unwrap_err();
+    let refused = probed(closed, r#"{"tcp": {}}"#).await.unwrap_err();
     assert!(refused.0.contains("refused"), "{refused}");
 }
 
 #[tokio::test]
 async fn a_websocket_must_open_and_say_what_is_expected() {
     let agent = agent().await;
-    assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws"}}"#).await, Ok(()));
-    assert_eq!(asked(agent, r#"{"websocket": {"path": "/ws", "expect": "hello"}}"#).await, Ok(()));
+    assert_eq!(probed(agent, r#"{"websocket": {"path": "/ws"}}"#).await, Ok(()));
+    assert_eq!(probed(agent, r#"{"websocket": {"path": "/ws", "expect": "hello"}}"#).await, Ok(()));
     assert_eq!(
-        asked(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err().0,
+        probed(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err().0,
         "/ws: the first message does not contain \"bye\""
     );
-    let page = asked(agent, r#"{"websocket": {"path": "/page"}}"#).await.unwrap_err();
+    let page = probed(agent, r#"{"websocket": {"path": "/page"}}"#).await.unwrap_err();
     assert!(page.0.starts_with("/page did not open a WebSocket"), "{page}");
 }
 
 #[tokio::test]
 async fn a_command_is_ready_when_it_ends_well() {
     // The memory engine's commands always end well; the real one's answers are tested with the engine.
-    assert_eq!(asked("127.0.0.1:1".parse().unwrap(), r#"{"exec": {"command": ["true"]}}"#).await, Ok(()));
+    assert_eq!(probed("127.0.0.1:1".parse().unwrap(), r#"{"exec": {"command": ["true"]}}"#).await, Ok(()));
 }

@@ -18,18 +18,18 @@ use tracing_subscriber::{
 };
 
 static BEGUN: Once = Once::new();
-static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 thread_local! {
     /// A test, its server and its connections share one thread.
     static QUERIES: Cell<usize> = const { Cell::new(0) };
 }
 
-struct Paper;
+struct LogBuffer;
 
-impl Write for Paper {
+impl Write for LogBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        SAID.lock().unwrap().extend_from_slice(bytes);
+        LOGGED.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -50,18 +50,18 @@ impl<S: Subscriber> Layer<S> for Queries {
 /// whole process.
 pub fn listen() {
     BEGUN.call_once(|| {
-        let lines = fmt::layer().with_ansi(false).with_writer(|| Paper);
+        let lines = fmt::layer().with_ansi(false).with_writer(|| LogBuffer);
         let lines = lines.with_filter(Targets::new().with_target("agentpod", LevelFilter::TRACE));
         let queries = Queries.with_filter(Targets::new().with_target("sqlx::query", LevelFilter::TRACE));
         registry().with(lines).with(queries).init();
     });
 }
 
-/// Everything AgentPod said since, at every level.
+/// Everything logged since then, at every level.
 pub fn text() -> String {
     listen();
     tracing::trace!(target: "agentpod::testkit", "everything is heard");
-    let text = String::from_utf8_lossy(&SAID.lock().unwrap()).into_owned();
+    let text = String::from_utf8_lossy(&LOGGED.lock().unwrap()).into_owned();
     assert!(text.contains("everything is heard"), "nobody listens to the log, so nothing can be found in it");
     text
 }

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_left_that_is_said() {
+    fn a_purge_of_nothing_says_so() {
         let nothing = purge(&pod(), &Expected::default(), &OwnedObjects::default(), false);
         assert_eq!(nothing, Err(PurgeRefusal::Nothing));
         assert!(purge(&pod(), &removed(), &OwnedObjects::default(), false).unwrap().row);

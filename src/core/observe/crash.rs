@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn restarts_from_before_we_looked_do_not_count_and_a_start_on_purpose_begins_anew() {
+    fn restarts_from_before_the_first_observation_do_not_count_and_a_deliberate_start_resets_them() {
         let mut watch = CrashWatch::new("a", 40, at(0));
         watch.record(44, at(1));
         assert!(!watch.is_looping());

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_host_name_from_leading_anywhere_is_said() {
+    fn routed_says_what_keeps_a_host_name_from_its_container() {
         let stopped = of(|it| it.state = ContainerState::Exited(Exit::default()));
         assert_eq!(stopped, (Some(false), "its container is stopped".into()));
         assert_eq!(of(|it| it.state = ContainerState::Paused), (Some(false), "its container is paused".into()));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_at_is_not_known() {
+    fn a_container_that_was_not_inspected_is_unknown() {
         assert_eq!(of(|it| it.in_force = None).0, None);
         assert_eq!(of(|it| it.state = ContainerState::Unknown("no answer".into())).0, None);
         assert_eq!(

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_an_answer_already_is_told_so() {
+    fn a_client_that_has_the_answer_already_gets_304() {
         let first = tagged(&HeaderMap::new(), b"{}".to_vec());
         let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
         for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".into()] {

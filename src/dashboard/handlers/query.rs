@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_keeps_what_was_asked_for_and_changes_one_thing() {
+    fn a_url_keeps_its_fields_and_changes_one() {
         let query = Query::read("q=a%26b&phase=Running&after=x&sort=");
         assert_eq!(query.get("q"), Some("a&b"));
         assert_eq!(query.get("sort"), None);

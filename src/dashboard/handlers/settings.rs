@@ -56,7 +56,7 @@ impl Handlers {
                 ],
             ),
             group(
-                "Keeping",
+                "Retention",
                 vec![
                     Fact::words("A removed pod's container", span(settings.removal_grace_seconds)),
                     Fact::words("Events", count(settings.events_kept_days, "day")),

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_held_plans_hash_is_found_in_what_is_said_of_it() {
+    fn the_hash_of_a_held_plan_is_found_in_its_message() {
         let message = "9 of 48 pods would be removed at once, more than is done without asking; agentpod approve 5d0c41aa90f3 lets them go";
         assert_eq!(hash(message).as_deref(), Some("5d0c41aa90f3"));
         assert_eq!(hash("paused by alma"), None);

@@ -52,7 +52,7 @@ async fn a_push_wakes_once_and_is_answered_202() {
 }
 
 #[tokio::test]
-async fn who_knows_no_secret_is_told_nothing_and_wakes_nobody() {
+async fn a_sender_without_a_secret_learns_nothing_and_wakes_nobody() {
     let (hooks, woken) = hooks(None);
     let unsigned = || warp::test::request().method("POST").path("/hooks/git").body(PUSH);
     for request in [

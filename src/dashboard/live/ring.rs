@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn who_saw_some_gets_the_rest_and_who_missed_more_than_is_kept_gets_everything() {
+    fn a_viewer_gets_what_it_has_not_received_and_a_snapshot_if_that_is_no_longer_kept() {
         let mut ring = Ring::default();
         assert_eq!(numbers(ring.since(0)), Some(vec![]));
         (0..3).for_each(|_| ring.push(&json!({"type": "x"})));

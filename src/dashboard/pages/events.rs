@@ -42,7 +42,7 @@ impl EventEntry {
                 96,
                 Tone::Bad,
                 Some(("dora", "research")),
-                "its container ended (exit code 137, out of memory)",
+                "its container exited (exit code 137, out of memory)",
                 None,
                 5,
                 94,
@@ -53,7 +53,7 @@ impl EventEntry {
             line(98, Tone::Good, Some(("alice", "assistant")), "it is ready", None, 1, 31),
             line(97, Tone::Idle, Some(("alice", "assistant")), "started alice_assistant-91d7e2f4", changed, 1, 52),
             crashed,
-            line(95, Tone::Warn, Some(("bob", "chat")), "alma asked for a pause until 14:00:00 UTC", None, 1, 420),
+            line(95, Tone::Warn, Some(("bob", "chat")), "alma paused it until 14:00:00 UTC", None, 1, 420),
             line(94, Tone::Good, None, "revision 12 was accepted", None, 1, 680),
             line(
                 93,

@@ -147,9 +147,9 @@ impl PageContent for OverviewPage {
             events: EventEntry::samples(),
             source: Some(SourceCard::sample()),
             rounds: vec![
-                round(31, "a probe's verdict", "1 pod", "4 ms"),
+                round(31, "a probe", "1 pod", "4 ms"),
                 round(52, "a saved file", "1 pod", "61 ms"),
-                round(94, "a container ended", "1 pod", "5 ms"),
+                round(94, "an engine event", "1 pod", "5 ms"),
                 round(420, "a request", "1 pod", "5 ms"),
             ],
             host: "Docker 27.3.1, 16 processors".into(),

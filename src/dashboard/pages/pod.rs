@@ -135,10 +135,10 @@ impl PageContent for PodPage {
             paused: None,
             requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
             conditions: vec![
-                condition("Ready", Tone::Idle, "no", "Starting", "its probe has not answered as it should yet", 52),
-                condition("ConfigApplied", Tone::Good, "yes", "Uploaded", "its files are those that were rendered last", 52),
+                condition("Ready", Tone::Idle, "no", "WaitingForProbe", "it has up to 3 min to become ready: no answer yet", 52),
+                condition("ConfigApplied", Tone::Good, "yes", "AsDeclared", "its container was created for this declaration", 52),
                 condition("Hardened", Tone::Warn, "no", "Deviates", "its memory limit is 2Gi, not 1536Mi", 840),
-                condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; whether a request gets through is not asked", 5_184_000),
+                condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; no request was sent to check", 5_184_000),
             ],
             plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is present\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
             diff: DiffPage::of(

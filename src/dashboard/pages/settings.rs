@@ -52,7 +52,7 @@ impl PageContent for SettingsPage {
                     ],
                 ),
                 group(
-                    "Keeping",
+                    "Retention",
                     vec![
                         Fact::words("A removed pod's container", "10 min"),
                         Fact::words("Events", "30 days"),

@@ -286,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_by_their_distance() {
+    fn times_are_shown_by_their_distance() {
         let told = [0, 4, 5, 59, 60, 3599, 3600, 172_799, 172_800, -90].map(|seconds| sample_time(seconds).ago);
         let expected =
             ["just now", "just now", "5 s ago", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "47 h ago"];
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_near_its_limit_is_seen() {
+    fn a_bar_near_its_limit_is_a_warning() {
         let tone = |used| UsageBar::new("memory", used, Some(100.0), mebibytes).tone;
         assert_eq!([10.0, 90.0, 100.0].map(tone), [Tone::Good, Tone::Warn, Tone::Bad]);
         assert_eq!(UsageBar::new("memory", 5.0, None, mebibytes).of, "");

@@ -237,7 +237,7 @@ impl Engine for Docker {
     }
 
     async fn remove_volume(&self, name: &str) -> Result<()> {
-        self.delete_volume(name).await
+        self.remove_owned_volume(name).await
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>> {
@@ -257,7 +257,7 @@ impl Engine for Docker {
     }
 
     async fn volume_size(&self, name: &str) -> Result<Option<u64>> {
-        self.measure_volume(name).await
+        self.measure(name).await
     }
 
     async fn capacity(&self) -> Result<Capacity> {

@@ -160,19 +160,19 @@ mod tests {
         ((0..count).map(|number| number.to_string()).collect(), (0..count).map(one).collect())
     }
 
-    fn looked(cache: &mut InspectCache, entries: &[ListedContainer], at: Instant) {
+    fn inspected(cache: &mut InspectCache, entries: &[ListedContainer], at: Instant) {
         let inspected = observed::inspection(Default::default());
         cache.running.extend(entries.iter().map(|entry| (entry.id.clone(), (inspected.clone(), at))));
     }
 
     #[test]
-    fn old_looks_are_taken_anew_a_few_at_a_time_and_the_others_hold() {
+    fn old_inspections_are_repeated_a_few_at_a_time_and_the_others_hold() {
         let (ids, entries) = listed(50);
         let mut cache = InspectCache::default();
         let begin = crate::clock::runtime_instant();
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert_eq!(cache.split_by_cache(at(0), &ids, entries.clone()).1.len(), 50, "nothing was inspected before");
-        looked(&mut cache, &entries, at(0));
+        inspected(&mut cache, &entries, at(0));
         for seconds in (30..=300).step_by(30) {
             assert_eq!(cache.split_by_cache(at(seconds), &ids, entries.clone()).1, [], "after {seconds} s");
         }
@@ -180,19 +180,19 @@ mod tests {
         for (seconds, expected) in [(330, 16), (360, 16), (390, 16), (420, 2), (450, 0)] {
             let (known, new) = cache.split_by_cache(at(seconds), &ids, entries.clone());
             assert_eq!((known.len(), new.len()), (50 - expected, expected), "after {seconds} s");
-            looked(&mut cache, &new, at(seconds));
+            inspected(&mut cache, &new, at(seconds));
             renewed.extend(new.into_iter().map(|entry| entry.id));
         }
         assert_eq!(renewed.into_iter().collect::<HashSet<_>>(), ids, "each had its turn");
     }
 
     #[test]
-    fn what_is_said_to_have_changed_is_looked_at_again() {
+    fn a_container_with_a_silent_change_is_inspected_again() {
         let (ids, entries) = listed(2);
         let cache = Mutex::new(InspectCache::default());
         let at = crate::clock::runtime_instant();
         lock(&cache).split_by_cache(at, &ids, entries.clone());
-        looked(&mut lock(&cache), &entries, at);
+        inspected(&mut lock(&cache), &entries, at);
         invalidate(&cache, "1");
         let (known, new) = lock(&cache).split_by_cache(at, &ids, entries);
         assert_eq!((known[0].0.id.as_str(), new[0].id.as_str()), ("0", "1"));

@@ -51,9 +51,9 @@ impl Docker {
         Ok(observed)
     }
 
-    pub(super) async fn delete_volume(&self, name: &str) -> Result<()> {
-        let looked = format!("inspecting the volume {name}");
-        let found = self.call(looked, async |client| client.inspect_volume(name).await).await;
+    pub(super) async fn remove_owned_volume(&self, name: &str) -> Result<()> {
+        let what = format!("inspecting the volume {name}");
+        let found = self.call(what, async |client| client.inspect_volume(name).await).await;
         let volume = match found.map_err(EngineError::from) {
             Ok(volume) => volume,
             Err(EngineError::NotFound(_)) => return Ok(()),

@@ -44,7 +44,7 @@ impl Docker {
         }
     }
 
-    pub(super) async fn measure_volume(&self, name: &str) -> Result<Option<u64>> {
+    pub(super) async fn measure(&self, name: &str) -> Result<Option<u64>> {
         let what = format!("measuring the volume {name}");
         let volume = self.call(what, async |client| client.inspect_volume(name).await).await?;
         let folder = PathBuf::from(volume.mountpoint);

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_containers_are_asked_for() {
+    fn only_our_own_containers_are_listed() {
         let filters = filters(&"mine".parse().unwrap());
         assert_eq!(filters["label"], ["agentpod.instance=mine", "agentpod.managed=true"]);
         assert_eq!(filters["type"], ["container"]);

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_nowhere_and_a_registry_that_is_away_are_told_apart() {
+    fn a_missing_image_and_an_unreachable_registry_are_distinguished() {
         let denied = "pull access denied for agentpod/nothing, repository does not exist or may require 'docker login'";
         assert_eq!(pull_failure("agentpod/nothing:1", Some(404), denied).code(), "engine_not_found");
         let away = "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host";

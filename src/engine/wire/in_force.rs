@@ -69,14 +69,14 @@ fn short(capabilities: Vec<String>) -> Vec<String> {
 
 /// Known only if the two that matter most are reported.
 fn namespaces(host: &HostConfig) -> Option<BTreeMap<&'static str, String>> {
-    let told = [
+    let reported = [
         ("network", Some(host.network_mode.clone()?)),
         ("pid", Some(host.pid_mode.clone()?)),
         ("ipc", host.ipc_mode.clone()),
         ("uts", host.uts_mode.clone()),
         ("userns", host.userns_mode.clone()),
     ];
-    Some(told.into_iter().filter_map(|(name, mode)| Some((name, mode?))).collect())
+    Some(reported.into_iter().filter_map(|(name, mode)| Some((name, mode?))).collect())
 }
 
 fn ports(host: &HostConfig) -> Vec<String> {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plain_docker_run_leaves_open_is_seen() {
+    fn everything_that_a_plain_docker_run_leaves_open_is_a_deviation() {
         let is = read(
             r#"{"Config":{"User":""},"Mounts":[{"Type":"bind","Source":"/var/run/docker.sock","Destination":"/s"}],
                 "HostConfig":{"CapDrop":null,"SecurityOpt":null,"PidsLimit":null,"Memory":0,"NanoCpus":0,"MemorySwap":0,

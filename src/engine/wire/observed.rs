@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_told_apart() {
+    fn every_state_is_distinguished() {
         let exit = |code, out_of_memory, error: &str| Exit { code, out_of_memory, error: error.into() };
         let unknown = |why: &str| ContainerState::Unknown(why.into());
         let cases = [

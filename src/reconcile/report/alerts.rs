@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alert_is_told_when_it_begins_or_changes_and_not_again() {
+    fn an_alert_is_reported_when_it_begins_or_changes_and_not_again() {
         let mut alert = Alert::default();
         assert!(!alert.end());
         assert!(alert.begin("one") && !alert.begin("one") && alert.begin("two"));

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_is_told_by_what_it_does() {
+    fn an_action_makes_the_event_of_what_it_does() {
         let (old, new) = (|| "a_b-1".to_owned(), || "a_b-2".to_owned());
         let digest = |text: &str| crate::core::digest::Digest::from_label(text.to_owned());
         let changed = Cause::Changed { from: digest("1"), to: digest("2"), parts: Vec::new() };

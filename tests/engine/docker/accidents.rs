@@ -50,8 +50,9 @@ async fn a_crash_arrives_as_an_event_and_the_restart_is_counted() {
     };
     assert_eq!(death, expected);
     next(&mut events, |change| change == ContainerChange::Started).await;
-    let seen = stage.until(&spec.name, "it runs again", |state| matches!(state, ContainerState::Running { .. })).await;
-    assert_eq!(seen.restarts, 1);
+    let observed =
+        stage.until(&spec.name, "it runs again", |state| matches!(state, ContainerState::Running { .. })).await;
+    assert_eq!(observed.restarts, 1);
 }
 
 #[tokio::test]
@@ -74,7 +75,7 @@ async fn a_container_removed_by_hand_is_gone_and_says_so() {
 }
 
 #[tokio::test]
-async fn the_events_of_others_are_not_heard() {
+async fn events_of_foreign_containers_are_not_received() {
     let (stage, other) = (Stage::new(), Stage::new());
     let mut events = stage.docker.watch().await.unwrap();
     let (theirs, _) = other.running(|_| {}).await;
@@ -85,31 +86,31 @@ async fn the_events_of_others_are_not_heard() {
 }
 
 #[tokio::test]
-async fn the_exit_code_is_seen() {
+async fn the_exit_code_is_observed() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|_| {}).await;
     docker(&["update", "--restart=no", &spec.name]);
     http::ask("POST", (address, 8080), "/crash", &[], "").await;
-    let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
-    assert_eq!(seen.state, ContainerState::Exited(Exit { code: 3, out_of_memory: false, error: String::new() }));
+    let observed = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
+    assert_eq!(observed.state, ContainerState::Exited(Exit { code: 3, out_of_memory: false, error: String::new() }));
 }
 
 #[tokio::test]
-async fn a_death_for_memory_is_seen() {
+async fn a_container_killed_for_its_memory_is_observed() {
     let stage = Stage::new();
     let (spec, address) = stage.running(|blueprint| blueprint.memory = 24 << 20).await;
     docker(&["update", "--restart=no", &spec.name]);
     http::ask("PUT", (address, 8080), "/data/large", &[], vec![1; 64 << 20]).await;
-    let seen = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
-    assert_eq!(seen.state, ContainerState::Exited(Exit { code: 137, out_of_memory: true, error: String::new() }));
+    let observed = stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
+    assert_eq!(observed.state, ContainerState::Exited(Exit { code: 137, out_of_memory: true, error: String::new() }));
 }
 
 #[tokio::test]
-async fn a_frozen_container_is_seen_as_such() {
+async fn a_paused_container_is_observed_as_paused() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     docker(&["pause", &spec.name]);
-    assert_eq!(stage.seen(&spec.name).await.unwrap().state, ContainerState::Paused);
+    assert_eq!(stage.observed(&spec.name).await.unwrap().state, ContainerState::Paused);
     stage.docker.stop(&spec.name).await.unwrap();
     stage.until(&spec.name, "it has ended", |state| matches!(state, ContainerState::Exited(_))).await;
 }
@@ -120,14 +121,14 @@ async fn a_start_that_failed_says_why() {
     let spec = stage.made(|blueprint| blueprint.network = "no-such-network".into()).await;
     let error = stage.docker.start(&spec.name).await.unwrap_err();
     assert!(matches!(&error, EngineError::NotFound(why) if why.contains("no-such-network")), "{error}");
-    let seen = stage.seen(&spec.name).await.unwrap();
-    assert!(!seen.has_run);
-    let state = seen.state;
+    let observed = stage.observed(&spec.name).await.unwrap();
+    assert!(!observed.has_run);
+    let state = observed.state;
     assert!(matches!(&state, ContainerState::Exited(exit) if exit.error.contains("no-such-network")), "{state:?}");
 }
 
 #[tokio::test]
-async fn an_image_that_is_nowhere_is_told_with_its_name_and_what_to_do() {
+async fn a_missing_image_is_reported_with_its_name_and_what_to_do() {
     let stage = Stage::new();
     let spec = stage.spec(|blueprint| blueprint.image = "agentpod/nowhere:1".into());
     let error = stage.docker.create(&spec, &spec.blueprint.environment).await.unwrap_err();
@@ -173,7 +174,7 @@ async fn an_engine_that_is_not_there_is_unreachable_until_it_is() {
 }
 
 #[tokio::test]
-async fn removing_a_container_while_it_is_looked_at_leaves_it_out() {
+async fn a_container_removed_during_its_inspection_is_left_out() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let id = inspect(&spec.name)["Id"].as_str().unwrap().to_owned();

@@ -24,7 +24,7 @@ use agentpod::engine::ContainerChange;
 #[derive(Default)]
 struct Fake {
     answers: Mutex<HashMap<String, (u16, String)>>,
-    asked: Mutex<Vec<String>>,
+    requested: Mutex<Vec<String>>,
 }
 
 impl Fake {
@@ -44,7 +44,7 @@ impl Fake {
         fake.lists(&[]);
         // The first observation also asks for the machine's name, once.
         docker.observe().await.unwrap();
-        assert_eq!(fake.asked(), ["/info", LIST]);
+        assert_eq!(fake.requested(), ["/info", LIST]);
         (fake, docker, folder)
     }
 
@@ -58,7 +58,7 @@ impl Fake {
         }
         let (status, body) =
             self.answers.lock().unwrap().get(&path).cloned().unwrap_or((404, r#"{"message":"none"}"#.into()));
-        self.asked.lock().unwrap().push(path);
+        self.requested.lock().unwrap().push(path);
         let head = format!(
             "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -70,8 +70,8 @@ impl Fake {
         self.answers.lock().unwrap().insert(path.into(), (status, body.to_string()));
     }
 
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
+    fn requested(&self) -> Vec<String> {
+        std::mem::take(&mut *self.requested.lock().unwrap())
     }
 
     fn lists(&self, containers: &[(&str, &str, &str)]) {
@@ -91,20 +91,20 @@ impl Fake {
 const LIST: &str = "/containers/json";
 
 #[tokio::test]
-async fn a_fleet_at_rest_is_seen_in_one_call() {
+async fn a_fleet_at_rest_is_observed_with_one_call() {
     let (fake, docker, _folder) = Fake::start().await;
     fake.lists(&[("a", "running", "Up 2 hours"), ("b", "running", "Up About a minute")]);
     fake.shows("a", "running");
     fake.shows("b", "running");
     let first = docker.observe().await.unwrap();
-    assert_eq!(fake.asked().len(), 3);
+    assert_eq!(fake.requested().len(), 3);
     assert_eq!(docker.observe().await.unwrap(), first);
-    assert_eq!(fake.asked(), [LIST]);
-    assert_eq!(first.iter().map(|seen| seen.restarts).collect::<Vec<_>>(), [4, 4]);
+    assert_eq!(fake.requested(), [LIST]);
+    assert_eq!(first.iter().map(|observed| observed.restarts).collect::<Vec<_>>(), [4, 4]);
 }
 
 #[tokio::test]
-async fn only_what_is_new_changed_or_not_plainly_running_is_looked_at_again() {
+async fn only_containers_that_are_new_changed_or_not_plainly_running_are_inspected_again() {
     let (fake, docker, _folder) = Fake::start().await;
     fake.lists(&[
         ("a", "running", "Up 2 hours"),
@@ -115,41 +115,44 @@ async fn only_what_is_new_changed_or_not_plainly_running_is_looked_at_again() {
     fake.shows("b", "running");
     fake.shows("c", "exited");
     docker.observe().await.unwrap();
-    fake.asked();
+    fake.requested();
     fake.lists(&[
         ("a", "running", "Up 2 hours"),
         ("b", "running", "Up 4 seconds"),
         ("c", "exited", "Exited (9) 2 hours ago"),
     ]);
     docker.observe().await.unwrap();
-    let mut asked = fake.asked();
-    asked.sort();
-    assert_eq!(asked, ["/containers/b/json", "/containers/c/json", LIST]);
+    let mut requested = fake.requested();
+    requested.sort();
+    assert_eq!(requested, ["/containers/b/json", "/containers/c/json", LIST]);
 }
 
 #[tokio::test]
-async fn a_look_is_not_believed_after_a_pause_in_which_anything_may_have_happened() {
+async fn an_inspection_is_not_used_after_a_pause_in_which_anything_may_have_happened() {
     let (fake, docker, _folder) = Fake::start().await;
     fake.lists(&[("a", "running", "Up 2 hours")]);
     fake.shows("a", "running");
     docker.observe().await.unwrap();
-    fake.asked();
+    fake.requested();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(70)).await;
     tokio::time::resume();
     docker.observe().await.unwrap();
-    assert_eq!(fake.asked(), [LIST, "/containers/a/json"]);
+    assert_eq!(fake.requested(), [LIST, "/containers/a/json"]);
 }
 
 #[tokio::test]
-async fn what_vanishes_is_left_out_and_what_cannot_be_seen_is_unknown() {
+async fn a_container_that_vanishes_is_left_out_and_one_that_cannot_be_inspected_is_unknown() {
     let (fake, docker, _folder) = Fake::start().await;
     fake.lists(&[("gone", "exited", ""), ("stuck", "running", "Up 2 hours"), ("fine", "running", "Up 2 hours")]);
     fake.says("/containers/stuck/json", 500, &json!({"message": "the disk is full"}));
     fake.shows("fine", "running");
-    let seen = docker.observe().await.unwrap();
-    assert_eq!(seen.iter().map(|seen| seen.id.as_str()).collect::<Vec<_>>(), ["fine", "stuck"]);
-    assert!(matches!(&seen[1].state, ContainerState::Unknown(why) if why.contains("the disk is full")), "{seen:?}");
+    let observed = docker.observe().await.unwrap();
+    assert_eq!(observed.iter().map(|observed| observed.id.as_str()).collect::<Vec<_>>(), ["fine", "stuck"]);
+    assert!(
+        matches!(&observed[1].state, ContainerState::Unknown(why) if why.contains("the disk is full")),
+        "{observed:?}"
+    );
 }
 
 #[tokio::test]
@@ -182,21 +185,21 @@ async fn a_pull_reports_its_progress_and_its_failure() {
 }
 
 #[tokio::test]
-async fn a_limit_changed_by_hand_is_looked_at_when_the_engine_says_so() {
+async fn a_container_is_inspected_again_when_the_engine_reports_a_changed_limit() {
     let (fake, docker, _folder) = Fake::start().await;
     fake.lists(&[("a", "running", "Up 2 hours"), ("b", "running", "Up 2 hours")]);
     fake.shows("a", "running");
     fake.shows("b", "running");
     docker.observe().await.unwrap();
     docker.observe().await.unwrap();
-    assert_eq!(fake.asked().iter().filter(|path| *path != LIST).count(), 2, "each once");
+    assert_eq!(fake.requested().iter().filter(|path| *path != LIST).count(), 2, "each once");
     fake.says("/info", 200, &json!({"SystemTime": "2026-11-23T10:00:00Z"}));
     let labels = json!({"agentpod.pod-id": "alice_a", "name": "alice_a-01"});
     let update = json!({"Type": "container", "Action": "update", "Actor": {"ID": "a", "Attributes": labels}});
     fake.says("/events", 200, &update);
     let event = docker.watch().await.unwrap().next().await.unwrap().unwrap();
     assert_eq!((event.change, event.container.as_str()), (ContainerChange::LimitsChanged, "alice_a-01"));
-    fake.asked();
+    fake.requested();
     docker.observe().await.unwrap();
-    assert_eq!(fake.asked(), [LIST, "/containers/a/json"]);
+    assert_eq!(fake.requested(), [LIST, "/containers/a/json"]);
 }

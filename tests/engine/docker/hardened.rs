@@ -18,7 +18,7 @@ use agentpod::core::report::reason::Reason;
 use agentpod::engine::ContainerChange;
 
 async fn checked(stage: &Stage, spec: &ContainerSpec) -> Condition {
-    hardened(Some(spec), Some(&stage.seen(&spec.name).await.unwrap()))
+    hardened(Some(spec), Some(&stage.observed(&spec.name).await.unwrap()))
 }
 
 fn with_route(blueprint: &mut Blueprint) {
@@ -29,22 +29,22 @@ fn with_route(blueprint: &mut Blueprint) {
 async fn a_container_we_make_is_hardened_before_and_while_it_runs() {
     let stage = Stage::new();
     let spec = stage.made(with_route).await;
-    let seen: ObservedContainer = stage.seen(&spec.name).await.unwrap();
+    let observed: ObservedContainer = stage.observed(&spec.name).await.unwrap();
     assert_eq!(
-        hardened(Some(&spec), Some(&seen)).reason,
+        hardened(Some(&spec), Some(&observed)).reason,
         Reason::AsDeclared,
         "{:?}",
-        hardened(Some(&spec), Some(&seen))
+        hardened(Some(&spec), Some(&observed))
     );
-    assert_eq!(routed(Some(&spec), Some(&seen)).message, "its container is stopped");
+    assert_eq!(routed(Some(&spec), Some(&observed)).message, "its container is stopped");
     let (spec, _) = stage.running(with_route).await;
     assert_eq!(checked(&stage, &spec).await.reason, Reason::AsDeclared);
-    let seen = stage.seen(&spec.name).await;
-    assert_eq!(routed(Some(&spec), seen.as_ref()).reason, Reason::Routed);
+    let observed = stage.observed(&spec.name).await;
+    assert_eq!(routed(Some(&spec), observed.as_ref()).reason, Reason::Routed);
 }
 
 #[tokio::test]
-async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
+async fn a_limit_changed_by_hand_is_an_event_that_names_it() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let mut events = stage.docker.watch().await.unwrap();
@@ -69,7 +69,7 @@ async fn limits_changed_by_hand_are_told_by_an_event_and_named() {
 }
 
 #[tokio::test]
-async fn a_container_somebody_opened_wide_in_our_name_is_seen_through() {
+async fn a_container_with_our_label_that_somebody_opened_wide_is_not_hardened() {
     let stage = Stage::new();
     let spec = stage.spec(|_| {});
     let labels: Vec<String> =

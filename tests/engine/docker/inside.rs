@@ -15,7 +15,7 @@ async fn lines(stage: &Stage, name: &str, timestamps: bool) -> Vec<LogLine> {
 }
 
 #[tokio::test]
-async fn the_log_is_lines_with_times_if_asked() {
+async fn a_log_has_lines_with_times_on_request() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let line =

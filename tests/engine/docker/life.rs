@@ -11,25 +11,32 @@ use agentpod::core::declare::infra::VolumeSpec;
 async fn a_pod_is_made_filled_and_started_and_reads_its_file() {
     let stage = Stage::new();
     let spec = stage.made(|_| {}).await;
-    assert_eq!(stage.seen(&spec.name).await.unwrap().state, ContainerState::Created);
+    assert_eq!(stage.observed(&spec.name).await.unwrap().state, ContainerState::Created);
     stage.docker.deliver_files(&spec.name, &[config("Good day")]).await.unwrap();
     stage.docker.start(&spec.name).await.unwrap();
     let address = stage.answering(&spec.name).await;
     let answer = http::ask("GET", (address, 8080), "/config", &[], "").await.unwrap();
     assert_eq!((answer.status, answer.body), (200, config("Good day").text));
 
-    let seen = stage.seen(&spec.name).await.unwrap();
-    assert!(matches!(seen.state, ContainerState::Running { since: Some(_) }), "{seen:?}");
-    assert_eq!((seen.pod.to_string().as_str(), &seen.digest, seen.restarts), ("alice/assistant", &spec.digest, 0));
+    let observed = stage.observed(&spec.name).await.unwrap();
+    assert!(matches!(observed.state, ContainerState::Running { since: Some(_) }), "{observed:?}");
+    assert_eq!(
+        (observed.pod.to_string().as_str(), &observed.digest, observed.restarts),
+        ("alice/assistant", &spec.digest, 0)
+    );
     let before = stage.docker.calls();
     stage.docker.observe().await.unwrap();
     assert_eq!(stage.docker.calls() - before, 2, "a list, and one inspection of what started just now");
-    assert_eq!(seen.node, stage.docker.capacity().await.unwrap().node, "it is on the machine that the engine names");
-    assert!(!seen.node.is_empty());
+    assert_eq!(
+        observed.node,
+        stage.docker.capacity().await.unwrap().node,
+        "it is on the machine that the engine names"
+    );
+    assert!(!observed.node.is_empty());
 }
 
 #[tokio::test]
-async fn already_so_is_success() {
+async fn every_call_is_idempotent() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let docker = &stage.docker;
@@ -51,7 +58,7 @@ async fn a_running_container_is_not_removed() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     assert_eq!(stage.docker.remove(&spec.name).await.unwrap_err().code(), "engine_refused");
-    assert!(stage.seen(&spec.name).await.unwrap().is_live());
+    assert!(stage.observed(&spec.name).await.unwrap().is_live());
 }
 
 #[tokio::test]
@@ -61,7 +68,7 @@ async fn a_removal_under_way_is_waited_for() {
     let (one, two, three) =
         tokio::join!(stage.docker.remove(&spec.name), stage.docker.remove(&spec.name), stage.docker.remove(&spec.name));
     assert_eq!((one, two, three), (Ok(()), Ok(()), Ok(())));
-    assert_eq!(stage.seen(&spec.name).await, None);
+    assert_eq!(stage.observed(&spec.name).await, None);
 }
 
 #[tokio::test]
@@ -78,7 +85,9 @@ async fn a_stop_takes_as_long_as_the_container_asks_for_and_not_longer() {
     stage.docker.stop(&spec.name).await.unwrap();
     let took = begun.elapsed().as_secs_f64();
     assert!((1.5..8.0).contains(&took), "{took}");
-    assert!(matches!(stage.seen(&spec.name).await.unwrap().state, ContainerState::Exited(exit) if exit.code == 137));
+    assert!(
+        matches!(stage.observed(&spec.name).await.unwrap().state, ContainerState::Exited(exit) if exit.code == 137)
+    );
 }
 
 #[tokio::test]
@@ -110,8 +119,8 @@ async fn data_outlives_its_container_and_the_files_folder_does_not() {
 async fn the_floor_is_really_in_force() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
-    let seen = inspect(&spec.name);
-    let (host, config) = (&seen["HostConfig"], &seen["Config"]);
+    let observed = inspect(&spec.name);
+    let (host, config) = (&observed["HostConfig"], &observed["Config"]);
     let expected = [
         (&host["CapDrop"], json!(["ALL"])),
         (&host["CapAdd"], json!(null)),
@@ -132,16 +141,16 @@ async fn the_floor_is_really_in_force() {
         (&config["Hostname"], json!("assistant")),
         (&config["StopTimeout"], json!(5)),
         (&config["Healthcheck"], json!({"Test": ["NONE"]})),
-        (&seen["State"]["Health"], json!(null)),
+        (&observed["State"]["Health"], json!(null)),
     ];
     for (index, (is, should)) in expected.into_iter().enumerate() {
         assert_eq!(*is, should, "number {index}");
     }
-    let kinds: Vec<_> = seen["Mounts"].as_array().unwrap().iter().map(|mount| mount["Type"].clone()).collect();
+    let kinds: Vec<_> = observed["Mounts"].as_array().unwrap().iter().map(|mount| mount["Type"].clone()).collect();
     assert!(kinds.iter().all(|kind| kind == "volume"), "{kinds:?}");
 
     // And as the kernel sees it, of the process itself.
-    let pid = &seen["State"]["Pid"];
+    let pid = &observed["State"]["Pid"];
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     for line in
         ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Uid:\t1000\t1000\t1000\t1000"]
@@ -160,8 +169,11 @@ async fn a_stopped_container_stays_stopped_and_can_be_started_again() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     stage.docker.stop(&spec.name).await.unwrap();
-    let seen = stage.seen(&spec.name).await.unwrap();
-    assert!(matches!(&seen.state, ContainerState::Exited(exit) if exit.code == 0 && !exit.out_of_memory), "{seen:?}");
+    let observed = stage.observed(&spec.name).await.unwrap();
+    assert!(
+        matches!(&observed.state, ContainerState::Exited(exit) if exit.code == 0 && !exit.out_of_memory),
+        "{observed:?}"
+    );
     stage.docker.start(&spec.name).await.unwrap();
     stage.answering(&spec.name).await;
 }

@@ -32,8 +32,8 @@ async fn a_network_is_made_once_and_hands_out_only_its_pool() {
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
     stage.docker.deliver_files(&pod.name, &[config("Hello")]).await.unwrap();
     stage.docker.start(&pod.name).await.unwrap();
-    let seen = stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
-    assert!(subnet.has_in_pool(seen.addresses[&spec.name]), "{seen:?}");
+    let observed = stage.until(&pod.name, "it runs", |state| matches!(state, ContainerState::Running { .. })).await;
+    assert!(subnet.has_in_pool(observed.addresses[&spec.name]), "{observed:?}");
 }
 
 #[tokio::test]
@@ -65,27 +65,27 @@ async fn addresses_that_are_taken_are_refused_with_the_setting_to_change() {
 }
 
 #[tokio::test]
-async fn a_container_taken_off_its_network_is_seen_so_and_attached_again_running_or_stopped() {
+async fn a_container_taken_off_its_network_is_noticed_and_attached_again_running_or_stopped() {
     let subnet = Subnet::take();
     let stage = Stage::new();
     let spec = network(&stage, &subnet);
     stage.docker.ensure_network(&spec).await.unwrap();
     let pod = stage.made(|blueprint| blueprint.network = spec.name.clone()).await;
     stage.docker.deliver_files(&pod.name, &[config("Hello")]).await.unwrap();
-    assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod), "made, and never started");
+    assert!(!stage.observed(&pod.name).await.unwrap().is_cut_off(&pod), "made, and never started");
     stage.docker.start(&pod.name).await.unwrap();
     for running in [true, false] {
         if !running {
             stage.docker.stop(&pod.name).await.unwrap();
         }
-        assert!(!stage.seen(&pod.name).await.unwrap().is_cut_off(&pod));
+        assert!(!stage.observed(&pod.name).await.unwrap().is_cut_off(&pod));
         docker(&["network", "disconnect", &spec.name, &pod.name]);
-        let seen = stage.seen(&pod.name).await.unwrap();
-        assert!(seen.is_cut_off(&pod) && seen.has_run, "{seen:?}");
+        let observed = stage.observed(&pod.name).await.unwrap();
+        assert!(observed.is_cut_off(&pod) && observed.has_run, "{observed:?}");
         stage.docker.attach(&pod.name, &spec.name).await.unwrap();
         stage.docker.attach(&pod.name, &spec.name).await.unwrap();
-        let seen = stage.seen(&pod.name).await.unwrap();
-        assert!(!seen.is_cut_off(&pod), "{seen:?}");
-        assert_eq!(seen.addresses.contains_key(&spec.name), running);
+        let observed = stage.observed(&pod.name).await.unwrap();
+        assert!(!observed.is_cut_off(&pod), "{observed:?}");
+        assert_eq!(observed.addresses.contains_key(&spec.name), running);
     }
 }

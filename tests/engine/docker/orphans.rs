@@ -20,19 +20,22 @@ async fn our_volumes_are_listed_with_their_pod_and_whether_a_container_has_them(
     let other = Stage::new();
     other.docker.ensure_volume(&VolumeSpec { name: other.volume(), labels: other.labels() }).await.unwrap();
 
-    let seen = stage.docker.volumes().await.unwrap();
-    assert_eq!(seen.len(), 1, "{seen:?}");
-    assert_eq!((seen[0].name.clone(), seen[0].pod.clone()), (stage.volume(), "alice/assistant".parse().ok()));
-    assert!(!seen[0].in_use && seen[0].created_at.is_some());
+    let observed = stage.docker.volumes().await.unwrap();
+    assert_eq!(observed.len(), 1, "{observed:?}");
+    assert_eq!((observed[0].name.clone(), observed[0].pod.clone()), (stage.volume(), "alice/assistant".parse().ok()));
+    assert!(!observed[0].in_use && observed[0].created_at.is_some());
 
     let pod = stage.made(|_| {}).await;
-    let seen = stage.docker.volumes().await.unwrap();
+    let observed = stage.docker.volumes().await.unwrap();
     // The data, and an anonymous one for the rendered files.
-    assert_eq!(seen.len(), 2, "{seen:?}");
-    assert!(seen.iter().all(|volume| volume.in_use), "a container that never ran has them too: {seen:?}");
+    assert_eq!(observed.len(), 2, "{observed:?}");
+    assert!(observed.iter().all(|volume| volume.in_use), "a container that never ran has them too: {observed:?}");
     stage.docker.remove(&pod.name).await.unwrap();
-    let seen = stage.docker.volumes().await.unwrap();
-    assert_eq!(seen.iter().map(|volume| (&volume.name, volume.in_use)).collect::<Vec<_>>(), [(&stage.volume(), false)]);
+    let observed = stage.docker.volumes().await.unwrap();
+    assert_eq!(
+        observed.iter().map(|volume| (&volume.name, volume.in_use)).collect::<Vec<_>>(),
+        [(&stage.volume(), false)]
+    );
 }
 
 #[tokio::test]
@@ -84,7 +87,7 @@ async fn our_networks_are_listed() {
         labels::owned(&stage.instance).iter().flat_map(|(k, v)| ["--label".into(), format!("{k}={v}")]).collect();
     let owned: Vec<&str> = owned.iter().map(String::as_str).collect();
     docker(&[&["network", "create", "--subnet", &subnet.cidr()][..], &owned, &[name.as_str()]].concat());
-    let seen = stage.docker.networks().await.unwrap();
-    assert_eq!(seen.iter().map(|network| &network.name).collect::<Vec<_>>(), [&name]);
-    assert!(seen[0].created_at.is_some());
+    let observed = stage.docker.networks().await.unwrap();
+    assert_eq!(observed.iter().map(|network| &network.name).collect::<Vec<_>>(), [&name]);
+    assert!(observed[0].created_at.is_some());
 }

@@ -55,7 +55,7 @@ async fn a_foreign_container_of_the_same_name_is_refused_and_untouched() {
 }
 
 #[tokio::test]
-async fn a_container_of_ours_made_for_something_else_does_not_pass_for_the_wanted_one() {
+async fn a_container_of_ours_created_for_something_else_does_not_pass_for_the_desired_one() {
     let stage = Stage::new();
     let spec = stage.made(|_| {}).await;
     let mut other = stage.spec(|blueprint| blueprint.pids = 65);
@@ -100,6 +100,6 @@ async fn a_container_with_our_label_but_no_pod_is_left_out() {
     for pod in ["agentpod.pod-id=nonsense", "other=label"] {
         docker(&["create", "--label", &label, "--label", "agentpod.managed=true", "--label", pod, "agentpod/echo:1"]);
     }
-    let names: Vec<String> = stage.docker.observe().await.unwrap().into_iter().map(|seen| seen.name).collect();
+    let names: Vec<String> = stage.docker.observe().await.unwrap().into_iter().map(|observed| observed.name).collect();
     assert_eq!(names, [spec.name]);
 }

@@ -101,19 +101,19 @@ impl Stage {
 
     pub async fn answering(&self, name: &str) -> IpAddr {
         eventually("the agent answers", async || {
-            let address = *self.seen(name).await?.addresses.get("bridge")?;
+            let address = *self.observed(name).await?.addresses.get("bridge")?;
             (http::ask("GET", (address, 8080), "/health", &[], "").await?.status == 200).then_some(address)
         })
         .await
     }
 
-    pub async fn seen(&self, name: &str) -> Option<ObservedContainer> {
+    pub async fn observed(&self, name: &str) -> Option<ObservedContainer> {
         self.docker.observe().await.unwrap().into_iter().find(|container| container.name == name)
     }
 
     /// Waits for a state.
     pub async fn until(&self, name: &str, what: &str, is: impl Fn(&ContainerState) -> bool) -> ObservedContainer {
-        eventually(what, async || self.seen(name).await.filter(|seen| is(&seen.state))).await
+        eventually(what, async || self.observed(name).await.filter(|observed| is(&observed.state))).await
     }
 }
 

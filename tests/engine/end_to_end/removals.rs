@@ -69,7 +69,7 @@ async fn most_pods_gone_from_the_source_go_on_until_exactly_that_is_approved_and
 }
 
 #[tokio::test]
-async fn one_shot_runs_hold_too_and_carry_out_what_they_are_told_to_approve() {
+async fn one_shot_runs_hold_too_and_carry_out_what_they_are_to_approve() {
     let many = ["a", "b", "c", "d"].map(|tenant| echo(tenant, "")).join("---\n");
     let mut stand = Stand::start(&[("many.yaml", &many), ("one.yaml", &echo("one", ""))]).await;
     stand.all_ready(&GONE).await;

@@ -14,7 +14,7 @@ async fn alice() -> Stand {
 }
 
 #[tokio::test]
-async fn a_restart_starts_the_same_container_again_once_and_says_who_asked() {
+async fn a_restart_starts_the_same_container_again_once_and_says_who_requested_it() {
     let mut stand = alice().await;
     let before = stand.container(ID);
     let said = stand.agentpod(&["restart", ID, "--as", "carol@laptop", "--wait"]);

@@ -11,7 +11,7 @@ use agentpod::{
 };
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, unsatisfied},
 };
 
@@ -40,8 +40,8 @@ enum Twist {
 #[derive(Debug, Clone, Copy)]
 struct Situation {
     twist: Twist,
-    wish: usize,
-    wished: usize,
+    desired: usize,
+    harnesses: usize,
     before: usize,
     long_before: usize,
     never_ready: bool,
@@ -51,8 +51,8 @@ struct Situation {
 
 fn situations() -> Vec<Situation> {
     let mut all = Vec::new();
-    for wish in 0..4 {
-        for wished in 0..STATES.len() {
+    for desired in 0..4 {
+        for harnesses in 0..STATES.len() {
             for before in 0..STATES.len() {
                 for long_before in 0..STATES.len() {
                     for flags in 0..8u8 {
@@ -60,8 +60,8 @@ fn situations() -> Vec<Situation> {
                         let (never_ready, rejected, uploaded) = (flag(0), flag(1), flag(2));
                         let plain = Situation {
                             twist: Twist::Plain,
-                            wish,
-                            wished,
+                            desired,
+                            harnesses,
                             before,
                             long_before,
                             never_ready,
@@ -70,7 +70,7 @@ fn situations() -> Vec<Situation> {
                         };
                         all.push(plain);
                         // Nothing in a twist depends on what was there long before, or on readiness.
-                        if wished != 0 && long_before == 0 && !never_ready {
+                        if harnesses != 0 && long_before == 0 && !never_ready {
                             all.push(Situation { twist: Twist::Renamed, ..plain });
                             all.push(Situation { twist: Twist::CutOff, ..plain });
                         }
@@ -88,26 +88,26 @@ fn situations() -> Vec<Situation> {
 /// Two containers on one volume cannot come from us; the laws still hold once they are seen.
 fn starts_unlawful(situation: &Situation) -> bool {
     let live = |state: usize| matches!(state, 2 | 4 | 5);
-    [situation.wished, situation.before, situation.long_before].into_iter().filter(|state| live(*state)).count() > 1
+    [situation.harnesses, situation.before, situation.long_before].into_iter().filter(|state| live(*state)).count() > 1
 }
 
 fn harness(situation: &Situation) -> Harness {
     let id: PodId = "t/a".parse().unwrap();
-    let wished = running("a", 'm', 'g');
-    let declared = match situation.wish {
+    let harnesses = running("a", 'm', 'g');
+    let declared = match situation.desired {
         0 => vec![],
-        1 => vec![Wanted { stopped: true, ..wished.clone() }],
-        2 => vec![wished.clone()],
-        _ => vec![Wanted { secret_missing: true, ..wished.clone() }],
+        1 => vec![DesiredCase { stopped: true, ..harnesses.clone() }],
+        2 => vec![harnesses.clone()],
+        _ => vec![DesiredCase { secret_missing: true, ..harnesses.clone() }],
     };
     let mut harness = Harness::new(build(&declared));
-    let reference = build(&[wished]).pods.remove(&id).unwrap();
+    let reference = build(&[harnesses]).pods.remove(&id).unwrap();
     let digest = |mode| build(&[running("a", mode, 'g')]).pods[&id].container.digest.clone();
     let volume = &reference.container.blueprint.volume;
     for (digest, state) in [
         (digest('x'), situation.long_before),
         (digest('y'), situation.before),
-        (reference.container.digest.clone(), situation.wished),
+        (reference.container.digest.clone(), situation.harnesses),
     ] {
         if let Some(state) = STATES[state] {
             harness.engine.place(&id, &digest, volume, state());
@@ -135,28 +135,28 @@ fn harness(situation: &Situation) -> Harness {
 
 /// Every situation of a pod that was declared once and is not any more.
 pub fn undeclared() -> impl Iterator<Item = Harness> {
-    wished(0)
+    harnesses(0)
 }
 
 /// Every situation of a pod that should run, and whose secrets can be read.
 pub fn to_run() -> impl Iterator<Item = Harness> {
-    wished(2)
+    harnesses(2)
 }
 
-fn wished(wish: usize) -> impl Iterator<Item = Harness> {
-    let lawful = move |situation: &Situation| situation.wish == wish && !starts_unlawful(situation);
+fn harnesses(desired: usize) -> impl Iterator<Item = Harness> {
+    let lawful = move |situation: &Situation| situation.desired == desired && !starts_unlawful(situation);
     situations().into_iter().filter(lawful).map(|situation| harness(&situation))
 }
 
-fn twist(twist: Twist, harness: &Harness, wished: &str, before: &str) {
+fn twist(twist: Twist, harness: &Harness, harnesses: &str, before: &str) {
     let mut world = harness.engine.world();
     match twist {
         Twist::Plain => {}
         Twist::Renamed => {
-            let container = world.containers.remove(wished).unwrap();
+            let container = world.containers.remove(harnesses).unwrap();
             world.containers.insert("by-hand".into(), container);
         }
-        Twist::CutOff => world.containers.get_mut(wished).unwrap().networks.clear(),
+        Twist::CutOff => world.containers.get_mut(harnesses).unwrap().networks.clear(),
         Twist::BeforeCutOff => world.containers.get_mut(before).unwrap().networks.clear(),
     }
 }
@@ -174,7 +174,7 @@ fn check(situation: &Situation, harness: &Harness) {
 }
 
 #[test]
-fn every_situation_settles_and_the_wish_is_satisfied_and_then_nothing_is_written() {
+fn every_situation_settles_as_desired_and_then_nothing_is_written() {
     for situation in situations() {
         let mut harness = harness(&situation);
         harness.settle();
@@ -223,7 +223,7 @@ fn every_situation_survives_any_single_fault_of_the_engine() {
 }
 
 #[test]
-fn two_rounds_after_a_crash_the_wish_is_reached_when_nothing_is_left_to_wait_for() {
+fn two_rounds_after_a_crash_the_desired_state_is_reached_if_nothing_has_to_be_waited_for() {
     let id: PodId = "t/a".parse().unwrap();
     for steps in 0..8 {
         let mut harness = Harness::new(build(&[running("a", 'm', 'g')]));

@@ -25,7 +25,7 @@ static ADAPTERS: LazyLock<Arc<Adapters>> = LazyLock::new(|| {
 /// One pod of tenant `t`: its name, its state, `mode` (in the digest) and `greeting` (hot), and whether its secret is
 /// missing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wanted {
+pub struct DesiredCase {
     pub name: &'static str,
     pub stopped: bool,
     pub mode: char,
@@ -35,20 +35,20 @@ pub struct Wanted {
     pub subdomain: Option<&'static str>,
 }
 
-pub fn running(name: &'static str, mode: char, greeting: char) -> Wanted {
-    Wanted { name, stopped: false, mode, greeting, secret_missing: false, subdomain: None }
+pub fn running(name: &'static str, mode: char, greeting: char) -> DesiredCase {
+    DesiredCase { name, stopped: false, mode, greeting, secret_missing: false, subdomain: None }
 }
 
 /// Builds, or gives what was built for the same declaration before.
-pub fn build(wanted: &[Wanted]) -> Desired {
-    static BUILT: Mutex<BTreeMap<Vec<Wanted>, Desired>> = Mutex::new(BTreeMap::new());
+pub fn build(wanted: &[DesiredCase]) -> Desired {
+    static BUILT: Mutex<BTreeMap<Vec<DesiredCase>, Desired>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap();
     built.entry(wanted.to_vec()).or_insert_with(|| build_anew(wanted)).clone()
 }
 
-fn build_anew(wanted: &[Wanted]) -> Desired {
+fn build_anew(wanted: &[DesiredCase]) -> Desired {
     let mut yaml = String::from("apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: t}\n");
-    for Wanted { name, stopped, mode, greeting, secret_missing, subdomain } in wanted {
+    for DesiredCase { name, stopped, mode, greeting, secret_missing, subdomain } in wanted {
         let subdomain = subdomain.unwrap_or(name);
         let state = if *stopped { "stopped" } else { "running" };
         let secrets = if *secret_missing { "\n  secrets: {KEY: {env: MISSING}}" } else { "" };

@@ -14,7 +14,7 @@ use agentpod::{
 use proptest::prelude::*;
 
 use super::{
-    fleet::{Wanted, build},
+    fleet::{DesiredCase, build},
     harness::{Harness, unsatisfied},
 };
 
@@ -22,7 +22,7 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 #[derive(Debug, Clone)]
 enum Move {
-    Declare(Vec<Wanted>),
+    Declare(Vec<DesiredCase>),
     Faults(Vec<Option<bool>>),
     Round { dies_after: Option<usize> },
     Pass { minutes: i64 },
@@ -38,7 +38,7 @@ enum Move {
     Resume { which: usize },
 }
 
-fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
+fn desired_pods() -> impl Strategy<Value = Vec<DesiredCase>> {
     let one = |name: &'static str| {
         (
             prop::bool::weighted(0.8),
@@ -47,7 +47,14 @@ fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
             prop::sample::select(vec!['g', 'h']),
         )
             .prop_map(move |(declared, stopped, mode, greeting)| {
-                declared.then_some(Wanted { name, stopped, mode, greeting, secret_missing: false, subdomain: None })
+                declared.then_some(DesiredCase {
+                    name,
+                    stopped,
+                    mode,
+                    greeting,
+                    secret_missing: false,
+                    subdomain: None,
+                })
             })
     };
     (one(NAMES[0]), one(NAMES[1]), one(NAMES[2]), one(NAMES[3]))
@@ -56,7 +63,7 @@ fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        2 => wanted().prop_map(Move::Declare),
+        2 => desired_pods().prop_map(Move::Declare),
         1 => prop::collection::vec(prop::option::weighted(0.3, any::<bool>()), 1..12).prop_map(Move::Faults),
         4 => prop::option::weighted(0.3, 0..6usize).prop_map(|dies_after| Move::Round { dies_after }),
         2 => (0..8i64).prop_map(|minutes| Move::Pass { minutes }),
@@ -80,7 +87,7 @@ fn pod(which: usize) -> PodId {
 
 fn play(harness: &mut Harness, step: &Move) {
     match step {
-        Move::Declare(wanted) => harness.desired = build(wanted),
+        Move::Declare(desired_pods) => harness.desired = build(desired_pods),
         Move::Faults(faults) => {
             let fault = |after: &bool| if *after { FaultTiming::After } else { FaultTiming::Before };
             harness.engine.inject(faults.iter().map(|f| f.as_ref().map(fault)));
@@ -181,7 +188,7 @@ proptest! {
     }
 
     #[test]
-    fn the_siblings_of_a_changed_pod_are_not_touched(before in wanted(), changed in 0..4usize, mode in prop::sample::select(vec!['p', 'q'])) {
+    fn the_siblings_of_a_changed_pod_are_not_touched(before in desired_pods(), changed in 0..4usize, mode in prop::sample::select(vec!['p', 'q'])) {
         let mut harness = Harness::new(build(&before));
         harness.settle();
         let there = |harness: &Harness| -> BTreeMap<PodId, Vec<(String, ContainerState)>> {

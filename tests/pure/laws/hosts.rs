@@ -10,15 +10,15 @@ use agentpod::core::{
 use time::Duration;
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, unsatisfied},
 };
 
-fn at(name: &'static str, subdomain: &'static str, mode: char) -> Wanted {
-    Wanted { subdomain: Some(subdomain), ..running(name, mode, 'g') }
+fn at(name: &'static str, subdomain: &'static str, mode: char) -> DesiredCase {
+    DesiredCase { subdomain: Some(subdomain), ..running(name, mode, 'g') }
 }
 
-fn at_rest(wanted: &[Wanted]) -> Harness {
+fn at_rest(wanted: &[DesiredCase]) -> Harness {
     let mut harness = Harness::new(build(wanted));
     harness.settle();
     assert_eq!(unsatisfied(&harness), None);

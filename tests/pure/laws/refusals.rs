@@ -16,7 +16,7 @@ use agentpod::{
 use time::Duration;
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, block_on, by_pod},
 };
 
@@ -151,7 +151,7 @@ fn when_the_one_before_cannot_be_started_either_both_are_tried_again_with_growin
 }
 
 #[test]
-fn a_name_that_is_taken_at_the_moment_of_creation_is_looked_at_again_at_once_and_only_once() {
+fn a_name_taken_during_creation_is_observed_again_at_once_and_only_once() {
     let (_, new, _) = digest_and_name('m');
     let mut harness = Harness::new(build(&[running("a", 'm', 'g')]));
     harness.engine.world().taken.insert(new.clone());
@@ -172,7 +172,7 @@ fn a_name_that_is_taken_at_the_moment_of_creation_is_looked_at_again_at_once_and
 
 #[test]
 fn a_paused_or_disconnected_container_is_not_ready() {
-    let wish: Wanted = running("a", 'm', 'g');
+    let wish: DesiredCase = running("a", 'm', 'g');
     let mut harness = Harness::new(build(&[wish]));
     harness.settle();
     assert!(status(&harness).ready);

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use time::Duration;
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, unsatisfied},
 };
 
@@ -27,7 +27,7 @@ fn pod(name: &str) -> PodId {
     format!("t/{name}").parse().unwrap()
 }
 
-fn fleet(names: &[&'static str]) -> Vec<Wanted> {
+fn fleet(names: &[&'static str]) -> Vec<DesiredCase> {
     names.iter().map(|name| running(name, 'm', 'g')).collect()
 }
 
@@ -195,7 +195,7 @@ fn a_new_pod_waits_for_the_subdomain_of_one_that_still_runs() {
     let id = pod("z");
     let mut harness = at_rest(5, RemovalLimit::default());
     // All five move to other names, and one keeps its subdomain.
-    let moved = |name: &'static str| Wanted { subdomain: Some("a"), ..running(name, 'm', 'g') };
+    let moved = |name: &'static str| DesiredCase { subdomain: Some("a"), ..running(name, 'm', 'g') };
     (harness.desired, harness.revision) = (build(&[moved("z")]), "r2".into());
     harness.settle();
     assert_eq!(writes(&harness), Vec::<String>::new());

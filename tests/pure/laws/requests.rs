@@ -11,7 +11,7 @@ use agentpod::core::{
 use time::Duration;
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, unsatisfied},
 };
 
@@ -48,7 +48,7 @@ fn text(harness: &Harness) -> String {
 }
 
 #[test]
-fn a_restart_is_a_stop_and_a_start_of_the_container_that_stands() {
+fn a_restart_is_a_stop_and_a_start_of_the_current_container() {
     let mut harness = at_rest();
     harness.ask(restart());
     harness.round(usize::MAX);
@@ -112,7 +112,7 @@ fn a_restart_does_not_wait_for_the_next_try_but_is_no_more_than_one() {
 fn what_should_not_run_is_not_restarted() {
     for (wish, why) in [
         (vec![], "it is no longer declared running"),
-        (vec![Wanted { stopped: true, ..running("a", 'm', 'g') }], "it is no longer declared running"),
+        (vec![DesiredCase { stopped: true, ..running("a", 'm', 'g') }], "it is no longer declared running"),
     ] {
         let mut harness = at_rest();
         harness.ask(restart());
@@ -176,7 +176,7 @@ fn a_pause_without_an_end_ends_when_somebody_resumes_it() {
 }
 
 #[test]
-fn a_pause_and_a_resume_while_nobody_looked_touch_nothing() {
+fn a_pause_and_a_resume_between_two_rounds_touch_nothing() {
     let mut harness = at_rest();
     pause(&mut harness, None);
     harness.ask(RequestSpec::Resume { pod: id() });
@@ -233,7 +233,7 @@ fn every_situation_settles_after_a_restart_that_was_cut_off_anywhere() {
 }
 
 #[test]
-fn requests_nobody_saw_to_in_time_are_refused_and_do_nothing() {
+fn expired_requests_are_refused_and_do_nothing() {
     let mut harness = at_rest();
     harness.ask(restart());
     harness.ask(RequestSpec::Approve { plan: "0123456789ab".into() });

@@ -16,7 +16,7 @@ use agentpod::core::{
 use time::{Duration, OffsetDateTime};
 
 use super::{
-    fleet::{Wanted, build, running},
+    fleet::{DesiredCase, build, running},
     harness::{Harness, by_pod},
 };
 use agentpod::core::decide::plan::InfraState;
@@ -31,7 +31,7 @@ struct Scene {
     known: PodState,
 }
 
-fn scene(desired: Option<Wanted>, containers: &[(char, ContainerState)]) -> Scene {
+fn scene(desired: Option<DesiredCase>, containers: &[(char, ContainerState)]) -> Scene {
     let id: PodId = "t/a".parse().unwrap();
     let harness = Harness::new(build(&desired.into_iter().collect::<Vec<_>>()));
     for (mode, state) in containers {
@@ -173,7 +173,7 @@ fn an_ended_container_is_started_and_one_that_was_never_started_too() {
 
 #[test]
 fn a_pod_declared_stopped_is_stopped_and_left_alone_after_that() {
-    let desired = || Some(Wanted { stopped: true, ..running("a", 'm', 'g') });
+    let desired = || Some(DesiredCase { stopped: true, ..running("a", 'm', 'g') });
     assert_eq!(scene(desired(), &[('m', up())]).text(), "t/a: it is declared stopped\n  stop t_a-M");
     assert_eq!(scene(desired(), &[('m', down(0))]).text(), "");
 }
@@ -226,7 +226,7 @@ fn a_container_that_keeps_ending_is_stopped_and_rested() {
 fn what_cannot_be_known_or_read_is_held_with_the_reason() {
     let odd = scene(Some(running("a", 'm', 'g')), &[('m', ContainerState::Unknown("being removed".into()))]);
     assert_eq!(odd.text(), "t/a: held, its state is unknown: container t_a-M: being removed");
-    let secret = scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), &[]);
+    let secret = scene(Some(DesiredCase { secret_missing: true, ..running("a", 'm', 'g') }), &[]);
     assert_eq!(
         secret.text(),
         "t/a: held, it has secrets that cannot be read: KEY from the environment variable MISSING: it was not read"
@@ -333,7 +333,7 @@ fn a_container_renamed_by_hand_is_the_same_container() {
 #[test]
 fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let blind = |states: &[(char, ContainerState)]| {
-        scene(Some(Wanted { secret_missing: true, ..running("a", 'm', 'g') }), states)
+        scene(Some(DesiredCase { secret_missing: true, ..running("a", 'm', 'g') }), states)
     };
     let held =
         "t/a: held, it has secrets that cannot be read: KEY from the environment variable MISSING: it was not read";

@@ -13,7 +13,7 @@ use crate::testkit::{
 use agentpod::core::event::EventKind;
 
 #[tokio::test]
-async fn a_viewer_is_shown_everything_and_then_each_change_under_the_next_number() {
+async fn a_viewer_gets_a_snapshot_and_then_each_change_with_the_next_number() {
     let stage = Stage::new().await;
     let mut viewer = stage.watch_as(VICTOR, "?pods=true").await;
     let first = viewer.next().await.unwrap();
@@ -70,7 +70,7 @@ async fn who_comes_back_gets_what_was_missed_and_who_was_away_too_long_gets_ever
 }
 
 #[tokio::test]
-async fn a_tenants_person_is_shown_that_tenant_only_and_misses_no_number() {
+async fn a_tenants_person_gets_changes_of_that_tenant_only_and_misses_no_number() {
     let stage = Stage::new().await;
     let mut viewer = stage.watch_as(ALAN, "?pods=true").await;
     let first = viewer.next().await.unwrap();
@@ -113,7 +113,7 @@ async fn whose_token_is_not_good_any_more_is_out() {
 }
 
 #[tokio::test]
-async fn viewers_are_told_that_agentpod_stops() {
+async fn viewers_learn_that_agentpod_stops() {
     let stage = Stage::new().await;
     let mut viewer = stage.watch_as(VICTOR, "").await;
     viewer.next_of("snapshot").await;
@@ -123,7 +123,7 @@ async fn viewers_are_told_that_agentpod_stops() {
 }
 
 #[tokio::test]
-async fn what_is_no_socket_is_told_so() {
+async fn a_request_without_an_upgrade_is_refused() {
     let stage = Stage::new().await;
     assert_eq!(stage.get("/watch", VICTOR).await.status, 426);
 }

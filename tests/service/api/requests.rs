@@ -9,7 +9,7 @@ use crate::testkit::{
 };
 
 #[tokio::test]
-async fn what_is_asked_for_becomes_a_row_that_can_be_followed() {
+async fn a_request_becomes_a_row_that_can_be_followed() {
     let stage = Stage::new().await;
     let answer = stage.post("/requests", OLGA, r#"{"kind": "pause", "pod": "alice/assistant", "seconds": 60}"#).await;
     assert_eq!(answer.status, 202, "{}", answer.body);

@@ -115,7 +115,7 @@ async fn nothing_that_lets_somebody_in_stands_in_the_database() {
 }
 
 #[tokio::test]
-async fn a_connection_on_which_nothing_is_asked_is_ended_whatever_it_begins_with() {
+async fn a_connection_without_a_request_is_closed_whatever_it_begins_with() {
     let stage = Stage::closed().await;
     let begin = async |bytes: &[u8]| {
         let mut stream = TcpStream::connect(stage.server.address).await.unwrap();

@@ -32,7 +32,7 @@ async fn once_there_is_an_account_nothing_is_shown_to_whoever_did_not_sign_in() 
 }
 
 #[tokio::test]
-async fn a_page_that_was_asked_for_is_where_the_sign_in_leads_and_no_other_site() {
+async fn the_sign_in_leads_to_the_requested_page_and_to_no_other_site() {
     let stage = Stage::closed().await;
     let sent = stage.get("/dashboard/pods?sort=name&page=2", &[]).await;
     assert_eq!(sent.header("location"), "/?next=%2Fdashboard%2Fpods%3Fsort%3Dname%26page%3D2");

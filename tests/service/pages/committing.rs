@@ -31,7 +31,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_was_checked_is_committed_told_and_read_at_once() {
+async fn a_checked_manifest_is_committed_recorded_and_read_at_once() {
     let (stage, folder) = stage().await;
     let body = untouched("echo").await;
     let form = stage.ask("POST", "/dashboard/pods/new", OLGA, &body).await.body;

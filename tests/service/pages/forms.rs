@@ -77,7 +77,7 @@ async fn what_was_chosen_stands_in_the_manifest_and_can_be_downloaded() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_as_validate_tells_it_with_line_and_caret() {
+async fn problems_are_shown_as_validate_prints_them_with_line_and_caret() {
     let stage = Stage::new().await;
     stage.checked(TENANTS).await;
     let body = untouched("echo").await.replace("subdomain=new", "subdomain=bob") + "&config.startDelaySeconds=many";

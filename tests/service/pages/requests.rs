@@ -58,7 +58,7 @@ async fn a_held_plan_is_approved_by_its_hash() {
 }
 
 #[tokio::test]
-async fn who_may_not_ask_is_refused_and_shown_no_button() {
+async fn a_person_without_permission_is_refused_and_sees_no_button() {
     let stage = Stage::new().await;
     for (token, body, status) in [
         (VICTOR, "kind=restart&pod=alice/assistant", 403),

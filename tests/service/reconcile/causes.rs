@@ -9,7 +9,7 @@ use super::stage::Stage;
 const TICK: Duration = Duration::from_millis(200);
 
 #[tokio::test]
-async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
+async fn an_event_says_why_something_was_done_and_what_triggered_it() {
     let mut stage = Stage::new("").await;
     stage.start(TICK);
     let first = stage.runs("").await;
@@ -28,7 +28,7 @@ async fn what_was_done_is_told_with_why_and_with_what_it_was_noticed_by() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_the_step_that_failed_and_why_it_was_taken() {
+async fn a_failure_is_an_event_with_the_failed_step_and_the_cause_of_the_action() {
     let mut stage = Stage::new("").await;
     stage.undeclare();
     stage.engine.inject([None, None, None, Some(FaultTiming::Before)]);

@@ -24,18 +24,18 @@ fn bound(stage: &Stage, container: &str, change: impl FnOnce(&mut InForce)) {
     change(Arc::make_mut(container.in_force.as_mut().unwrap()));
 }
 
-async fn shown(stage: &Stage, kind: &str) -> view::ConditionLine {
+async fn condition(stage: &Stage, kind: &str) -> view::ConditionLine {
     let somebody = Person { name: "o".into(), role: Role::Viewer, tenant: None };
     let pod = stage.store.view(&somebody).pod(&POD.parse().unwrap()).await.unwrap().unwrap();
     pod.conditions.into_iter().find(|one| one.kind.as_str() == kind).unwrap()
 }
 
 async fn becomes(stage: &Stage, kind: &str, reason: &str) -> view::ConditionLine {
-    let is_so = async || Some(shown(stage, kind).await).filter(|one| one.reason.as_str() == reason);
+    let is_so = async || Some(condition(stage, kind).await).filter(|one| one.reason.as_str() == reason);
     eventually(&format!("{kind} is {reason}"), is_so).await
 }
 
-async fn told(stage: &Stage, kind: &str) -> Vec<(String, i32)> {
+async fn events_of(stage: &Stage, kind: &str) -> Vec<(String, i32)> {
     let all = rows::events(&stage.store, None, 1000).await.into_iter();
     all.filter(|row| row.kind.as_str() == kind).map(|row| (row.message, row.count)).collect()
 }
@@ -46,7 +46,7 @@ async fn more_rounds(stage: &Stage) {
 }
 
 #[tokio::test]
-async fn a_limit_changed_by_hand_is_told_once_and_shown_and_nothing_is_done_about_it() {
+async fn a_limit_changed_by_hand_is_reported_once_and_shown_and_nothing_is_done_about_it() {
     let mut stage = Stage::new("").await;
     stage.start(TICK);
     let container = stage.runs("").await;
@@ -62,7 +62,7 @@ async fn a_limit_changed_by_hand_is_told_once_and_shown_and_nothing_is_done_abou
     assert!(bad.message.starts_with("its limit on processes is 9999, not "), "{}", bad.message);
     assert!(bad.since > fine.since);
     more_rounds(&stage).await;
-    assert_eq!(told(&stage, "deviates").await, [(bad.message.clone(), 1)]);
+    assert_eq!(events_of(&stage, "deviates").await, [(bad.message.clone(), 1)]);
     let published: Vec<Condition> = stage.overview().pods[POD].conditions.clone();
     assert!(
         published.iter().any(|one| one.kind == ConditionKind::Hardened && one.message == bad.message),
@@ -74,12 +74,13 @@ async fn a_limit_changed_by_hand_is_told_once_and_shown_and_nothing_is_done_abou
     stage.stop().await;
     stage.start(TICK);
     more_rounds(&stage).await;
-    assert_eq!(told(&stage, "deviates").await, [(bad.message.clone(), 1)]);
-    assert_eq!(shown(&stage, "Hardened").await, bad, "not written again either");
+    assert_eq!(events_of(&stage, "deviates").await, [(bad.message.clone(), 1)]);
+    assert_eq!(condition(&stage, "Hardened").await, bad, "not written again either");
 
     bound(&stage, &container, |is| is.privileged = Some(true));
-    eventually("another deviation is told", async || (told(&stage, "deviates").await.len() == 2).then_some(())).await;
-    assert_eq!(shown(&stage, "Hardened").await.since, bad.since, "since when it deviates");
+    eventually("another deviation is told", async || (events_of(&stage, "deviates").await.len() == 2).then_some(()))
+        .await;
+    assert_eq!(condition(&stage, "Hardened").await.since, bad.since, "since when it deviates");
     let declared = declared(&stage);
     bound(&stage, &container, |is| (is.privileged, is.pids) = (Some(false), declared));
     becomes(&stage, "Hardened", "AsDeclared").await;
@@ -106,7 +107,7 @@ async fn an_engine_out_of_reach_leaves_conditions_unknown_and_tells_no_deviation
     assert_eq!(becomes(&stage, "Routed", "Unknown").await.is_true, None);
     stage.engine.world().unreachable = false;
     becomes(&stage, "Hardened", "AsDeclared").await;
-    assert_eq!((told(&stage, "deviates").await, told(&stage, "hardened").await), (vec![], vec![]));
+    assert_eq!((events_of(&stage, "deviates").await, events_of(&stage, "hardened").await), (vec![], vec![]));
     stage.stop().await;
 }
 

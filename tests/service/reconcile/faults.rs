@@ -176,7 +176,7 @@ fn no_fault_of_the_source_ever_removes_a_pod() {
         runtime.block_on(async {
             for faults in &sequence {
                 faults.iter().for_each(|fault| strike(&stage.path("manifests"), fault));
-                stage.looked().await;
+                stage.observed_again().await;
                 refused.set(refused.get() + usize::from(!stage.overview().source.problems.is_empty()));
                 // A change of one pod may be carried out; that takes a moment in which its container does not run.
                 let calm =
@@ -187,7 +187,7 @@ fn no_fault_of_the_source_ever_removes_a_pod() {
             }
             restore(&stage);
             let good = async || (stage.overview().source.problems.is_empty()).then_some(());
-            stage.looked().await;
+            stage.observed_again().await;
             eventually("the source is in order again", good).await;
             Ok(())
         })

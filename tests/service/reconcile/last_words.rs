@@ -94,7 +94,7 @@ async fn a_value_that_was_rotated_or_lost_or_undeclared_since_is_still_found_in_
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_rotated_while_nobody_looked() {
+async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_rotated_while_no_daemon_ran() {
     let mut stage = with_secret().await;
     stage.start(TICK);
     let container = stage.runs("").await;
@@ -108,7 +108,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_rotated_whil
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_lost_while_nobody_looked() {
+async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_lost_while_no_daemon_ran() {
     let mut stage = with_secret().await;
     stage.start(TICK);
     let container = stage.runs("").await;
@@ -121,7 +121,7 @@ async fn nothing_is_kept_of_what_a_container_wrote_whose_secret_was_lost_while_n
 }
 
 #[tokio::test]
-async fn nothing_is_kept_of_what_a_container_wrote_that_was_undeclared_while_nobody_looked() {
+async fn nothing_is_kept_of_what_a_container_wrote_that_was_undeclared_while_no_daemon_ran() {
     let mut stage = with_secret().await;
     stage.start(TICK);
     let container = stage.runs("").await;

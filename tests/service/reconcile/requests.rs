@@ -33,7 +33,7 @@ fn writes(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_restart_is_done_at_once_and_says_who_asked() {
+async fn a_restart_is_done_at_once_and_says_who_requested_it() {
     let (mut stage, container) = at_rest().await;
     let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;
     let row = stage.answered(id).await;
@@ -84,7 +84,7 @@ async fn a_pause_ends_by_itself_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn what_is_asked_while_no_daemon_runs_is_done_by_the_next_one_once() {
+async fn a_request_made_while_no_daemon_runs_is_done_by_the_next_one_once() {
     let (mut stage, container) = at_rest().await;
     stage.stop().await;
     let id = stage.ask(RequestSpec::Restart { pod: pod() }).await;

@@ -13,7 +13,7 @@ async fn pods(stage: &Stage) -> Vec<PodDetail> {
 }
 
 #[tokio::test]
-async fn a_revision_that_changes_one_pod_is_said_of_that_pod_alone() {
+async fn a_revision_that_changes_one_pod_is_recorded_for_that_pod_alone() {
     let mut stage = Stage::new("state: stopped").await;
     let file = stage.path("manifests/all.yaml");
     // Nobody answers probes in here, so only a stopped pod can be as declared.
@@ -56,7 +56,7 @@ async fn a_refused_revision_is_kept_with_its_problems_and_its_files() {
     assert!(files.adapters.unwrap().adapters.contains_key("echo/adapter.yaml"));
     eventually("it is published", async || (stage.overview().source.refused == Some(row.hash.clone())).then_some(()))
         .await;
-    stage.looked().await;
+    stage.observed_again().await;
     assert_eq!(stage.store.newest().await.unwrap(), Some(row), "refused once, it is not written again");
     stage.stop().await;
 }

@@ -20,7 +20,7 @@ async fn until_stale(stage: &Stage, stale: bool) {
 }
 
 #[tokio::test]
-async fn a_source_that_is_gone_is_stale_after_three_intervals_and_that_is_told_once_and_kept() {
+async fn a_source_that_is_gone_is_stale_after_three_intervals_which_is_reported_once_and_stored() {
     let mut stage = Stage::new("").await;
     stage.interval = Some(time::Duration::milliseconds(200));
     stage.start(TICK);
@@ -40,10 +40,10 @@ async fn a_source_that_is_gone_is_stale_after_three_intervals_and_that_is_told_o
 
     // It goes on being stale, also for the next AgentPod, and nothing more is said or written.
     let before = stage.store.source_state().await.unwrap();
-    stage.looked().await;
+    stage.observed_again().await;
     stage.stop().await;
     stage.start(TICK);
-    stage.looked().await;
+    stage.observed_again().await;
     until_stale(&stage, true).await;
     assert_eq!((count(&stage, EventKind::SourceStale).await, stage.store.source_state().await.unwrap()), (1, before));
     assert_eq!(stage.running(), [container], "and nobody is harmed");

@@ -191,7 +191,7 @@ impl Stage {
     }
 
     /// Waits until the source was read, or tried, once more from beginning to end.
-    pub async fn looked(&self) {
+    pub async fn observed_again(&self) {
         for _ in 0..2 {
             let before = self.overview().source.tried_at;
             eventually("the source is tried", async || (self.overview().source.tried_at > before).then_some(())).await;

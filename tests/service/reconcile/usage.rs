@@ -24,7 +24,7 @@ async fn the_last_success_of_a_health_probe_is_stored_with_the_usage() {
         .await;
     stage.stop().await;
     let success = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
-    let mut status = shown(Phase::Running);
+    let mut status = daemon_status(Phase::Running);
     status.pods.get_mut(POD).unwrap().last_health_at = Some(success);
     let (_overview, view) = watch::channel(status);
     UsageMeter::new(stage.engine.clone(), stage.store.clone(), view).pass(success).await.unwrap();
@@ -34,7 +34,7 @@ async fn the_last_success_of_a_health_probe_is_stored_with_the_usage() {
     assert_eq!(stored, Some(success));
 }
 
-fn shown(phase: Phase) -> DaemonStatus {
+fn daemon_status(phase: Phase) -> DaemonStatus {
     let container = Some("c-1".into());
     let status = Status {
         phase,
@@ -59,13 +59,13 @@ fn shown(phase: Phase) -> DaemonStatus {
 }
 
 #[tokio::test]
-async fn what_runs_is_measured_from_two_readings_and_what_stopped_is_not_shown() {
+async fn a_running_container_is_measured_by_two_readings_and_a_stopped_one_is_not() {
     let mut stage = Stage::new("").await;
     stage.start(std::time::Duration::from_millis(50));
     eventually("the pod is declared", async || (!stage.store.identities().await.unwrap().is_empty()).then_some(()))
         .await;
     stage.stop().await;
-    let (overview, view) = watch::channel(shown(Phase::Running));
+    let (overview, view) = watch::channel(daemon_status(Phase::Running));
     let mut meter = UsageMeter::new(stage.engine.clone(), stage.store.clone(), view);
     let begin = OffsetDateTime::now_utc();
     let pass = async |meter: &mut UsageMeter, seconds: i64, cpu: u64| {
@@ -80,6 +80,6 @@ async fn what_runs_is_measured_from_two_readings_and_what_stopped_is_not_shown()
     assert_eq!((used[0].id.to_string().as_str(), used[0].memory_mb, used[0].cpu_percent), (POD, 50, 5.0));
     assert!(pass(&mut meter, 120, 0).await.is_empty(), "a container that was started anew has no share yet");
     assert_eq!(pass(&mut meter, 180, 600_000_000).await[0].cpu_percent, 1.0);
-    overview.send_replace(shown(Phase::Stopped));
+    overview.send_replace(daemon_status(Phase::Stopped));
     assert!(pass(&mut meter, 240, 600_000_000).await.is_empty());
 }

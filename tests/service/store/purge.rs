@@ -162,7 +162,7 @@ async fn what_is_otherwise_than_was_read_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn a_pod_with_steps_under_way_or_a_leader_that_does_not_say_is_refused() {
+async fn a_purge_is_refused_for_a_busy_pod_and_when_the_leader_does_not_answer() {
     let stage = stage().await;
     let before = stage.left();
     let offer = stage.offer("alice/assistant").await.unwrap();
@@ -176,7 +176,7 @@ async fn a_pod_with_steps_under_way_or_a_leader_that_does_not_say_is_refused() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_declared_while_a_purge_looks() {
+async fn nothing_can_be_declared_during_a_purge() {
     let stage = stage().await;
     let store = Arc::new(stage.store.clone());
     let offer = stage.offer("alice/assistant").await.unwrap();

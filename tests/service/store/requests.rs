@@ -42,7 +42,7 @@ async fn refused(store: &Store, request: &Request) -> RequestRefusal {
 }
 
 #[tokio::test]
-async fn a_request_is_a_row_with_who_asked_and_when_it_is_too_late_for_it() {
+async fn a_request_is_a_row_with_its_actor_and_its_expiry() {
     let (store, _) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
     let ids = [

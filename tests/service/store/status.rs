@@ -27,7 +27,7 @@ fn status(phase: Phase, ready: bool) -> Status {
 }
 
 #[tokio::test]
-async fn a_pod_that_was_not_looked_at_yet_is_pending_since_it_was_declared() {
+async fn a_pod_that_no_round_has_reached_is_pending_since_it_was_declared() {
     let (store, _) = fresh().await;
     store.sync(&alice().build(), at(5)).await.unwrap();
     let row = rows::pods(&store).await.remove(0);

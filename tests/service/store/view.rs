@@ -151,7 +151,7 @@ async fn every_order_shows_every_pod_once_over_pages() {
 }
 
 #[tokio::test]
-async fn a_tenants_person_sees_that_tenant_only_in_every_answer() {
+async fn a_tenants_person_sees_that_tenant_only_in_every_result() {
     let (store, _) = fresh().await;
     declare(&store, &two_tenants(), at(0)).await;
     is(&store, "bob/helper", Phase::Held, Some("bob_helper-1"), at(1)).await;
@@ -224,7 +224,7 @@ async fn a_pod_shows_what_it_should_be_beside_what_its_container_was_made_as() {
 }
 
 #[tokio::test]
-async fn secrets_stand_in_a_shape_by_name_with_a_mark_that_differs_from_pod_to_pod() {
+async fn secrets_are_in_a_summary_by_name_with_a_mark_that_differs_from_pod_to_pod() {
     let (store, options) = fresh().await;
     let spec = "secrets: {API_KEY: {env: KEY}}";
     let mut declared = Declared::tenants()
@@ -245,7 +245,7 @@ async fn secrets_stand_in_a_shape_by_name_with_a_mark_that_differs_from_pod_to_p
 }
 
 #[tokio::test]
-async fn what_was_decided_is_shown_and_written_once() {
+async fn a_decision_is_shown_and_stored_once() {
     let (store, options) = fresh().await;
     declare(&store, &alice(), at(0)).await;
     let id = pod("alice/assistant");
@@ -372,7 +372,7 @@ async fn p99<T>(what: &str, mut ask: impl AsyncFnMut() -> T) -> f64 {
 }
 
 #[tokio::test]
-async fn a_thousand_pods_are_listed_and_looked_at_without_waiting() {
+async fn a_thousand_pods_are_listed_and_described_without_waiting() {
     let (store, options) = fresh().await;
     let mut declared = Declared::tenants();
     for number in 0..1000 {

@@ -56,7 +56,7 @@ pub struct InForce {
 
 impl InForce {
     /// The settings that a container created from its blueprint has.
-    pub(crate) fn asked(blueprint: &Blueprint) -> Self {
+    pub(crate) fn of_blueprint(blueprint: &Blueprint) -> Self {
         let signed = |number: u64| Some(i64::try_from(number).unwrap_or(i64::MAX));
         let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
         let proxy_labels = blueprint.labels.clone().into_iter().filter(|(key, _)| labels::is_proxy_label(key));

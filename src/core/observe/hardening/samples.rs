@@ -62,6 +62,6 @@ pub(crate) fn container(desired: &ContainerSpec) -> ObservedContainer {
         restarts: 0,
         networks: [desired.blueprint.network.clone()].into(),
         addresses: BTreeMap::new(),
-        in_force: Some(Arc::new(InForce::asked(&desired.blueprint))),
+        in_force: Some(Arc::new(InForce::of_blueprint(&desired.blueprint))),
     }
 }

@@ -7,7 +7,7 @@ use crate::core::{digest::Digest, observe::actual::ContainerState};
 fn of(change: impl FnOnce(&mut InForce)) -> Condition {
     let desired = samples::desired();
     let mut container = samples::container(&desired);
-    let mut in_force = InForce::asked(&desired.blueprint);
+    let mut in_force = InForce::of_blueprint(&desired.blueprint);
     change(&mut in_force);
     container.in_force = Some(in_force.into());
     hardened(Some(&desired), Some(&container))
@@ -18,7 +18,7 @@ fn one(text: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn a_container_made_as_asked_is_hardened() {
+fn a_container_created_as_declared_is_hardened() {
     let condition = of(|_| {});
     assert_eq!((condition.is_true, condition.reason.as_str()), (Some(true), "AsDeclared"), "{condition:?}");
     let nameless = "5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d";
@@ -96,7 +96,7 @@ fn a_network_that_is_not_its_own_is_a_deviation() {
 }
 
 #[test]
-fn several_deviations_are_told_together() {
+fn several_deviations_are_reported_together() {
     let condition = of(|is| (is.privileged, is.pids) = (Some(true), Some(65)));
     assert_eq!(condition.message, "it is privileged; its limit on processes is 65, not 64");
 }
@@ -121,7 +121,7 @@ fn a_container_from_another_declaration_is_held_to_the_floor_alone() {
     let mut container = samples::container(&desired);
     container.digest = Digest::from_label("another");
     let mut in_force =
-        InForce { memory: Some(1 << 30), memory_and_swap: Some(1 << 30), ..InForce::asked(&desired.blueprint) };
+        InForce { memory: Some(1 << 30), memory_and_swap: Some(1 << 30), ..InForce::of_blueprint(&desired.blueprint) };
     container.in_force = Some(in_force.clone().into());
     assert_eq!(hardened(Some(&desired), Some(&container)).is_true, None);
     assert_eq!(hardened(None, Some(&container)).is_true, None);
@@ -131,7 +131,7 @@ fn a_container_from_another_declaration_is_held_to_the_floor_alone() {
 }
 
 #[test]
-fn nothing_is_said_of_what_was_not_seen() {
+fn an_unknown_setting_is_not_reported_as_a_deviation() {
     let desired = samples::desired();
     assert_eq!(hardened(Some(&desired), None).is_true, None);
     let mut container = samples::container(&desired);
