@@ -16,7 +16,7 @@ use super::{
     Output,
     connect::Database,
     output::{self, sanitize},
-    revisions::{self, RevisionEntry},
+    revisions::{self, NamedRevision},
 };
 use crate::{
     config::Settings,
@@ -83,7 +83,7 @@ pub(crate) async fn run(settings: Settings, revision: Option<String>, format: Ou
         Output::Json | Output::Yaml => {
             let (from, to) = (RevisionLine::from(&before.row), RevisionLine::from(&after.row));
             let diff = json!({
-                "from": RevisionEntry::of(&from, Some(in_force)), "to": RevisionEntry::of(&to, Some(in_force)),
+                "from": NamedRevision::of(&from, Some(in_force)), "to": NamedRevision::of(&to, Some(in_force)),
                 "files": files, "pods": pods.as_ref().ok(), "pods_unknown": pods.as_ref().err().map(ToString::to_string),
             });
             output::data(format, &diff)?;

@@ -19,14 +19,14 @@ pub(crate) const SEARCH_LIMIT: usize = 1_000;
 
 /// A revision in JSON and YAML.
 #[derive(Serialize)]
-pub(crate) struct RevisionEntry<'a> {
+pub(crate) struct NamedRevision<'a> {
     #[serde(flatten)]
     line: &'a RevisionLine,
     /// Whether it is the one in force.
     in_force: bool,
 }
 
-impl<'a> RevisionEntry<'a> {
+impl<'a> NamedRevision<'a> {
     /// An entry, given the ID of the revision in force.
     pub(crate) fn of(line: &'a RevisionLine, in_force: Option<i64>) -> Self {
         Self { line, in_force: in_force == Some(line.id) }
@@ -39,7 +39,7 @@ pub(crate) async fn run(target: Target, revision: Option<String>, limit: u32, fo
     let read = read(&backend, revision.as_deref(), limit as usize).await;
     backend.close().await?;
     let (lines, in_force) = read?;
-    let entries: Vec<_> = lines.iter().map(|line| RevisionEntry::of(line, in_force)).collect();
+    let entries: Vec<_> = lines.iter().map(|line| NamedRevision::of(line, in_force)).collect();
     match (format, revision.is_some(), &lines[..]) {
         (Output::Text, true, [line]) => print_one(line, in_force)?,
         (Output::Text, ..) => print_list(&lines, in_force)?,

@@ -13,6 +13,7 @@ use super::{
     home::{Home, socket_file},
     owner::Owner,
 };
+use crate::postgres::owner::UserIds;
 
 /// Ensures a directory for the owner alone, and removes anything else of that name.
 pub(crate) fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
@@ -25,7 +26,7 @@ pub(crate) fn own_dir(dir: &Path, owner: &Owner) -> Result<(), PostgresError> {
     }
     // Fails if the name was taken meanwhile, so the change of owner applies to the new directory.
     DirBuilder::new().mode(0o700).create(dir).map_err(PostgresError::io("creating", dir))?;
-    if let Some((uid, gid)) = owner.switch() {
+    if let Some(UserIds { uid, gid }) = owner.switch() {
         lchown(dir, Some(uid), Some(gid)).map_err(PostgresError::io("changing the owner of", dir))?;
     }
     Ok(())
@@ -73,7 +74,7 @@ pub(crate) fn lock_file(home: &Home, path: &Path) -> Result<File, PostgresError>
 
 fn create(path: &Path, owner: Option<&Owner>) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    if let Some((uid, gid)) = owner.and_then(Owner::switch) {
+    if let Some(UserIds { uid, gid }) = owner.and_then(Owner::switch) {
         fchown(&file, Some(uid), Some(gid))?;
     }
     Ok(file)

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::{error::PostgresError, owner::Owner};
+use crate::postgres::owner::UserIds;
 
 /// The inherited environment variables. Others may be tenants' secrets, which the server does not need.
 const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
@@ -16,7 +17,7 @@ const INHERITED: [&str; 2] = ["PATH", "LD_LIBRARY_PATH"];
 pub(crate) fn command(program: &Path, owner: &Owner, dir: &Path) -> Command {
     let mut command = clean_command(program);
     command.current_dir(dir).process_group(0);
-    if let Some((uid, gid)) = owner.switch() {
+    if let Some(UserIds { uid, gid }) = owner.switch() {
         // Also drops root's supplementary groups.
         command.uid(uid).gid(gid);
     }

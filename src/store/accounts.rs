@@ -26,6 +26,15 @@ pub(crate) struct Account {
     pub(crate) disabled_at: Option<OffsetDateTime>,
 }
 
+/// An account with its password's hash.
+#[derive(Debug)]
+pub(crate) struct StoredAccount {
+    /// The account.
+    pub(crate) account: Account,
+    /// The hash, if it can sign in by password.
+    pub(crate) password_hash: Option<String>,
+}
+
 impl Account {
     /// Whether it can be used.
     pub(crate) fn is_enabled(&self) -> bool {
@@ -88,7 +97,7 @@ impl Store {
     }
 
     /// An account, and the hash of its password.
-    pub(crate) async fn account(&self, name: &str) -> Result<Option<(Account, Option<String>)>> {
+    pub(crate) async fn account(&self, name: &str) -> Result<Option<StoredAccount>> {
         let query = sqlx::query_as!(
             AccountRow,
             "SELECT name, password_hash, role, tenant, created_at, disabled_at FROM accounts WHERE name = $1",
@@ -96,8 +105,8 @@ impl Store {
         );
         let row: Option<AccountRow> = self.query("account", query.fetch_optional(&self.pool)).await?;
         let Some(row) = row else { return Ok(None) };
-        let hash = row.password_hash.clone();
-        Ok(Some((row.try_into()?, hash)))
+        let password_hash = row.password_hash.clone();
+        Ok(Some(StoredAccount { account: row.try_into()?, password_hash }))
     }
 
     /// Removes an account with its sessions and API tokens; `false` if there is none.

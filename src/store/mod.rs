@@ -42,7 +42,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-pub(crate) use accounts::Account;
+pub(crate) use accounts::{Account, StoredAccount};
 pub(crate) use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, SourceRefusal};

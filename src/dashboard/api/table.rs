@@ -11,7 +11,10 @@ use super::{
     settings::SettingsView,
 };
 use crate::{
-    core::names::{AdapterName, PodName, TenantName},
+    core::{
+        event::EventKind,
+        names::{AdapterName, PodName, TenantName},
+    },
     store::view::{
         AdapterLine, EventLine, Overview, Page, PodColumn, PodDetail, PodLine, RevisionLine, SourceLine, TenantLine,
         UsagePoint,
@@ -248,7 +251,8 @@ fn of_pods(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
 
 fn of_pod_events(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     let mut of_events = of_list(all);
-    of_events.push(("kind", json!({"type": "string", "maxLength": LONGEST})));
+    let kinds: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    of_events.push(("kind", json!({"enum": kinds})));
     of_events
 }
 

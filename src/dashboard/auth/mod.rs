@@ -32,7 +32,7 @@ use crate::{
         throttle::Throttle,
     },
     passwords::Passwords,
-    store::{Lifetime, Store},
+    store::{Lifetime, Store, StoredAccount},
 };
 
 /// How long a session lives.
@@ -191,7 +191,7 @@ impl Auth {
             (Credential::None, SignedInBy::Loopback) => return self.is_open().await,
             (Credential::None, _) => {
                 let account = self.store.account(&visitor.person.name).await;
-                return !account.is_ok_and(|found| found.is_some_and(|(account, _)| !account.is_enabled()));
+                return !account.is_ok_and(|found| found.is_some_and(|stored| !stored.account.is_enabled()));
             }
         };
         found.map_or(true, |person| person.as_ref() == Some(&visitor.person))
@@ -215,7 +215,7 @@ impl Auth {
             return Err(Refusal::forbidden("the proxy sent a name that is not valid"));
         }
         // Account names are lower case, so that another spelling gives nobody another tenant or access.
-        if let Some((account, _)) = self.store.account(&name.to_ascii_lowercase()).await? {
+        if let Some(StoredAccount { account, .. }) = self.store.account(&name.to_ascii_lowercase()).await? {
             if !account.is_enabled() {
                 return Err(Refusal::forbidden(format!("the account {name} is disabled")));
             }

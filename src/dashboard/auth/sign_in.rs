@@ -99,7 +99,7 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
         return Ok(reply::with_header(answer, header::RETRY_AFTER, wait.whole_seconds() + 1).into_response());
     }
     let (account, hash) = match auth.store.account(&name).await {
-        Ok(found) => found.map_or((None, None), |(account, hash)| (Some(account), hash)),
+        Ok(found) => found.map_or((None, None), |stored| (Some(stored.account), stored.password_hash)),
         Err(error) => {
             throttle().take_back(&name, client);
             return Err(error.into());

@@ -59,7 +59,7 @@ pub struct Live {
     stream: String,
     rings: Mutex<BTreeMap<Audience, Ring>>,
     /// Snapshots, with the number of the last change in them.
-    snapshots: tokio::sync::Mutex<BTreeMap<(Audience, bool), Snapshot>>,
+    snapshots: tokio::sync::Mutex<BTreeMap<(Audience, bool), ViewerSnapshot>>,
     /// Incremented when any ring has something new.
     news: watch::Sender<u64>,
     places: Arc<Semaphore>,
@@ -69,7 +69,7 @@ pub struct Live {
 }
 
 #[derive(Clone)]
-struct Snapshot {
+pub(super) struct ViewerSnapshot {
     at: tokio::time::Instant,
     seq: u64,
     text: Arc<str>,
@@ -190,7 +190,7 @@ impl Live {
     }
 
     /// A snapshot, and the number of the last change in it.
-    async fn snapshot(&self, person: &Person, with_pods: bool) -> Result<(u64, Arc<str>), StoreError> {
+    async fn snapshot(&self, person: &Person, with_pods: bool) -> Result<ViewerSnapshot, StoreError> {
         let audience = person.tenant.clone();
         // Locked while it is made: viewers who connect at the same time share it.
         let mut snapshots = self.snapshots.lock().await;
@@ -199,7 +199,7 @@ impl Live {
         if let Some(snapshot) =
             snapshots.get(&key).filter(|known| known.seq == seq && known.at.elapsed() < SNAPSHOT_LIFETIME)
         {
-            return Ok((seq, snapshot.text.clone()));
+            return Ok(snapshot.clone());
         }
         let view = self.store.view(person);
         let mut snapshot =
@@ -209,9 +209,10 @@ impl Live {
             snapshot["pods"] = json!(page.items);
             snapshot["more"] = json!(page.next.is_some());
         }
-        let text: Arc<str> = snapshot.to_string().into();
-        snapshots.insert(key, Snapshot { at: crate::clock::runtime_instant(), seq, text: text.clone() });
-        Ok((seq, text))
+        let text = snapshot.to_string().into();
+        let snapshot = ViewerSnapshot { at: crate::clock::runtime_instant(), seq, text };
+        snapshots.insert(key, snapshot.clone());
+        Ok(snapshot)
     }
 
     fn rings(&self) -> MutexGuard<'_, BTreeMap<Audience, Ring>> {

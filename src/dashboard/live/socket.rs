@@ -15,6 +15,7 @@ use super::{Live, ring::Since};
 use crate::dashboard::{
     Routes,
     auth::{Auth, Visitor, visitor},
+    live::ViewerSnapshot,
     refusal::Refusal,
 };
 
@@ -193,7 +194,8 @@ impl Viewer {
 
     async fn send_snapshot(&mut self) -> Result<(), End> {
         let snapshot = self.live.snapshot(&self.visitor.person, self.subscription.pods).await;
-        let (seq, text) = snapshot.map_err(|_| End::Close(TRY_AGAIN, "the database does not answer"))?;
+        let ViewerSnapshot { seq, text, .. } =
+            snapshot.map_err(|_| End::Close(TRY_AGAIN, "the database does not answer"))?;
         self.sent = seq;
         self.send(&text).await
     }

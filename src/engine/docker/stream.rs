@@ -32,7 +32,7 @@ impl Docker {
             .build();
         let frames = self.client()?.logs(&ours.id, Some(options));
         let (host, what) = (self.host.clone(), format!("reading the log of {container}"));
-        let mut outputs = [Lines::new(false, query.timestamps), Lines::new(true, query.timestamps)];
+        let mut outputs = [Lines::of_stdout(), Lines::of_stderr()].map(|lines| lines.with_timestamps(query.timestamps));
         // One more step after the last frame, for a last line without a line end.
         let lines = frames.map(Some).chain(stream::iter([None])).map(move |frame| match frame {
             Some(Ok(frame)) => {

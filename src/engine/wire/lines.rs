@@ -15,9 +15,19 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// For standard error or standard output, with or without a time before every frame.
-    pub(crate) fn new(stderr: bool, timestamps: bool) -> Self {
-        Self { stderr, timestamps, pending: Vec::new() }
+    /// Of standard output, without times.
+    pub(crate) fn of_stdout() -> Self {
+        Self { stderr: false, timestamps: false, pending: Vec::new() }
+    }
+
+    /// Of standard error, without times.
+    pub(crate) fn of_stderr() -> Self {
+        Self { stderr: true, ..Self::of_stdout() }
+    }
+
+    /// The same with a time before every frame, or not.
+    pub(crate) fn with_timestamps(self, timestamps: bool) -> Self {
+        Self { timestamps, ..self }
     }
 
     /// The lines that end in this frame.
@@ -70,18 +80,21 @@ mod tests {
 
     #[test]
     fn lines_are_split_whatever_the_frames_are() {
-        assert_eq!(texts(&mut Lines::new(false, false), &["a\nb", "c\n\nd\r\n", "e"]), ["a", "bc", "", "d", "e"]);
+        assert_eq!(texts(&mut Lines::of_stdout(), &["a\nb", "c\n\nd\r\n", "e"]), ["a", "bc", "", "d", "e"]);
     }
 
     #[test]
     fn the_time_of_a_frame_that_goes_on_with_a_line_is_dropped() {
         let frames = ["2026-11-23T10:00:00.000000001Z begin ", "2026-11-23T10:00:00.000000002Z and end\n"];
-        assert_eq!(texts(&mut Lines::new(false, true), &frames), ["2026-11-23T10:00:00.000000001Z begin and end"]);
+        assert_eq!(
+            texts(&mut Lines::of_stdout().with_timestamps(true), &frames),
+            ["2026-11-23T10:00:00.000000001Z begin and end"]
+        );
     }
 
     #[test]
     fn a_letter_cut_in_two_comes_together_again() {
-        let mut lines = Lines::new(true, false);
+        let mut lines = Lines::of_stderr();
         assert!(lines.take(&"é".as_bytes()[..1]).is_empty());
         let line = lines.take(&[&"é".as_bytes()[1..], b"\n"].concat());
         assert_eq!(line, [LogLine { stderr: true, text: "é".into() }]);
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut() {
-        let mut lines = Lines::new(false, false);
+        let mut lines = Lines::of_stdout();
         assert_eq!(lines.take(&vec![b'x'; LONGEST + 1]).len(), 1);
         assert_eq!(lines.rest(), None);
     }
