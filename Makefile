@@ -22,7 +22,7 @@ lint: ## formatting, clippy, SQL statements, shell scripts, licenses (the last t
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck -x $$(git ls-files '*.sh' .ci/run); else echo "shellcheck is not installed: shell scripts were not checked"; fi
 	@if command -v cargo-deny >/dev/null; then set -x; cargo deny check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
 
-queries: ## describe the SQL statements anew after changing one, or a migration, into .sqlx
+queries: ## write .sqlx after changing an SQL statement or a migration
 	@exec deploy/queries.sh
 
 fuzz: ## fuzz manifests and the webhook, FUZZ_SECONDS (60) each

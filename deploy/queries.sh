@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The SQL statements in src/ are checked by the compiler against the descriptions in .sqlx, so that a build needs no
-# database. This script makes those descriptions anew from migrations/ on a throw-away PostgreSQL:
+# database. This script writes those descriptions from migrations/, on a temporary PostgreSQL:
 #
 #   deploy/queries.sh          writes them to .sqlx; run it after changing a statement or a migration, and commit the result
 #   deploy/queries.sh --check  fails if .sqlx is not what it would write
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1 || true)
+bin=$(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1 || true)
 PATH=$PATH:$bin
 command -v initdb >/dev/null || { echo "PostgreSQL's programs are not installed; run deploy/setup.sh postgres" >&2; exit 1; }
 work=$(mktemp -d)
@@ -22,9 +22,8 @@ stop() {
 }
 trap stop EXIT
 
-"${as_user[@]}" initdb -D "$work/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$work/log" 2>&1 &&
-  "${as_user[@]}" pg_ctl -D "$work/data" -w -l "$work/data/server.log" -o "-k $work -c listen_addresses='' -c fsync=off" start >/dev/null ||
-  { cat "$work/log" >&2; exit 1; }
+"${as_user[@]}" initdb -D "$work/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+"${as_user[@]}" pg_ctl -D "$work/data" -w -l "$work/data/server.log" -o "-k $work -c listen_addresses='' -c fsync=off" start >/dev/null
 for file in migrations/*.sql; do
   psql -h "$work" -U agentpod -d postgres -q -v ON_ERROR_STOP=1 -f "$file"
 done
@@ -39,7 +38,7 @@ DATABASE_URL="postgres://agentpod@localhost/postgres?host=$work" SQLX_OFFLINE=fa
 
 if [ "${1:-}" = --check ]; then
   diff -rq "$described" .sqlx >/dev/null ||
-    { echo ".sqlx is stale: it does not describe the statements in src/ on the tables in migrations/; run make queries and commit .sqlx" >&2; exit 1; }
+    { echo ".sqlx is out of date: it does not match the statements in src/ and the tables in migrations/; run make queries and commit .sqlx" >&2; exit 1; }
   echo ".sqlx describes all $(find .sqlx -name 'query-*.json' | wc -l) statements"
 else
   rm -rf .sqlx

@@ -77,11 +77,11 @@ kinds! {
     Created = "created", Info;
     /// A changed declaration replaced the container.
     Replaced = "replaced", Info;
-    /// Files that the agent re-reads by itself were uploaded.
+    /// Files that the agent reloads by itself were uploaded.
     Uploaded = "uploaded", Info;
     /// Containers of the pod were started.
     Started = "started", Info;
-    /// Somebody asked for a restart, and it was done.
+    /// A requested restart was done.
     Restarted = "restarted", Info;
     /// Containers of the pod were stopped.
     Stopped = "stopped", Info;
@@ -129,9 +129,9 @@ kinds! {
     SourceStale = "source_stale", Warning;
     /// The source is read again.
     SourceFresh = "source_fresh", Success;
-    /// What the source holds cannot be used, not even as a revision that is refused.
+    /// The source's content cannot be used, not even as a revision that is refused.
     SourceRefused = "source_refused", Error;
-    /// What the source holds can be used again.
+    /// The source's content can be used again.
     SourceAccepted = "source_accepted", Success;
     /// Somebody added a file to the source on the dashboard.
     Edited = "edited", Info;

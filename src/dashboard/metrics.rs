@@ -172,7 +172,7 @@ mod tests {
         overview.metrics.applied(time::Duration::seconds(3));
         let text = text(&overview);
         let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
-        let mut asked = 0;
+        let mut queried = 0;
         for file in
             [include_str!("../../deploy/prometheus-alerts.yaml"), include_str!("../../deploy/grafana-dashboard.json")]
         {
@@ -185,9 +185,9 @@ mod tests {
                     text.contains(&format!("# HELP {family} ")) || family == "agentpod_steps",
                     "{name} in:\n{text}"
                 );
-                asked += 1;
+                queried += 1;
             }
         }
-        assert!(asked > 20, "both files ask for something");
+        assert!(queried > 20, "both files ask for something");
     }
 }

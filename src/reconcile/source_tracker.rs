@@ -299,7 +299,7 @@ impl SourceTracker {
         Ok(())
     }
 
-    /// The outcome of reading the source, for the requests that asked for it.
+    /// The outcome of reading the source, for the requests that wait for it.
     pub(crate) fn answer(&self, open: &OpenRequest) -> EndedRequest {
         match &self.refused {
             Some(refused) => {

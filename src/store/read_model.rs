@@ -106,7 +106,7 @@ async fn set_summaries(connection: &mut PgConnection, desired: &Desired, now: Of
     let pods = || desired.pods.values();
     let keys: Vec<String> = pods().map(|pod| pod.declared.id.key()).collect();
     let containers: Vec<&str> = pods().map(|pod| pod.container.name.as_str()).collect();
-    let shapes: Vec<Value> = pods().map(|pod| json(&ContainerSummary::of(pod))).collect::<Result<_>>()?;
+    let summaries: Vec<Value> = pods().map(|pod| json(&ContainerSummary::of(pod))).collect::<Result<_>>()?;
     sqlx::query!(
         "INSERT INTO pod_desired (pod_id, container, image, memory_mb, milli_cpus, hot, summary) \
          SELECT news.* FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::int[], \
@@ -123,7 +123,7 @@ async fn set_summaries(connection: &mut PgConnection, desired: &Desired, now: Of
         pods().map(|pod| saturating_i32(pod.container.blueprint.memory >> 20)).collect::<Vec<_>>() as _,
         pods().map(|pod| saturating_i32(pod.container.blueprint.nano_cpus / 1_000_000)).collect::<Vec<_>>() as _,
         pods().map(|pod| pod.hot.as_ref().map(|hot| hot.as_str().to_owned())).collect::<Vec<_>>() as _,
-        &shapes
+        &summaries
     )
     .execute(&mut *connection)
     .await?;
@@ -137,7 +137,7 @@ async fn set_summaries(connection: &mut PgConnection, desired: &Desired, now: Of
          ON CONFLICT (pod_id, container) DO UPDATE SET summary = excluded.summary, desired_at = excluded.desired_at",
         &keys,
         &containers as _,
-        &shapes,
+        &summaries,
         &is_whole,
         now
     )

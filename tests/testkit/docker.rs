@@ -34,13 +34,16 @@ fn run(arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Removes every container, volume and network with a label, such as `agentpod.instance=test`.
-pub fn remove_all(label: &str) {
+/// Removes every container, volume and network with one of these labels, such as `agentpod.instance=test`. All containers
+/// go first, so that a network goes even if a container with another label uses it.
+pub fn remove_all(labels: &[&str]) {
     for (list, remove) in KINDS {
-        let found = try_docker(&[list, &["--filter", &format!("label={label}")]].concat()).unwrap_or_default();
-        let found: Vec<&str> = found.lines().collect();
-        if !found.is_empty() {
-            try_docker(&[remove, &found[..]].concat());
+        for label in labels {
+            let found = try_docker(&[list, &["--filter", &format!("label={label}")]].concat()).unwrap_or_default();
+            let found: Vec<&str> = found.lines().collect();
+            if !found.is_empty() {
+                try_docker(&[remove, &found[..]].concat());
+            }
         }
     }
 }
@@ -57,6 +60,6 @@ pub struct Cleanup(pub InstanceName);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        remove_all(&format!("agentpod.instance={}", self.0));
+        remove_all(&[&format!("agentpod.instance={}", self.0)]);
     }
 }

@@ -180,7 +180,7 @@ fn of_volume(volume: &ObservedVolume, expected: &Expected) -> Option<Orphan> {
             let history = expected.histories.get(pod);
             let is_data = history.map_or(!is_anonymous(name), |history| history.volume == *name);
             match (is_data, expected.why(pod)) {
-                // An anonymous volume goes with its container, which is judged on its own.
+                // An anonymous volume goes with its container, which is checked on its own.
                 (false, _) if volume.in_use => return None,
                 (false, _) => (OrphanReason::ContainerGone, format!("docker volume rm {name}")),
                 (true, None) => return None,

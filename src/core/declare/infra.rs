@@ -11,7 +11,7 @@ pub struct NetworkSpec {
     pub name: String,
     /// Its addresses in CIDR form, like `10.201.0.0/16`.
     pub subnet: String,
-    /// The part of the subnet that the engine assigns addresses from; those outside it are for who asks for one, like the
+    /// The part of the subnet that the engine assigns addresses from; those outside it are assigned on request, like the
     /// proxy.
     pub pool: String,
     /// Its labels.

@@ -46,8 +46,8 @@ pub(super) fn tagged(headers: &HeaderMap, body: Vec<u8>) -> Response {
 
 /// Whether the client names this media type.
 pub(super) fn wants(headers: &HeaderMap, kind: &str) -> bool {
-    let wanted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    wanted
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    accepted
         .flat_map(|accept| accept.split(','))
         .any(|one| one.split(';').next().is_some_and(|one| one.trim().eq_ignore_ascii_case(kind)))
 }
@@ -56,8 +56,8 @@ pub(super) fn wants(headers: &HeaderMap, kind: &str) -> bool {
 pub(super) fn acceptable(headers: &HeaderMap, kind: &str) -> Result<(), Refusal> {
     let kind = kind.split(';').next().unwrap_or(kind);
     let group = kind.split('/').next().unwrap_or(kind);
-    let mut wanted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).peekable();
-    if wanted.peek().is_none() {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).peekable();
+    if accepted.peek().is_none() {
         return Ok(());
     }
     let fits = |one: &str| {
@@ -71,7 +71,7 @@ pub(super) fn acceptable(headers: &HeaderMap, kind: &str) -> Result<(), Refusal>
                 || range == "*"
                 || [kind, &group].iter().any(|fit| range.eq_ignore_ascii_case(fit)))
     };
-    if wanted.flat_map(|accept| accept.split(',')).any(fits) {
+    if accepted.flat_map(|accept| accept.split(',')).any(fits) {
         return Ok(());
     }
     let detail = format!("this is available as {kind} only");

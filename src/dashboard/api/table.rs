@@ -112,14 +112,14 @@ fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
     loop {
         match (pattern.next(), path.next()) {
             (None, None) => return Some(names),
-            (Some(wanted), Some(part)) if wanted.starts_with('{') => {
+            (Some(expected), Some(part)) if expected.starts_with('{') => {
                 // Names are plain, so a path with an escape matches none.
                 if part.is_empty() || part.contains('%') {
                     return None;
                 }
                 names.push(part.to_owned());
             }
-            (Some(wanted), Some(part)) if wanted == part => {}
+            (Some(expected), Some(part)) if expected == part => {}
             _ => return None,
         }
     }

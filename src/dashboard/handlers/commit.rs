@@ -69,10 +69,10 @@ impl Handlers {
 fn of_their_own(problems: &[Problem], file: &str) -> String {
     let stem = file.trim_end_matches(".yaml");
     let own = problems.iter().filter(|problem| problem.file.starts_with(stem) || problem.file == "pod.yaml");
-    let told: Vec<String> = own.map(|problem| format!("{}: {}", problem.file, problem.what)).collect();
-    if told.is_empty() {
+    let problems: Vec<String> = own.map(|problem| format!("{}: {}", problem.file, problem.what)).collect();
+    if problems.is_empty() {
         "nothing was committed, because the source has problems; an operator of all tenants can see them".into()
     } else {
-        format!("nothing was committed: {}", told.join("; "))
+        format!("nothing was committed: {}", problems.join("; "))
     }
 }

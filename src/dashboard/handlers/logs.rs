@@ -23,7 +23,7 @@ impl Handlers {
         let id = id(tenant, name)?;
         let found = self.api.store.view(&page_request.visitor.person).lines(std::slice::from_ref(&id)).await?;
         let line = found.first().ok_or_else(|| missing(&id))?;
-        let (shown, told) = match self.newest(&id).await {
+        let (shown, note) = match self.newest(&id).await {
             Ok(lines) if lines.is_empty() => (lines, Some("The log is empty so far.".to_owned())),
             Ok(lines) => (lines, None),
             Err(why) => (Vec::new(), Some(why)),
@@ -36,7 +36,7 @@ impl Handlers {
             download: format!("{address}?tail=10000&timestamps=true"),
             stream: address,
             file: format!("{}-{}.log", id.tenant, id.pod),
-            told,
+            note,
         })
     }
 

@@ -43,7 +43,7 @@ impl Handlers {
     /// The adapters to choose from, or the empty form of one.
     pub(crate) async fn new_pod(&self, page_request: &PageRequest) -> Result<NewPodPage, Refusal> {
         let in_force = self.in_force(page_request).await?;
-        let Some(asked) = page_request.query.get("adapter") else {
+        let Some(name) = page_request.query.get("adapter") else {
             let choice = |adapter: &Arc<adapter::Adapter>| AdapterChoice {
                 name: adapter.metadata.name.to_string(),
                 title: adapter.metadata.title.clone(),
@@ -53,18 +53,18 @@ impl Handlers {
             let all = in_force.iter().flat_map(|in_force| in_force.adapters.all.values());
             return Ok(NewPodPage { adapters: all.map(choice).collect(), ..NewPodPage::default() });
         };
-        let in_force = in_force.ok_or_else(|| unknown(asked))?;
+        let in_force = in_force.ok_or_else(|| unknown(name))?;
         let tenant = page_request.query.get("tenant").map(|tenant| ("tenant".to_owned(), tenant.to_owned()));
         let filled = Filled(tenant.into_iter().collect());
-        Ok(NewPodPage { form: Some(self.form(&in_force, asked, &filled)?), ..NewPodPage::default() })
+        Ok(NewPodPage { form: Some(self.form(&in_force, name, &filled)?), ..NewPodPage::default() })
     }
 
     /// The form as filled in, with the problems of its manifest.
     pub(crate) async fn try_form(&self, page_request: &PageRequest, sent: &RequestBody) -> Result<Response, Refusal> {
         let filled = Filled(sent.fields());
-        let asked = filled.text("adapter").to_owned();
-        let in_force = self.in_force(page_request).await?.ok_or_else(|| unknown(&asked))?;
-        let form = self.form(&in_force, &asked, &filled)?;
+        let name = filled.text("adapter").to_owned();
+        let in_force = self.in_force(page_request).await?.ok_or_else(|| unknown(&name))?;
+        let form = self.form(&in_force, &name, &filled)?;
         let (file, site) = (file_name(&filled), self.api.settings.site.clone().ok_or_else(Refusal::internal)?);
         let (name, manifest) = (file.clone(), form.manifest.clone());
         let checked = tokio::task::spawn_blocking(move || check_manifest(in_force, &site, &name, &manifest)).await;
@@ -89,8 +89,8 @@ impl Handlers {
         Ok(answer)
     }
 
-    pub(crate) fn form(&self, in_force: &CurrentRevision, asked: &str, filled: &Filled) -> Result<Form, Refusal> {
-        let adapter = find(&in_force.adapters, asked)?;
+    pub(crate) fn form(&self, in_force: &CurrentRevision, name: &str, filled: &Filled) -> Result<Form, Refusal> {
+        let adapter = find(&in_force.adapters, name)?;
         let files = in_force.revision.files.iter();
         let (manifests, _) = manifest::read(files.map(|(path, bytes)| (path.as_str(), bytes.as_slice())));
         let resources = adapter.spec.resources;
@@ -123,13 +123,13 @@ impl Handlers {
     }
 }
 
-pub(crate) fn find<'a>(adapters: &'a Adapters, asked: &str) -> Result<&'a Arc<adapter::Adapter>, Refusal> {
-    let name: AdapterName = asked.parse().map_err(|_| unknown(asked))?;
-    adapters.all.get(&name).ok_or_else(|| unknown(asked))
+pub(crate) fn find<'a>(adapters: &'a Adapters, text: &str) -> Result<&'a Arc<adapter::Adapter>, Refusal> {
+    let name: AdapterName = text.parse().map_err(|_| unknown(text))?;
+    adapters.all.get(&name).ok_or_else(|| unknown(text))
 }
 
-fn unknown(asked: &str) -> Refusal {
-    let shown: String = asked.chars().take(60).collect();
+fn unknown(name: &str) -> Refusal {
+    let shown: String = name.chars().take(60).collect();
     Refusal::not_found(format!("There is no adapter {shown:?}."))
 }
 

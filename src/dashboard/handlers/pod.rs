@@ -186,6 +186,6 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
 }
 
 fn secrets(detail: &PodDetail) -> Vec<SecretPlace> {
-    let all = detail.desired_container.iter().flat_map(|shape| &shape.secrets);
+    let all = detail.desired_container.iter().flat_map(|summary| &summary.secrets);
     all.map(|(name, mark)| SecretPlace { name: name.clone(), place: format!("value with the mark {mark}") }).collect()
 }

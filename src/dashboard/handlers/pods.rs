@@ -34,7 +34,7 @@ impl Handlers {
         let phases = phases(&text("phase"));
         let found = match (tenant, adapter, phases) {
             (Ok(tenant), Ok(adapter), Some(phases)) => {
-                let asked = PodQuery {
+                let pod_query = PodQuery {
                     text: query.get("q").map(str::to_owned),
                     tenant,
                     phases,
@@ -44,7 +44,7 @@ impl Handlers {
                     limit: PER_PAGE,
                     after: query.get("after").map(str::to_owned),
                 };
-                Some(view.pods(&asked).await?)
+                Some(view.pods(&pod_query).await?)
             }
             _ => None,
         };

@@ -61,7 +61,7 @@ impl Handlers {
             .await?
             .items;
         Ok(TenantPage {
-            quota: meters(&tenant),
+            quota: usage_bars(&tenant),
             name: name.to_string(),
             title: tenant.display_name,
             email: tenant.email,
@@ -72,7 +72,7 @@ impl Handlers {
     }
 }
 
-fn meters(tenant: &TenantLine) -> [UsageBar; 3] {
+fn usage_bars(tenant: &TenantLine) -> [UsageBar; 3] {
     let TenantLine { pods, memory_mb, milli_cpus, .. } = tenant;
     quota((pods.taken, pods.most), (memory_mb.taken, memory_mb.most), (milli_cpus.taken, milli_cpus.most))
 }
@@ -84,6 +84,6 @@ fn row(tenant: &TenantLine) -> TenantRow {
         pods: tenant.pods.taken,
         ready: tenant.ready,
         tone: TenantRow::tone(tenant.ready, tenant.pods.taken),
-        quota: meters(tenant),
+        quota: usage_bars(tenant),
     }
 }

@@ -62,7 +62,7 @@ pub struct Live {
     snapshots: tokio::sync::Mutex<BTreeMap<(Audience, bool), ViewerSnapshot>>,
     /// Incremented when any ring has something new.
     news: watch::Sender<u64>,
-    places: Arc<Semaphore>,
+    free_slots: Arc<Semaphore>,
     sockets: TaskTracker,
     heartbeat: Heartbeat,
     stop: CancellationToken,
@@ -84,7 +84,7 @@ impl Live {
             rings: Mutex::default(),
             snapshots: tokio::sync::Mutex::default(),
             news: watch::channel(0).0,
-            places: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            free_slots: Arc::new(Semaphore::new(MAX_VIEWERS)),
             sockets: TaskTracker::new(),
             heartbeat,
             stop,

@@ -96,7 +96,7 @@ pub(crate) fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
                     "the parameters are: stream, after (a number), pods (true or false)",
                 );
             };
-            let Ok(place) = live.places.clone().try_acquire_owned() else {
+            let Ok(place) = live.free_slots.clone().try_acquire_owned() else {
                 return Refusal::unavailable("too many viewers").into_response();
             };
             let (live, auth) = (live.clone(), auth.clone());

@@ -18,7 +18,7 @@ pub struct LogsPage {
     /// The name of that file.
     pub(crate) file: String,
     /// A note in place of lines, or after them.
-    pub(crate) told: Option<String>,
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -81,7 +81,7 @@ impl PageContent for LogsPage {
             stream: "/api/v1/pods/alice/assistant/logs".into(),
             download: "/api/v1/pods/alice/assistant/logs?tail=10000".into(),
             file: "alice-assistant.log".into(),
-            told: None,
+            note: None,
         }
     }
 }

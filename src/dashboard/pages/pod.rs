@@ -114,7 +114,7 @@ impl PageContent for PodPage {
             message: message.into(),
             since: Some(sample_time(seconds)),
         };
-        let shape = |image: &str, memory: &str, digest: &str| {
+        let summary = |image: &str, memory: &str, digest: &str| {
             format!(
                 "image: {image}\nuser: 1000:1000\nmemory: {memory}\ncpus: 2\npids: 512\nnetwork: agentpod-net\nvolume: agentpod_alice_assistant\ndata: /data\n\
                  read_only_root: true\nenvironment.HOME: /data\nenvironment.OPENCLAW_CONFIG_PATH: /config/openclaw.json\nenvironment.OPENCLAW_NO_AUTO_UPDATE: 1\n\
@@ -142,8 +142,8 @@ impl PageContent for PodPage {
             ],
             plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is present\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
             diff: DiffPage::of(
-                &shape("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
-                &shape("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
+                &summary("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
+                &summary("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
             ),
             usage_hours: USAGE_HOURS,
             plots: [

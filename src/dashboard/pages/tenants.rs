@@ -40,16 +40,16 @@ pub(crate) fn quota(pods: (i64, Option<i64>), memory: (i64, Option<i64>), cpus: 
     let meter = |name, (taken, most): (i64, Option<i64>), say: fn(f64) -> String| {
         UsageBar::new(name, taken as f64, most.map(|most| most as f64), say)
     };
-    let mut meters = [
+    let mut usage_bars = [
         meter("Pods", pods, |number| thousands(number as i64)),
         meter("Memory", memory, mebibytes),
         meter("Processors", cpus, processors),
     ];
     // A quota may be used up: a full one is worth a look, and no fault.
-    for meter in meters.iter_mut().filter(|meter| meter.tone == Tone::Bad) {
+    for meter in usage_bars.iter_mut().filter(|meter| meter.tone == Tone::Bad) {
         meter.tone = Tone::Warn;
     }
-    meters
+    usage_bars
 }
 
 impl TenantRow {

@@ -287,11 +287,11 @@ mod tests {
 
     #[test]
     fn times_are_shown_by_their_distance() {
-        let told = [0, 4, 5, 59, 60, 3599, 3600, 172_799, 172_800, -90].map(|seconds| sample_time(seconds).ago);
+        let ages = [0, 4, 5, 59, 60, 3599, 3600, 172_799, 172_800, -90].map(|seconds| sample_time(seconds).ago);
         let expected =
             ["just now", "just now", "5 s ago", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "47 h ago"];
-        assert_eq!(told[..8], expected);
-        assert_eq!(told[8..], ["2 d ago", "in 1 min"]);
+        assert_eq!(ages[..8], expected);
+        assert_eq!(ages[8..], ["2 d ago", "in 1 min"]);
         assert_eq!(sample_time(0).full, "24 Nov 2026, 12:34:56 UTC");
     }
 

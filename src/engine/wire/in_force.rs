@@ -93,10 +93,10 @@ fn devices(host: &HostConfig) -> Vec<String> {
     let plain = host.devices.iter().flatten();
     let plain = plain.map(|device| device.path_on_host.clone().unwrap_or_else(|| "an unnamed one".into()));
     let rules = host.device_cgroup_rules.iter().flatten().cloned();
-    let asked = host.device_requests.iter().flatten();
-    let asked = asked
+    let requested = host.device_requests.iter().flatten();
+    let requested = requested
         .map(|request| request.driver.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "by request".into()));
-    plain.chain(rules).chain(asked).collect()
+    plain.chain(rules).chain(requested).collect()
 }
 
 fn log(log: &HostConfigLogConfig) -> LogDriver {

@@ -117,18 +117,18 @@ mod tests {
     async fn a_flood_of_deliveries_is_one_look_and_none_is_forgotten() {
         let (woken, (reports, mut inbox)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
         let task = tokio::spawn(deliveries(woken.clone(), reports, CancellationToken::new()));
-        let mut looks = async || {
+        let mut reads = async || {
             tokio::time::sleep(MERGE_WINDOW * 10).await;
             std::iter::from_fn(|| inbox.try_recv().ok()).count()
         };
-        assert_eq!(looks().await, 0);
+        assert_eq!(reads().await, 0);
         (0..1000).for_each(|_| woken.notify_one());
-        assert_eq!(looks().await, 1);
+        assert_eq!(reads().await, 1);
         woken.notify_one();
         tokio::time::sleep(MERGE_WINDOW / 2).await;
         // A read may be running already: what comes now needs another one.
         (0..1000).for_each(|_| woken.notify_one());
-        assert_eq!(looks().await, 2);
+        assert_eq!(reads().await, 2);
         task.abort();
     }
 }

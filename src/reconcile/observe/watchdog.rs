@@ -91,7 +91,7 @@ mod tests {
         let mut watchdog = Watchdog::default();
         watchdog.load(&kept);
         let evaluate = |last_read| watchdog.evaluate(&health(last_read), at(1000), at(1001));
-        assert_eq!(evaluate(None), Some(at(50)), "this process has not waited that long, and it was told before");
+        assert_eq!(evaluate(None), Some(at(50)), "it was stale before this process started");
         assert_eq!(evaluate(Some(1001)), None);
     }
 }

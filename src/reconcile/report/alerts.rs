@@ -33,6 +33,6 @@ mod tests {
         assert!(!alert.end());
         assert!(alert.begin("one") && !alert.begin("one") && alert.begin("two"));
         assert!(alert.end() && !alert.end());
-        assert!(!Alert::of(Some("old".into())).begin("old"), "what was told before a restart is not told again");
+        assert!(!Alert::of(Some("old".into())).begin("old"), "an alert from before a restart is not reported again");
     }
 }

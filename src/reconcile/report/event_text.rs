@@ -10,7 +10,7 @@ use crate::core::{
 
 /// The kind of event of an action that was executed.
 pub(crate) fn kind(action: &Action) -> EventKind {
-    let has = |wanted: fn(&Step) -> bool| action.steps.iter().any(wanted);
+    let has = |matches_step: fn(&Step) -> bool| action.steps.iter().any(matches_step);
     let by_steps = || {
         if has(|step| matches!(step, Step::Start(_))) {
             EventKind::Started

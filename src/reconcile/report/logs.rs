@@ -31,7 +31,7 @@ pub struct LogReader {
 /// A line without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CleanLine {
-    /// When it was written, if times were asked for.
+    /// When it was written, if times were requested.
     pub(crate) at: Option<String>,
     /// Whether it went to standard error.
     pub(crate) err: bool,

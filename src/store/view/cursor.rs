@@ -26,8 +26,8 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
 }
 
 /// The number of lines to read, within bounds.
-pub(super) fn limit(asked: u32) -> i64 {
-    match asked {
+pub(super) fn limit(requested: u32) -> i64 {
+    match requested {
         0 => 100,
         some => i64::from(some.min(1000)),
     }

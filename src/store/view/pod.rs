@@ -68,15 +68,15 @@ impl View<'_> {
 fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     let applied = applied(&row);
     let desired_container: Option<ContainerSummary> =
-        row.desired_summary.and_then(|shape| serde_json::from_value(shape).ok());
+        row.desired_summary.and_then(|summary| serde_json::from_value(summary).ok());
     let mut actual_container: Option<ContainerSummary> =
-        row.actual_summary.and_then(|shape| serde_json::from_value(shape).ok());
+        row.actual_summary.and_then(|summary| serde_json::from_value(summary).ok());
     // A container keeps its name when only files change that its agent reloads; its content is then unknown.
     if row.hot.is_some()
         && row.uploaded_digest != row.hot
-        && let Some(shape) = &mut actual_container
+        && let Some(summary) = &mut actual_container
     {
-        shape.config = Map::new();
+        summary.config = Map::new();
     }
     let comparison = match (&desired_container, &actual_container) {
         (Some(_), _) | (_, Some(_)) => side_by_side(desired_container.as_ref(), actual_container.as_ref()),
@@ -84,7 +84,7 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
     };
     let config = match (&desired_container, row.config) {
         // Already without secrets, by the adapter's schema too.
-        (Some(shape), _) => shape.config.clone(),
+        (Some(summary), _) => summary.config.clone(),
         (None, Some(Value::Object(config))) => conceal(&config, &Value::Null),
         (None, _) => Map::new(),
     };

@@ -91,9 +91,7 @@ impl Place {
     fn sweep(&self) {
         end(&self.pid_file(), &format!("--instance\0{}\0", self.name));
         let postmaster = self.state().join("postgres/data/postmaster.pid");
-        for label in [format!("agentpod.instance={}", self.name), self.label()] {
-            remove_all(&label);
-        }
+        remove_all(&[&format!("agentpod.instance={}", self.name), &self.label()]);
         end(&postmaster, &format!("{}/", self.state().display()));
         let _ = fs::remove_dir_all(&self.folder);
     }
