@@ -266,5 +266,15 @@ fn nothing_outside_the_engine_names_docker_or_looks_for_an_address() {
             }
         }
     }
+    let commands = ["docker stop", "docker unpause", "docker volume", "docker network", "docker ps", "docker image"];
+    for (file, text) in sources("src").into_iter().filter(|(file, _)| !is_engine(file)) {
+        let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+        let named = commands.into_iter().find(|command| text[..tests].contains(command));
+        found.extend(
+            named
+                .filter(|_| !file.ends_with("engine_commands.rs"))
+                .map(|command| format!("{}: {command}", file.display())),
+        );
+    }
     assert!(found.is_empty(), "only src/engine may know the engine:\n{}", found.join("\n"));
 }

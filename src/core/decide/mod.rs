@@ -12,12 +12,14 @@
 //! | `ending` | whether a one-shot run is over, and how it ended |
 //! | `due` | when the next round is due by the clock alone |
 //! | `difference` | what the store has to write when declarations change |
+//! | `engine_commands` | nothing: the commands that remedies name |
 //! | `orphans` | which containers, volumes and networks belong to no declared pod |
 
 pub(crate) mod applied;
 pub(crate) mod difference;
 pub(crate) mod due;
 pub(crate) mod ending;
+pub(crate) mod engine_commands;
 pub mod orphans;
 pub mod plan;
 pub(crate) mod probes;

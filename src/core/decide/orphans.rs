@@ -9,6 +9,7 @@ use std::{
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use super::engine_commands;
 use crate::core::{
     names::PodId,
     observe::actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
@@ -147,7 +148,7 @@ pub fn orphans(owned: &OwnedObjects, expected: &Expected) -> Vec<Orphan> {
             pod: None,
             why: OrphanReason::Unused,
             created_at: network.created_at,
-            remedy: format!("docker network rm {}", network.name),
+            remedy: engine_commands::remove_network(&network.name),
         });
     let mut found: Vec<Orphan> = containers.chain(volumes).chain(networks).collect();
     found.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
@@ -162,7 +163,10 @@ fn of_container(container: &ObservedContainer, expected: &Expected) -> Option<Or
             "none needed: AgentPod stops it and removes it after the grace period, unless its removal is held"
                 .to_owned()
         }
-        (_, true) => format!("declare {pod} to adopt it, or run: docker stop {name} && agentpod purge {pod}"),
+        (_, true) => {
+            let stop = engine_commands::stop(name);
+            format!("declare {pod} to adopt it, or run: {stop} && agentpod purge {pod}")
+        }
         (_, false) => format!("declare {pod} to adopt it, or run: agentpod purge {pod}"),
     };
     let created_at = Some(container.created_at);
@@ -173,16 +177,16 @@ fn of_volume(volume: &ObservedVolume, expected: &Expected) -> Option<Orphan> {
     let name = &volume.name;
     let (why, remedy) = match &volume.pod {
         None if volume.in_use => {
-            (OrphanReason::NoPod, format!("to see what uses it, run: docker ps --all --filter volume={name}"))
+            (OrphanReason::NoPod, format!("to see what uses it, run: {}", engine_commands::list_volume_users(name)))
         }
-        None => (OrphanReason::NoPod, format!("docker volume rm {name}")),
+        None => (OrphanReason::NoPod, engine_commands::remove_volume(name)),
         Some(pod) => {
             let history = expected.histories.get(pod);
             let is_data = history.map_or(!is_anonymous(name), |history| history.volume == *name);
             match (is_data, expected.why(pod)) {
                 // An anonymous volume goes with its container, which is checked on its own.
                 (false, _) if volume.in_use => return None,
-                (false, _) => (OrphanReason::ContainerGone, format!("docker volume rm {name}")),
+                (false, _) => (OrphanReason::ContainerGone, engine_commands::remove_volume(name)),
                 (true, None) => return None,
                 (true, Some(why)) => (why, format!("declare {pod} to use it again, or run: agentpod purge {pod}")),
             }

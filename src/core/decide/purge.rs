@@ -6,6 +6,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
+use super::engine_commands;
 use super::orphans::{Expected, OwnedObjects};
 use crate::core::{
     names::PodId,
@@ -70,7 +71,8 @@ impl PurgeRefusal {
             ),
             Self::Running { container, was_declared: false } => {
                 format!(
-                    "{container} runs and the database has never had {pod}; if it is not needed, run: docker stop {container}"
+                    "{container} runs and the database has never had {pod}; if it is not needed, run: {}",
+                    engine_commands::stop(container)
                 )
             }
             Self::StateUnknown { container, why } => {

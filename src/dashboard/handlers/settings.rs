@@ -2,6 +2,7 @@
 
 use super::{Handlers, PageRequest};
 use crate::{
+    core::decide::engine_commands::PRUNE_IMAGES,
     dashboard::{
         pages::{
             settings::{Finding, Group, SettingsPage},
@@ -93,7 +94,8 @@ impl Handlers {
                 mebibytes(free as f64),
                 mebibytes(all as f64)
             );
-            findings.push(finding(Tone::Warn, what, Some("docker image prune removes images that no container uses")));
+            let help = format!("{PRUNE_IMAGES} removes images that no container uses");
+            findings.push(finding(Tone::Warn, what, Some(&help)));
         }
         if let Some(host) = host.filter(|host| host.pods_memory_limit_mb > host.memory_mb) {
             let (promised, all) = (mebibytes(host.pods_memory_limit_mb as f64), mebibytes(host.memory_mb as f64));

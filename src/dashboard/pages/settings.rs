@@ -6,6 +6,7 @@ use super::{
     PageContent,
     words::{Fact, Tone},
 };
+use crate::core::decide::engine_commands::PRUNE_IMAGES;
 
 /// The page of settings.
 #[derive(Debug, Clone, Serialize)]
@@ -73,7 +74,7 @@ impl PageContent for SettingsPage {
                 Finding {
                     tone: Tone::Warn,
                     what: "The disk with the engine's data is 88 % full.".into(),
-                    help: Some("docker image prune removes images that no container uses".into()),
+                    help: Some(format!("{PRUNE_IMAGES} removes images that no container uses")),
                 },
             ],
         }

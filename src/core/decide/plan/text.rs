@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Cause, Decision, FileSet, HeldRemovals, Hold, Plan, Step, TooManyRemovals};
 use crate::core::{
     decide::{
+        engine_commands,
         request::{Pause, moment},
         request_kind::RequestKind,
     },
@@ -137,7 +138,7 @@ impl fmt::Display for Hold {
                  if it belongs to another AgentPod, give one of them another --instance; else remove it by hand",
             ),
             Self::PausedByHand => {
-                f.write_str("its container was paused outside AgentPod; run docker unpause to continue")
+                write!(f, "its container was paused outside AgentPod; run {} to continue", engine_commands::UNPAUSE)
             }
         }
     }

@@ -1,0 +1,28 @@
+//! The engine's commands that remedies and errors tell a person to run. The only file outside `engine/` that spells them;
+//! another engine brings other commands. Nothing here runs one.
+
+/// Stops a container.
+pub(crate) fn stop(container: &str) -> String {
+    format!("docker stop {container}")
+}
+
+/// Continues a paused container.
+pub(crate) const UNPAUSE: &str = "docker unpause";
+
+/// Deletes a volume with its data.
+pub(crate) fn remove_volume(name: &str) -> String {
+    format!("docker volume rm {name}")
+}
+
+/// Lists the containers that use a volume.
+pub(crate) fn list_volume_users(name: &str) -> String {
+    format!("docker ps --all --filter volume={name}")
+}
+
+/// Removes a network.
+pub(crate) fn remove_network(name: &str) -> String {
+    format!("docker network rm {name}")
+}
+
+/// Removes images that no container uses.
+pub(crate) const PRUNE_IMAGES: &str = "docker image prune";
