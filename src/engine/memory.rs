@@ -28,7 +28,7 @@ use crate::core::{
     names::PodId,
     observe::{
         actual::{ContainerState, Exit, ObservedContainer, ObservedNetwork, ObservedVolume},
-        hardening::InForce,
+        in_force::InForce,
         usage::{Capacity, UsageSample},
     },
 };

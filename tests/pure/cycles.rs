@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::purity::{code, paths, sources};
+use super::purity::{code, paths, sources, without_tests};
 
 type Module = Vec<String>;
 
@@ -60,8 +60,7 @@ fn needs() -> BTreeMap<Module, BTreeSet<Module>> {
     let all: BTreeSet<Module> = files.iter().map(|(module, _)| module.clone()).collect();
     let one_room = |a: &Module, b: &Module| a.starts_with(b) || b.starts_with(a);
     let of = |(module, text): (Module, String)| {
-        let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-        let named = paths(&code(&text)).into_iter().filter_map(|path| resolved(&path, &module, &all));
+        let named = paths(&code(without_tests(&text))).into_iter().filter_map(|path| resolved(&path, &module, &all));
         let others = named.filter(|other| !one_room(&module, other)).collect();
         (module, others)
     };

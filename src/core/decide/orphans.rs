@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::engine_commands;
 use crate::core::{
     names::PodId,
-    observe::actual::{ObservedContainer, ObservedNetwork, ObservedVolume},
+    observe::actual::{ObservedContainer, ObservedNetwork, ObservedVolume, is_anonymous},
 };
 
 /// Everything on the engine with our label.
@@ -194,11 +194,6 @@ fn of_volume(volume: &ObservedVolume, expected: &Expected) -> Option<Orphan> {
     };
     let (pod, created_at) = (volume.pod.clone(), volume.created_at);
     Some(Orphan { kind: OrphanKind::Volume, name: name.clone(), pod, why, created_at, remedy })
-}
-
-/// Whether the volume is anonymous: the engine chose its name.
-pub(crate) fn is_anonymous(volume: &str) -> bool {
-    volume.len() == 64 && volume.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 
 use time::OffsetDateTime;
 
-use super::hardening::InForce;
+use super::in_force::InForce;
 use crate::core::{
     declare::{desired::ContainerSpec, parts::PartDigests},
     digest::Digest,
@@ -76,6 +76,11 @@ pub struct ObservedNetwork {
     pub name: String,
     /// When it was created, if the engine says so.
     pub created_at: Option<OffsetDateTime>,
+}
+
+/// Whether the volume is anonymous: the engine chose its name.
+pub(crate) fn is_anonymous(volume: &str) -> bool {
+    volume.len() == 64 && volume.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// What a container is doing.

@@ -3,6 +3,7 @@
 //! | file | what it tells |
 //! | --- | --- |
 //! | `actual` | containers, volumes and networks as the engine listed them |
+//! | `in_force` | the settings in force for a container |
 //! | `health` | whether a container's probe succeeds |
 //! | `crash` | whether it restarts too often |
 //! | `hardening` | whether the limits in force are the declared ones |
@@ -18,6 +19,7 @@ pub mod condition;
 pub(crate) mod crash;
 pub mod hardening;
 pub mod health;
+pub mod in_force;
 pub mod routing;
 pub(crate) mod stale;
 pub mod usage;

@@ -51,10 +51,7 @@ mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
     use super::*;
-    use crate::core::observe::{
-        actual::Exit,
-        hardening::{InForce, samples},
-    };
+    use crate::core::observe::{actual::Exit, hardening::samples, in_force::InForce};
 
     fn of(change: impl FnOnce(&mut ObservedContainer)) -> (Option<bool>, String) {
         let desired = samples::desired();

@@ -15,7 +15,7 @@ use crate::{
         names::PodId,
         observe::{
             actual::{ContainerState, Exit},
-            hardening::InForce,
+            in_force::InForce,
             usage::UsageSample,
         },
     },

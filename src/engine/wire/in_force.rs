@@ -7,7 +7,7 @@ use bollard::models::{ContainerInspectResponse, HostConfig, HostConfigLogConfig,
 
 use crate::core::{
     labels,
-    observe::hardening::{InForce, LogDriver},
+    observe::in_force::{InForce, LogDriver},
 };
 
 /// Log drivers that bound their logs by themselves, or keep none.

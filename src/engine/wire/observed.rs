@@ -21,7 +21,7 @@ use crate::core::{
     names::PodId,
     observe::{
         actual::{ContainerState, Exit, ObservedContainer},
-        hardening::InForce,
+        in_force::InForce,
     },
 };
 

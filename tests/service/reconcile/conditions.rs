@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use agentpod::{
     core::{
         access::{Person, Role},
-        observe::{condition::Condition, hardening::InForce},
+        observe::{condition::Condition, in_force::InForce},
     },
     store::view,
 };

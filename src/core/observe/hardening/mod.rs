@@ -1,20 +1,17 @@
 //! Whether a container is hardened as declared: the settings in force against the baseline of every container and its
 //! own declaration. An unknown setting does not count as fine. This only reports; it leads to no step.
 
-mod in_force;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 
-pub use in_force::{InForce, LogDriver};
-
 use super::{
-    actual::ObservedContainer,
+    actual::{ObservedContainer, is_anonymous},
     condition::{Condition, ConditionKind},
+    in_force::InForce,
 };
 use crate::core::{
-    decide::orphans::is_anonymous,
     declare::desired::{Blueprint, ContainerSpec},
     quantity::{Cpus, Memory},
     report::reason::Reason,

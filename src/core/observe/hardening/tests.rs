@@ -1,7 +1,10 @@
 //! Each setting that can deviate, one by one.
 
 use super::{samples, *};
-use crate::core::{digest::Digest, observe::actual::ContainerState};
+use crate::core::{
+    digest::Digest,
+    observe::{actual::ContainerState, in_force::LogDriver},
+};
 
 /// The condition of a container of which something was changed.
 fn of(change: impl FnOnce(&mut InForce)) -> Condition {
