@@ -41,19 +41,19 @@ pub(crate) const AGE_IDENTITY: &str = "age.key";
 pub(crate) struct SettingsArgs {
     /// The folder of manifests
     #[arg(long, env = "AGENTPOD_SOURCE", default_value = "manifests", value_name = "DIR", global = true)]
-    pub source: PathBuf,
+    pub(crate) source: PathBuf,
     /// The git repository of manifests
     #[command(flatten)]
-    pub git: GitArgs,
+    pub(crate) git: GitArgs,
     /// The folder of adapters
     #[arg(long, env = "AGENTPOD_ADAPTERS", default_value = "adapters", value_name = "DIR", global = true)]
-    pub adapters: PathBuf,
+    pub(crate) adapters: PathBuf,
     /// The folder of the adapters' templates
     #[arg(long, env = "AGENTPOD_TEMPLATES", default_value = "templates", value_name = "DIR", global = true)]
-    pub templates: PathBuf,
+    pub(crate) templates: PathBuf,
     /// The folder of AgentPod's key and private database [default: /var/lib/agentpod for root, else ~/.local/state/agentpod]
     #[arg(long, env = "AGENTPOD_STATE_DIR", value_name = "DIR", global = true)]
-    pub state_dir: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
     /// A file of age identities that decrypt secrets; repeatable, or several separated by colons [default: age.key in the
     /// state directory]
     #[arg(
@@ -63,64 +63,64 @@ pub(crate) struct SettingsArgs {
         value_delimiter = ':',
         global = true
     )]
-    pub age_identities: Vec<PathBuf>,
+    pub(crate) age_identities: Vec<PathBuf>,
     /// The file of the key that seals tokens in the database [default: instance.key in the state directory]
     #[arg(long, env = "AGENTPOD_KEY_FILE", value_name = "FILE", global = true)]
-    pub key_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
     /// A PostgreSQL database to use instead of the private one
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
-    pub database_url: Option<String>,
+    pub(crate) database_url: Option<String>,
     /// The folder of PostgreSQL's server programs, if they are not found automatically
     #[arg(long, env = "AGENTPOD_POSTGRES_BIN", value_name = "DIR", global = true)]
-    pub postgres_bin: Option<PathBuf>,
+    pub(crate) postgres_bin: Option<PathBuf>,
     /// The Docker engine's socket or address [default: DOCKER_HOST, else the local socket]
     #[arg(long, env = "AGENTPOD_DOCKER_HOST", value_name = "ADDRESS", global = true)]
-    pub docker_host: Option<String>,
+    pub(crate) docker_host: Option<String>,
     /// The name of this AgentPod, if several share an engine
     #[arg(long, env = "AGENTPOD_INSTANCE", default_value = "agentpod", global = true)]
-    pub instance: InstanceName,
+    pub(crate) instance: InstanceName,
     /// The domain of pods, which answer at SUBDOMAIN.DOMAIN
     #[arg(long, env = "AGENTPOD_DOMAIN", default_value = "localhost", global = true)]
-    pub domain: String,
+    pub(crate) domain: String,
     /// The scheme of the proxy, as browsers see it
     #[arg(long, env = "AGENTPOD_PUBLIC_SCHEME", default_value = "https", global = true)]
-    pub public_scheme: SchemeArg,
+    pub(crate) public_scheme: SchemeArg,
     /// The port of the proxy, as browsers see it [default: that of the scheme]
     #[arg(long, env = "AGENTPOD_PUBLIC_PORT", value_name = "PORT", global = true)]
-    pub public_port: Option<u16>,
+    pub(crate) public_port: Option<u16>,
     /// Traefik's entry point for pods
     #[arg(long, env = "AGENTPOD_ENTRY_POINT", default_value = "websecure", global = true)]
-    pub entry_point: String,
+    pub(crate) entry_point: String,
     /// Traefik's certificate resolver; omit it with a wildcard certificate
     #[arg(long, env = "AGENTPOD_CERT_RESOLVER", value_name = "NAME", global = true)]
-    pub cert_resolver: Option<String>,
+    pub(crate) cert_resolver: Option<String>,
     /// The Docker network that pods and the proxy share
     #[arg(long, env = "AGENTPOD_NETWORK", default_value = "agentpod-net", global = true)]
-    pub network: String,
+    pub(crate) network: String,
     /// The network's subnet; the upper half is for pods, the lower for the proxy
     #[arg(long, env = "AGENTPOD_NETWORK_SUBNET", default_value = "10.213.0.0/20", value_name = "CIDR", global = true)]
-    pub network_subnet: String,
+    pub(crate) network_subnet: String,
     /// The proxy's address on the network [default: the second address of the subnet]
     #[arg(long, env = "AGENTPOD_PROXY_ADDRESS", value_name = "IP", global = true)]
-    pub proxy_address: Option<IpAddr>,
+    pub(crate) proxy_address: Option<IpAddr>,
     /// The address that the dashboard and the API listen on
     #[arg(long, env = "AGENTPOD_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS", global = true)]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Access to the dashboard and the API
     #[command(flatten)]
-    pub access: AccessArgs,
+    pub(crate) access: AccessArgs,
     /// A file of webhook secrets, one per line; or set AGENTPOD_HOOK_SECRET [default: no webhook]
     #[arg(long, env = "AGENTPOD_HOOK_SECRET_FILE", value_name = "FILE", global = true)]
-    pub hook_secret_file: Option<PathBuf>,
+    pub(crate) hook_secret_file: Option<PathBuf>,
     /// Whether operators may add pods to the source on the dashboard, as files or as commits to a git branch
     #[arg(long, env = "AGENTPOD_EDITS", default_value = "off", global = true)]
-    pub edits: EditsArg,
+    pub(crate) edits: EditsArg,
     /// How long a removed pod's stopped container is kept
     #[arg(long, env = "AGENTPOD_REMOVAL_GRACE", default_value = "10m", value_name = "TIME", global = true)]
-    pub removal_grace: Span,
+    pub(crate) removal_grace: Span,
     /// How many pods may be removed at once without approval; more are held if they also exceed --max-removals-percent
     #[arg(long, env = "AGENTPOD_MAX_REMOVALS", default_value_t = 3, value_name = "COUNT", global = true)]
-    pub max_removals: u32,
+    pub(crate) max_removals: u32,
     /// Which percentage of the pods may be removed at once without approval; 100 never holds any
     #[arg(
         long,
@@ -130,7 +130,7 @@ pub(crate) struct SettingsArgs {
         value_parser = clap::value_parser!(u32).range(0..=100),
         global = true
     )]
-    pub max_removals_percent: u32,
+    pub(crate) max_removals_percent: u32,
 }
 
 /// Edits of the source on the dashboard, as typed.
@@ -153,46 +153,46 @@ pub(crate) enum SchemeArg {
 
 /// Settings as used.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The folder of manifests.
-    pub source: PathBuf,
+    pub(crate) source: PathBuf,
     /// The git repository of manifests, which overrides the folder.
-    pub git: Option<GitSettings>,
+    pub(crate) git: Option<GitSettings>,
     /// The folder of adapters.
-    pub adapters: PathBuf,
+    pub(crate) adapters: PathBuf,
     /// The folder of the adapters' templates.
-    pub templates: PathBuf,
+    pub(crate) templates: PathBuf,
     /// The folder of the instance key and the private database; absolute.
-    pub state_dir: PathBuf,
+    pub(crate) state_dir: PathBuf,
     /// The file of the instance key; absolute.
-    pub key_file: PathBuf,
+    pub(crate) key_file: PathBuf,
     /// The files of age identities.
-    pub age_identities: Vec<PathBuf>,
+    pub(crate) age_identities: Vec<PathBuf>,
     /// The URL of a PostgreSQL database to use instead of the private one.
-    pub database_url: Option<String>,
+    pub(crate) database_url: Option<String>,
     /// The folder of PostgreSQL's server programs; `None` to search for them.
-    pub postgres_bin: Option<PathBuf>,
+    pub(crate) postgres_bin: Option<PathBuf>,
     /// The engine's address; `None` for `DOCKER_HOST` or the local socket.
-    pub docker_host: Option<String>,
+    pub(crate) docker_host: Option<String>,
     /// What all pods share.
-    pub site: Site,
+    pub(crate) site: Site,
     /// The address that the dashboard and the API listen on.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// Access to the dashboard and the API.
-    pub access: AccessSettings,
+    pub(crate) access: AccessSettings,
     /// The file of webhook secrets.
-    pub hook_secret_file: Option<PathBuf>,
+    pub(crate) hook_secret_file: Option<PathBuf>,
     /// Whether operators may add pods to the source on the dashboard.
-    pub edits: bool,
+    pub(crate) edits: bool,
     /// How long a removed pod's stopped container is kept.
-    pub removal_grace: Duration,
+    pub(crate) removal_grace: Duration,
     /// How many pods may be removed at once without approval.
-    pub removals: RemovalLimit,
+    pub(crate) removals: RemovalLimit,
 }
 
 impl SettingsArgs {
     /// Checks and completes the settings.
-    pub fn resolve(self) -> Result<Settings> {
+    pub(crate) fn resolve(self) -> Result<Settings> {
         let Self { source, adapters, templates, state_dir, database_url, postgres_bin, docker_host, .. } = self.clone();
         check_domain(&self.domain)?;
         for (flag, word) in [

@@ -31,7 +31,7 @@ pub struct TooManySignIns;
 
 /// Why a password may not be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WeakPassword {
+pub(crate) enum WeakPassword {
     /// It has too few characters.
     #[error("the password has fewer than {MIN_CHARACTERS} characters; a few words in a row make a good one")]
     TooShort,
@@ -113,7 +113,7 @@ pub(crate) fn new_secret() -> Option<SecretString> {
 }
 
 /// Checks a password that is to be set.
-pub fn validate(password: &SecretString) -> Result<(), WeakPassword> {
+pub(crate) fn validate(password: &SecretString) -> Result<(), WeakPassword> {
     let password = password.expose_secret();
     if password.chars().count() < MIN_CHARACTERS {
         return Err(WeakPassword::TooShort);

@@ -54,7 +54,7 @@ pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Unusable
 }
 
 /// Creates a file, and the folders above it. An existing file stays unchanged: the error is `AlreadyExists`.
-pub fn create(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
     let folder = folder(path);
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut suffix = [0; 8];
@@ -74,7 +74,7 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Renames a file over another. If it was renamed already, that is no error.
-pub fn replace(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         outcome => outcome?,

@@ -7,7 +7,7 @@ use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// For machines.
@@ -19,7 +19,7 @@ pub enum LogFormat {
 const CAPPED_AT_INFO: [&str; 4] = ["bollard", "hyper_util", "sqlx", "notify"];
 
 /// Starts logging, once per process. `default` is the filter if `AGENTPOD_LOG` is not set.
-pub fn start(format: LogFormat, default: &str) {
+pub(crate) fn start(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_env("AGENTPOD_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // Two global filters instead of one on the layer: sqlx checks whether a line is enabled without logging it, and a
     // layer's filter would apply that result to the next line.

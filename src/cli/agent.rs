@@ -43,11 +43,11 @@ async fn container(engine: &dyn Engine, id: &PodId) -> Result<ObservedContainer>
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogOptions {
     /// Whether to keep printing new lines.
-    pub follow: bool,
+    pub(crate) follow: bool,
     /// How many of the last lines to start with.
-    pub tail: usize,
+    pub(crate) tail: usize,
     /// Whether each line begins with its time.
-    pub timestamps: bool,
+    pub(crate) timestamps: bool,
 }
 
 /// `agentpod logs`: unchanged from this machine's engine, or redacted from a server.

@@ -18,9 +18,9 @@ use crate::{
 /// An open database, and the private server behind it if there is one.
 pub(crate) struct Database {
     /// The open database.
-    pub store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     /// The private server, unless `DATABASE_URL` names another.
-    pub embedded: Option<Arc<EmbeddedPostgres>>,
+    pub(crate) embedded: Option<Arc<EmbeddedPostgres>>,
 }
 
 impl Database {
@@ -44,9 +44,9 @@ impl Database {
 
 /// A database server that is ready to connect to.
 pub(crate) struct DatabaseServer {
-    pub options: PgConnectOptions,
+    pub(crate) options: PgConnectOptions,
     /// The private server, unless `DATABASE_URL` names another.
-    pub embedded: Option<Arc<EmbeddedPostgres>>,
+    pub(crate) embedded: Option<Arc<EmbeddedPostgres>>,
 }
 
 /// How to connect to the database that the settings name, and the private server if they name none.

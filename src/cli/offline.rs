@@ -101,7 +101,7 @@ fn check_sample(
 }
 
 /// `agentpod schema`.
-pub(crate) fn schema() -> Result<ExitCode> {
+pub fn schema() -> Result<ExitCode> {
     output::json(&manifest::schema())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use crate::core::{
 pub(crate) struct AccessArgs {
     /// The dashboard's address as browsers see it, like https://agentpod.example.com [default: the one it listens on]
     #[arg(long, env = "AGENTPOD_DASHBOARD_URL", value_name = "URL", global = true)]
-    pub dashboard_url: Option<Origin>,
+    pub(crate) dashboard_url: Option<Origin>,
     /// The address or range of a trusted proxy, which names the client and, with --forward-auth-header, the user;
     /// repeatable
     #[arg(
@@ -25,10 +25,10 @@ pub(crate) struct AccessArgs {
         value_delimiter = ',',
         global = true
     )]
-    pub trusted_proxies: Vec<AddressRange>,
+    pub(crate) trusted_proxies: Vec<AddressRange>,
     /// The header in which a trusted proxy names the signed-in user, like Remote-User
     #[arg(long, env = "AGENTPOD_FORWARD_AUTH_HEADER", value_name = "NAME", global = true)]
-    pub forward_auth_header: Option<String>,
+    pub(crate) forward_auth_header: Option<String>,
     /// The header in which a trusted proxy lists the user's groups
     #[arg(
         long,
@@ -37,7 +37,7 @@ pub(crate) struct AccessArgs {
         value_name = "NAME",
         global = true
     )]
-    pub forward_auth_groups_header: String,
+    pub(crate) forward_auth_groups_header: String,
     /// A group whose members are operators; other users without an account are viewers
     #[arg(
         long = "operator-group",
@@ -46,7 +46,7 @@ pub(crate) struct AccessArgs {
         value_delimiter = ',',
         global = true
     )]
-    pub operator_groups: Vec<String>,
+    pub(crate) operator_groups: Vec<String>,
 }
 
 /// Access, as used.
@@ -80,7 +80,7 @@ impl AccessSettings {
 
 impl AccessArgs {
     /// Checks the settings.
-    pub fn resolve(self) -> Result<AccessSettings> {
+    pub(crate) fn resolve(self) -> Result<AccessSettings> {
         let header = |flag: &str, text: &str| {
             text.parse::<HeaderName>().with_context(|| format!("{flag} {text:?} is not a header name"))
         };

@@ -28,45 +28,45 @@ const PASSPHRASE: &str = "AGENTPOD_GIT_SSH_PASSPHRASE";
 pub(crate) struct GitArgs {
     /// The git repository of manifests, instead of --source: an https, ssh or file address without credentials
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT", value_name = "URL", hide_env_values = true, global = true)]
-    pub git: Option<String>,
+    pub(crate) git: Option<String>,
     /// The branch to follow [default: the remote's default branch]
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_BRANCH", value_name = "NAME", global = true)]
-    pub git_branch: Option<String>,
+    pub(crate) git_branch: Option<String>,
     /// The tag to follow
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_TAG", value_name = "NAME", global = true)]
-    pub git_tag: Option<String>,
+    pub(crate) git_tag: Option<String>,
     /// The folder of manifests in the repository [default: the whole repository]
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_PATH", value_name = "FOLDER", global = true)]
-    pub git_path: Option<String>,
+    pub(crate) git_path: Option<String>,
     /// How often to fetch
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_INTERVAL", default_value = "60s", value_name = "TIME", global = true)]
-    pub git_interval: Span,
+    pub(crate) git_interval: Span,
     /// A file with a token for https; or set AGENTPOD_GIT_TOKEN
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_TOKEN_FILE", value_name = "FILE", global = true)]
-    pub git_token_file: Option<PathBuf>,
+    pub(crate) git_token_file: Option<PathBuf>,
     /// The user name for https
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_USER", value_name = "NAME", global = true)]
-    pub git_user: Option<String>,
+    pub(crate) git_user: Option<String>,
     /// A file with the user's password; or set AGENTPOD_GIT_PASSWORD
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_PASSWORD_FILE", value_name = "FILE", global = true)]
-    pub git_password_file: Option<PathBuf>,
+    pub(crate) git_password_file: Option<PathBuf>,
     /// The file of the private key for ssh
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_SSH_KEY", value_name = "FILE", global = true)]
-    pub git_ssh_key: Option<PathBuf>,
+    pub(crate) git_ssh_key: Option<PathBuf>,
     /// A file with the key's passphrase; or set AGENTPOD_GIT_SSH_PASSPHRASE
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_SSH_PASSPHRASE_FILE", value_name = "FILE", global = true)]
-    pub git_ssh_passphrase_file: Option<PathBuf>,
+    pub(crate) git_ssh_passphrase_file: Option<PathBuf>,
     /// The known-hosts file [default: ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts]
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_KNOWN_HOSTS", value_name = "FILE", global = true)]
-    pub git_known_hosts: Option<PathBuf>,
+    pub(crate) git_known_hosts: Option<PathBuf>,
     /// The file of allowed signers; commits without a signature by one of them are refused
     #[arg(long, help_heading = HEADING, env = "AGENTPOD_GIT_VERIFY", value_name = "FILE", global = true)]
-    pub git_verify: Option<PathBuf>,
+    pub(crate) git_verify: Option<PathBuf>,
 }
 
 impl GitArgs {
     /// Checks and completes the settings; `None` if the manifests are in a folder.
-    pub fn resolve(self, state_dir: &std::path::Path) -> Result<Option<GitSettings>> {
+    pub(crate) fn resolve(self, state_dir: &std::path::Path) -> Result<Option<GitSettings>> {
         self.resolve_with(state_dir, |name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
     }
 

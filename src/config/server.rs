@@ -27,24 +27,24 @@ const MAX_TOKEN_BYTES: usize = 4096;
 pub(crate) struct ServerArgs {
     /// Use the API of the AgentPod at this address, instead of this machine's database and engine
     #[arg(long, env = "AGENTPOD_SERVER", value_name = "URL", help_heading = HEADING, global = true)]
-    pub server: Option<String>,
+    pub(crate) server: Option<String>,
     /// A file with an API token from agentpod account token; or set AGENTPOD_TOKEN
     #[arg(long, env = "AGENTPOD_TOKEN_FILE", value_name = "FILE", help_heading = HEADING, global = true)]
-    pub token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 /// The server, as used.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerAddress {
     /// The server's address.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// The API token; `None` works only on loopback and without accounts.
-    pub token: Option<SecretString>,
+    pub(crate) token: Option<SecretString>,
 }
 
 impl ServerArgs {
     /// Checks the settings; `None` if no server is set. This sends nothing.
-    pub fn resolve(&self) -> Result<Option<ServerAddress>> {
+    pub(crate) fn resolve(&self) -> Result<Option<ServerAddress>> {
         self.resolve_with(env::var(TOKEN).ok())
     }
 

@@ -1,9 +1,9 @@
 //! Roles: what a person may see and request, for pages, API and command line alike. The edge authenticates; this only
 //! authorizes.
 
-pub mod origin;
-pub mod range;
-pub mod throttle;
+pub(crate) mod origin;
+pub(crate) mod range;
+pub(crate) mod throttle;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub struct Person {
 
 impl Person {
     /// Whether they may see a tenant and everything that belongs to it.
-    pub fn sees(&self, tenant: &TenantName) -> bool {
+    pub(crate) fn sees(&self, tenant: &TenantName) -> bool {
         self.tenant.as_ref().is_none_or(|own| own == tenant)
     }
 

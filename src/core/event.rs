@@ -22,7 +22,7 @@ pub enum Severity {
 
 impl Severity {
     /// The stable name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Success => "success",

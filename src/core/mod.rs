@@ -23,7 +23,7 @@ pub mod labels;
 pub mod names;
 pub mod observe;
 pub mod problem;
-pub mod quantity;
+pub(crate) mod quantity;
 pub mod report;
 pub mod secret;
 pub mod site;

@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 #[error("{text:?} is not a {kind}: {why}")]
 pub struct NameError {
     /// The given text.
-    pub text: String,
+    pub(crate) text: String,
     /// The expected kind of name, like `tenant name`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The reason.
-    pub why: String,
+    pub(crate) why: String,
 }
 
 /// The pattern of every name, for JSON Schema.
@@ -125,7 +125,7 @@ pub struct PodId {
 
 impl PodId {
     /// The identity of a tenant's pod.
-    pub fn new(tenant: TenantName, pod: PodName) -> Self {
+    pub(crate) fn new(tenant: TenantName, pod: PodName) -> Self {
         Self { tenant, pod }
     }
 

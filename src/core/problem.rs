@@ -21,14 +21,14 @@ pub struct Problem {
     /// The file's path below the source's root.
     pub file: String,
     /// The position, if the problem has one.
-    pub at: Option<Position>,
+    pub(crate) at: Option<Position>,
     /// What is wrong.
     pub what: String,
     /// What to do.
     pub hint: Option<String>,
     /// The line at the position.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub excerpt: Option<String>,
+    pub(crate) excerpt: Option<String>,
 }
 
 impl Problem {

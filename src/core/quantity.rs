@@ -8,22 +8,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A text is not a valid quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
-pub struct QuantityError {
+pub(crate) struct QuantityError {
     text: String,
     expected: &'static str,
 }
 
 /// Memory in bytes, written `512Mi`, `2Gi`, `1.5G` or a number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Memory(pub u64);
+pub(crate) struct Memory(pub u64);
 
 /// Processor time in billionths of a core, written `2`, `0.5` or `500m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Cpus(pub u64);
+pub(crate) struct Cpus(pub u64);
 
 /// A length of time in milliseconds, written `500ms`, `30s`, `5m`, `2h` or a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Span(pub u64);
+pub(crate) struct Span(pub u64);
 
 const MEMORY_UNITS: [(&str, f64); 9] = [
     ("Ki", 1024.0),
@@ -73,7 +73,7 @@ impl FromStr for Span {
 
 impl Span {
     /// A span of whole seconds.
-    pub const fn seconds(seconds: u64) -> Self {
+    pub(crate) const fn seconds(seconds: u64) -> Self {
         Self(seconds * 1000)
     }
 

@@ -63,9 +63,9 @@ const ENCRYPT_AGAIN: &str = "encrypt the value again: agentpod secret encrypt";
 #[error("it {what}; {hint}")]
 pub struct NotAge {
     /// What is wrong, as a predicate: `is damaged`.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// What to do.
-    pub hint: &'static str,
+    pub(crate) hint: &'static str,
 }
 
 /// The bytes of an age file that is written as text, armored or in plain base64. Line lengths and indentation do not

@@ -57,12 +57,12 @@ impl Site {
     }
 
     /// The host name of a pod.
-    pub fn host(&self, subdomain: &Subdomain) -> String {
+    pub(crate) fn host(&self, subdomain: &Subdomain) -> String {
         format!("{subdomain}.{}", self.domain)
     }
 
     /// The address of a pod, which is also its origin in browsers: without a final slash.
-    pub fn url(&self, subdomain: &Subdomain) -> String {
+    pub(crate) fn url(&self, subdomain: &Subdomain) -> String {
         let scheme = match self.scheme {
             Scheme::Http => "http",
             Scheme::Https => "https",

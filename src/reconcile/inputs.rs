@@ -144,7 +144,7 @@ impl Inputs {
     }
 
     /// Reads the source and the adapters; returns everything that is wrong with them on failure.
-    pub(crate) async fn read(&self) -> Result<NewRevision, RefusedRevision> {
+    pub async fn read(&self) -> Result<NewRevision, RefusedRevision> {
         match (self.source.read().await, self.folders.read().await) {
             (Ok(snapshot), Ok(adapters)) => self.check(SourceReading { snapshot, adapters: adapters.files }),
             (snapshot, adapters) => {

@@ -144,12 +144,7 @@ impl SourceTracker {
     }
 
     /// Reads the source, and accepts its revision or refuses it.
-    pub(crate) async fn read(
-        &mut self,
-        store: &Store,
-        journal: &mut Journal,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
+    pub async fn read(&mut self, store: &Store, journal: &mut Journal, now: OffsetDateTime) -> Result<(), StoreError> {
         self.take_revision(store, journal, now).await?;
         self.is_due = false;
         Ok(())

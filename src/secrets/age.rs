@@ -40,7 +40,7 @@ impl Identities {
     }
 
     /// Reads the files again and returns whether anything changed.
-    pub fn reload(&mut self) -> bool {
+    pub(crate) fn reload(&mut self) -> bool {
         let texts: Vec<_> = self.files.iter().map(|file| (file, private_file::read(file, MAX_FILE_BYTES))).collect();
         let mut all = Zeroizing::new(Vec::new());
         for (_, text) in &texts {
@@ -66,7 +66,7 @@ impl Identities {
     }
 
     /// The recipients of these identities.
-    pub fn recipients(&self) -> Vec<Recipient> {
+    pub(crate) fn recipients(&self) -> Vec<Recipient> {
         self.keys.iter().map(Identity::to_public).collect()
     }
 
@@ -179,7 +179,7 @@ pub fn keygen(path: &Path) -> Result<Recipient, AgeError> {
 }
 
 /// Parses a recipient.
-pub fn recipient(text: &str) -> Result<Recipient, AgeError> {
+pub(crate) fn recipient(text: &str) -> Result<Recipient, AgeError> {
     match text.parse() {
         Ok(recipient) => Ok(recipient),
         Err(_) if text.starts_with("AGE-SECRET-KEY-") => Err(AgeError::Identity),

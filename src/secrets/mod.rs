@@ -79,7 +79,7 @@ fn decrypt(text: &str, identities: &Identities) -> Result<SecretString, SecretEr
 }
 
 /// The value behind a reference to an environment variable or a file.
-pub fn resolve(reference: &SecretRef) -> Result<SecretString, SecretError> {
+pub(crate) fn resolve(reference: &SecretRef) -> Result<SecretString, SecretError> {
     resolve_with(reference, |name| std::env::var_os(name))
 }
 
@@ -99,7 +99,7 @@ fn resolve_with(
 }
 
 /// Checks that bytes can be a secret's value.
-pub fn value(bytes: &[u8]) -> Result<SecretString, SecretError> {
+pub(crate) fn value(bytes: &[u8]) -> Result<SecretString, SecretError> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(SecretError::TooLong(MAX_BYTES >> 10));
     }

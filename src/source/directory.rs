@@ -30,17 +30,17 @@ impl Directory {
     }
 
     /// The folder, as it was named.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The folder, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.path.display().to_string()
     }
 
     /// When it was last read, and with what result.
-    pub fn health(&self) -> SourceHealth {
+    pub(crate) fn health(&self) -> SourceHealth {
         self.health.health()
     }
 

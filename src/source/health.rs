@@ -16,18 +16,18 @@ pub struct SourceHealth {
     /// The last successful read. A check that found nothing new counts too.
     pub last_read: Option<OffsetDateTime>,
     /// The last attempt, successful or not.
-    pub last_tried: Option<OffsetDateTime>,
+    pub(crate) last_tried: Option<OffsetDateTime>,
     /// Why the last attempt failed, without credentials.
     pub last_error: Option<String>,
     /// The commit that was last fetched, usable or not; `None` for a source without commits.
     pub fetched: Option<Commit>,
     /// How often it is read in normal operation.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
 }
 
 /// The health that clones of a source share.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedHealth(Arc<Mutex<SourceHealth>>);
+pub struct SharedHealth(Arc<Mutex<SourceHealth>>);
 
 impl SharedHealth {
     /// The health before the first attempt.

@@ -3,7 +3,7 @@
 
 mod adapters;
 mod directory;
-pub mod edit;
+pub(crate) mod edit;
 mod error;
 pub mod git;
 mod health;
@@ -19,7 +19,7 @@ pub use directory::Directory;
 pub use edit::{Added, Edit, NotAdded};
 pub use error::SourceError;
 pub use git::Git;
-pub(crate) use health::{SharedHealth, SourceHealth};
+pub use health::{SharedHealth, SourceHealth};
 pub use survey::{MAX_DEPTH, MAX_FILES};
 pub(crate) use survey::{MAX_ENTRIES, MAX_TOTAL_BYTES};
 pub use watch::Watch;
@@ -41,7 +41,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of these files.
-    pub fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
+    pub(crate) fn new(origin: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
         let revision = Digest::of_files("", &files).as_str().into();
         Self { revision, origin: origin.into(), files, commit: None }
     }
@@ -86,7 +86,7 @@ impl Source {
     }
 
     /// The source, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         match self {
             Self::Directory(directory) => directory.origin(),
             Self::Git(git) => git.origin(),
@@ -94,7 +94,7 @@ impl Source {
     }
 
     /// When it was read, with what result, and how often it should be.
-    pub fn health(&self) -> SourceHealth {
+    pub(crate) fn health(&self) -> SourceHealth {
         match self {
             Self::Directory(directory) => directory.health(),
             Self::Git(git) => git.health(),
@@ -110,7 +110,7 @@ impl Source {
     }
 
     /// Whether the first fetch is still under way, so that reading should wait for it.
-    pub fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         match self {
             Self::Directory(_) => false,
             Self::Git(git) => git.is_awaited(),

@@ -29,11 +29,11 @@ pub(crate) const MAX_ENTRIES: usize = 100_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     /// The prefix of a file's path in messages.
-    pub label: &'static str,
+    pub(crate) label: &'static str,
     /// Whether a file matches, by its path below the root.
-    pub matches: fn(&str) -> bool,
+    pub(crate) matches: fn(&str) -> bool,
     /// Whether too many or too large files are problems; a watch ignores the limits.
-    pub limited: bool,
+    pub(crate) limited: bool,
 }
 
 /// What identifies one state of a file.
@@ -41,7 +41,7 @@ pub(super) struct Rules {
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
-    pub size: u64,
+    pub(crate) size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
 }
@@ -59,24 +59,24 @@ pub(super) struct FolderId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoundFile {
     /// The real path, with links resolved.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The state it was in.
-    pub stamp: Stamp,
+    pub(crate) stamp: Stamp,
 }
 
 /// The result of one survey.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// The matching files, by their path below the root.
-    pub files: BTreeMap<String, FoundFile>,
+    pub(crate) files: BTreeMap<String, FoundFile>,
     /// All folders that may contain matching files, by real path.
-    pub folders: BTreeMap<PathBuf, FolderId>,
+    pub(crate) folders: BTreeMap<PathBuf, FolderId>,
     /// When each folder's entries last changed.
-    pub folders_changed: BTreeMap<PathBuf, SystemTime>,
+    pub(crate) folders_changed: BTreeMap<PathBuf, SystemTime>,
     /// Everything that is wrong.
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     /// A file that disappeared during the survey.
-    pub vanished: Option<String>,
+    pub(crate) vanished: Option<String>,
 }
 
 impl Stamp {

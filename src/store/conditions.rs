@@ -19,7 +19,7 @@ pub(super) struct ConditionRow {
 
 impl ConditionRow {
     /// The condition with its time; `None` if another version wrote one that is unknown here.
-    pub(crate) fn read(self) -> Option<(Condition, OffsetDateTime)> {
+    pub fn read(self) -> Option<(Condition, OffsetDateTime)> {
         let kind = self.kind.parse().ok()?;
         let reason = self.reason.parse().unwrap_or_default();
         Some((Condition { kind, is_true: self.is_true, reason, message: self.message }, self.since))

@@ -87,7 +87,7 @@ impl ApiClient {
     }
 
     /// Reads what is at a path.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T> {
         let request = self.request(Method::GET, path, query);
         self.read(request.body(Full::default())?).await
     }

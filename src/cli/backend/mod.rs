@@ -55,9 +55,9 @@ pub(crate) enum Backend {
 /// An open database, and the person whose view of it is read.
 pub(crate) struct LocalBackend {
     /// The settings that name it.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// The open database.
-    pub database: Database,
+    pub(crate) database: Database,
     person: Person,
 }
 

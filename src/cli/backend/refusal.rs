@@ -14,7 +14,7 @@ use crate::{cli::output::sanitize, core::access::origin::Origin};
 #[error("{message}")]
 pub(crate) struct BackendError {
     /// The status, or `None` if the answer was not an AgentPod's.
-    pub status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     message: String,
 }
 

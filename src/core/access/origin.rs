@@ -8,14 +8,14 @@ use crate::core::site::Scheme;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The scheme.
-    pub scheme: Scheme,
+    pub(crate) scheme: Scheme,
     /// The host, and the port unless it is the scheme's default; in lower case, as in the header `Host`.
-    pub authority: String,
+    pub(crate) authority: String,
 }
 
 impl Origin {
     /// The host without the port; an IPv6 address in brackets.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         split(&self.authority).0
     }
 }
@@ -67,11 +67,11 @@ impl fmt::Display for Origin {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OriginHeaders<'a> {
     /// `Host`: the name that the request was sent to.
-    pub host: Option<&'a str>,
+    pub(crate) host: Option<&'a str>,
     /// `Origin`: the origin of the page that sent it.
-    pub origin: Option<&'a str>,
+    pub(crate) origin: Option<&'a str>,
     /// `Sec-Fetch-Site`: how that page's site relates to this one.
-    pub fetch_site: Option<&'a str>,
+    pub(crate) fetch_site: Option<&'a str>,
 }
 
 impl OriginHeaders<'_> {

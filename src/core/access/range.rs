@@ -10,7 +10,7 @@ pub struct AddressRange(IpNet);
 
 impl AddressRange {
     /// Whether the range contains an address. An IPv4-mapped IPv6 address counts as the IPv4 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 }

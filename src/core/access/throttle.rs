@@ -34,7 +34,7 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// Counts one more try, or returns how long to wait before the next.
-    pub fn attempt(&mut self, account: &str, address: IpAddr, now: OffsetDateTime) -> Result<(), Duration> {
+    pub(crate) fn attempt(&mut self, account: &str, address: IpAddr, now: OffsetDateTime) -> Result<(), Duration> {
         let keys = [
             (ThrottleKey::Account(account.into()), MAX_PER_ACCOUNT),
             (ThrottleKey::Address(network(address)), MAX_PER_ADDRESS),

@@ -17,9 +17,4 @@ pub struct Commit {
     pub committed_at: OffsetDateTime,
 }
 
-impl Commit {
-    /// The first ten digits of the ID.
-    pub fn short(&self) -> &str {
-        self.id.get(..10).unwrap_or(&self.id)
-    }
-}
+impl Commit {}

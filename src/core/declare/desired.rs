@@ -40,7 +40,7 @@ pub struct DesiredPod {
     /// The declaration with all defaults.
     pub declared: Arc<ResolvedPod>,
     /// The pod's public address.
-    pub url: String,
+    pub(crate) url: String,
     /// The desired container.
     pub container: ContainerSpec,
     /// The network that container is attached to.
@@ -130,11 +130,11 @@ pub struct PodIdentity {
 
 /// Texts for templates: placeholders for secrets, or the real values.
 #[derive(Debug, Clone)]
-pub struct SecretTexts {
+pub(crate) struct SecretTexts {
     /// The secrets, by environment variable.
-    pub secrets: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
     /// The pod's gateway token.
-    pub token: String,
+    pub(crate) token: String,
 }
 
 impl SecretTexts {
@@ -198,7 +198,7 @@ fn naming_pods(problem: Problem, pods: &[PodId]) -> Problem {
 }
 
 /// Renders a pod's environment and files.
-pub fn render(
+pub(crate) fn render(
     adapters: &Adapters,
     site: &Site,
     pod: &ResolvedPod,

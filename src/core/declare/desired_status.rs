@@ -18,7 +18,7 @@ pub enum DesiredStatus {
 
 impl DesiredStatus {
     /// The stable name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Stopped => "stopped",

@@ -27,13 +27,13 @@ pub type SourceFiles = BTreeMap<String, Vec<u8>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPod {
     /// The declared pod.
-    pub id: PodId,
+    pub(crate) id: PodId,
     /// Whether it declares the tenant too.
-    pub with_tenant: bool,
+    pub(crate) with_tenant: bool,
     /// Whether it refers to secrets.
-    pub with_secrets: bool,
+    pub(crate) with_secrets: bool,
     /// The manifest's text.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Why a person may not add a pod.

@@ -26,6 +26,6 @@ pub mod infra;
 pub mod manifest;
 pub mod parts;
 pub mod resolve;
-pub mod revision;
+pub(crate) mod revision;
 pub mod schema;
-pub mod template;
+pub(crate) mod template;

@@ -45,7 +45,7 @@ impl Part {
     ];
 
     /// Its stable name.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Image => "image",
             Self::Process => "process",
@@ -72,7 +72,7 @@ pub struct PartDigests(BTreeMap<Part, String>);
 
 impl PartDigests {
     /// Those of a blueprint.
-    pub fn of(blueprint: &Blueprint) -> Self {
+    pub(crate) fn of(blueprint: &Blueprint) -> Self {
         // Named one by one, so that a new field cannot be forgotten.
         let Blueprint {
             image,
@@ -116,7 +116,7 @@ impl PartDigests {
     }
 
     /// Those in a label. What another version wrote and this one does not know is left out.
-    pub fn from_label(label: &str) -> Self {
+    pub(crate) fn from_label(label: &str) -> Self {
         let read = |entry: &str| {
             let (name, digest) = entry.split_once('=')?;
             let part = Part::ALL.into_iter().find(|part| part.as_str() == name)?;

@@ -24,32 +24,32 @@ pub struct ResolvedPod {
     /// The pod's identity.
     pub id: PodId,
     /// The kind of agent.
-    pub adapter: Arc<Adapter>,
+    pub(crate) adapter: Arc<Adapter>,
     /// The first label of its host name.
     pub subdomain: Subdomain,
     /// Whether it should run.
-    pub state: RunState,
+    pub(crate) state: RunState,
     /// The image to run.
-    pub image: String,
+    pub(crate) image: String,
     /// The resource limits.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The agent's config, with all defaults.
     pub config: Map<String, Value>,
     /// References to secrets, by environment variable.
-    pub secrets: BTreeMap<String, SecretRef>,
+    pub(crate) secrets: BTreeMap<String, SecretRef>,
     /// The manifest's file, for messages.
-    pub file: String,
+    pub(crate) file: String,
 }
 
 /// A pod's resource limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Memory in bytes, without swap.
-    pub memory: Memory,
+    pub(crate) memory: Memory,
     /// Processor time.
-    pub cpus: Cpus,
+    pub(crate) cpus: Cpus,
     /// The most processes and threads.
-    pub pids: u32,
+    pub(crate) pids: u32,
 }
 
 /// The limits of a pod if neither manifest, defaults nor adapter set them.
@@ -59,7 +59,7 @@ const DEFAULT_LIMITS: Limits = Limits { memory: Memory(1 << 30), cpus: Cpus(1_00
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
     /// The tenants, by name.
-    pub tenants: BTreeMap<TenantName, Tenant>,
+    pub(crate) tenants: BTreeMap<TenantName, Tenant>,
     /// The pods, by identity.
     pub pods: BTreeMap<PodId, ResolvedPod>,
 }

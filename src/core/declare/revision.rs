@@ -12,15 +12,15 @@ use crate::core::{problem::Problem, site::Site};
 
 /// A revision without problems.
 #[derive(Debug)]
-pub struct ValidRevision {
+pub(crate) struct ValidRevision {
     /// The parsed manifests.
-    pub manifests: Manifests,
+    pub(crate) manifests: Manifests,
     /// The adapters it was validated with.
-    pub adapters: Adapters,
+    pub(crate) adapters: Adapters,
 }
 
 /// Parses and builds everything, or returns every problem. `origin` names the source, for people.
-pub fn validate<'a>(
+pub(crate) fn validate<'a>(
     origin: &str,
     files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     adapters: &AdapterFiles,

@@ -28,7 +28,7 @@ pub(crate) const HINT: &str = "correct the template; its syntax is Jinja's, as m
 /// The format of a rendered file, which is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub(crate) enum Format {
     /// JSON5.
     Json5,
     /// JSON.
@@ -43,7 +43,7 @@ pub enum Format {
 
 /// The templates of all adapters.
 #[derive(Debug)]
-pub struct Templates {
+pub(crate) struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, String>,
 }
@@ -56,7 +56,7 @@ impl Default for Templates {
 
 impl Templates {
     /// Compiles templates by their path below `templates/`.
-    pub fn new(files: &BTreeMap<String, Vec<u8>>, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn new(files: &BTreeMap<String, Vec<u8>>, problems: &mut Vec<Problem>) -> Self {
         let mut environment = Environment::new();
         // Set first, since escaping is fixed when a template is added.
         environment.set_auto_escape_callback(|name| match name.trim_end_matches(".j2").rsplit('.').next() {
@@ -85,7 +85,7 @@ impl Templates {
     }
 
     /// Whether an adapter has a template of that name.
-    pub fn has(&self, adapter: &AdapterName, template: &str) -> bool {
+    pub(crate) fn has(&self, adapter: &AdapterName, template: &str) -> bool {
         self.sources.contains_key(&format!("{adapter}/{template}"))
     }
 

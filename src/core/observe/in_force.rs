@@ -6,7 +6,7 @@ use crate::core::{declare::desired::Blueprint, labels};
 
 /// What stores a container's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogDriver {
+pub(crate) struct LogDriver {
     /// Its name.
     pub(crate) name: String,
     /// Whether the log cannot grow without end.

@@ -42,9 +42,9 @@ struct WebhookKey {
 #[derive(Debug)]
 pub(crate) struct Proof {
     /// The forge's ID of the delivery, signed or not.
-    pub delivery: Option<String>,
+    pub(crate) delivery: Option<String>,
     /// The digests that recognize a replay. Unless only a token was checked, they cover what is signed.
-    pub marks: Vec<Digest>,
+    pub(crate) marks: Vec<Digest>,
 }
 
 impl fmt::Debug for WebhookKeys {

@@ -38,11 +38,13 @@ impl RecentDeliveries {
     }
 
     /// How many marks are kept.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
     /// Whether no marks are kept.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }

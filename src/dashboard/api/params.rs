@@ -13,7 +13,7 @@ pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
     /// Parses them, or says what is wrong with them.
-    pub(crate) fn read(query: &str, known: &[&str]) -> Result<Self, Refusal> {
+    pub fn read(query: &str, known: &[&str]) -> Result<Self, Refusal> {
         let mut params = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&&*name) {

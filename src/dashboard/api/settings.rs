@@ -41,7 +41,7 @@ pub struct SettingsView {
 
 impl SettingsView {
     /// The part of these settings that may be shown.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         let site = &settings.site;
         Self {
             version: env!("CARGO_PKG_VERSION").into(),

@@ -6,7 +6,7 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Parses it; what is not a field is left out.
-    pub(crate) fn read(text: &str) -> Self {
+    pub fn read(text: &str) -> Self {
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 

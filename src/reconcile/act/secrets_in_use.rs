@@ -94,7 +94,7 @@ impl SecretsInUse {
     }
 
     /// Reads the present values; returns their fingerprints.
-    pub(crate) fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
+    pub fn read(&mut self, references: BTreeSet<SecretRef>, store: &Store) -> Fingerprints {
         self.current = self.reader.read(references);
         let fingerprints = self.current.iter().map(|(reference, value)| {
             let fingerprint = value.as_ref().map(|value| store.fingerprint(value));

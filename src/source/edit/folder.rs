@@ -14,7 +14,7 @@ use super::{Added, Edit, NotAdded};
 use crate::source::Directory;
 
 /// Adds the file.
-pub async fn add(directory: &Directory, edit: Edit) -> Result<Added, NotAdded> {
+pub(crate) async fn add(directory: &Directory, edit: Edit) -> Result<Added, NotAdded> {
     let snapshot = directory.read().await?;
     let file = (edit.choose_path)(&snapshot.files).map_err(NotAdded::Problems)?;
     let path = directory.path().join(&file);

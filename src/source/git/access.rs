@@ -21,11 +21,11 @@ const TOKEN_USER: &str = "x-access-token";
 #[derive(Default)]
 pub(super) struct FetchCredentials {
     /// The header for HTTP, sent with the first request to save a round trip.
-    pub header: Option<Zeroizing<String>>,
+    pub(crate) header: Option<Zeroizing<String>>,
     key: Option<SecretString>,
     passphrase: Option<SecretString>,
     /// Every credential, to redact from messages.
-    pub secrets: Vec<SecretString>,
+    pub(crate) secrets: Vec<SecretString>,
 }
 
 impl fmt::Debug for FetchCredentials {

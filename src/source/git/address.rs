@@ -8,16 +8,16 @@ use std::fmt;
 pub struct Address {
     text: String,
     /// How it is reached.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The host in lower case, without its port; empty for a folder.
-    pub host: String,
+    pub(crate) host: String,
     /// The port, by default that of the transport; 0 for a folder.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 /// How a repository is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Encrypted HTTP.
     Https,
     /// Unencrypted HTTP.
@@ -89,7 +89,7 @@ impl Address {
     }
 
     /// The address for git.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 

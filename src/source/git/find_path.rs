@@ -22,10 +22,10 @@ pub(super) enum PathKind {
 /// The object at a path.
 #[derive(Debug)]
 pub(super) struct FoundPath {
-    pub kind: PathKind,
-    pub id: Oid,
+    pub(crate) kind: PathKind,
+    pub(crate) id: Oid,
     /// The real path, with links resolved.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
 }
 
 /// Why there is no object at a path. The message is a predicate of the path.

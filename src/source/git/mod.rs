@@ -98,7 +98,7 @@ impl Git {
     }
 
     /// How often the remote is asked.
-    pub fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.0.settings.interval
     }
 

@@ -28,9 +28,9 @@ const LIST_ONLY: &str = "refs/agentpod/nothing";
 /// The followed reference on the remote.
 pub(super) struct Tip {
     /// The ID of a commit, or of an annotated tag.
-    pub id: Oid,
+    pub(crate) id: Oid,
     /// The full name of the branch or tag; for HEAD, the branch it points to if the remote says so.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// How much history to fetch.

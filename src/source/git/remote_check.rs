@@ -25,9 +25,9 @@ pub(super) struct CheckedTip {
     tip: Oid,
     signers: Option<Digest>,
     /// The manifests of the tip, or why it is refused.
-    pub outcome: Result<Snapshot, SourceError>,
+    pub(crate) outcome: Result<Snapshot, SourceError>,
     /// The tip's commit.
-    pub commit: Commit,
+    pub(crate) commit: Commit,
 }
 
 /// Checks the remote. `before` is the result of the last check, which is returned again if nothing changed.

@@ -51,7 +51,7 @@ impl Reference {
     }
 
     /// The short name; `None` for the default branch.
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Self::Head => None,
             Self::Branch(name) | Self::Tag(name) => Some(name),
@@ -74,7 +74,7 @@ pub struct Credentials {
 
 impl GitSettings {
     /// The source, for people.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         let reference = self.reference.name().map(|name| format!("@{name}")).unwrap_or_default();
         let path = if self.path.is_empty() { String::new() } else { format!(" in {}/", self.path) };
         format!("{}{reference}{path}", self.address)

@@ -17,8 +17,8 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// The allowed signers, and the digest of their file.
 pub(super) struct SignersFile {
-    pub signers: Signers,
-    pub digest: Digest,
+    pub(crate) signers: Signers,
+    pub(crate) digest: Digest,
 }
 
 /// Reads the file of allowed signers.

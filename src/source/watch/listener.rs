@@ -21,7 +21,7 @@ use crate::source::survey::is_hidden;
 #[derive(Debug, Default)]
 pub(super) struct ChangeHints {
     /// Wakes the watcher to scan.
-    pub scan: Notify,
+    pub(crate) scan: Notify,
     failure: Mutex<Option<ListenError>>,
     folders: RwLock<WatchedFolders>,
 }

@@ -23,7 +23,7 @@ const MAX_LINKS: usize = 40;
 pub(super) struct Scan {
     trees: Vec<Result<Tree, SourceError>>,
     /// The folders to watch.
-    pub watched: WatchedFolders,
+    pub(crate) watched: WatchedFolders,
 }
 
 /// The folders to watch, by path.
@@ -33,9 +33,9 @@ pub(super) type WatchedFolders = BTreeMap<PathBuf, WatchedFolder>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WatchedFolder {
     /// The identity of the folder at this path.
-    pub id: FolderId,
+    pub(crate) id: FolderId,
     /// The relevant names in it; `None` means all, in a source's folder or below.
-    pub names: Option<BTreeSet<OsString>>,
+    pub(crate) names: Option<BTreeSet<OsString>>,
 }
 
 /// The state of a folder and everything below it.

@@ -23,7 +23,7 @@ pub(crate) struct PodRequests<'a> {
 }
 
 /// Reads the requests about pods. Those about a busy pod wait.
-pub(crate) fn read<'a>(
+pub fn read<'a>(
     desired: &Desired,
     observed: &BTreeMap<PodId, Vec<ObservedContainer>>,
     state: &'a FleetState,

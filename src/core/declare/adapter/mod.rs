@@ -24,103 +24,103 @@ use crate::core::{declare::template::Format, names::AdapterName, quantity::Span}
 pub(crate) struct AdapterManifest {
     /// Always `agentpod.dev/v1`.
     #[schemars(extend("const" = "agentpod.dev/v1"))]
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Always `Adapter`.
     #[schemars(extend("const" = "Adapter"))]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The adapter's name and description.
-    pub metadata: AdapterMetadata,
+    pub(crate) metadata: AdapterMetadata,
     /// How to run such an agent.
-    pub spec: AdapterSpec,
+    pub(crate) spec: AdapterSpec,
 }
 
 /// An adapter's name and description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AdapterMetadata {
+pub(crate) struct AdapterMetadata {
     /// The folder's name.
-    pub name: AdapterName,
+    pub(crate) name: AdapterName,
     /// The agent's own name.
-    pub title: String,
+    pub(crate) title: String,
     /// One sentence about the agent.
     #[serde(default)]
-    pub description: String,
+    pub(crate) description: String,
 }
 
 /// How to run such an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AdapterSpec {
+pub(crate) struct AdapterSpec {
     /// The image, with a tag or digest.
     #[schemars(regex(pattern = super::manifest::IMAGE_PATTERN))]
-    pub image: String,
+    pub(crate) image: String,
     /// Other image repositories that a pod may use, or prefixes that end in `/`; the adapter's own is always allowed.
     #[serde(default)]
-    pub allowed_images: Vec<String>,
+    pub(crate) allowed_images: Vec<String>,
     /// The command to run instead of the image's own.
     #[serde(default)]
-    pub command: Option<Vec<String>>,
+    pub(crate) command: Option<Vec<String>>,
     /// The user to run as, `uid:gid`; not root.
     #[schemars(regex(pattern = r"^[1-9][0-9]*:[0-9]+$"))]
-    pub user: String,
+    pub(crate) user: String,
     /// The port the agent listens on, which the proxy routes to.
     #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
+    pub(crate) port: u16,
     /// The folder of the data that outlives the container.
-    pub data: AbsolutePath,
+    pub(crate) data: AbsolutePath,
     /// Writable memory by path, like `/tmp: 64Mi`.
     #[serde(default)]
-    pub tmpfs: BTreeMap<AbsolutePath, crate::core::quantity::Memory>,
+    pub(crate) tmpfs: BTreeMap<AbsolutePath, crate::core::quantity::Memory>,
     /// Whether the root file system is read-only; if not, say why in a comment.
     #[serde(default = "yes")]
-    pub read_only_root: bool,
+    pub(crate) read_only_root: bool,
     /// How long a stop may take before the agent is killed.
     #[serde(default = "ten_seconds")]
-    pub stop_timeout: Span,
+    pub(crate) stop_timeout: Span,
     /// The resources of a pod that sets none.
-    pub resources: Resources,
+    pub(crate) resources: Resources,
     /// The least resources the agent needs; less is a problem.
     #[serde(default)]
-    pub minimum: Resources,
+    pub(crate) minimum: Resources,
     /// Environment variables as templates; one that renders to an empty text is omitted.
     #[serde(default)]
-    pub environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
     /// Files to render for the agent.
     #[serde(default)]
-    pub files: Vec<FileSpec>,
+    pub(crate) files: Vec<FileSpec>,
     /// The JSON Schema (2020-12) of a pod's `config`.
     #[serde(default)]
-    pub config_schema: Map<String, Value>,
+    pub(crate) config_schema: Map<String, Value>,
     /// How to check that the agent is ready.
-    pub health: Probe,
+    pub(crate) health: Probe,
     /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
-    pub login: Option<Login>,
+    pub(crate) login: Option<Login>,
 }
 
 /// A file to render for the agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct FileSpec {
+pub(crate) struct FileSpec {
     /// The template, below `templates/NAME/`.
-    pub template: String,
+    pub(crate) template: String,
     /// The path inside the container. Its folder becomes a volume of its own, so no file of the image is replaced.
-    pub path: AbsolutePath,
+    pub(crate) path: AbsolutePath,
     /// The format that the rendered text must parse as.
-    pub format: Format,
+    pub(crate) format: Format,
     /// The permissions in octal. The file belongs to root, so the agent can only read it.
     #[serde(default = "mode_0444")]
     #[schemars(regex(pattern = "^0[0-7]{3}$"))]
-    pub mode: String,
+    pub(crate) mode: String,
     /// How a change takes effect.
     #[serde(default)]
-    pub apply: Apply,
+    pub(crate) apply: Apply,
 }
 
 /// How a change of a rendered file takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Apply {
+pub(crate) enum Apply {
     /// The container is replaced.
     #[default]
     Replace,
@@ -131,30 +131,30 @@ pub enum Apply {
 /// How to get a login link from a running agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Login {
+pub(crate) struct Login {
     /// The command to run in the container; its standard output is JSON.
-    pub exec: Vec<String>,
+    pub(crate) exec: Vec<String>,
     /// The JSON pointer of the text with the ticket.
-    pub pointer: String,
+    pub(crate) pointer: String,
     /// If the text is a URL, the parameter of its query or fragment that is the ticket.
     #[serde(default)]
-    pub parameter: Option<String>,
+    pub(crate) parameter: Option<String>,
     /// The template of the link, with the values `pod` and `ticket`.
-    pub link: String,
+    pub(crate) link: String,
     /// How long the link is valid, to tell people.
     #[serde(default)]
-    pub valid_for: Option<Span>,
+    pub(crate) valid_for: Option<Span>,
 }
 
 /// An absolute path inside a container, without `..` or special characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub struct AbsolutePath(#[schemars(regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))] pub String);
+pub(crate) struct AbsolutePath(#[schemars(regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))] pub String);
 
 impl AbsolutePath {
     /// The folder of a file.
-    pub fn parent(&self) -> &str {
+    pub(crate) fn parent(&self) -> &str {
         match self.0.rfind('/') {
             Some(0) | None => "/",
             Some(end) => &self.0[..end],
@@ -171,13 +171,13 @@ impl AbsolutePath {
 #[derive(Debug, Clone)]
 pub struct Adapter {
     /// The adapter's name and description.
-    pub metadata: AdapterMetadata,
+    pub(crate) metadata: AdapterMetadata,
     /// How to run such an agent.
-    pub spec: AdapterSpec,
+    pub(crate) spec: AdapterSpec,
     /// `configSchema`, as a complete schema.
     pub config_schema: Value,
     /// `configSchema`, compiled.
-    pub config_validator: std::sync::Arc<Validator>,
+    pub(crate) config_validator: std::sync::Arc<Validator>,
     /// Sample configs to check the templates with, by file name.
     pub samples: BTreeMap<String, Map<String, Value>>,
 }
@@ -188,7 +188,7 @@ pub struct Adapters {
     /// The adapters, by name.
     pub all: BTreeMap<AdapterName, std::sync::Arc<Adapter>>,
     /// The templates of all adapters.
-    pub templates: Templates,
+    pub(crate) templates: Templates,
 }
 
 impl Adapter {

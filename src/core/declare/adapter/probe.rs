@@ -12,26 +12,26 @@ use crate::core::quantity::Span;
 pub struct Probe {
     /// The kind of probe.
     #[serde(flatten)]
-    pub kind: ProbeKind,
+    pub(crate) kind: ProbeKind,
     /// How long a start may take until the first success.
     #[serde(default = "two_minutes")]
-    pub startup: Span,
+    pub(crate) startup: Span,
     /// The time between two probes of a ready agent.
     #[serde(default = "ten_seconds")]
-    pub interval: Span,
+    pub(crate) interval: Span,
     /// How long one probe may take.
     #[serde(default = "five_seconds")]
-    pub timeout: Span,
+    pub(crate) timeout: Span,
     /// How many failures in a row make a ready agent unready.
     #[serde(default = "three")]
     #[schemars(range(min = 1, max = 100))]
-    pub failures: u32,
+    pub(crate) failures: u32,
 }
 
 /// The kind of probe; exactly one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum ProbeKind {
+pub(crate) enum ProbeKind {
     /// A GET request that must return 200 and pass the body check.
     Http(HttpProbe),
     /// A connection that must open.
@@ -45,45 +45,45 @@ pub enum ProbeKind {
 /// A GET request to the agent's port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct HttpProbe {
+pub(crate) struct HttpProbe {
     /// The path to request.
     #[schemars(regex(pattern = "^/"))]
-    pub path: String,
+    pub(crate) path: String,
     /// The check of the body, since some agents return 200 for any path.
     #[serde(default)]
-    pub body: Option<BodyCheck>,
+    pub(crate) body: Option<BodyCheck>,
 }
 
 /// A connection to the agent's port.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TcpProbe {}
+pub(crate) struct TcpProbe {}
 
 /// A command in the container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ExecProbe {
+pub(crate) struct ExecProbe {
     /// The command and its arguments.
     #[schemars(length(min = 1))]
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
 }
 
 /// A WebSocket on the agent's port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WebsocketProbe {
+pub(crate) struct WebsocketProbe {
     /// The path to open.
     #[schemars(regex(pattern = "^/"))]
-    pub path: String,
+    pub(crate) path: String,
     /// A text in the first message, if the agent sends one.
     #[serde(default)]
-    pub expect: Option<String>,
+    pub(crate) expect: Option<String>,
 }
 
 /// A check of an answer's body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum BodyCheck {
+pub(crate) enum BodyCheck {
     /// It is a JSON object with these keys and values.
     Json(serde_json::Map<String, Value>),
     /// It contains this text.
@@ -92,7 +92,7 @@ pub enum BodyCheck {
 
 /// Why a body does not pass its check.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum BodyMismatch {
+pub(crate) enum BodyMismatch {
     /// The text is not in it.
     #[error("the answer does not contain {0:?}")]
     Text(String),
@@ -111,7 +111,7 @@ pub enum BodyMismatch {
 
 impl BodyCheck {
     /// Checks a body.
-    pub fn check(&self, body: &str) -> Result<(), BodyMismatch> {
+    pub(crate) fn check(&self, body: &str) -> Result<(), BodyMismatch> {
         match self {
             Self::Contains(text) if body.contains(text.as_str()) => Ok(()),
             Self::Contains(text) => Err(BodyMismatch::Text(text.clone())),

@@ -31,7 +31,7 @@ pub struct AdapterFiles {
 
 impl AdapterFiles {
     /// The digest of the files; equal files have equal digests.
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Digest::of(&[Digest::of_files("adapters/", &self.adapters), Digest::of_files("templates/", &self.templates)])
     }
 }

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-pub use write::write;
+pub(crate) use write::write;
 
 use crate::core::problem::{Position, Problem};
 
@@ -22,9 +22,9 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Document {
     /// The file's path in the source.
-    pub file: String,
+    pub(crate) file: String,
     /// The whole file's text, for excerpts.
-    pub text: Arc<str>,
+    pub(crate) text: Arc<str>,
     /// The document's content.
     pub root: Node,
 }
@@ -33,14 +33,14 @@ pub struct Document {
 #[derive(Debug, Clone)]
 pub struct Node {
     /// The start of the value.
-    pub at: Position,
+    pub(crate) at: Position,
     /// The value.
-    pub value: NodeValue,
+    pub(crate) value: NodeValue,
 }
 
 /// The value of a [`Node`].
 #[derive(Debug, Clone)]
-pub enum NodeValue {
+pub(crate) enum NodeValue {
     /// A null, boolean, number or string.
     Scalar(Value),
     /// A sequence.
@@ -51,7 +51,7 @@ pub enum NodeValue {
 
 impl Document {
     /// A problem at a position in this document.
-    pub fn problem(&self, at: Position, what: impl Into<String>) -> Problem {
+    pub(crate) fn problem(&self, at: Position, what: impl Into<String>) -> Problem {
         Problem::of_file(&self.file, what).at(at, &self.text)
     }
 }
@@ -69,13 +69,13 @@ impl Node {
     }
 
     /// The entry `key` of a mapping: the key's position, and its value.
-    pub fn entry(&self, key: &str) -> Option<(Position, &Node)> {
+    pub(crate) fn entry(&self, key: &str) -> Option<(Position, &Node)> {
         let NodeValue::Map(entries) = &self.value else { return None };
         entries.iter().find(|(_, name, _)| name == key).map(|(at, _, node)| (*at, node))
     }
 
     /// The text at `path`, if there is one.
-    pub fn text(&self, path: &[&str]) -> Option<&str> {
+    pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
         match &self.get(path)?.value {
             NodeValue::Scalar(Value::String(text)) => Some(text),
             _ => None,

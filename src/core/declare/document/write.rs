@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Writes one document, which parses back to the same value.
-pub fn write(value: &Value) -> String {
+pub(crate) fn write(value: &Value) -> String {
     // Every JSON value can be written as YAML; as a fallback, JSON is YAML too.
     serde_yaml::to_string(value).unwrap_or_else(|_| format!("{value}\n"))
 }

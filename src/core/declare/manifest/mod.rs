@@ -28,12 +28,12 @@ pub(crate) const API_VERSION: &str = "agentpod.dev/v1";
 pub struct Tenant {
     /// Always `agentpod.dev/v1`.
     #[schemars(extend("const" = "agentpod.dev/v1"))]
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Always `Tenant`.
     #[schemars(extend("const" = "Tenant"))]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The tenant's name.
-    pub metadata: TenantMetadata,
+    pub(crate) metadata: TenantMetadata,
     /// The tenant's settings.
     #[serde(default)]
     pub spec: TenantSpec,
@@ -42,9 +42,9 @@ pub struct Tenant {
 /// A tenant's name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct TenantMetadata {
+pub(crate) struct TenantMetadata {
     /// The tenant's name.
-    pub name: TenantName,
+    pub(crate) name: TenantName,
 }
 
 /// A tenant's settings.
@@ -56,7 +56,7 @@ pub struct TenantSpec {
     pub display_name: Option<String>,
     /// The contact address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub(crate) email: Option<String>,
     /// The limits of all the tenant's pods together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
@@ -68,13 +68,13 @@ pub struct TenantSpec {
 pub struct Quota {
     /// The most pods, including stopped ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pods: Option<u32>,
+    pub(crate) pods: Option<u32>,
     /// The most memory of running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
+    pub(crate) memory: Option<Memory>,
     /// The most processors of running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<Cpus>,
+    pub(crate) cpus: Option<Cpus>,
 }
 
 /// One agent of one tenant.
@@ -83,12 +83,12 @@ pub struct Quota {
 pub struct Pod {
     /// Always `agentpod.dev/v1`.
     #[schemars(extend("const" = "agentpod.dev/v1"))]
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Always `Pod`.
     #[schemars(extend("const" = "Pod"))]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The pod's name and tenant.
-    pub metadata: PodMetadata,
+    pub(crate) metadata: PodMetadata,
     /// The desired state.
     pub spec: PodSpec,
 }
@@ -96,11 +96,11 @@ pub struct Pod {
 /// A pod's name and tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PodMetadata {
+pub(crate) struct PodMetadata {
     /// The pod's name, unique within its tenant. Changing it creates another pod with empty data.
-    pub name: PodName,
+    pub(crate) name: PodName,
     /// The tenant it belongs to.
-    pub tenant: TenantName,
+    pub(crate) tenant: TenantName,
 }
 
 /// The desired state of a pod.
@@ -108,23 +108,23 @@ pub struct PodMetadata {
 #[serde(deny_unknown_fields)]
 pub struct PodSpec {
     /// The kind of agent: the name of a folder below `adapters/`.
-    pub adapter: AdapterName,
+    pub(crate) adapter: AdapterName,
     /// The pod answers at `SUBDOMAIN.<domain>`; unique across all tenants.
-    pub subdomain: Subdomain,
+    pub(crate) subdomain: Subdomain,
     /// Whether it should run.
     #[serde(default)]
-    pub state: RunState,
+    pub(crate) state: RunState,
     /// An image instead of the adapter's, with a tag or a digest: registry/name:tag or registry/name@sha256:…. The
     /// adapter limits which images are allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "image")]
-    pub image: Option<String>,
+    pub(crate) image: Option<String>,
     /// The resource limits.
     #[serde(default)]
-    pub resources: Resources,
+    pub(crate) resources: Resources,
     /// The agent's settings, checked against the adapter's `configSchema`.
     #[serde(default)]
-    pub config: Map<String, Value>,
+    pub(crate) config: Map<String, Value>,
     /// Environment variables with secret values, by reference or encrypted.
     #[serde(default)]
     #[schemars(schema_with = "secrets")]
@@ -134,7 +134,7 @@ pub struct PodSpec {
 /// Whether a pod should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum RunState {
+pub(crate) enum RunState {
     /// The container runs.
     #[default]
     Running,
@@ -145,23 +145,23 @@ pub enum RunState {
 /// A pod's resource limits; what is omitted comes from `Defaults`, then from the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Resources {
+pub(crate) struct Resources {
     /// Memory, without swap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Memory>,
+    pub(crate) memory: Option<Memory>,
     /// Processor cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<Cpus>,
+    pub(crate) cpus: Option<Cpus>,
     /// The most processes and threads, from 16 to 65536.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 65536))]
-    pub pids: Option<u32>,
+    pub(crate) pids: Option<u32>,
 }
 
 impl Resources {
     /// These limits, with missing ones from `below`.
     #[must_use]
-    pub fn over(self, below: Self) -> Self {
+    pub(crate) fn over(self, below: Self) -> Self {
         let Self { memory, cpus, pids } = self;
         Self { memory: memory.or(below.memory), cpus: cpus.or(below.cpus), pids: pids.or(below.pids) }
     }
@@ -170,31 +170,31 @@ impl Resources {
 /// Defaults of all pods; at most one in a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Defaults {
+pub(crate) struct Defaults {
     /// Always `agentpod.dev/v1`.
     #[schemars(extend("const" = "agentpod.dev/v1"))]
-    pub api_version: String,
+    pub(crate) api_version: String,
     /// Always `Defaults`.
     #[schemars(extend("const" = "Defaults"))]
-    pub kind: String,
+    pub(crate) kind: String,
     /// The defaults.
-    pub spec: DefaultsSpec,
+    pub(crate) spec: DefaultsSpec,
 }
 
 /// The defaults of every pod.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DefaultsSpec {
+pub(crate) struct DefaultsSpec {
     /// The resource limits of pods that set none.
     #[serde(default)]
-    pub resources: Resources,
+    pub(crate) resources: Resources,
     /// Config by adapter: `config: {openclaw: {model: …}}`.
     #[serde(default)]
-    pub config: BTreeMap<AdapterName, Map<String, Value>>,
+    pub(crate) config: BTreeMap<AdapterName, Map<String, Value>>,
     /// Secrets by adapter: `secrets: {openclaw: {NAME: {env: …}}}`.
     #[serde(default)]
     #[schemars(schema_with = "secrets_by_adapter")]
-    pub secrets: BTreeMap<AdapterName, BTreeMap<String, SecretRef>>,
+    pub(crate) secrets: BTreeMap<AdapterName, BTreeMap<String, SecretRef>>,
 }
 
 /// A declared object with its document.
@@ -203,7 +203,7 @@ pub struct Declared<T> {
     /// The declared object.
     pub value: T,
     /// The document that declares it.
-    pub document: Arc<Document>,
+    pub(crate) document: Arc<Document>,
 }
 
 impl<T> Declared<T> {
@@ -221,7 +221,7 @@ pub struct Manifests {
     /// The pods, by identity.
     pub pods: BTreeMap<PodId, Declared<Pod>>,
     /// The defaults, if there are any.
-    pub defaults: Option<Declared<Defaults>>,
+    pub(crate) defaults: Option<Declared<Defaults>>,
 }
 
 fn image(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -10,15 +10,15 @@ use crate::core::problem::{Position, Problem};
 
 /// A schema error without a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub(crate) struct Violation {
     /// The path in the checked value, as keys and indexes.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// What the error is about.
-    pub about: ViolationKind,
+    pub(crate) about: ViolationKind,
     /// What is wrong.
-    pub what: String,
+    pub(crate) what: String,
     /// What to do.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Violation {
@@ -34,7 +34,7 @@ impl Violation {
 
 /// What a [`Violation`] is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ViolationKind {
+pub(crate) enum ViolationKind {
     /// The value itself.
     Value,
     /// The value's type, which hides all other errors of the value.
@@ -47,7 +47,7 @@ pub enum ViolationKind {
 
 /// A schema is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SchemaError {
+pub(crate) enum SchemaError {
     /// It violates the meta-schema.
     #[error("the schema is invalid at {at}: {error}")]
     Invalid {
@@ -62,7 +62,7 @@ pub enum SchemaError {
 }
 
 /// Compiles a schema. Remote references are not followed.
-pub fn compile(schema: &Value) -> Result<Validator, SchemaError> {
+pub(crate) fn compile(schema: &Value) -> Result<Validator, SchemaError> {
     jsonschema::draft202012::meta::validate(schema).map_err(|error| {
         let path = error.instance_path().to_string();
         let at = if path.is_empty() { "its root".into() } else { path };
@@ -72,7 +72,7 @@ pub fn compile(schema: &Value) -> Result<Validator, SchemaError> {
 }
 
 /// All violations of a schema by a value, without duplicates.
-pub fn violations(schema: &Value, validator: &Validator, value: &Value) -> Vec<Violation> {
+pub(crate) fn violations(schema: &Value, validator: &Validator, value: &Value) -> Vec<Violation> {
     let all: Vec<Violation> = validator.iter_errors(value).flat_map(|error| explain::explain(schema, &error)).collect();
     all.iter().filter(|violation| !is_duplicate(violation, &all)).cloned().collect()
 }
@@ -87,7 +87,7 @@ fn is_duplicate(violation: &Violation, all: &[Violation]) -> bool {
 }
 
 /// The problems of `node` against a schema, with positions, in the order of the text.
-pub fn check(document: &Document, node: &Node, schema: &Value, validator: &Validator) -> Vec<Problem> {
+pub(crate) fn check(document: &Document, node: &Node, schema: &Value, validator: &Validator) -> Vec<Problem> {
     let located = |violation: Violation| locate(document, node, violation);
     let mut problems: Vec<Problem> = violations(schema, validator, &node.to_json()).into_iter().map(located).collect();
     problems.sort_by_key(|problem| problem.at);
