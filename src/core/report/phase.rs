@@ -133,3 +133,5 @@ mod tests {
         assert_eq!(Phase::all_that_need_attention().count(), 5);
     }
 }
+
+
