@@ -133,5 +133,3 @@ mod tests {
         assert_eq!(Phase::all_that_need_attention().count(), 5);
     }
 }
-
-

@@ -35,12 +35,12 @@ pub(crate) fn body(container: &ContainerSpec, environment: &BTreeMap<String, Str
         stop_timeout: Some(signed(blueprint.stop_timeout)),
         // We probe ourselves: images' own checks run minutes apart, and the proxy would wait for them.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
-        host_config: Some(floor(blueprint)),
+        host_config: Some(baseline(blueprint)),
         ..Default::default()
     }
 }
 
-fn floor(blueprint: &Blueprint) -> HostConfig {
+fn baseline(blueprint: &Blueprint) -> HostConfig {
     HostConfig {
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges:true".into()]),

@@ -116,7 +116,7 @@ async fn data_outlives_its_container_and_the_files_folder_does_not() {
 }
 
 #[tokio::test]
-async fn the_floor_is_really_in_force() {
+async fn the_baseline_is_really_in_force() {
     let stage = Stage::new();
     let (spec, _) = stage.running(|_| {}).await;
     let observed = inspect(&spec.name);

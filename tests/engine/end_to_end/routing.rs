@@ -42,7 +42,7 @@ async fn three_tenants_are_reached_by_their_host_names_over_http_and_websocket()
         "the agent's own 404, not the proxy's: {odd:?}"
     );
 
-    // What it was told is what the floor promises.
+    // What it received is what the baseline promises.
     let container = stand.container("alice/assistant");
     let host = &container.raw["HostConfig"];
     assert_eq!(host["CapDrop"], json!(["ALL"]));
