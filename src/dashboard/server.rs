@@ -109,9 +109,9 @@ where
     B: Body<Data = Bytes, Error: Into<BodyError>> + Send + 'static,
 {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let admit = gate::admit(&auth, peer, &method, &uri, request.headers()).await;
+    let admitted = gate::admit(&auth, peer, &method, &uri, request.headers()).await;
     let client = auth.client(peer, request.headers());
-    let answered = match admit {
+    let answered = match admitted {
         Ok(visitor) => {
             request.extensions_mut().insert(ClientAddress(client));
             visitor.map(|visitor| request.extensions_mut().insert(visitor));

@@ -65,7 +65,7 @@ impl Progress<'_> {
         }
         for (id, status) in self.statuses {
             let sentence = || format!("{id}: {}", status.message);
-            match self.verdict(self.plan.pods.get(id), status) {
+            match self.pod_progress(self.plan.pods.get(id), status) {
                 PodProgress::Done => {}
                 PodProgress::Waiting => waiting.push(sentence()),
                 PodProgress::Failed => failed.push(sentence()),
@@ -84,7 +84,7 @@ impl Progress<'_> {
         })
     }
 
-    fn verdict(&self, decision: Option<&Decision>, status: &Status) -> PodProgress {
+    fn pod_progress(&self, decision: Option<&Decision>, status: &Status) -> PodProgress {
         match (status.phase, decision) {
             (_, Some(Decision::Hold(Hold::TooManyRemovals(_)))) => PodProgress::Done,
             (Phase::Running | Phase::Stopped, Some(Decision::Settled)) => PodProgress::Done,

@@ -16,5 +16,3 @@ pub struct Commit {
     #[serde(with = "time::serde::rfc3339")]
     pub committed_at: OffsetDateTime,
 }
-
-impl Commit {}

@@ -99,7 +99,7 @@ impl Live {
         let _ = self.news.subscribe().wait_for(|count| *count > 0).await;
     }
 
-    /// Waits until all viewers were told to close; call it after the stop.
+    /// Waits until all viewers' connections are closed; call it after the stop.
     pub async fn ended(&self) {
         self.sockets.close();
         let _ = tokio::time::timeout(Duration::from_secs(3), self.sockets.wait()).await;

@@ -131,6 +131,15 @@ const ATTENTION: [&str; 4] = ["name", "phase", "message", "since"];
 
 /// The columns of a table sorted by `sort`; with `address`, each links to the table sorted by it.
 pub(crate) fn columns(sort: &str, address: Option<&dyn Fn(&str) -> String>) -> Vec<Column> {
+    table(&LIST, sort, address)
+}
+
+/// The columns of a table of pods that need attention, in the order in which they came.
+pub(crate) fn attention_columns() -> Vec<Column> {
+    table(&ATTENTION, "", None)
+}
+
+fn table(names: &[&str], sort: &str, address: Option<&dyn Fn(&str) -> String>) -> Vec<Column> {
     let (by, descending) = sort.strip_prefix('-').map_or((sort, false), |by| (by, true));
     let column = |(title, name, class): &(&'static str, &'static str, &'static str)| {
         let here = by == *name;
@@ -138,17 +147,8 @@ pub(crate) fn columns(sort: &str, address: Option<&dyn Fn(&str) -> String>) -> V
         let word = if descending { "descending" } else { "ascending" };
         Column { name, title, class, sorted: here.then_some(word), href: address.map(|address| address(&next)) }
     };
-    selected(&LIST).map(column).collect()
-}
-
-/// The columns of a table of pods that need attention, in the order in which they came.
-pub(crate) fn attention_columns() -> Vec<Column> {
-    let column = |&(title, name, class)| Column { name, title, class, sorted: None, href: None };
-    selected(&ATTENTION).map(column).collect()
-}
-
-fn selected(names: &[&str]) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
-    names.iter().filter_map(|name| COLUMNS.iter().find(|(_, column, _)| column == name))
+    let named = |name: &&str| COLUMNS.iter().find(|(_, column, _)| column == name);
+    names.iter().filter_map(named).map(column).collect()
 }
 
 impl PodRow {

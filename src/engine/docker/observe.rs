@@ -87,12 +87,13 @@ impl InspectCache {
 
 impl Docker {
     pub(super) async fn observe_containers(&self) -> Result<Vec<ObservedContainer>> {
-        let node = self.node().await;
         let started = crate::clock::runtime_instant();
         let options =
             ListContainersOptionsBuilder::new().all(true).filters(&event::list_filters(&self.instance)).build();
         let listed =
             self.call("listing containers", async |client| client.list_containers(Some(options)).await).await?;
+        // Only of an engine that has answered: one that hangs costs a round one time limit, not two.
+        let node = self.node().await;
         let mut ids = HashSet::new();
         let mut entries = Vec::new();
         for summary in listed {
@@ -106,8 +107,8 @@ impl Docker {
         let (known, new) = lock(&self.cache).split_by_cache(started, &ids, entries);
         let mut containers: Vec<ObservedContainer> =
             known.into_iter().map(|(entry, inspected)| entry.with_cached(&inspected, node)).collect();
-        let mut cache = stream::iter(new).map(|entry| self.inspect(entry, node)).buffer_unordered(CONCURRENCY);
-        while let Some(found) = cache.next().await {
+        let mut inspections = stream::iter(new).map(|entry| self.inspect(entry, node)).buffer_unordered(CONCURRENCY);
+        while let Some(found) = inspections.next().await {
             containers.extend(found);
         }
         containers.sort_by(|a, b| (a.created_at, &a.name).cmp(&(b.created_at, &b.name)));

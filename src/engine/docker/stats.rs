@@ -49,7 +49,7 @@ impl Docker {
         let volume = self.call(what, async |client| client.inspect_volume(name).await).await?;
         let folder = PathBuf::from(volume.mountpoint);
         // An engine on another machine, or one whose folders we may not read: unknown.
-        Ok(tokio::task::spawn_blocking(move || measure_volumes(&folder)).await.unwrap_or_default())
+        Ok(tokio::task::spawn_blocking(move || folder_size(&folder)).await.unwrap_or_default())
     }
 
     pub(super) async fn read_capacity(&self) -> Result<Capacity> {
@@ -70,7 +70,7 @@ impl Docker {
 
 /// Bytes that a folder takes on its disk; `None` if it cannot be read, or has too many files to count. Links are not
 /// followed, and no other file system is entered.
-fn measure_volumes(folder: &Path) -> Option<u64> {
+fn folder_size(folder: &Path) -> Option<u64> {
     let (device, deadline) = (std::fs::symlink_metadata(folder).ok()?.dev(), crate::clock::instant() + WALK_TIMEOUT);
     let (mut bytes, mut files, mut folders) = (0, 0, vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -103,8 +103,8 @@ mod tests {
         std::fs::create_dir(folder.path().join("in")).unwrap();
         std::fs::write(folder.path().join("in/file"), vec![1; 100_000]).unwrap();
         std::os::unix::fs::symlink(big.path(), folder.path().join("link")).unwrap();
-        let bytes = measure_volumes(folder.path()).unwrap();
+        let bytes = folder_size(folder.path()).unwrap();
         assert!((100_000..400_000).contains(&bytes), "{bytes}");
-        assert_eq!(measure_volumes(&folder.path().join("nowhere")), None);
+        assert_eq!(folder_size(&folder.path().join("nowhere")), None);
     }
 }

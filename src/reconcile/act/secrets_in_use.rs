@@ -1,4 +1,4 @@
-//! Which container holds which secret values: recorded in memory when they are handed over, dropped when the container
+//! Which container holds which secret values: recorded in memory when it receives them, dropped when the container
 //! is gone. A container from before this process holds the present values if its digest says so; what any other one holds
 //! is unknown, and nothing it writes may be stored.
 

@@ -44,7 +44,7 @@ impl Fake {
         fake.lists(&[]);
         // The first observation also asks for the machine's name, once.
         docker.observe().await.unwrap();
-        assert_eq!(fake.requested(), ["/info", LIST]);
+        assert_eq!(fake.requested(), [LIST, "/info"]);
         (fake, docker, folder)
     }
 

@@ -38,7 +38,7 @@ impl PodContext<'_> {
 
     /// Whether a restart is requested and was not attempted yet.
     pub(crate) fn has_new_restart(&self) -> bool {
-        self.restart.is_some_and(|requests| self.state.restart.as_ref().is_none_or(|last| last.request != requests.id))
+        self.restart.is_some_and(|request| self.state.restart.as_ref().is_none_or(|last| last.request != request.id))
     }
 }
 

@@ -125,7 +125,7 @@ impl PodContext<'_> {
     fn running(&self, desired: &DesiredPod) -> Decision {
         let Some(running) = Running::of(self, desired) else { return secrets_missing(desired) };
         let mut decision = match self.restart {
-            Some(requests) => running.restart(requests),
+            Some(request) => running.restart(request),
             None => running.decide(),
         };
         let Decision::Act(action) = &mut decision else { return decision };

@@ -78,7 +78,7 @@ impl<'a> Running<'a> {
     }
 
     /// What to do about it when a restart is requested. An action that starts a container anyway is enough.
-    pub(crate) fn restart(&self, requests: &OpenRequest) -> Decision {
+    pub(crate) fn restart(&self, request: &OpenRequest) -> Decision {
         let usual = self.decide();
         let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
         let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
@@ -89,10 +89,10 @@ impl<'a> Running<'a> {
             (_, Some(live)) => {
                 let mut steps = stop_live(self.pod.observed);
                 steps.extend(self.start_existing(live));
-                act(Cause::of(requests), steps)
+                act(Cause::of(request), steps)
             }
             (Decision::Act(action), None) if self.pod.has_new_restart() && action.verdict.is_none() => {
-                Decision::Act(Action { cause: Cause::of(requests), ..action })
+                Decision::Act(Action { cause: Cause::of(request), ..action })
             }
             (usual, None) => usual,
         }
