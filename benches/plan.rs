@@ -102,6 +102,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
             now,
             removal_grace: time::Duration::minutes(10),
             removals: Default::default(),
+            max_unavailable: Default::default(),
             revision: "r1".into(),
             requests: Vec::new(),
             pods,

@@ -121,6 +121,11 @@ tools() {
     may_be_root && "${as_root[@]}" mkdir -p /etc/ssh && "${as_root[@]}" touch /etc/ssh/sshd_not_to_be_run
     install openssh-server
   fi
+  # only the program: with systemd, Debian starts the pooler on install
+  if ! [ -x /usr/sbin/pgbouncer ]; then
+    install pgbouncer
+    [ ! -d /run/systemd/system ] || "${as_root[@]}" systemctl disable --now pgbouncer >/dev/null 2>&1 || true
+  fi
   # Python may be installed without these two parts, which are separate packages
   python3 -m pip --version >/dev/null 2>&1 || install python3-pip
   python3 -c 'import ensurepip' 2>/dev/null || install python3-venv

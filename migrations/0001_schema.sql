@@ -20,6 +20,18 @@ CREATE TABLE instance (
 );
 CREATE UNIQUE INDEX instance_is_one_row ON instance ((true));
 
+-- Who leads: one row, which ends by time unless it is renewed. The term is a key so that a writer's share lock on it holds
+-- off the next leader and not the renewal.
+CREATE TABLE lease (
+  term       BIGINT PRIMARY KEY,                          -- one more with each leader
+  holder     TEXT NOT NULL,                               -- random, of the process that leads; empty: nobody
+  process    TEXT NOT NULL,                               -- where it runs, for people
+  since      TIMESTAMPTZ NOT NULL,                        -- these two are by the database's clock
+  expires_at TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX lease_is_one_row ON lease ((true));
+INSERT INTO lease VALUES (0, '', '', now(), now());
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The source
 
@@ -118,7 +130,8 @@ CREATE TABLE pods (
   retry_failures     INTEGER,                             -- in a row
   retry_at           TIMESTAMPTZ,                         -- not before
   retry_why          TEXT,
-  retry_crash        BOOLEAN,                             -- the agent crashed, as opposed to a step that failed
+  retry_kind         TEXT CHECK (retry_kind IN ('crash', 'refused', 'step')),
+  volume_since       TIMESTAMPTZ,                         -- since when it has data in its volume; NULL: it has none yet
   undeclared_at      TIMESTAMPTZ,                         -- NULL: it is declared
   -- Its removal was allowed, for this revision or by approval. Stored, so that a removal that has begun is finished after
   -- a restart and is not held again.
@@ -132,7 +145,7 @@ CREATE TABLE pods (
   CHECK ((desired_status = 'deleted') = (undeclared_at IS NOT NULL)),
   CHECK (num_nulls(rejected_digest, rejected_why) IN (0, 2)),
   CHECK (num_nulls(uploaded_container, uploaded_digest) IN (0, 2)),
-  CHECK (num_nulls(retry_target, retry_failures, retry_at, retry_why, retry_crash) IN (0, 5)),
+  CHECK (num_nulls(retry_target, retry_failures, retry_at, retry_why, retry_kind) IN (0, 5)),
   CHECK (removal_revision IS NULL OR removal_allowed_at IS NOT NULL),
   CHECK (removal_allowed_at IS NULL OR undeclared_at IS NOT NULL)
 );
@@ -194,7 +207,7 @@ CREATE INDEX pod_events_by_time ON pod_events (last_at);
 -- ended_at. A pause is open for as long as it lasts.
 CREATE TABLE requests (
   id           BIGSERIAL PRIMARY KEY,
-  kind         TEXT NOT NULL CHECK (kind IN ('restart', 'pause', 'resume', 'sync', 'approve')),
+  kind         TEXT NOT NULL CHECK (kind IN ('restart', 'pause', 'resume', 'retry', 'start-empty', 'sync', 'approve')),
   pod_id       TEXT REFERENCES pods(id) ON DELETE CASCADE,  -- NULL: about no pod
   argument     JSONB NOT NULL,                            -- the whole request
   actor        TEXT NOT NULL,                             -- who asked

@@ -21,6 +21,13 @@ pub(crate) fn runtime_instant() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+/// The time since the machine was started, including the time it was asleep, which no clock above counts.
+#[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
+pub(crate) fn since_boot() -> std::time::Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    std::time::Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
+}
+
 /// The current time in the format of files and archives.
 #[expect(clippy::disallowed_methods, reason = "the only place that reads it")]
 pub fn system() -> std::time::SystemTime {

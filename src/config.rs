@@ -22,7 +22,7 @@ pub(crate) use self::{
 };
 use crate::{
     core::{
-        decide::plan::RemovalLimit,
+        decide::plan::{MaxUnavailable, RemovalLimit},
         declare::infra::NetworkSpec,
         labels,
         names::InstanceName,
@@ -131,6 +131,16 @@ pub(crate) struct SettingsArgs {
         global = true
     )]
     pub(crate) max_removals_percent: u32,
+    /// Which percentage of the pods may be unavailable at once because they are replaced; always at least one pod
+    #[arg(
+        long,
+        env = "AGENTPOD_MAX_UNAVAILABLE",
+        default_value_t = 10,
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u32).range(1..=100),
+        global = true
+    )]
+    pub(crate) max_unavailable: u32,
 }
 
 /// Edits of the source on the dashboard, as typed.
@@ -188,6 +198,8 @@ pub(crate) struct Settings {
     pub(crate) removal_grace: Duration,
     /// How many pods may be removed at once without approval.
     pub(crate) removals: RemovalLimit,
+    /// How many pods may be unavailable at once because they are replaced.
+    pub(crate) max_unavailable: MaxUnavailable,
 }
 
 impl SettingsArgs {
@@ -257,6 +269,7 @@ impl SettingsArgs {
             hook_secret_file: self.hook_secret_file.map(absolute).transpose()?,
             removal_grace: Duration::milliseconds(self.removal_grace.0 as i64),
             removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },
+            max_unavailable: MaxUnavailable(self.max_unavailable as usize),
         })
     }
 }

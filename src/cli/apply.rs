@@ -27,16 +27,17 @@ pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<S
         database.close().await?;
         bail!("an AgentPod daemon runs on this database and applies changes by itself; see agentpod status");
     };
+    let led = database.led_by(&lead);
     let approval = match approve {
         Some(plan) => Some(request_approval(&database, plan).await?),
         None => None,
     };
-    let (reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
+    let (reconciler, view) = Reconciler::new(connect::parts(&settings, &led)?);
     let progress = tokio::spawn(show_progress(view));
     let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
     progress.await?;
     let rows = backend::pods_in(&database.store).await;
-    drop(lead);
+    lead.release().await?;
     let refused = match approval {
         Some(id) => database.store.request(id).await?.and_then(|row| row.outcome.filter(|_| row.done == Some(false))),
         None => None,
@@ -91,7 +92,7 @@ async fn show_progress(mut view: watch::Receiver<DaemonStatus>) {
 
 fn progress(pod: &PodView) -> String {
     match (&pod.doing, &pod.pull) {
-        (Some(doing), Some(PullProgress { received, total })) if *total > 0 => {
+        (Some(doing), Some(PullProgress { received, total, .. })) if *total > 0 => {
             format!("{doing} ({} of {} MiB)", received >> 20, total >> 20)
         }
         (Some(doing), _) => doing.clone(),

@@ -12,7 +12,7 @@ use crate::{
     reconcile::{Edits, Parts},
     secrets::{Identities, SecretReader},
     source::{AdapterFolders, Directory, Git, Source},
-    store::Store,
+    store::{Lead, Store},
 };
 
 /// An open database, and the private server behind it if there is one.
@@ -29,6 +29,11 @@ impl Database {
         let DatabaseServer { options, embedded } = database_server(settings).await?;
         let store = Store::open_with_key_file(options, &settings.key_file, &settings.site.instance).await?;
         Ok(Self { store: Arc::new(store), embedded })
+    }
+
+    /// The same for the leader: everything it stores is refused once it no longer leads.
+    pub(crate) fn led_by(&self, lead: &Lead) -> Self {
+        Self { store: Arc::new(self.store.led_by(lead)), embedded: self.embedded.clone() }
     }
 
     /// Closes the connections, and the private server if nobody else uses it.
@@ -130,6 +135,7 @@ pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         site: settings.site.clone(),
         removal_grace: settings.removal_grace,
         removals: settings.removals,
+        max_unavailable: settings.max_unavailable,
         secrets: SecretReader::new(Identities::new(settings.age_identities.clone())),
     })
 }

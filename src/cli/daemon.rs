@@ -23,11 +23,11 @@ use crate::{
     reconcile::{DaemonStatus, Ending, LogReader, Mode, Reconciler, UsageMeter},
     secrets, shutdown,
     source::Watch,
-    store::{Event, Lead, Store},
+    store::{Candidate, Event, Lead, Store, Term},
 };
 
 /// How often a standby tries to take the lead.
-const LEAD_RETRY: Duration = Duration::from_secs(3);
+const LEAD_RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal arrives.
 pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
@@ -54,7 +54,10 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
     let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
     info!("the dashboard is at http://{}/dashboard", settings.listen);
-    let outcome = Box::pin(lead_and_reconcile(&settings, &database, &status, &logs, &wake, &stop)).await;
+    let outcome = tokio::select! {
+        outcome = Box::pin(lead_and_reconcile(&settings, &database, &status, &logs, &wake, &stop)) => outcome,
+        () = database.store.follow_failovers() => Ok(()),
+    };
     stop.cancel();
     served.await?;
     live.ended().await;
@@ -95,18 +98,21 @@ async fn lead_and_reconcile(
     wake: &Arc<Notify>,
     stop: &CancellationToken,
 ) -> Result<()> {
-    while let Some(lead) = wait_to_lead(&database.store, status, stop).await? {
+    while let Some(lead) = wait_to_lead(database, status, stop).await? {
         // Cancelled when this daemon stops or loses the lead.
         let leading = stop.child_token();
-        let lead_task = tokio::spawn(keep_lead(database.store.clone(), lead, leading.clone()));
+        let stand_by = tokio::spawn(cancel_when_lost(lead.term().clone(), leading.clone()));
+        let led = database.led_by(&lead);
         let version = env!("CARGO_PKG_VERSION");
-        record(&database.store, EventKind::DaemonStarted, format!("AgentPod {version} started")).await;
-        let outcome = Box::pin(reconcile(settings, database, status, logs, wake, &leading)).await;
+        record(&led.store, EventKind::DaemonStarted, format!("AgentPod {version} started")).await;
+        let outcome = Box::pin(reconcile(settings, &led, status, logs, wake, &leading)).await;
         if stop.is_cancelled() {
-            record(&database.store, EventKind::DaemonStopped, "AgentPod stopped; agents keep running".into()).await;
+            record(&led.store, EventKind::DaemonStopped, "AgentPod stopped; agents keep running".into()).await;
         }
-        leading.cancel();
-        lead_task.await?;
+        stand_by.abort();
+        if let Err(error) = lead.release().await {
+            warn!(code = error.code(), "the lead could not be handed over, so it ends in a few seconds: {error}");
+        }
         status.send_replace(standby_status());
         outcome?;
     }
@@ -155,20 +161,18 @@ async fn reconcile(
     Ok(())
 }
 
-/// How often the leader checks that it still leads.
-const LEAD_CHECK: Duration = Duration::from_secs(2);
-
 async fn wait_to_lead(
-    store: &Arc<Store>,
+    database: &Database,
     status: &watch::Sender<DaemonStatus>,
     stop: &CancellationToken,
 ) -> Result<Option<Lead>> {
+    let mut candidate = Candidate::default();
     let mut announced = false;
     while !stop.is_cancelled() {
-        let attempt = store.try_lead().await;
-        let database = attempt.as_ref().err().map(ToString::to_string);
+        let attempt = database.store.try_lead_as(&mut candidate).await;
+        let failure = attempt.as_ref().err().map(ToString::to_string);
         let mut before = None;
-        status.send_modify(|status| before = std::mem::replace(&mut status.database, database));
+        status.send_modify(|status| before = std::mem::replace(&mut status.database, failure));
         match attempt {
             Ok(Some(lead)) => return Ok(Some(lead)),
             Err(error) if error.is_about_the_key() => return Err(error.into()),
@@ -177,10 +181,16 @@ async fn wait_to_lead(
                 announced = true;
             }
             Ok(None) if before.is_some() => info!("the database answers again; standing by"),
-            Err(error) if before.is_none() => {
-                warn!(code = error.code(), "{error}; trying again");
+            Ok(None) => {}
+            Err(error) => {
+                if before.is_none() {
+                    warn!(code = error.code(), "{error}; trying again");
+                }
+                // Its leader may have died together with the private server.
+                if let Some(embedded) = &database.embedded {
+                    embedded.restart_if_gone().await;
+                }
             }
-            Ok(None) | Err(_) => {}
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -190,29 +200,12 @@ async fn wait_to_lead(
     Ok(None)
 }
 
-/// Keeps the lead until it is cancelled. An outage of the database loses the lead; it is taken again when the database
-/// is back, unless another AgentPod was faster.
-async fn keep_lead(store: Arc<Store>, mut lead: Lead, leading: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = leading.cancelled() => return,
-            () = tokio::time::sleep(LEAD_CHECK) => {}
-        }
-        if lead.is_held().await {
-            continue;
-        }
-        match store.try_lead().await {
-            Ok(Some(again)) => lead = again,
-            Ok(None) => {
-                warn!("another AgentPod leads on this database now; standing by");
-                return leading.cancel();
-            }
-            // The key was rotated meanwhile, and this daemon cannot read the new one.
-            Err(error) if error.is_about_the_key() => return leading.cancel(),
-            // Nobody can take the lead while the database is down; the rounds log the outage.
-            Err(_) => {}
-        }
-    }
+/// Stops acting as soon as another process leads. An outage of the database does not end the lead: nobody else can take
+/// it meanwhile.
+async fn cancel_when_lost(term: Term, leading: CancellationToken) {
+    term.lost().await;
+    warn!("another AgentPod leads on this database now; standing by");
+    leading.cancel();
 }
 
 async fn forward(mut from: watch::Receiver<DaemonStatus>, to: watch::Sender<DaemonStatus>) {

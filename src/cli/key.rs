@@ -51,12 +51,12 @@ async fn rotate(settings: &Settings, database: &Database, yes: bool) -> Result<E
     if !ask::confirm(&question, yes)? {
         return Ok(ExitCode::FAILURE);
     }
-    let Some(mut lead) = database.store.try_lead().await? else {
+    let Some(lead) = database.store.try_lead().await? else {
         bail!(
             "an AgentPod daemon runs on this database and would continue with the old key; stop it, rotate the key, start it again"
         );
     };
-    let sealed = database.store.rotate_key(&mut lead, &ask::actor(), crate::clock::now()).await?;
+    let sealed = database.store.rotate_key(&lead, &ask::actor(), crate::clock::now()).await?;
     lead.release().await?;
     output::print(&format!(
         "{file} holds a new key, and {} were sealed with it. Keep a copy in a safe place. The old key, {file}.old, opens \

@@ -1,7 +1,7 @@
 //! `agentpod orphans` and `agentpod purge`: lists what nothing declares any more, and deletes a removed pod's data once a
 //! person has read what that is and typed the pod's name.
 
-use std::{io::Write, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{io::Write, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -97,6 +97,8 @@ async fn confirm_and_purge(settings: &Settings, database: &Database, pod: &PodId
             .await
             .map_err(|error| PurgeError::Refused(error.to_string())),
     };
+    let store = lead.as_ref().map_or_else(|| store.clone(), |lead| Arc::new(store.led_by(lead)));
+    let engine = act::fenced::fenced(engine, &store);
     act::orphans::purge(engine.as_ref(), &store, &source, &site, &offer, busy).await?;
     if let Some(lead) = lead {
         lead.release().await?;

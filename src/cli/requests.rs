@@ -64,6 +64,20 @@ pub(crate) enum RequestCommand {
         #[command(flatten)]
         options: RequestOptions,
     },
+    #[command(about = RequestKind::Retry.info().summary)]
+    Retry {
+        /// The pod, as TENANT/POD
+        pod: PodId,
+        #[command(flatten)]
+        options: RequestOptions,
+    },
+    #[command(about = RequestKind::StartEmpty.info().summary)]
+    StartEmpty {
+        /// The pod, as TENANT/POD
+        pod: PodId,
+        #[command(flatten)]
+        options: RequestOptions,
+    },
     #[command(about = RequestKind::Sync.info().summary)]
     Sync {
         #[command(flatten)]
@@ -109,6 +123,8 @@ async fn submit(backend: &Backend, command: RequestCommand) -> Result<ExitCode> 
             (RequestSpec::Pause { pod, until }, options)
         }
         RequestCommand::Resume { pod, options } => (RequestSpec::Resume { pod }, options),
+        RequestCommand::Retry { pod, options } => (RequestSpec::Retry { pod }, options),
+        RequestCommand::StartEmpty { pod, options } => (RequestSpec::StartEmpty { pod }, options),
         RequestCommand::Sync { options } => (RequestSpec::Sync, options),
         RequestCommand::Approve { plan, options } => (RequestSpec::Approve { plan }, options),
     };

@@ -46,9 +46,11 @@ async fn read(backend: &Backend) -> Result<(Overview, Vec<PodLine>)> {
 /// Whether a daemon keeps the rows up to date; if none does, how old they are.
 fn daemon(overview: &Overview, now: OffsetDateTime) -> String {
     let ago = |at| format!("{} ({} ago)", timestamp(at), output::age(at, now));
-    match (overview.acting, overview.written_at) {
-        (Some(ActingLine { since: Some(since) }), _) => format!("running since {}", ago(since)),
-        (Some(ActingLine { since: None }), _) => "running".into(),
+    match (&overview.acting, overview.written_at) {
+        (Some(ActingLine { since, process: Some(process) }), _) => {
+            format!("running since {} on {process}", ago(*since))
+        }
+        (Some(ActingLine { since, process: None }), _) => format!("running since {}", ago(*since)),
         (None, None) => "not running, and never ran on this database".into(),
         (None, Some(at)) if overview.ended_well => format!("not running; this is as of {}", ago(at)),
         (None, Some(at)) => {

@@ -171,6 +171,10 @@ kinds! {
     DaemonStarted = "daemon_started", Info;
     /// AgentPod stopped.
     DaemonStopped = "daemon_stopped", Info;
+    /// The pod's data volume is gone.
+    VolumeGone = "volume_gone", Error;
+    /// The database could not be used for a while, and can again.
+    DatabaseUnavailable = "database_unavailable", Warning;
 }
 
 impl fmt::Display for EventKind {

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 
+mod hanging;
 mod world;
 
 use super::{
@@ -98,6 +99,13 @@ impl MemoryEngine {
         name
     }
 
+    /// The name of a container, by its name or ID.
+    fn name(&self, container: &str) -> String {
+        let world = self.world();
+        let by_id = world.containers.iter().find(|(_, there)| there.id() == container);
+        by_id.map_or(container, |(name, _)| name).to_owned()
+    }
+
     /// Everything, for a call that changes nothing.
     fn check_answers(&self) -> Result<MutexGuard<'_, World>> {
         let world = self.world();
@@ -148,7 +156,7 @@ impl Engine for MemoryEngine {
                 container.order,
                 ObservedContainer {
                     name: name.clone(),
-                    id: format!("{:064}", container.order),
+                    id: container.id(),
                     node: NODE.into(),
                     pod: container.pod.clone(),
                     digest: container.digest.clone(),
@@ -171,10 +179,15 @@ impl Engine for MemoryEngine {
         Ok(observed.into_iter().map(|(_, observed)| observed).collect())
     }
 
+    async fn container_exists(&self, id: &str) -> Result<bool> {
+        Ok(self.check_answers()?.containers.values().any(|container| container.id() == id))
+    }
+
     async fn ensure_image(&self, image: &str, _: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
         if self.world().images.contains(image) {
             return Ok(());
         }
+        self.hang_if_asked(image).await;
         self.change(format!("pull {image}"), |world| {
             world.images.insert(image.into());
             Ok(())
@@ -246,6 +259,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn deliver_files(&self, container: &str, files: &[RenderedFile]) -> Result<()> {
+        let container = &self.name(container);
         self.change(format!("upload {container}"), |world| {
             let target = world.container(container)?;
             target.files.extend(files.iter().map(|file| (file.path.clone(), file.text.clone())));
@@ -254,6 +268,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn attach(&self, container: &str, network: &str) -> Result<()> {
+        let container = &self.name(container);
         if self.world().container(container)?.networks.contains(network) {
             return Ok(());
         }
@@ -267,10 +282,14 @@ impl Engine for MemoryEngine {
     }
 
     async fn start(&self, container: &str) -> Result<()> {
+        let container = &self.name(container);
         if matches!(self.world().container(container)?.state, ContainerState::Running { .. }) {
             return Ok(());
         }
         self.change(format!("start {container}"), |world| {
+            if let Some(other) = world.other_user(container) {
+                return Err(EngineError::InUse(format!("starting {container}: {other} runs on the same volume")));
+            }
             let since = Some(world.clock());
             let target = world.container(container)?;
             target.state = ContainerState::Running { since };
@@ -281,6 +300,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn stop(&self, container: &str) -> Result<()> {
+        let container = &self.name(container);
         if !self.world().containers.get(container).is_some_and(|there| is_live(&there.state)) {
             return Ok(());
         }
@@ -291,6 +311,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn remove(&self, container: &str) -> Result<()> {
+        let container = &self.name(container);
         let live = self.world().containers.get(container).map(|there| is_live(&there.state));
         match live {
             None => Ok(()),

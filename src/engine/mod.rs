@@ -41,6 +41,15 @@ pub enum EngineError {
     /// The engine refuses it, and will again if nothing changes.
     #[error("{0}")]
     Refused(String),
+    /// Something else runs on the container's volume: observe again.
+    #[error("{0}")]
+    InUse(String),
+    /// This process is not confirmed to lead, so it changes nothing: plan again once it is.
+    #[error("nothing was changed: the database has not confirmed for some seconds that this AgentPod leads")]
+    NotLeading,
+    /// The call was abandoned: its result is no longer wanted.
+    #[error("it was not finished, because what is declared has changed")]
+    Cancelled,
     /// Anything else: try again later.
     #[error("{0}")]
     Other(String),
@@ -54,7 +63,27 @@ impl EngineError {
             Self::NotFound(_) => "engine_not_found",
             Self::NameTaken(_) => "engine_name_taken",
             Self::Refused(_) => "engine_refused",
+            Self::InUse(_) => "engine_in_use",
+            Self::NotLeading => "engine_not_leading",
+            Self::Cancelled => "engine_cancelled",
             Self::Other(_) => "engine_failed",
+        }
+    }
+}
+
+impl EngineError {
+    /// The same error with another text.
+    #[must_use]
+    pub(crate) fn map(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Unreachable(text) => Self::Unreachable(change(text)),
+            Self::NotFound(text) => Self::NotFound(change(text)),
+            Self::NameTaken(text) => Self::NameTaken(change(text)),
+            Self::Refused(text) => Self::Refused(change(text)),
+            Self::InUse(text) => Self::InUse(change(text)),
+            Self::Other(text) => Self::Other(change(text)),
+            Self::NotLeading => Self::NotLeading,
+            Self::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -118,12 +147,14 @@ pub enum ContainerChange {
 }
 
 /// How far a pull has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PullProgress {
     /// Bytes received so far, over all layers known by now.
     pub received: u64,
     /// Total bytes, as far as known by now.
     pub total: u64,
+    /// Whether nothing has been received for a minute.
+    pub stalled: bool,
 }
 
 /// The result of a command in a container.
@@ -173,6 +204,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Every container with our instance's label, whatever its state, in order of creation. One list call; inspects
     /// only containers that are new, changed or not plainly running, and the others now and then.
     async fn observe(&self) -> Result<Vec<ObservedContainer>>;
+
+    /// Whether a container of that ID exists, whatever its state.
+    async fn container_exists(&self, id: &str) -> Result<bool>;
 
     /// Pulls the image unless it is present. `progress` is called now and then during a pull.
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()>;

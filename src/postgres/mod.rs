@@ -27,6 +27,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info};
 
 pub use binaries::Search;
 pub(crate) use error::PostgresError;
@@ -98,6 +99,15 @@ impl EmbeddedPostgres {
         let ReadyServer { process, started } = server::ensure_ready(&self.home, &self.search).await?;
         *self.process() = process;
         Ok(started)
+    }
+
+    /// The same while the database is away: what comes of it is logged, and the caller tries again anyway.
+    pub(crate) async fn restart_if_gone(&self) {
+        match self.ensure_running().await {
+            Ok(true) => info!("the private database server was started again"),
+            Ok(false) => {}
+            Err(error) => error!(code = error.code(), "{error}"),
+        }
     }
 
     /// Stops using the server. The last user stops it and waits until it is gone. Close connections first, or they break.

@@ -9,10 +9,12 @@ use crate::{
     core::{
         decide::{
             plan::{
-                self, Action, ActionFailure, Allowance, FleetState, InfraState, Plan, PodState, Presence, RemovalLimit,
+                self, Action, ActionFailure, Allowance, Cause, FleetState, InfraState, MaxUnavailable, Plan, PodState,
+                Presence, RemovalLimit, Step,
             },
             probes::ProbeTarget,
             request::OpenRequest,
+            retry::FailureKind,
         },
         declare::{
             adapter::Probe,
@@ -51,6 +53,7 @@ pub(crate) struct PlanInputs<'a> {
     pub(crate) now: OffsetDateTime,
     pub(crate) removal_grace: Duration,
     pub(crate) removals: RemovalLimit,
+    pub(crate) max_unavailable: MaxUnavailable,
     /// The revision in force.
     pub(crate) revision: &'a str,
     /// Open requests.
@@ -139,7 +142,7 @@ impl Ledger {
         let Actual::Observed(observed) = actual else { return };
         for (id, containers) in observed {
             let Some(container) = current_container(containers) else { continue };
-            let new = || CrashWatch::new(&container.name, container.restarts, now);
+            let new = || CrashWatch::new(&container.name, container.restarts);
             let crash = self.crashes.entry(id.clone()).or_insert_with(new);
             if crash.container() == container.name {
                 crash.record(container.restarts, now);
@@ -157,6 +160,7 @@ impl Ledger {
             now: inputs.now,
             removal_grace: inputs.removal_grace,
             removals: inputs.removals,
+            max_unavailable: inputs.max_unavailable,
             revision: inputs.revision.to_owned(),
             requests: inputs.requests.to_vec(),
             pods: std::mem::take(&mut self.states),
@@ -214,12 +218,30 @@ impl Ledger {
         outcome: Result<(), ActionFailure>,
         now: OffsetDateTime,
     ) {
+        let started = match (&outcome, &action.cause) {
+            (Ok(()), Cause::Exited(_)) => started_container(action),
+            _ => None,
+        };
+        if let (Some(name), Some(crash)) = (started, self.crashes.get_mut(id))
+            && crash.container() == name
+        {
+            let retry = self.states.get(id).and_then(|pod| pod.retry.as_ref());
+            match retry.is_some_and(|retry| retry.kind == FailureKind::Crash) {
+                true => crash.forgive(),
+                false => crash.started_again(now),
+            }
+        }
         self.state(id).finish(action, desired, outcome, now, jitter(now));
     }
 
     /// Records whether an item that belongs to no pod exists.
     pub(crate) fn observed_infra(&mut self, item: InfraId, presence: Presence) {
         self.infra.entry(item).or_insert_with(InfraState::present).presence = presence;
+    }
+
+    /// Records whether a pod's volume exists.
+    pub(crate) fn observed_volume(&mut self, id: &PodId, presence: Presence) {
+        self.state(id).volume = presence;
     }
 
     /// Records that an item's action begins.
@@ -273,6 +295,14 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The container that an action starts.
+fn started_container(action: &Action) -> Option<&str> {
+    action.steps.iter().find_map(|step| match step {
+        Step::Start(name) => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// A number between 0 and 1 that differs from pod to pod and from time to time.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     DaemonRole, DaemonStatus, Inputs, PodView,
-    act::{secrets_in_use::SecretsInUse, work::Work},
+    act::{fenced::fenced, secrets_in_use::SecretsInUse, work::Work},
     ledger::Ledger,
     message::{Report, Trigger},
     observe::probe::Probers,
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{
     core::{
-        decide::plan::{Decision, Plan, RemovalLimit},
+        decide::plan::{Decision, MaxUnavailable, Plan, RemovalLimit},
         declare::desired::{Desired, DesiredPod},
         names::PodId,
-        observe::actual::Actual,
+        observe::{actual::Actual, last_seen::LastSeen},
         report::view::PlanLine,
         site::Site,
     },
@@ -53,6 +53,8 @@ pub struct Parts {
     pub removal_grace: Duration,
     /// How many pods may be removed at once without approval.
     pub removals: RemovalLimit,
+    /// How many pods may be unavailable at once because they are replaced.
+    pub max_unavailable: MaxUnavailable,
     /// Reads the secrets' values.
     pub secrets: SecretReader,
 }
@@ -78,24 +80,33 @@ pub struct Reconciler {
     pub(super) is_stored: bool,
     /// The actual state, as of the last round.
     pub(super) actual: Actual,
+    /// The containers that were there before.
+    pub(super) last_seen: LastSeen,
     /// The plan of the last round.
     pub(super) plan: Plan,
     pub(super) began: OffsetDateTime,
     pub(super) rounds: u64,
     /// Whether the stored state was read.
     pub(super) is_loaded: bool,
-    /// Why the database cannot be used, if it cannot.
-    pub(super) database: Option<String>,
+    /// The outage of the database, while there is one.
+    pub(super) database: Option<Outage>,
     /// What caused the next round.
     pub(super) triggers: BTreeSet<Trigger>,
     pub(super) reports: mpsc::UnboundedSender<Report>,
     pub(super) inbox: mpsc::UnboundedReceiver<Report>,
 }
 
+/// The database cannot be used.
+pub(super) struct Outage {
+    pub(super) why: String,
+    pub(super) since: OffsetDateTime,
+}
+
 /// What stays the same while it runs.
 pub(super) struct RoundSettings {
     pub(crate) removal_grace: Duration,
     pub(crate) removals: RemovalLimit,
+    pub(crate) max_unavailable: MaxUnavailable,
     /// The longest time between two rounds.
     pub(crate) tick: std::time::Duration,
 }
@@ -103,27 +114,30 @@ pub(super) struct RoundSettings {
 impl Reconciler {
     /// A reconciler that has done nothing yet, and the receiver of its status.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
-        let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, secrets } = parts;
+        let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, max_unavailable, secrets } =
+            parts;
         let metrics = Metrics::default();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, status) = Published::new();
+        let engine = fenced(engine, &store);
         let reconciler = Self {
+            work: Work::new(engine.clone()),
             engine,
             journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
-            settings: RoundSettings { removal_grace, removals, tick: TICK },
+            settings: RoundSettings { removal_grace, removals, max_unavailable, tick: TICK },
             source: SourceTracker::new(Inputs::new(source, folders, site)),
             requests: Requests::default(),
             ledger: Ledger::default(),
             secrets: SecretsInUse::new(secrets),
-            work: Work::new(),
             probers: Probers::default(),
             published,
             metrics,
             desired: None,
             is_stored: false,
             actual: Actual::Unknown("it has not been observed yet".into()),
+            last_seen: LastSeen::default(),
             plan: Plan::default(),
             began: crate::clock::now(),
             rounds: 0,
@@ -183,7 +197,7 @@ impl Reconciler {
                 Actual::Unknown(why) => Some(why.clone()),
                 Actual::Observed(_) => None,
             },
-            database: self.database.clone(),
+            database: self.database.as_ref().map(|outage| outage.why.clone()),
             held_removals: self.plan.held_removals.clone(),
             infra: (self.plan.infra.iter())
                 .filter_map(|(id, decision)| Some((id.to_string(), PlanLine::of(decision)?)))

@@ -3,9 +3,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use time::OffsetDateTime;
-use tracing::{info, warn};
-
 use super::{
     PreviewError, Reconciler, RefusedRevision, ledger::PlanInputs, observe::probe::reach, report::plan_log::PlanLog,
 };
@@ -13,17 +10,18 @@ use crate::{
     core::{
         decide::{
             applied::{applied_pods, is_applied},
-            plan::{Plan, Presence},
+            plan::Plan,
             probes::{ProbeTarget, probe_targets},
         },
-        declare::{desired::Desired, infra::InfraId},
+        declare::desired::Desired,
         event::EventKind,
         names::PodId,
-        observe::actual::{Actual, ObservedContainer},
+        observe::actual::Actual,
         report::status::{current_container, status},
     },
     store::StoreError,
 };
+use time::OffsetDateTime;
 
 impl Reconciler {
     /// Makes one round. Only the database can prevent it; then nothing changes.
@@ -43,6 +41,7 @@ impl Reconciler {
         self.read_secrets().await?;
         if let Some(desired) = self.desired.clone() {
             self.plan = self.decide(&desired, now);
+            self.cancel_obsolete(&desired);
             self.report_held_removals();
             self.settle_requests(now).await?;
             self.published.plan_log.store(&self.plan, &self.store, now).await?;
@@ -62,6 +61,7 @@ impl Reconciler {
         self.source.preview().await?;
         let none = || RefusedRevision { reading: None, problems: Vec::new() };
         let desired = self.resolve()?.ok_or_else(none)?;
+        self.desired = Some(desired.clone());
         self.observe(now).await;
         self.requests.peek(&self.store).await?;
         Ok(self.decide(&desired, now))
@@ -69,9 +69,11 @@ impl Reconciler {
 
     /// Reads, once, what the last process stored, and in each round what other processes may have changed.
     async fn load(&mut self) -> Result<(), StoreError> {
+        self.store.check_lead()?;
         self.ledger.refresh_identities(&self.store).await?;
         if !self.is_loaded {
             self.ledger.load(&self.store).await?;
+            self.last_seen.remember(self.store.last_containers().await?);
             self.journal.loaded(self.ledger.states(), self.store.pods_being_removed().await?);
             self.source.load(&self.store).await?;
             self.is_loaded = true;
@@ -104,47 +106,6 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn observe(&mut self, now: OffsetDateTime) {
-        let was_observed = matches!(self.actual, Actual::Observed(_));
-        self.actual = match self.engine.observe().await {
-            Ok(containers) => {
-                if !was_observed && self.rounds > 0 {
-                    info!("the container engine answers again");
-                }
-                let mut observed: BTreeMap<PodId, Vec<ObservedContainer>> = BTreeMap::new();
-                for container in containers {
-                    observed.entry(container.pod.clone()).or_default().push(container);
-                }
-                Actual::Observed(observed)
-            }
-            Err(error) => {
-                if was_observed || self.rounds == 0 {
-                    warn!(code = error.code(), "{error}; AgentPod changes nothing until the engine answers");
-                }
-                Actual::Unknown(error.to_string())
-            }
-        };
-        for item in self.source.site().infra() {
-            let id = item.id();
-            let exists = match &self.actual {
-                Actual::Unknown(why) => Err(why.clone()),
-                Actual::Observed(_) => match &id {
-                    InfraId::Network(name) => self.engine.network_exists(name).await.map_err(|error| error.to_string()),
-                },
-            };
-            let presence = match exists {
-                Ok(true) => Presence::Present,
-                Ok(false) => Presence::Missing,
-                Err(why) => Presence::Unknown(why),
-            };
-            self.ledger.observed_infra(id, presence);
-        }
-        if self.rounds == 0 {
-            self.published.statuses.adopt(&self.actual);
-        }
-        self.ledger.count_restarts(&self.actual, now);
-    }
-
     async fn read_secrets(&mut self) -> Result<(), StoreError> {
         let is_busy = |pod: &PodId| self.ledger.is_busy(pod);
         self.secrets.learn(&self.actual, self.desired.as_deref(), is_busy, &self.store).await
@@ -155,6 +116,7 @@ impl Reconciler {
             now,
             removal_grace: self.settings.removal_grace,
             removals: self.settings.removals,
+            max_unavailable: self.settings.max_unavailable,
             revision: self.source.revision(),
             requests: self.requests.open(),
         };
@@ -205,7 +167,11 @@ impl Reconciler {
                 continue;
             }
             let status = status(pod, containers, decision, self.ledger.of(id), now);
-            statuses.insert(id.clone(), if self.work.is_pulling(id) { status.pulling() } else { status });
+            let status = match self.work.pull(id) {
+                Some((image, pull)) => status.pulling(image, pull.stalled),
+                None => status,
+            };
+            statuses.insert(id.clone(), status);
         }
         for (id, event) in self.published.statuses.replace(statuses) {
             match event.kind {

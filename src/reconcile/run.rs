@@ -5,26 +5,29 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug_span, error, info, warn};
+use tracing::{Instrument, debug_span, info, warn};
 
 use super::{
     Reconciler,
     message::{Report, Trigger},
     observe::{git_poll, triggers},
+    reconciler::Outage,
 };
 use crate::{
     core::{
         decide::{
             due::next_due,
             ending::{Ending, Progress},
-            plan::{Action, ActionFailure},
+            plan::{Action, ActionFailure, Step},
         },
         declare::desired::DesiredPod,
+        event::EventKind,
         names::PodId,
         observe::{actual::Actual, health::ProbeFailure},
     },
+    engine::ContainerChange,
     source::{Source, Watch},
-    store::StoreError,
+    store::{Event, StoreError},
 };
 
 /// How long a stop waits for running steps.
@@ -79,11 +82,15 @@ impl Reconciler {
                         self.source.was_read();
                     }
                     self.triggers.clear();
-                    if self.database.take().is_some() {
-                        info!("the database answers again");
-                        self.publish();
+                    if let Some(outage) = self.database.take() {
+                        self.database_back(&outage);
                     }
                 }
+                Err(error @ StoreError::NotLeading) if mode != Mode::Daemon => {
+                    return Ending::Failed(vec![error.to_string()]);
+                }
+                // The daemon stops this reconciler.
+                Err(StoreError::NotLeading) => {}
                 Err(error) => self.database_away(error).await,
             }
             if let Mode::Once(limit) = mode
@@ -116,17 +123,27 @@ impl Reconciler {
 
     async fn database_away(&mut self, error: StoreError) {
         let why = error.to_string();
-        if self.database.is_none() {
-            warn!(code = error.code(), "{why}; AgentPod changes nothing until the database answers");
-        }
-        self.database = Some(why);
-        if let Some(embedded) = self.embedded.clone() {
-            match embedded.ensure_running().await {
-                Ok(true) => info!("the private database server was started again"),
-                Ok(false) => {}
-                Err(error) => error!(code = error.code(), "{error}"),
+        let since = match self.database.take() {
+            Some(outage) => outage.since,
+            None => {
+                warn!(code = error.code(), "{why}; AgentPod changes nothing until the database can be used");
+                crate::clock::now()
             }
+        };
+        self.database = Some(Outage { why, since });
+        if let Some(embedded) = self.embedded.clone() {
+            embedded.restart_if_gone().await;
         }
+        self.publish();
+    }
+
+    /// Records an outage that is over: while it lasted nothing could be stored.
+    fn database_back(&mut self, outage: &Outage) {
+        let seconds = (crate::clock::now() - outage.since).whole_seconds().max(0);
+        info!("the database answers again");
+        let message =
+            format!("the database could not be used for {seconds} s, and AgentPod changed nothing: {}", outage.why);
+        self.journal.event(Event::of_none(EventKind::DatabaseUnavailable, message));
         self.publish();
     }
 
@@ -202,10 +219,16 @@ impl Reconciler {
             }
             Report::EngineReconnected | Report::Requested => true,
             Report::Engine(event) => {
+                if event.change == ContainerChange::Removed {
+                    self.last_seen.forget(&event.container);
+                }
                 self.report_engine_event(event);
                 true
             }
             Report::Step(pod, step) => {
+                if let Step::Remove(container) = &step {
+                    self.last_seen.forget(container);
+                }
                 self.work.begin_step(pod, step, crate::clock::now());
                 self.publish();
                 false
@@ -269,7 +292,7 @@ impl Reconciler {
     fn progress(&self) -> Progress<'_> {
         Progress {
             refused: self.source.problems(),
-            database: self.database.as_deref(),
+            database: self.database.as_ref().map(|outage| outage.why.as_str()),
             is_stored: self.is_stored && self.desired.is_some(),
             actual: &self.actual,
             plan: &self.plan,

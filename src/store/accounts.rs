@@ -58,7 +58,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<bool> {
         self.run("add_account", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let added = sqlx::query!(
                 "INSERT INTO accounts (name, password_hash, role, tenant, created_at) \
                  VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
@@ -146,7 +146,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<bool> {
         self.run("change_account", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let query = sqlx::query(change).bind(name);
             let query = match value {
                 None => query,

@@ -10,7 +10,7 @@ impl Store {
     /// Records when every pod first matched a revision; returns whether that is new.
     pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
         let query = sqlx::query!("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL", id, now);
-        Ok(self.query("mark_applied", query.execute(&self.pool)).await?.rows_affected() > 0)
+        Ok(self.execute("mark_applied", query).await?.rows_affected() > 0)
     }
 
     /// Records the last declared revision of pods that match it; returns for how many that is new.
@@ -22,6 +22,6 @@ impl Store {
             &keys,
             now
         );
-        Ok(self.query("mark_pods_applied", query.execute(&self.pool)).await?.rows_affected())
+        Ok(self.execute("mark_pods_applied", query).await?.rows_affected())
     }
 }

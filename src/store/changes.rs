@@ -1,15 +1,13 @@
-//! Changes, as the database announces them when a transaction commits: which row, never its content. Received on a
-//! connection of its own; what is announced while that is lost is missed.
+//! Changes, as the database announces them when a transaction commits: which row, never its content.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sqlx::postgres::PgListener;
-
-use super::{Store, error::Result, listen};
+use super::{
+    Store,
+    notifications::{Notice, Notices},
+};
 use crate::core::names::PodId;
 
-/// The notification channel; triggers in the migration notify it.
-pub(super) const CHANGED: &str = "agentpod_changed";
 /// How long after the first change others are collected, to be announced together.
 const COLLECT_FOR: Duration = Duration::from_millis(40);
 
@@ -30,29 +28,35 @@ pub(crate) struct Changed {
 
 /// Receives changes.
 #[derive(Debug)]
-pub(crate) struct Changes(PgListener);
+pub(crate) struct Changes(Notices);
 
 impl Store {
-    /// Starts to listen. Earlier changes are missed.
-    pub(crate) async fn changes(&self) -> Result<Changes> {
-        Ok(Changes(self.listener(CHANGED).await?))
+    /// Starts to listen, once the database can be reached. Earlier changes are missed.
+    pub(crate) async fn changes(&self) -> Changes {
+        Changes(self.notices().await)
     }
 }
 
 impl Changes {
-    /// Waits for changes, and collects those that follow at once. Fails when the connection is lost.
-    pub(crate) async fn next(&mut self) -> Result<Changed> {
+    /// Waits for changes, and collects those that follow at once. `None`: some may have been missed.
+    pub(crate) async fn next(&mut self) -> Option<Changed> {
         let mut changed = Changed::default();
         changed.take(&self.one().await?);
         let deadline = crate::clock::runtime_instant() + COLLECT_FOR;
         while let Ok(more) = tokio::time::timeout_at(deadline, self.one()).await {
             changed.take(&more?);
         }
-        Ok(changed)
+        Some(changed)
     }
 
-    async fn one(&mut self) -> Result<String> {
-        listen::next(&mut self.0).await
+    async fn one(&mut self) -> Option<String> {
+        loop {
+            match self.0.next().await {
+                Notice::Changed(word) => return Some(word),
+                Notice::Missed => return None,
+                Notice::Requested => {}
+            }
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Store {
             news.iter().map(|(_, condition)| without_nul(&condition.message)).collect::<Vec<_>>() as _,
             now
         );
-        self.query("set_conditions", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_conditions", query).await.map(drop)
     }
 
     /// Deletes the conditions of pods that only have their data left.
@@ -70,6 +70,6 @@ impl Store {
             "DELETE FROM pod_conditions WHERE pod_id = ANY($1)",
             &pods.iter().map(PodId::key).collect::<Vec<_>>()
         );
-        self.query("delete_conditions", query.execute(&self.pool)).await.map(drop)
+        self.execute("delete_conditions", query).await.map(drop)
     }
 }

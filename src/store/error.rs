@@ -9,11 +9,26 @@ use sqlx::{Error, migrate::MigrateError};
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Why the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database is unreachable, or read-only for now. Wait, and continue when it is back.
+    /// The database is unreachable. Wait, and continue when it is back.
     #[error("the database does not answer: {0}")]
     Unreachable(String),
+    /// The database is read-only for now. Wait, and continue when it is not.
+    #[error(
+        "the database is read-only: it is a standby, or was demoted by a failover. AgentPod continues when its address leads to \
+         the primary"
+    )]
+    ReadOnly,
+    /// A connection pooler does not do what is needed.
+    #[error(
+        "the connection pooler in front of the database shares sessions and does not know prepared statements ({0}); use \
+         PgBouncer 1.21 or newer with max_prepared_statements, or its session mode, or connect to PostgreSQL directly"
+    )]
+    Pooler(String),
+    /// Another process leads now: what this one was about to write may be out of date.
+    #[error("another AgentPod leads on this database now")]
+    NotLeading,
     /// The instance key is not the one that this database is sealed with.
     #[error("{0}")]
     KeyMismatch(String),
@@ -58,6 +73,9 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "store_unreachable",
+            Self::ReadOnly => "store_read_only",
+            Self::Pooler(_) => "store_pooler",
+            Self::NotLeading => "store_not_leading",
             Self::KeyMismatch(_) => "store_key_mismatch",
             Self::KeyFile { .. } => "store_key_file",
             Self::OtherInstance { .. } => "store_other_instance",
@@ -69,7 +87,7 @@ impl StoreError {
 
     /// Whether it is temporary: wait and try again.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::ReadOnly)
     }
 
     /// Whether the instance key is wrong or unusable: a person has to act.
@@ -83,8 +101,12 @@ impl StoreError {
 }
 
 /// SQLSTATE classes of a database that exists and cannot serve: connection lost, out of resources, shutting down or
-/// starting, read-only after a failover, statement canceled.
-const UNAVAILABLE_CLASSES: [&str; 5] = ["08", "53", "57P", "25006", "57014"];
+/// starting, statement canceled, transaction that was idle for too long.
+const UNAVAILABLE_CLASSES: [&str; 5] = ["08", "53", "57P", "57014", "25P03"];
+/// SQLSTATEs of a prepared statement that is in another session than expected: only a pooler brings that about.
+const NO_STATEMENT: [&str; 2] = ["26000", "42P05"];
+/// SQLSTATE of a server that is read-only.
+const READ_ONLY: &str = "25006";
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
@@ -96,7 +118,11 @@ impl From<Error> for StoreError {
                     Some(constraint) => format!("{} ({constraint}, SQLSTATE {code})", error.message()),
                     None => format!("{} (SQLSTATE {code})", error.message()),
                 };
-                if UNAVAILABLE_CLASSES.iter().any(|class| code.starts_with(class)) {
+                if NO_STATEMENT.contains(&code.as_str()) {
+                    Self::Pooler(text)
+                } else if code == READ_ONLY {
+                    Self::ReadOnly
+                } else if UNAVAILABLE_CLASSES.iter().any(|class| code.starts_with(class)) {
                     Self::Unreachable(text)
                 } else {
                     Self::Other(text)

@@ -53,7 +53,13 @@ impl Event {
 impl Store {
     /// Stores an event. One about a pod that was never declared is stored without a pod, and names it in its message.
     pub async fn record(&self, event: &Event, now: OffsetDateTime) -> Result<()> {
-        self.run("record", async { record(&mut *self.pool.acquire().await?, event, now).await }).await
+        self.run("record", async {
+            let mut transaction = self.begin().await?;
+            record(&mut transaction, event, now).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Why the source's content cannot be used, unless a later event says that it can be again.
@@ -75,8 +81,11 @@ impl Store {
         let events = sqlx::query!("DELETE FROM pod_events WHERE last_at < $1", older_than);
         let requests = sqlx::query!("DELETE FROM requests WHERE ended_at < $1", older_than);
         self.run("prune", async {
-            requests.execute(&self.pool).await?;
-            Ok(events.execute(&self.pool).await?.rows_affected())
+            let mut transaction = self.begin().await?;
+            requests.execute(&mut *transaction).await?;
+            let deleted = events.execute(&mut *transaction).await?.rows_affected();
+            transaction.commit().await?;
+            Ok(deleted)
         })
         .await
     }

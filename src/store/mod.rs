@@ -5,15 +5,17 @@
 //! [`StoreError::Unreachable`] too. The pool reconnects by itself.
 
 mod accounts;
+mod advisory;
 mod applied;
 mod changes;
 mod conditions;
+mod connections;
 mod error;
 mod events;
 mod instance;
 mod key;
-mod listen;
-mod lock;
+mod lease;
+mod notifications;
 mod pods;
 mod purge;
 mod read_model;
@@ -31,15 +33,14 @@ pub mod view;
 use std::{
     fmt,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
 use secrecy::SecretString;
 use sqlx::{
-    PgPool,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection, PgConnection, PgPool, Postgres,
+    postgres::{PgArguments, PgConnectOptions, PgQueryResult},
 };
 
 pub(crate) use accounts::{Account, StoredAccount};
@@ -47,7 +48,7 @@ pub(crate) use changes::{Changed, Changes};
 pub use error::{Result, StoreError};
 pub use events::{Event, SourceRefusal};
 pub use key::{FingerprintKey, InstanceKey, KEY_FILE, UnsealError};
-pub use lock::{Lead, Leader};
+pub use lease::{Candidate, Lead, Leader, Term};
 pub use pods::{IdentitiesStamp, PodToken};
 pub use read_model::Round;
 pub use requests::{AddRequestError, RequestRow};
@@ -57,14 +58,12 @@ pub use source_state::SourceState;
 pub use sync::SyncOutcome;
 pub use usage::Measured;
 
+use connections::Server;
+use notifications::{Notices, Notifications};
 use tracing::{Instrument as _, debug, debug_span};
 
 use crate::core::names::InstanceName;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
-
-/// The most connections.
-const CONNECTIONS: u32 = 10;
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long any one call may take.
@@ -80,28 +79,33 @@ const OLDEST_SERVER: i32 = 140_000;
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    server: Server,
     options: PgConnectOptions,
+    /// Started when they are first needed.
+    notifications: Arc<OnceLock<Notifications>>,
     /// Replaced when another process rotates it and a value does not open.
     key: Arc<RwLock<InstanceKey>>,
     fingerprint_key: FingerprintKey,
     instance: InstanceName,
+    /// The term that it writes in, if it is the leader's.
+    term: Option<Term>,
 }
 
 impl Store {
     /// Connects, runs the migrations, and checks that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
-        let pool = prepare(&options).await?;
-        Self::with_key(pool, options, key.clone(), instance).await
+        let database = prepare(&options).await?;
+        Self::with_key(database, options, key.clone(), instance).await
     }
 
     /// The same with the key in a given file; created there only if the database is new too.
     pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
-        let pool = prepare(&options).await?;
+        let (server, pool) = prepare(&options).await?;
         // Another process may rotate the key between our reads of the rows and of the files.
         for _ in 1..KEY_LOOKUPS {
             let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await;
             let opened = match key {
-                Ok(key) => Self::with_key(pool.clone(), options.clone(), key, instance).await,
+                Ok(key) => Self::with_key((server.clone(), pool.clone()), options.clone(), key, instance).await,
                 Err(error) => Err(error),
             };
             match opened {
@@ -110,18 +114,27 @@ impl Store {
             }
         }
         let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await?;
-        Self::with_key(pool, options, key, instance).await
+        Self::with_key((server, pool), options, key, instance).await
     }
 
     async fn with_key(
-        pool: PgPool,
+        (server, pool): (Server, PgPool),
         options: PgConnectOptions,
         key: InstanceKey,
         instance: &InstanceName,
     ) -> Result<Self> {
         let fingerprint_key = with_timeout(QUERY_TIMEOUT, instance::claim(&pool, &key, instance)).await?;
         let key = Arc::new(RwLock::new(key));
-        Ok(Self { pool, options: with_application_name(options), key, fingerprint_key, instance: instance.clone() })
+        Ok(Self {
+            pool,
+            server,
+            notifications: Arc::default(),
+            options: with_application_name(options),
+            key,
+            fingerprint_key,
+            instance: instance.clone(),
+            term: None,
+        })
     }
 
     /// The instance key that this process has.
@@ -149,6 +162,22 @@ impl Store {
         run(name, async move { Ok(statement.await?) })
     }
 
+    /// Runs one statement that changes something; the leader's only while it leads.
+    async fn execute(
+        &self,
+        name: &'static str,
+        statement: sqlx::query::Query<'_, Postgres, PgArguments>,
+    ) -> Result<PgQueryResult> {
+        let Some(_) = self.term else { return self.query(name, statement.execute(&self.pool)).await };
+        self.run(name, async {
+            let mut transaction = self.begin().await?;
+            let done = statement.execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
+        })
+        .await
+    }
+
     /// Runs statements that belong together: see [`run`].
     fn run<T>(
         &self,
@@ -156,6 +185,12 @@ impl Store {
         statements: impl Future<Output = Result<T>>,
     ) -> impl Future<Output = Result<T>> {
         run(name, statements)
+    }
+
+    /// What is announced from now on, once the database can be reached.
+    async fn notices(&self) -> Notices {
+        let start = || Notifications::start(self.options.clone(), self.pool.clone(), self.server.clone());
+        self.notifications.get_or_init(start).subscribe().await
     }
 
     /// Closes all connections.
@@ -176,26 +211,40 @@ fn with_application_name(options: PgConnectOptions) -> PgConnectOptions {
 }
 
 /// A pool on a migrated database that answers.
-async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
+async fn prepare(options: &PgConnectOptions) -> Result<(Server, PgPool)> {
     let options = with_application_name(options.clone());
-    let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(CONNECT_TIMEOUT)
-        .connect_lazy_with(options.clone());
-    // The pool hides the reason when it runs out of time, so connect once without it.
-    lock::connect(&options).await?;
-    with_timeout(QUERY_TIMEOUT, check_server(&pool)).await?;
-    with_timeout(MIGRATION_TIMEOUT, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
-    Ok(pool)
+    // One connection first: a pool would hide why there is none.
+    let mut first = with_timeout(CONNECT_TIMEOUT, async { Ok(PgConnection::connect_with(&options).await?) }).await?;
+    let most = with_timeout(QUERY_TIMEOUT, async {
+        check_server(&mut first).await?;
+        connections::most_connections(&mut first).await
+    });
+    let most = most.await?;
+    with_timeout(CONNECT_TIMEOUT, async { Ok(first.close().await?) }).await?;
+    let (server, pool) = Server::pool(&options, most);
+    with_timeout(MIGRATION_TIMEOUT, migrate(&pool)).await?;
+    Ok((server, pool))
 }
 
-async fn check_server(pool: &PgPool) -> Result<()> {
+/// Runs the migrations, all of them or none. Processes that start at the same time take turns by a lock of the transaction:
+/// sqlx's own is one of the session, and a pooler that shares sessions would never release it.
+async fn migrate(pool: &PgPool) -> Result<()> {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    let mut transaction = pool.begin().await?;
+    advisory::lock(&mut transaction, "agentpod migrations").await?;
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Whether this server can be used.
+async fn check_server(connection: &mut PgConnection) -> Result<()> {
     let server = sqlx::query!(
         "SELECT current_setting('server_version_num')::int AS \"number!\", \
          current_setting('server_version') AS \"version!\", current_setting('server_encoding') AS \
          \"encoding!\""
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await?;
     if server.number < OLDEST_SERVER {
         return Err(StoreError::Migration(format!(
@@ -209,7 +258,7 @@ async fn check_server(pool: &PgPool) -> Result<()> {
             server.encoding
         )));
     }
-    Ok(())
+    connections::check_writable(connection).await
 }
 
 /// Runs statements under a name, in a span of that name, and within [`QUERY_TIMEOUT`]. Every call of the database goes through

@@ -15,7 +15,7 @@ use super::{
 use crate::core::{
     decide::{
         plan::{Allowance, PodState, Rejected, Uploaded},
-        retry::Retry,
+        retry::{FailureKind, Retry},
     },
     declare::{desired::PodIdentity, desired_status::DesiredStatus},
     digest::Digest,
@@ -63,11 +63,12 @@ struct PodStateRow {
     retry_failures: Option<i32>,
     retry_at: Option<OffsetDateTime>,
     retry_why: Option<String>,
-    retry_crash: Option<bool>,
+    retry_kind: Option<String>,
     undeclared_at: Option<OffsetDateTime>,
     removal_allowed_at: Option<OffsetDateTime>,
     removal_revision: Option<String>,
     subdomain: String,
+    volume_since: Option<OffsetDateTime>,
 }
 
 impl Store {
@@ -84,8 +85,8 @@ impl Store {
         let query = sqlx::query_as!(
             PodStateRow,
             "SELECT id, rejected_digest, rejected_why, uploaded_container, uploaded_digest, retry_target, \
-             retry_failures, retry_at, retry_why, retry_crash, undeclared_at, removal_allowed_at, \
-             removal_revision, subdomain FROM pods"
+             retry_failures, retry_at, retry_why, retry_kind, undeclared_at, removal_allowed_at, \
+             removal_revision, subdomain, volume_since FROM pods"
         );
         let rows: Vec<PodStateRow> = self.query("pod_states", query.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| Ok((pod_id(&row.id)?, row.into()))).collect()
@@ -96,16 +97,16 @@ impl Store {
     pub async fn set_retry(&self, pod: &PodId, retry: Option<&Retry>) -> Result<()> {
         let query = sqlx::query!(
             "UPDATE pods SET retry_target = $2, retry_failures = $3, retry_at = $4, retry_why = $5, \
-             retry_crash = $6 WHERE id = $1 AND (retry_target, retry_failures, retry_at, retry_why, \
-             retry_crash) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
+             retry_kind = $6 WHERE id = $1 AND (retry_target, retry_failures, retry_at, retry_why, \
+             retry_kind) IS DISTINCT FROM ($2, $3, $4, $5, $6)",
             pod.key(),
             retry.map(|retry| retry.target.to_string()),
             retry.map(|retry| i32::try_from(retry.failures).unwrap_or(i32::MAX)),
             retry.map(|retry| retry.at),
             retry.map(|retry| without_nul(&retry.why)),
-            retry.map(|retry| retry.crash)
+            retry.map(|retry| retry.kind.as_str())
         );
-        self.query("set_retry", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_retry", query).await.map(drop)
     }
 
     /// Stores a rejected digest, or that there is none.
@@ -117,7 +118,7 @@ impl Store {
             rejected.map(|rejected| rejected.digest.as_str()),
             rejected.map(|rejected| without_nul(&rejected.why))
         );
-        self.query("set_rejected", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_rejected", query).await.map(drop)
     }
 
     /// Stores which hot files are in which container, or that none are.
@@ -129,14 +130,29 @@ impl Store {
             uploaded.map(|uploaded| uploaded.container.as_str()),
             uploaded.map(|uploaded| uploaded.digest.as_str())
         );
-        self.query("set_uploaded", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_uploaded", query).await.map(drop)
+    }
+
+    /// Stores since when a pod has data in its volume, or that it has none.
+    pub async fn set_volume_since(&self, pod: &PodId, since: Option<OffsetDateTime>) -> Result<()> {
+        let query = sqlx::query!(
+            "UPDATE pods SET volume_since = $2 WHERE id = $1 AND volume_since IS DISTINCT FROM $2",
+            pod.key(),
+            since
+        );
+        self.execute("set_volume_since", query).await.map(drop)
     }
 
     /// Stores that a pod that is no longer declared may be removed, or that it may not. Nothing is written for a
     /// declared pod.
     pub async fn set_removal_allowed(&self, pod: &PodId, allowed: Option<&Allowance>) -> Result<()> {
-        self.run("set_removal_allowed", async { allow_removal(&mut *self.pool.acquire().await?, pod, allowed).await })
-            .await
+        self.run("set_removal_allowed", async {
+            let mut transaction = self.begin().await?;
+            allow_removal(&mut transaction, pod, allowed).await?;
+            transaction.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Every pod's gateway token and its version. One that cannot be opened is left out.
@@ -207,11 +223,12 @@ pub(super) async fn allow_removal(
 
 impl From<PodStateRow> for PodState {
     fn from(row: PodStateRow) -> Self {
-        let retry = match (row.retry_target, row.retry_failures, row.retry_at, row.retry_why, row.retry_crash) {
+        let retry = match (row.retry_target, row.retry_failures, row.retry_at, row.retry_why, row.retry_kind) {
             // A target that another version wrote matches nothing here: the pod is tried at once.
-            (Some(target), Some(failures), Some(at), Some(why), Some(crash)) => {
-                let target = target.parse().ok();
-                target.map(|target| Retry { target, failures: failures.unsigned_abs(), at, why, crash })
+            (Some(target), Some(failures), Some(at), Some(why), Some(kind)) => {
+                let (target, kind) = (target.parse().ok(), FailureKind::parse(&kind));
+                let retry = |(target, kind)| Retry { target, failures: failures.unsigned_abs(), at, why, kind };
+                target.zip(kind).map(retry)
             }
             _ => None,
         };
@@ -229,6 +246,7 @@ impl From<PodStateRow> for PodState {
             undeclared_since: row.undeclared_at,
             removal_allowed: row.removal_allowed_at.map(|at| Allowance { at, revision: row.removal_revision }),
             subdomain: row.subdomain.parse().ok(),
+            volume_since: row.volume_since,
             ..Self::default()
         }
     }

@@ -7,10 +7,9 @@ use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 
 use super::{
-    Store,
+    Store, advisory,
     error::Result,
     events::{self, Event},
-    lock::lock_key,
     pods::pod_id,
     run,
     sync::SYNC,
@@ -35,8 +34,8 @@ impl Store {
     /// Waits until no sync is running, and holds off the next.
     pub async fn lock_declarations(&self) -> Result<DeclarationLock> {
         self.run("lock_declarations", async {
-            let mut transaction = self.pool.begin().await?;
-            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
+            let mut transaction = self.begin().await?;
+            advisory::lock(&mut transaction, SYNC).await?;
             Ok(DeclarationLock { transaction })
         })
         .await

@@ -46,7 +46,7 @@ impl Store {
     /// Stores the desired containers of declared pods, and the quotas of tenants. The pod's row must exist.
     pub async fn set_desired(&self, desired: &Desired, now: OffsetDateTime) -> Result<()> {
         self.run("set_desired", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             set_summaries(&mut transaction, desired, now).await?;
             set_quotas(&mut transaction, desired).await?;
             transaction.commit().await?;
@@ -81,7 +81,7 @@ impl Store {
             &plans,
             now
         );
-        self.query("set_plans", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_plans", query).await.map(drop)
     }
 
     /// Stores a round, and deletes old ones.
@@ -98,7 +98,7 @@ impl Store {
             count(round.settled),
             ROUNDS_KEPT
         );
-        self.query("add_round", query.execute(&self.pool)).await.map(drop)
+        self.execute("add_round", query).await.map(drop)
     }
 }
 

@@ -1,33 +1,34 @@
-//! Notifications between processes on one database: a request was stored. They carry nothing; a process that misses one
-//! finds the request in its next round. Received on a connection of its own.
+//! A process is told that another one stored a request. The notification carries nothing; who misses it finds the request in
+//! its next round.
 
-use sqlx::{PgConnection, postgres::PgListener};
+use sqlx::PgConnection;
 
-use super::{Store, error::Result, listen};
-
-/// The notification channel.
-const CHANNEL: &str = "agentpod_asked";
+use super::{
+    Store,
+    error::Result,
+    notifications::{Notice, Notices, REQUESTS},
+};
 
 /// Receives notifications of new requests.
 #[derive(Debug)]
-pub struct RequestListener(PgListener);
+pub struct RequestListener(Notices);
 
 impl Store {
-    /// Starts to listen. Earlier notifications are missed.
-    pub async fn listen(&self) -> Result<RequestListener> {
-        Ok(RequestListener(self.listener(CHANNEL).await?))
+    /// Starts to listen, once the database can be reached. Earlier notifications are missed.
+    pub async fn listen(&self) -> RequestListener {
+        RequestListener(self.notices().await)
     }
 }
 
 impl RequestListener {
-    /// Waits for a notification. Fails when the connection is lost: notifications in between are missed.
-    pub async fn recv(&mut self) -> Result<()> {
-        listen::next(&mut self.0).await.map(drop)
+    /// Waits until a request was stored, or may have been.
+    pub async fn recv(&mut self) {
+        while let Notice::Changed(_) = self.0.next().await {}
     }
 }
 
 /// Sends the notification when the transaction commits.
 pub(super) async fn notify(connection: &mut PgConnection) -> Result<()> {
-    sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(connection).await?;
+    sqlx::query!("SELECT pg_notify($1, '')", REQUESTS).execute(connection).await?;
     Ok(())
 }

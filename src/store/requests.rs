@@ -8,11 +8,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, advisory,
     error::Result,
     events::{self, Event},
     json_without_nul,
-    lock::lock_key,
     pods::{allow_removal, desired_status},
     request_listener,
     sync::SYNC,
@@ -86,9 +85,9 @@ impl Store {
     pub async fn add_request(&self, request: &Request, now: OffsetDateTime) -> Result<i64, AddRequestError> {
         let argument = serde_json::to_value(&request.what).map_err(|error| StoreError::Other(error.to_string()))?;
         let added = self.run("add_request", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             // The pod's state must still be the same when the row is committed.
-            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
+            advisory::lock(&mut transaction, SYNC).await?;
             let (presence, pause) = match request.what.pod() {
                 None => (PodPresence::Never, None),
                 Some(pod) => {
@@ -134,7 +133,7 @@ impl Store {
     pub async fn take_requests(&self, ids: &[i64], now: OffsetDateTime) -> Result<()> {
         let query =
             sqlx::query!("UPDATE requests SET picked_up_at = $2 WHERE id = ANY($1) AND picked_up_at IS NULL", ids, now);
-        self.query("take_requests", query.execute(&self.pool)).await.map(drop)
+        self.execute("take_requests", query).await.map(drop)
     }
 
     /// Ends requests, and allows the removals that follow: everything, or nothing. Each records an event that says
@@ -146,7 +145,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<()> {
         self.run("end_requests", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             for one in ended {
                 let rows = sqlx::query!(
                     "UPDATE requests SET ended_at = $2, outcome = $3, done = $4, picked_up_at = \

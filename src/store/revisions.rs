@@ -13,11 +13,9 @@ use time::OffsetDateTime;
 
 pub use self::files::RevisionFiles;
 use super::{
-    Store,
+    Store, advisory,
     error::{Result, StoreError},
-    json_without_nul,
-    lock::lock_key,
-    without_nul,
+    json_without_nul, without_nul,
 };
 use crate::core::{
     declare::{adapter::AdapterFiles, commit::Commit},
@@ -145,7 +143,7 @@ impl Store {
     ) -> Result<RecordedRevision> {
         let digest = fetched.adapters.digest();
         self.run("record_revision", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let recorded = put(&mut transaction, fetched, &digest, problems, now).await?;
             if recorded.is_new {
                 files::keep(&mut transaction, recorded.id, fetched.files, &digest, fetched.adapters).await?;
@@ -254,7 +252,7 @@ async fn put(
     problems: Option<Value>,
     now: OffsetDateTime,
 ) -> Result<RecordedRevision> {
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key("agentpod revisions")).execute(&mut *connection).await?;
+    advisory::lock(connection, "agentpod revisions").await?;
     let origin = without_nul(fetched.origin);
     let state = if problems.is_some() { "rejected" } else { "accepted" };
     let problems = problems.unwrap_or_else(|| Value::Array(Vec::new()));

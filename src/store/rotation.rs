@@ -10,12 +10,12 @@ use sqlx::{PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
 
 use super::{
-    QUERY_TIMEOUT, Store,
+    QUERY_TIMEOUT, Store, advisory,
     error::{Result, StoreError},
     events::{self, Event},
     instance::{self, InstanceRow, NEXT, OLD, beside},
     key::{InstanceKey, random_text},
-    lock::{self, Lead, lock_key},
+    lease::{self, Candidate, Lead},
     pods::{pod_id, token_context},
     request_listener,
     sync::SYNC,
@@ -32,15 +32,12 @@ use crate::{
 impl Store {
     /// Seals everything under a new key and replaces the old one; returns how many tokens were sealed. Only for the
     /// leader: other processes would go on sealing with the old key.
-    pub async fn rotate_key(&self, lead: &mut Lead, actor: &str, now: OffsetDateTime) -> Result<usize> {
+    pub async fn rotate_key(&self, lead: &Lead, actor: &str, now: OffsetDateTime) -> Result<usize> {
         let old = self.key();
         let (file, next) = (old.path(), beside(old.path(), NEXT));
-        if !lead.is_held().await {
-            return Err(StoreError::Unreachable("the leader lock was lost; try again".into()));
-        }
         let (new, sealed) = self
             .run("rotate_key", async {
-                let mut transaction = self.pool.begin().await?;
+                let mut transaction = self.led_by(lead).begin().await?;
                 let row = lock_row(&mut transaction).await?;
                 if !row.is_sealed_with(&old) {
                     return Err(StoreError::Other(
@@ -79,8 +76,8 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Vec<PodId>> {
-        let pool = super::prepare(&options).await?;
-        let Some(lead) = lock::try_lead(&options, instance).await? else {
+        let (_, pool) = super::prepare(&options).await?;
+        let Some(lead) = lease::take(&pool, &mut Candidate::default()).await? else {
             return Err(StoreError::Other("an AgentPod daemon runs on this database; stop it first".into()));
         };
         let pods = with_timeout(QUERY_TIMEOUT, async {
@@ -117,7 +114,7 @@ impl Store {
     pub async fn rotate_token(&self, pod: &PodId, actor: &str, now: OffsetDateTime) -> Result<Option<i32>> {
         let key = pod.key();
         self.run("rotate_token", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             lock_row(&mut transaction).await?;
             let token = self.sealing_key(&mut transaction).await?.seal(&random_text()?, &token_context(&key))?;
             let version: Option<i32> = sqlx::query_scalar!(
@@ -178,7 +175,7 @@ impl Store {
 
 /// The row of `instance`, under the lock that everyone takes who seals tokens.
 async fn lock_row(connection: &mut PgConnection) -> Result<InstanceRow> {
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *connection).await?;
+    advisory::lock(connection, SYNC).await?;
     // The commit must be durable: a key file follows it.
     sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *connection).await?;
     read_row(connection).await

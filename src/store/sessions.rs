@@ -56,7 +56,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<bool> {
         self.run("begin_session", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let begun = sqlx::query!(
                 "INSERT INTO sessions (id_hash, account, created_at, last_seen, expires_at)
                  SELECT $1, name, $3, $3, $4 FROM accounts WHERE name = $2 AND disabled_at IS NULL FOR SHARE",
@@ -138,7 +138,7 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<Option<i64>> {
         self.run("add_api_token", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let id = sqlx::query_scalar!(
                 "INSERT INTO api_tokens (hash, account, name, created_at, expires_at)
                  SELECT $1, accounts.name, $3, $4, $5 FROM accounts WHERE accounts.name = $2 FOR SHARE RETURNING id",
@@ -202,7 +202,7 @@ impl Store {
     /// Revokes an API token; returns its account, or `None` if there is no such token.
     pub async fn revoke_api_token(&self, id: i64, actor: &str, now: OffsetDateTime) -> Result<Option<String>> {
         self.run("revoke_api_token", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let account = sqlx::query_scalar!("DELETE FROM api_tokens WHERE id = $1 RETURNING account", id)
                 .fetch_optional(&mut *transaction)
                 .await?;

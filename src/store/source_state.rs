@@ -36,6 +36,6 @@ impl Store {
             state.why.as_deref().map(without_nul),
             now
         );
-        self.query("set_source_state", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_source_state", query).await.map(drop)
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::core::{
     event::EventKind,
     names::PodId,
+    observe::actual::ObservedContainer,
     report::{phase::Phase, status::Status},
 };
 
@@ -65,7 +66,7 @@ impl Store {
             if stored.as_ref() == Some(&new) {
                 return Ok(false);
             }
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let is_written = write(&mut transaction, &key, &new, now).await?;
             transaction.commit().await?;
             Ok(is_written)
@@ -81,7 +82,7 @@ impl Store {
             i32::try_from(restarts).unwrap_or(i32::MAX),
             now
         );
-        Ok(self.query("set_restarts", query.execute(&self.pool)).await?.rows_affected() > 0)
+        Ok(self.execute("set_restarts", query).await?.rows_affected() > 0)
     }
 
     /// The pods that are no longer declared and whose last status has a container.
@@ -92,6 +93,18 @@ impl Store {
         );
         let rows = self.query("pods_being_removed", query.fetch_all(&self.pool)).await?;
         rows.iter().map(|key| pod_id(key)).collect()
+    }
+
+    /// The container that each pod had when its status was last written.
+    pub(crate) async fn last_containers(&self) -> Result<Vec<ObservedContainer>> {
+        let query = sqlx::query!(
+            "SELECT id, container AS \"container!\", container_id AS \"container_id!\" FROM pods \
+             JOIN pod_phases ON pod_id = id WHERE container IS NOT NULL AND container_id IS NOT NULL"
+        );
+        let rows = self.query("last_containers", query.fetch_all(&self.pool)).await?;
+        rows.into_iter()
+            .map(|row| Ok(ObservedContainer::remembered(pod_id(&row.id)?, row.container, row.container_id)))
+            .collect()
     }
 
     /// When anything was last written, and whether the last daemon stopped in order.

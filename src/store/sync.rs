@@ -8,12 +8,11 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::{
-    Store,
+    Store, advisory,
     error::Result,
     events::{self, Event},
     json_without_nul,
     key::random_text,
-    lock::lock_key,
     pods::{desired_status, pod_id, token_context},
     without_nul,
 };
@@ -50,9 +49,9 @@ impl Store {
     /// Makes the rows of tenants and pods match what is declared. All of it, or nothing.
     pub async fn sync(&self, desired: &Desired, now: OffsetDateTime) -> Result<SyncOutcome> {
         self.run("sync", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             // Two syncs at once would both insert the same pod.
-            sqlx::query!("SELECT pg_advisory_xact_lock($1)", lock_key(SYNC)).execute(&mut *transaction).await?;
+            advisory::lock(&mut transaction, SYNC).await?;
             let outcome = self.sync_in(&mut transaction, desired, now).await?;
             transaction.commit().await?;
             Ok(outcome)

@@ -4,7 +4,7 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, changes::CHANGED, error::Result, without_nul};
+use super::{Store, error::Result, notifications::CHANGES, without_nul};
 use crate::core::{names::PodId, observe::usage::Capacity};
 
 /// A measurement of a pod.
@@ -28,7 +28,7 @@ impl Store {
         let cpu: Vec<f32> = measured.iter().map(|one| one.cpu_percent).collect();
         let storage: Vec<Option<i32>> = measured.iter().map(|one| one.storage_mb).collect();
         self.run("add_usage", async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             sqlx::query!("DELETE FROM pod_usage_now WHERE pod_id <> ALL($1)", &keys).execute(&mut *transaction).await?;
             sqlx::query!(
                 "INSERT INTO pod_usage_now (pod_id, at, memory_mb, cpu_percent, storage_mb) \
@@ -45,7 +45,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
             aggregate(&mut transaction, now).await?;
-            sqlx::query!("SELECT pg_notify($1, 'usage')", CHANGED).execute(&mut *transaction).await?;
+            sqlx::query!("SELECT pg_notify($1, 'usage')", CHANGES).execute(&mut *transaction).await?;
             transaction.commit().await?;
             Ok(())
         })
@@ -62,7 +62,7 @@ impl Store {
             successes.iter().map(|(pod, _)| pod.key()).collect::<Vec<_>>() as _,
             successes.iter().map(|(_, at)| *at).collect::<Vec<_>>() as _
         );
-        self.query("set_health", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_health", query).await.map(drop)
     }
 
     /// Stores the machine's resources.
@@ -82,7 +82,7 @@ impl Store {
             without_nul(&host.engine),
             now
         );
-        self.query("set_host", query.execute(&self.pool)).await.map(drop)
+        self.execute("set_host", query).await.map(drop)
     }
 }
 

@@ -16,12 +16,15 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 const KEEPER: &str = r#"
 trap '' INT TERM HUP PIPE
-initdb -D "$1/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 &&
+MAKE &&
 pg_ctl -D "$1/data" -w -l "$1/log" -o "$2" start >>"$1/log" 2>&1 && echo ready || cat "$1/log"
 cat >/dev/null
 pg_ctl -D "$1/data" -m immediate stop >/dev/null 2>&1
 rm -rf "$1"
 "#;
+
+/// Copies the server in the folder `$3`, and follows it.
+const BASE_BACKUP: &str = r#"pg_basebackup -h "$3" -U agentpod -D "$1/data" -R --no-sync --checkpoint=fast >"$1/log" 2>&1 && chmod 700 "$1/data""#;
 
 /// A running server.
 pub struct Server {
@@ -32,12 +35,18 @@ pub struct Server {
 impl Server {
     /// Starts one.
     pub fn start_new() -> Self {
+        Self::launch(r#"initdb -D "$1/data" -U agentpod -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1"#, &[])
+    }
+
+    /// Starts one on what this command puts into `$1/data`; `more` are its arguments from `$3` on.
+    fn launch(make: &str, more: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("agentpod-pg-").tempdir().unwrap().keep();
         if let Some((user, group)) = unprivileged() {
             chown(&folder, Some(user), Some(group)).unwrap();
         }
         let folder = folder.to_str().unwrap().to_owned();
-        let mut keeper = command("sh", &["-c", KEEPER, "keeper", &folder, &settings(&folder)]);
+        let (script, settings) = (KEEPER.replace("MAKE", make), settings(&folder));
+        let mut keeper = command("sh", &[&["-c", &script, "keeper", &folder, &settings], more].concat());
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().unwrap();
         let mut answer = String::new();
         BufReader::new(keeper.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
@@ -61,12 +70,32 @@ impl Server {
         assert!(status.success(), "pg_ctl {arguments:?}");
     }
 
+    /// A streaming standby of it.
+    pub fn standby(&self) -> Self {
+        Self::launch(BASE_BACKUP, &[&self.folder])
+    }
+
+    /// Makes a standby a primary.
+    pub fn promote(&self) {
+        self.control(&["promote"]);
+    }
+
+    /// The folder of its socket.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// How to connect to its first database.
+    pub fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass().socket(Path::new(&self.folder)).username("agentpod").database("postgres")
+    }
+
     /// A database that nobody has used.
     pub async fn database(&self) -> PgConnectOptions {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let options = PgConnectOptions::new_without_pgpass().socket(Path::new(&self.folder)).username("agentpod");
-        let mut connection = PgConnection::connect_with(&options.clone().database("postgres")).await.unwrap();
+        let options = self.options();
+        let mut connection = PgConnection::connect_with(&options).await.unwrap();
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
         options.database(&name)
     }
@@ -93,10 +122,11 @@ pub fn url(options: &PgConnectOptions) -> String {
 }
 
 /// Every row of every table with where it lies: an update moves a row, even one that changes nothing, and a row that was
-/// only locked says so.
+/// only locked says so. Without the lease, which a leader renews all the time.
 pub async fn dump(options: &PgConnectOptions) -> Vec<String> {
     let mut connection = PgConnection::connect_with(options).await.unwrap();
-    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+    let tables =
+        "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'lease' ORDER BY 1";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&mut connection).await.unwrap();
     let mut rows = Vec::new();
     for table in tables {
@@ -131,7 +161,7 @@ fn search_path() -> String {
 }
 
 /// Postgres refuses to run as root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub fn unprivileged() -> Option<(u32, u32)> {
     rustix::process::getuid().is_root().then(|| {
         let users = std::fs::read_to_string("/etc/passwd").unwrap();
         let line = users

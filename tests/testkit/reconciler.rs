@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agentpod::{
+    core::decide::plan::MaxUnavailable,
     engine::memory::MemoryEngine,
     reconcile::{DaemonStatus, Ending, Mode, Parts, Reconciler},
     source::{Source, Watch},
@@ -24,6 +25,7 @@ pub fn parts(engine: &Arc<MemoryEngine>, store: &Arc<Store>, source: Source) -> 
         site: site(),
         removal_grace: time::Duration::hours(1),
         removals: Default::default(),
+        max_unavailable: MaxUnavailable(100),
         secrets: Default::default(),
     }
 }

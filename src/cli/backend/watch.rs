@@ -64,7 +64,7 @@ enum ServerMessage {
 impl UpdateStream {
     /// Subscribes to a database.
     pub(crate) async fn from_database(store: Arc<Store>, person: Person) -> Result<Self> {
-        let changes = Box::new(store.changes().await?);
+        let changes = Box::new(store.changes().await);
         Ok(Self::Database { changes, store, person, began: false })
     }
 
@@ -81,7 +81,8 @@ impl UpdateStream {
                 Ok(Update::Gap)
             }
             Self::Database { changes, store, person, .. } => loop {
-                let changed: Vec<i64> = changes.next().await?.events.into_iter().collect();
+                let Some(changed) = changes.next().await else { return Ok(Update::Gap) };
+                let changed: Vec<i64> = changed.events.into_iter().collect();
                 if !changed.is_empty() {
                     return Ok(Update::Events(store.view(person).events_of(&changed).await?));
                 }

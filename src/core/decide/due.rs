@@ -16,17 +16,19 @@ pub(crate) fn next_due(
 ) -> Option<OffsetDateTime> {
     let holds = plan.infra.values().chain(plan.pods.values()).filter_map(|decision| match decision {
         Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
-        Decision::Hold(Hold::RemovalGrace(until)) => Some(*until),
+        Decision::Hold(Hold::RemovalGrace(until) | Hold::Repeating { until, .. }) => Some(*until),
         Decision::Hold(Hold::Paused(pause)) => pause.until,
         _ => None,
     });
     let starts = states.iter().filter_map(|(id, pod)| {
         let health = pod.health.as_ref().filter(|health| !health.is_ready())?;
-        let probe = &desired?.pods.get(id)?.declared.adapter.spec.health;
-        Some(health.since + probe.startup.duration()).filter(|at| *at > now)
+        let spec = &desired?.pods.get(id)?.declared.adapter.spec;
+        let budgets = [spec.startup(false), spec.startup(true)];
+        budgets.into_iter().map(|budget| health.since + budget.duration()).filter(|at| *at > now).min()
     });
-    let fallback_retry = states.values().filter_map(|pod| Some(pod.fallback_retry.as_ref()?.at)).filter(|at| *at > now);
-    holds.chain(starts).chain(fallback_retry).min()
+    let others = states.values().flat_map(|pod| [&pod.fallback_retry, &pod.cleanup_retry]);
+    let others = others.filter_map(|retry| Some(retry.as_ref()?.at)).filter(|at| *at > now);
+    holds.chain(starts).chain(others).min()
 }
 
 #[cfg(test)]

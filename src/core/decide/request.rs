@@ -31,6 +31,17 @@ pub enum RequestSpec {
         /// The pod.
         pod: PodId,
     },
+    /// Try again at once what failed, or was rejected.
+    Retry {
+        /// The pod.
+        pod: PodId,
+    },
+    /// Start a pod whose data volume is gone with an empty one.
+    #[serde(rename = "start-empty")]
+    StartEmpty {
+        /// The pod.
+        pod: PodId,
+    },
     /// Read the source now.
     Sync,
     /// Approve the removals that this plan holds.
@@ -159,6 +170,8 @@ impl RequestSpec {
             Self::Restart { .. } => RequestKind::Restart,
             Self::Pause { .. } => RequestKind::Pause,
             Self::Resume { .. } => RequestKind::Resume,
+            Self::Retry { .. } => RequestKind::Retry,
+            Self::StartEmpty { .. } => RequestKind::StartEmpty,
             Self::Sync => RequestKind::Sync,
             Self::Approve { .. } => RequestKind::Approve,
         }
@@ -167,7 +180,11 @@ impl RequestSpec {
     /// The pod it is about; `None`: the whole fleet.
     pub(crate) fn pod(&self) -> Option<&PodId> {
         match self {
-            Self::Restart { pod } | Self::Pause { pod, .. } | Self::Resume { pod } => Some(pod),
+            Self::Restart { pod }
+            | Self::Pause { pod, .. }
+            | Self::Resume { pod }
+            | Self::Retry { pod }
+            | Self::StartEmpty { pod } => Some(pod),
             Self::Sync | Self::Approve { .. } => None,
         }
     }
@@ -196,6 +213,8 @@ impl fmt::Display for RequestSpec {
             Self::Pause { pod, until: Some(until) } => write!(f, "pause {pod} until {}", moment(*until)),
             Self::Pause { pod, until: None } => write!(f, "pause {pod} until somebody resumes it"),
             Self::Resume { pod } => write!(f, "resume {pod}"),
+            Self::Retry { pod } => write!(f, "retry {pod}"),
+            Self::StartEmpty { pod } => write!(f, "start {pod} without its data"),
             Self::Sync => f.write_str("read the source now"),
             Self::Approve { plan } => write!(f, "approve the removals of plan {plan}"),
         }

@@ -16,6 +16,11 @@ pub enum RequestKind {
     Pause,
     /// End a pod's pause.
     Resume,
+    /// Try again at once what failed, or was rejected.
+    Retry,
+    /// Start a pod whose data volume is gone with an empty one.
+    #[serde(rename = "start-empty")]
+    StartEmpty,
     /// Read the source now.
     Sync,
     /// Approve the removals that a plan holds.
@@ -100,6 +105,24 @@ const RESUME: RequestKindInfo = RequestKindInfo {
     expires_after: None,
     ..RESTART
 };
+const RETRY: RequestKindInfo = RequestKindInfo {
+    name: "retry",
+    summary: "Try a pod's last change again at once, also one that was rolled back",
+    label: "Try again",
+    icon: "restart",
+    confirmation: "Retry requested. AgentPod tries again now.",
+    is_answered_at_once: true,
+    ..RESTART
+};
+const START_EMPTY: RequestKindInfo = RequestKindInfo {
+    name: "start-empty",
+    summary: "Start a pod whose data volume is gone without its data",
+    label: "Start without its data",
+    icon: "restart",
+    confirmation: "Start requested. AgentPod creates an empty volume and starts the pod.",
+    is_answered_at_once: true,
+    ..RESTART
+};
 const SYNC: RequestKindInfo = RequestKindInfo {
     name: "sync",
     summary: "Read the source now",
@@ -125,7 +148,8 @@ const APPROVE: RequestKindInfo = RequestKindInfo {
 
 impl RequestKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Restart, Self::Pause, Self::Resume, Self::Sync, Self::Approve];
+    pub const ALL: [Self; 7] =
+        [Self::Restart, Self::Pause, Self::Resume, Self::Retry, Self::StartEmpty, Self::Sync, Self::Approve];
 
     /// Its row of the table.
     pub const fn info(self) -> &'static RequestKindInfo {
@@ -133,6 +157,8 @@ impl RequestKind {
             Self::Restart => &RESTART,
             Self::Pause => &PAUSE,
             Self::Resume => &RESUME,
+            Self::Retry => &RETRY,
+            Self::StartEmpty => &START_EMPTY,
             Self::Sync => &SYNC,
             Self::Approve => &APPROVE,
         }
@@ -163,7 +189,7 @@ impl fmt::Display for RequestKind {
 
 /// A text is the name of no kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no such kind of request; there are restart, pause, resume, sync and approve")]
+#[error("no such kind of request; there are restart, pause, resume, retry, start-empty, sync and approve")]
 pub struct UnknownRequestKind;
 
 impl FromStr for RequestKind {

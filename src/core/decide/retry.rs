@@ -22,8 +22,36 @@ pub struct Retry {
     pub at: OffsetDateTime,
     /// Why it failed.
     pub why: String,
-    /// Whether it failed by crashing rather than by a refused step.
-    pub crash: bool,
+    /// How it failed the last time.
+    pub kind: FailureKind,
+}
+
+/// How a pod failed to become what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Its container kept exiting.
+    Crash,
+    /// The engine refuses to start its container as it is declared.
+    Refused,
+    /// A step failed for a reason that is not the container's: the engine, its network, its disk, a registry.
+    Step,
+}
+
+impl FailureKind {
+    /// Its name in the database.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Refused => "refused",
+            Self::Step => "step",
+        }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Crash, Self::Refused, Self::Step].into_iter().find(|kind| kind.as_str() == text)
+    }
 }
 
 /// What a pod should become, as far as trying again goes: a retry holds for one target only.
@@ -97,14 +125,14 @@ impl Retry {
         last: Option<&Self>,
         target: &RetryTarget,
         why: impl Into<String>,
-        crash: bool,
+        kind: FailureKind,
         now: OffsetDateTime,
         jitter: f64,
     ) -> Self {
         let failures = last.filter(|last| last.target == *target).map_or(0, |last| last.failures).saturating_add(1);
         let wait = (FIRST * 2f64.powi(failures.saturating_sub(1).min(10) as i32)).min(LONGEST);
         let at = now + wait * (0.9 + 0.2 * jitter);
-        Self { target: target.clone(), failures, at, why: why.into(), crash }
+        Self { target: target.clone(), failures, at, why: why.into(), kind }
     }
 }
 
@@ -141,19 +169,21 @@ mod tests {
         let mut last = None;
         let mut waits = Vec::new();
         for _ in 0..8 {
-            let next = Retry::after(last.as_ref(), &running("a"), "no", false, now, 0.5);
+            let next = Retry::after(last.as_ref(), &running("a"), "no", FailureKind::Step, now, 0.5);
             waits.push((next.at - now).whole_seconds());
             last = Some(next);
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300, 300]);
-        let fresh = Retry::after(last.as_ref(), &running("b"), "no", false, now, 0.5);
+        let fresh = Retry::after(last.as_ref(), &running("b"), "no", FailureKind::Step, now, 0.5);
         assert_eq!(fresh.failures, 1);
     }
 
     #[test]
     fn jitter_spreads_retries_by_a_tenth_either_way() {
         let now = OffsetDateTime::UNIX_EPOCH;
-        let at = |jitter| (Retry::after(None, &running("w"), "no", false, now, jitter).at - now).whole_milliseconds();
+        let at = |jitter| {
+            (Retry::after(None, &running("w"), "no", FailureKind::Step, now, jitter).at - now).whole_milliseconds()
+        };
         assert_eq!((at(0.0), at(1.0)), (9_000, 11_000));
     }
 }

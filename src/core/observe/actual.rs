@@ -11,7 +11,10 @@ use time::OffsetDateTime;
 
 use super::in_force::InForce;
 use crate::core::{
-    declare::{desired::ContainerSpec, parts::PartDigests},
+    declare::{
+        desired::ContainerSpec,
+        parts::{Part, PartDigests},
+    },
     digest::Digest,
     names::PodId,
 };
@@ -78,6 +81,13 @@ pub struct ObservedNetwork {
     pub created_at: Option<OffsetDateTime>,
 }
 
+/// Whether a container is the first of another image: an older one that ran is still there.
+pub(crate) fn is_upgrade(container: &ObservedContainer, all: &[ObservedContainer]) -> bool {
+    let is_before = |other: &&ObservedContainer| other.id != container.id && other.has_run && !other.is_dead();
+    let changed = |other: &ObservedContainer| container.parts.changed_since(&other.parts);
+    all.iter().filter(is_before).any(|other| changed(other).contains(&Part::Image))
+}
+
 /// Whether the volume is anonymous: the engine chose its name.
 pub(crate) fn is_anonymous(volume: &str) -> bool {
     volume.len() == 64 && volume.chars().all(|c| c.is_ascii_hexdigit())
@@ -99,6 +109,8 @@ pub enum ContainerState {
     Paused,
     /// Not running.
     Exited(Exit),
+    /// It is being removed, or its removal failed halfway: it can never run again, and its name stays taken.
+    Dead,
     /// The engine did not say, or reported a state that is unknown here.
     Unknown(String),
 }
@@ -129,10 +141,35 @@ impl std::fmt::Display for Exit {
 }
 
 impl ObservedContainer {
+    /// A container of which only this is known, from an earlier process.
+    pub(crate) fn remembered(pod: PodId, name: String, id: String) -> Self {
+        Self {
+            name,
+            id,
+            node: String::new(),
+            pod,
+            digest: Digest::from_label(String::new()),
+            parts: PartDigests::default(),
+            state: ContainerState::Unknown("it has not been observed yet".into()),
+            has_run: false,
+            created_at: OffsetDateTime::UNIX_EPOCH,
+            restarts: 0,
+            networks: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            in_force: None,
+        }
+    }
+
     /// Whether a process of it runs or is about to.
     pub fn is_live(&self) -> bool {
         matches!(self.state, ContainerState::Running { .. } | ContainerState::Restarting(_) | ContainerState::Paused)
     }
+
+    /// Whether it can never run again, and only remains to be removed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.state == ContainerState::Dead
+    }
+
     /// Whether it is attached to none of the networks of `desired`. A container from before a change may belong to
     /// another network: it is cut off only when it has no network at all.
     pub fn is_cut_off(&self, desired: &ContainerSpec) -> bool {

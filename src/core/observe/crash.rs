@@ -10,17 +10,20 @@ pub(crate) const RESTARTS: u32 = 5;
 /// How far back restarts count.
 pub(crate) const WINDOW: Duration = Duration::minutes(10);
 
-/// Restart counts of one container over time.
+/// How often one container ended, whoever started it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CrashWatch {
     container: String,
-    counts: VecDeque<(OffsetDateTime, u32)>,
+    /// The engine's count of its own restarts.
+    restarts: u32,
+    /// When it ended, as far as it was observed; oldest first, the last [`RESTARTS`] at most.
+    ends: VecDeque<OffsetDateTime>,
 }
 
 impl CrashWatch {
     /// Starts to count for a container that was restarted `restarts` times so far.
-    pub(crate) fn new(container: impl Into<String>, restarts: u32, now: OffsetDateTime) -> Self {
-        Self { container: container.into(), counts: VecDeque::from([(now, restarts)]) }
+    pub(crate) fn new(container: impl Into<String>, restarts: u32) -> Self {
+        Self { container: container.into(), restarts, ends: VecDeque::new() }
     }
 
     /// The container.
@@ -28,24 +31,40 @@ impl CrashWatch {
         &self.container
     }
 
-    /// Records one more observation.
+    /// Records what the engine counts now.
     pub(crate) fn record(&mut self, restarts: u32, now: OffsetDateTime) {
-        if self.counts.back().is_some_and(|(_, last)| restarts < *last) {
+        if restarts < self.restarts {
             // Started deliberately since then: the engine counts from zero again.
-            self.counts.clear();
+            self.ends.clear();
         }
-        self.counts.push_back((now, restarts));
-        // Keep the newest count from before the window: everything after it happened within the window.
-        while self.counts.len() > 2 && self.counts[1].0 <= now - WINDOW {
-            self.counts.pop_front();
+        for _ in 0..restarts.saturating_sub(self.restarts).min(RESTARTS) {
+            self.end(now);
         }
+        self.restarts = restarts;
+        self.ends.retain(|at| now - *at < WINDOW);
+    }
+
+    /// Records that this program started it again because it had ended.
+    pub(crate) fn started_again(&mut self, now: OffsetDateTime) {
+        self.end(now);
+        self.restarts = 0;
+    }
+
+    /// Forgets what was counted: it has rested, and starts anew.
+    pub(crate) fn forgive(&mut self) {
+        self.ends.clear();
+        self.restarts = 0;
     }
 
     /// Whether it restarts too often.
     pub(crate) fn is_looping(&self) -> bool {
-        match (self.counts.front(), self.counts.back()) {
-            (Some((_, first)), Some((_, last))) => last - first >= RESTARTS,
-            _ => false,
+        self.ends.len() >= RESTARTS as usize
+    }
+
+    fn end(&mut self, now: OffsetDateTime) {
+        self.ends.push_back(now);
+        if self.ends.len() > RESTARTS as usize {
+            self.ends.pop_front();
         }
     }
 }
@@ -60,7 +79,7 @@ mod tests {
 
     #[test]
     fn five_restarts_in_ten_minutes_are_a_loop_and_five_in_a_week_are_not() {
-        let mut fast = CrashWatch::new("a", 0, at(0));
+        let mut fast = CrashWatch::new("a", 0);
         let mut slow = fast.clone();
         for restart in 1..=5 {
             fast.record(restart, at(restart.into()));
@@ -72,7 +91,7 @@ mod tests {
 
     #[test]
     fn restarts_from_before_the_first_observation_do_not_count_and_a_deliberate_start_resets_them() {
-        let mut watch = CrashWatch::new("a", 40, at(0));
+        let mut watch = CrashWatch::new("a", 40);
         watch.record(44, at(1));
         assert!(!watch.is_looping());
         watch.record(0, at(2));
@@ -80,5 +99,20 @@ mod tests {
         assert!(!watch.is_looping());
         watch.record(5, at(3));
         assert!(watch.is_looping());
+    }
+
+    #[test]
+    fn ends_count_whoever_starts_it_again_until_it_has_rested() {
+        let mut watch = CrashWatch::new("a", 0);
+        for seconds in 0..4 {
+            watch.started_again(OffsetDateTime::UNIX_EPOCH + Duration::seconds(seconds));
+            watch.record(0, at(0));
+            assert!(!watch.is_looping());
+        }
+        watch.record(1, at(1));
+        assert!(watch.is_looping());
+        watch.forgive();
+        watch.record(0, at(2));
+        assert!(!watch.is_looping());
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::core::declare::adapter::Probe;
+use crate::core::{declare::adapter::Probe, quantity::Span};
 
 /// Why a probe failed, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -103,8 +103,8 @@ impl Health {
     }
 
     /// Whether it is not ready and its startup time is over.
-    pub(crate) fn is_overdue(&self, probe: &Probe, now: OffsetDateTime) -> bool {
-        !self.is_ready() && now >= self.since + probe.startup.duration()
+    pub(crate) fn is_overdue(&self, startup: Span, now: OffsetDateTime) -> bool {
+        !self.is_ready() && now >= self.since + startup.duration()
     }
 }
 
@@ -136,10 +136,13 @@ mod tests {
     #[test]
     fn a_start_is_overdue_only_when_its_own_budget_is_spent() {
         let health = Health::new("a", at(0), at(0));
-        assert!(!health.is_overdue(&probe(), at(59)));
-        assert!(health.is_overdue(&probe(), at(60)));
+        assert!(!health.is_overdue(probe().startup, at(59)));
+        assert!(health.is_overdue(probe().startup, at(60)));
         let adopted = Health::new("a", at(0), at(500));
-        assert!(!adopted.is_overdue(&probe(), at(559)), "a container that ran before gets its whole startup time");
-        assert!(!health.after(Ok(()), &probe(), at(61)).is_overdue(&probe(), at(1000)));
+        assert!(
+            !adopted.is_overdue(probe().startup, at(559)),
+            "a container that ran before gets its whole startup time"
+        );
+        assert!(!health.after(Ok(()), &probe(), at(61)).is_overdue(probe().startup, at(1000)));
     }
 }

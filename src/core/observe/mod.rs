@@ -10,6 +10,7 @@
 //! | `routing` | whether the proxy can reach it |
 //! | `usage` | how much CPU and memory it uses |
 //! | `stale` | whether the source has not been read for too long |
+//! | `last_seen` | which containers may still be there though the engine does not list them |
 //! | `condition` | one such statement about a pod |
 //!
 //! Nothing here decides what to do.
@@ -20,6 +21,7 @@ pub(crate) mod crash;
 pub mod hardening;
 pub mod health;
 pub mod in_force;
+pub(crate) mod last_seen;
 pub mod routing;
 pub(crate) mod stale;
 pub mod usage;

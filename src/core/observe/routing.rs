@@ -24,7 +24,9 @@ pub fn routed(desired: Option<&ContainerSpec>, container: Option<&ObservedContai
         }
         ContainerState::Paused => return not("its container is paused".into()),
         ContainerState::Restarting(_) => return not("its container exited and is being restarted".into()),
-        ContainerState::Created | ContainerState::Exited(_) => return not("its container is stopped".into()),
+        ContainerState::Created | ContainerState::Exited(_) | ContainerState::Dead => {
+            return not("its container is stopped".into());
+        }
     }
     let blueprint = &desired.blueprint;
     if !container.networks.contains(&blueprint.network) {

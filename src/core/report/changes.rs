@@ -1,8 +1,8 @@
-//! Which changes between two rounds' statuses are worth an event: a pod became ready, or unhealthy.
+//! Which changes between two rounds' statuses are worth an event: a pod became ready or unhealthy, or lost its data.
 
 use std::collections::BTreeMap;
 
-use super::{phase::Phase, status::Status};
+use super::{phase::Phase, reason::Reason, status::Status};
 use crate::core::names::PodId;
 
 /// A change of a pod's status that is worth an event.
@@ -12,6 +12,8 @@ pub(crate) enum StatusChange {
     Ready,
     /// Its phase became [`Phase::Unhealthy`].
     Unhealthy,
+    /// Its data volume is gone.
+    VolumeGone,
 }
 
 /// The changes since the round before, in order of the pods.
@@ -24,6 +26,9 @@ pub(crate) fn changes(before: &BTreeMap<PodId, Status>, now: &BTreeMap<PodId, St
         }
         if status.phase == Phase::Unhealthy && was.is_none_or(|was| was.phase != Phase::Unhealthy) {
             found.push((id.clone(), StatusChange::Unhealthy));
+        }
+        if status.reason == Reason::VolumeGone && was.is_none_or(|was| was.reason != Reason::VolumeGone) {
+            found.push((id.clone(), StatusChange::VolumeGone));
         }
     }
     found

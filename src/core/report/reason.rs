@@ -44,6 +44,8 @@ reasons! {
     TooManyRemovals,
     /// Another pod still runs at its subdomain.
     SubdomainTaken,
+    /// Its data volume is gone.
+    VolumeGone,
     /// Somebody paused it.
     Paused,
     /// Somebody paused it, and it is being stopped.

@@ -6,10 +6,13 @@ use time::OffsetDateTime;
 
 use super::{phase::Phase, reason::Reason};
 use crate::core::{
-    decide::plan::{Action, Cause, Decision, Hold, PodState, Step},
+    decide::{
+        plan::{Action, Cause, Decision, Hold, PodState, Step},
+        retry::FailureKind,
+    },
     declare::desired::DesiredPod,
     observe::{
-        actual::{ContainerState, ObservedContainer},
+        actual::{ContainerState, ObservedContainer, is_upgrade},
         health::Readiness,
     },
 };
@@ -34,17 +37,23 @@ pub struct Status {
 }
 
 impl Status {
-    /// The same while an image is being pulled for it.
+    /// The same while an image is being pulled for it; `is_stalled`: nothing has been received for a minute.
     #[must_use]
-    pub(crate) fn pulling(mut self) -> Self {
+    pub(crate) fn pulling(mut self, image: &str, is_stalled: bool) -> Self {
         (self.phase, self.reason) = (Phase::Pulling, Reason::Pulling);
+        self.message = match is_stalled {
+            false => format!("pulling {image}"),
+            true => format!(
+                "pulling {image}: its registry has sent nothing for a minute; check the registry and the network between"
+            ),
+        };
         self
     }
 }
 
-/// The container that stands for a pod: the one that runs, else the newest.
+/// The container that stands for a pod: the one that runs, else the newest that still can.
 pub(crate) fn current_container(observed: &[ObservedContainer]) -> Option<&ObservedContainer> {
-    observed.iter().max_by_key(|container| (container.is_live(), container.created_at))
+    observed.iter().max_by_key(|container| (container.is_live(), !container.is_dead(), container.created_at))
 }
 
 /// A pod's status in this round.
@@ -84,12 +93,18 @@ pub fn status(
         Decision::Hold(hold @ Hold::SubdomainTaken(_)) => {
             return say(Phase::Held, Reason::SubdomainTaken, hold.to_string());
         }
+        Decision::Hold(hold @ Hold::VolumeGone { .. }) => {
+            return say(Phase::Held, Reason::VolumeGone, hold.to_string());
+        }
+        Decision::Hold(hold @ Hold::Repeating { .. }) => {
+            return say(Phase::Held, Reason::StepFailed, hold.to_string());
+        }
         Decision::Hold(hold @ Hold::Paused(_)) => return say(Phase::Stopped, Reason::Paused, hold.to_string()),
         Decision::Act(Action { cause: cause @ Cause::Paused(_), .. }) => {
             return say(Phase::Stopped, Reason::Pausing, cause.to_string());
         }
         Decision::Hold(hold @ Hold::PausedByHand) => return say(Phase::Held, Reason::PausedByHand, hold.to_string()),
-        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.crash => {
+        Decision::Hold(hold @ Hold::RetryAt(retry)) if retry.kind == FailureKind::Crash => {
             return say(Phase::CrashLoopBackOff, Reason::CrashLoop, hold.to_string());
         }
         Decision::Hold(hold @ Hold::RetryAt(_)) => {
@@ -146,20 +161,24 @@ pub fn status(
                 say(Phase::Starting, Reason::NotAskedYet, "its probe has not answered yet".into())
             }
             (ContainerState::Running { .. }, Some(health)) => {
-                let probe = &desired.declared.adapter.spec.health;
+                let startup = desired.declared.adapter.spec.startup(is_upgrade(container, observed));
                 let last = health.last_failure.as_deref().unwrap_or("no answer yet");
-                if health.readiness == Readiness::Lost || health.is_overdue(probe, now) {
+                if health.readiness == Readiness::Lost || health.is_overdue(startup, now) {
                     let since = if health.readiness == Readiness::Lost {
                         "it was ready and no longer is".into()
                     } else {
-                        format!("it did not become ready within {}", probe.startup)
+                        format!("it did not become ready within {startup}")
                     };
-                    say(Phase::Unhealthy, Reason::ProbeFailed, format!("{since}: {last}"))
+                    let no_way_back = match decision {
+                        Decision::Hold(hold @ Hold::Migrating) => format!("; {hold}"),
+                        _ => String::new(),
+                    };
+                    say(Phase::Unhealthy, Reason::ProbeFailed, format!("{since}: {last}{no_way_back}"))
                 } else {
                     say(
                         Phase::Starting,
                         Reason::WaitingForProbe,
-                        format!("it has up to {} to become ready: {last}", probe.startup),
+                        format!("it has up to {startup} to become ready: {last}"),
                     )
                 }
             }

@@ -57,6 +57,17 @@ pub enum NewRequest {
         /// The pod.
         pod: PodId,
     },
+    /// Try again at once what failed, or was rejected.
+    Retry {
+        /// The pod.
+        pod: PodId,
+    },
+    /// Start a pod whose data volume is gone with an empty one.
+    #[serde(rename = "start-empty")]
+    StartEmpty {
+        /// The pod.
+        pod: PodId,
+    },
     /// Read the source now.
     Sync {},
     /// Approve the removals that this plan holds.
@@ -132,6 +143,8 @@ impl NewRequest {
                 Self::Pause { pod, seconds: until.map(|until| rest(until) as u32) }
             }
             RequestSpec::Resume { pod } => Self::Resume { pod },
+            RequestSpec::Retry { pod } => Self::Retry { pod },
+            RequestSpec::StartEmpty { pod } => Self::StartEmpty { pod },
             RequestSpec::Sync => Self::Sync {},
             RequestSpec::Approve { plan } => Self::Approve { plan },
         }
@@ -144,6 +157,8 @@ impl NewRequest {
                 RequestSpec::Pause { pod, until: seconds.map(|seconds| now + Duration::seconds(seconds.into())) }
             }
             Self::Resume { pod } => RequestSpec::Resume { pod },
+            Self::Retry { pod } => RequestSpec::Retry { pod },
+            Self::StartEmpty { pod } => RequestSpec::StartEmpty { pod },
             Self::Sync {} => RequestSpec::Sync,
             Self::Approve { plan } => RequestSpec::Approve { plan },
         }

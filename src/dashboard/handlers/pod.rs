@@ -5,10 +5,13 @@ use time::OffsetDateTime;
 use super::{Handlers, PageRequest, lines, nothing};
 use crate::{
     core::{
-        decide::request::{OpenRequest, pause_of},
+        decide::{
+            request::{OpenRequest, pause_of},
+            request_kind::RequestKind,
+        },
         declare::document,
         names::PodId,
-        report::view::SummaryLine,
+        report::{phase::Phase, reason::Reason, view::SummaryLine},
     },
     dashboard::{
         pages::{
@@ -19,7 +22,7 @@ use crate::{
         },
         refusal::Refusal,
     },
-    store::view::{ConditionLine, EventQuery, PodDetail, UsagePoint},
+    store::view::{ConditionLine, EventQuery, PodDetail, PodLine, UsagePoint},
 };
 
 /// How many events the page shows.
@@ -50,6 +53,7 @@ impl Handlers {
             url: Some(detail.line.url.clone()).filter(|url| declared && is_web(url)),
             declared,
             may_ask: person.may_request(&id.tenant),
+            ways_out: ways_out(&detail.line),
             paused: paused(&open, &id, now),
             requests: open_requests(&open, &id, now),
             conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),
@@ -77,6 +81,16 @@ pub(crate) fn missing(id: &PodId) -> Refusal {
 /// Whether a URL may be a link: a manifest's text must never become a script.
 fn is_web(url: &str) -> bool {
     url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// The requests that may bring a pod out of the state it is in.
+fn ways_out(line: &PodLine) -> Vec<&'static str> {
+    let kind = match (line.phase, line.reason) {
+        (_, Reason::VolumeGone) => RequestKind::StartEmpty,
+        (Phase::RolledBack | Phase::CrashLoopBackOff, _) | (Phase::Held, Reason::StepFailed) => RequestKind::Retry,
+        _ => return Vec::new(),
+    };
+    vec![kind.as_str()]
 }
 
 fn paused(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Option<Paused> {

@@ -46,6 +46,8 @@ impl Handlers {
         let what = match kind {
             RequestKind::Restart => RequestSpec::Restart { pod: pod()? },
             RequestKind::Resume => RequestSpec::Resume { pod: pod()? },
+            RequestKind::Retry => RequestSpec::Retry { pod: pod()? },
+            RequestKind::StartEmpty => RequestSpec::StartEmpty { pod: pod()? },
             RequestKind::Pause => {
                 let length = pause_length(&argument(RequestArgument::Duration))?;
                 RequestSpec::Pause { pod: pod()?, until: Some(now + length) }

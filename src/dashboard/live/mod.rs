@@ -29,8 +29,6 @@ use crate::{
 
 /// The most viewers at a time.
 const MAX_VIEWERS: usize = 1000;
-/// How soon to listen again after the database went away.
-const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 /// How long a snapshot may serve further viewers who connect at the same time.
 const SNAPSHOT_LIFETIME: Duration = Duration::from_secs(2);
 
@@ -89,7 +87,7 @@ impl Live {
             heartbeat,
             stop,
         });
-        tokio::spawn(live.clone().listen_forever());
+        tokio::spawn(live.clone().listen());
         live
     }
 
@@ -105,33 +103,27 @@ impl Live {
         let _ = tokio::time::timeout(Duration::from_secs(3), self.sockets.wait()).await;
     }
 
-    async fn listen_forever(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                outcome = self.listen_once() => if let Err(error) = outcome {
-                    debug!(%error, "lost the listener for changes");
-                },
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(LISTEN_AGAIN) => {}
-            }
+    async fn listen(self: Arc<Self>) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.pass_changes_on() => {}
         }
     }
 
-    async fn listen_once(&self) -> Result<(), StoreError> {
-        let mut changes = self.store.changes().await?;
+    async fn pass_changes_on(&self) {
+        let mut changes = self.store.changes().await;
         // Changes in between were missed.
         self.break_off();
         loop {
-            let changed = changes.next().await?;
-            if self.news.receiver_count() == 0 {
+            match changes.next().await {
                 // Without viewers nothing is read; a later viewer gets a snapshot.
-                self.break_off();
-            } else if let Err(error) = self.publish(&changed).await {
-                self.break_off();
-                return Err(error);
+                Some(changed) if self.news.receiver_count() > 0 => {
+                    if let Err(error) = self.publish(&changed).await {
+                        debug!(%error, "changes could not be read");
+                        self.break_off();
+                    }
+                }
+                _ => self.break_off(),
             }
         }
     }

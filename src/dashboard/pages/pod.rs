@@ -29,6 +29,8 @@ pub struct PodPage {
     pub declared: bool,
     /// Whether the visitor may make requests for it.
     pub may_ask: bool,
+    /// The names of requests that may bring it out of the state it is in.
+    pub ways_out: Vec<&'static str>,
     /// The pause in force.
     pub paused: Option<Paused>,
     /// Open requests.
@@ -132,6 +134,7 @@ impl PageContent for PodPage {
             url: Some("https://alice.agents.example.com".into()),
             declared: true,
             may_ask: true,
+            ways_out: vec!["retry", "start-empty"],
             paused: None,
             requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
             conditions: vec![

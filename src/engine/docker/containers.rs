@@ -2,18 +2,18 @@
 //! touched.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, SystemTime},
 };
 
 use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptions,
     UploadToContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
 
-use super::{Docker, LONG_TIMEOUT};
+use super::{Docker, LONG_TIMEOUT, OwnedContainer};
 use crate::{
     core::{
         declare::desired::{ContainerSpec, RenderedFile},
@@ -89,8 +89,32 @@ impl Docker {
 
     pub(super) async fn start_container(&self, container: &str) -> Result<()> {
         let ours = self.ours(container).await?;
+        self.check_volumes_are_free(container, &ours).await?;
         let what = format!("starting {container}");
         Ok(self.call_within(LONG_TIMEOUT, what, async |client| client.start_container(&ours.id, None).await).await?)
+    }
+
+    /// Fails if another container of AgentPod runs on one of this container's volumes, whoever started it and when.
+    async fn check_volumes_are_free(&self, container: &str, ours: &OwnedContainer) -> Result<()> {
+        let mounts = ours.inspected.mounts.iter().flatten();
+        let volumes: Vec<String> = mounts.filter_map(|mount| mount.name.clone()).collect();
+        if volumes.is_empty() {
+            return Ok(());
+        }
+        let live = ["running", "restarting", "paused"].map(str::to_owned).to_vec();
+        let managed = vec![format!("{}=true", labels::MANAGED)];
+        let filters =
+            HashMap::from([("volume".to_owned(), volumes), ("status".into(), live), ("label".into(), managed)]);
+        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let what = format!("looking for other users of the volumes of {container}");
+        let users = self.call(what, async |client| client.list_containers(Some(options)).await).await?;
+        let other = users.into_iter().find(|user| user.id.as_ref() != Some(&ours.id));
+        let Some(other) = other else { return Ok(()) };
+        let name = other.names.unwrap_or_default().into_iter().next().or(other.id).unwrap_or_default();
+        Err(EngineError::InUse(format!(
+            "starting {container}: the container {} runs on the same volume, and two agents would damage its data",
+            name.trim_start_matches('/')
+        )))
     }
 
     pub(super) async fn stop_container(&self, container: &str) -> Result<()> {
@@ -154,12 +178,7 @@ fn without_values(error: EngineError, environment: &BTreeMap<String, String>) ->
         let secrets = environment.values().filter(|value| value.len() > 3);
         secrets.fold(text, |text, value| text.replace(value.as_str(), "[value]"))
     };
-    match error {
-        EngineError::NotFound(text) => EngineError::NotFound(clean(text)),
-        EngineError::Refused(text) => EngineError::Refused(clean(text)),
-        EngineError::Other(text) => EngineError::Other(clean(text)),
-        error @ (EngineError::Unreachable(_) | EngineError::NameTaken(_)) => error,
-    }
+    error.map(clean)
 }
 
 #[cfg(test)]

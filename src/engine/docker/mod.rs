@@ -192,6 +192,10 @@ impl Engine for Docker {
         self.observe_containers().await
     }
 
+    async fn container_exists(&self, id: &str) -> Result<bool> {
+        self.has_container(id).await
+    }
+
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()> {
         self.pull_unless_present(image, progress).await
     }

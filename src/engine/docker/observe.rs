@@ -33,6 +33,10 @@ const CACHE_LIFETIME: Duration = Duration::from_secs(50);
 /// How long an inspection of a running container is used. Its settings can be changed by hand, which no list shows; the
 /// engine reports that in an event, and events can be missed.
 const MAX_AGE: Duration = Duration::from_secs(300);
+/// How long an inspection may take: one container that is stuck must not delay the others.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a container that did not answer its inspection is not inspected again.
+const STUCK_FOR: Duration = Duration::from_secs(60);
 /// How many expired inspections are repeated at once; the others wait for the next time.
 const MAX_RENEWALS: usize = 16;
 
@@ -41,12 +45,16 @@ const MAX_RENEWALS: usize = 16;
 pub(super) struct InspectCache {
     at: Option<Instant>,
     running: HashMap<String, (InspectedContainer, Instant)>,
+    /// Containers whose inspection took too long: when, and what was said.
+    stuck: HashMap<String, (Instant, String)>,
     unlabeled: HashSet<String>,
 }
 
 /// Drops the inspection of a container: something about it changed that no list shows.
 pub(super) fn invalidate(cache: &Mutex<InspectCache>, id: &str) {
-    lock(cache).running.remove(id);
+    let mut cache = lock(cache);
+    cache.running.remove(id);
+    cache.stuck.remove(id);
 }
 
 fn lock(cache: &Mutex<InspectCache>) -> MutexGuard<'_, InspectCache> {
@@ -67,6 +75,7 @@ impl InspectCache {
         self.at = Some(at);
         self.running.retain(|id, _| ids.contains(id));
         self.unlabeled.retain(|id| ids.contains(id));
+        self.stuck.retain(|id, (since, _)| ids.contains(id) && at.saturating_duration_since(*since) < STUCK_FOR);
         let age = |taken: &Instant| at.saturating_duration_since(*taken);
         let mut old: Vec<(&String, Duration)> = self.running.iter().map(|(id, (_, taken))| (id, age(taken))).collect();
         old.retain(|(_, age)| *age > MAX_AGE);
@@ -118,7 +127,12 @@ impl Docker {
     /// An inspection; `None` if the container is gone meanwhile.
     async fn inspect(&self, entry: ListedContainer, node: &str) -> Option<ObservedContainer> {
         let (what, taken) = (format!("inspecting the container {}", entry.name), crate::clock::runtime_instant());
-        let inspected = self.call(what, async |client| client.inspect_container(&entry.id, None).await).await;
+        let stuck = lock(&self.cache).stuck.get(&entry.id).map(|(_, why)| why.clone());
+        if let Some(why) = stuck {
+            return Some(entry.without_inspection(why, node));
+        }
+        let inspect = async |client: bollard::Docker| client.inspect_container(&entry.id, None).await;
+        let inspected = self.call_within(INSPECT_TIMEOUT, what, inspect).await;
         match inspected {
             Ok(inspected) => {
                 let inspected = observed::inspection(inspected);
@@ -132,8 +146,24 @@ impl Docker {
             }
             Err(failure) => match failure.error {
                 EngineError::NotFound(_) => None,
-                error => Some(entry.without_inspection(error.to_string(), node)),
+                error => {
+                    if taken.elapsed() >= INSPECT_TIMEOUT {
+                        lock(&self.cache).stuck.insert(entry.id.clone(), (taken, error.to_string()));
+                    }
+                    Some(entry.without_inspection(error.to_string(), node))
+                }
             },
+        }
+    }
+
+    /// Whether there is a container of that ID.
+    pub(super) async fn has_container(&self, id: &str) -> Result<bool> {
+        let inspect = async |client: bollard::Docker| client.inspect_container(id, None).await;
+        let found = self.call_within(INSPECT_TIMEOUT, format!("looking for the container {id}"), inspect).await;
+        match found.map_err(EngineError::from) {
+            Ok(_) => Ok(true),
+            Err(EngineError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -57,6 +57,13 @@ pub struct MemoryContainer {
     pub(super) order: u64,
 }
 
+impl MemoryContainer {
+    /// Its ID.
+    pub(crate) fn id(&self) -> String {
+        format!("{:064}", self.order)
+    }
+}
+
 /// Everything the engine holds.
 #[derive(Debug, Default)]
 pub struct World {
@@ -82,6 +89,10 @@ pub struct World {
     pub(crate) lists: u64,
     /// Calls that are refused while they are in here, written as in `writes`: `start alice_a-0123abcd`.
     pub refused: BTreeSet<String>,
+    /// Pulls from this registry never end.
+    pub hanging_registry: Option<String>,
+    /// Images that are being pulled and hang.
+    pub pulling: BTreeSet<String>,
     /// Names of containers that are not ours.
     pub taken: BTreeSet<String>,
     /// Whether the engine answers.
@@ -97,6 +108,15 @@ pub struct World {
 impl World {
     pub(super) fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
         self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(format!("there is no container {name}")))
+    }
+
+    /// Another container that runs on the same volume.
+    pub(super) fn other_user(&self, name: &str) -> Option<&String> {
+        let volume = &self.containers.get(name)?.volume;
+        let uses = |(other, there): &(&String, &MemoryContainer)| {
+            *other != name && there.volume == *volume && is_live(&there.state)
+        };
+        self.containers.iter().find(uses).map(|(other, _)| other)
     }
 
     pub(super) fn has_volume(&self, volume: &str) -> bool {

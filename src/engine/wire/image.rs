@@ -25,7 +25,7 @@ impl Layers {
                 let detail = message.progress_detail?;
                 let received = u64::try_from(detail.current?).ok()?;
                 let total = detail.total.and_then(|total| u64::try_from(total).ok()).unwrap_or(0).max(received);
-                self.0.insert(layer, PullProgress { received, total });
+                self.0.insert(layer, PullProgress { received, total, stalled: false });
             }
             "Download complete" | "Pull complete" => {
                 let layer = self.0.get_mut(&layer)?;
@@ -39,8 +39,9 @@ impl Layers {
         let add = |sum: PullProgress, layer: &PullProgress| PullProgress {
             received: sum.received + layer.received,
             total: sum.total + layer.total,
+            stalled: false,
         };
-        Some(self.0.values().fold(PullProgress { received: 0, total: 0 }, add))
+        Some(self.0.values().fold(PullProgress::default(), add))
     }
 }
 

@@ -182,8 +182,8 @@ fn state(state: State) -> ContainerState {
         }
         Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Restarting(exit),
         Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused,
-        Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => ContainerState::Exited(exit),
-        Some(ContainerStateStatusEnum::REMOVING) => unknown("it is being removed"),
+        Some(ContainerStateStatusEnum::EXITED) => ContainerState::Exited(exit),
+        Some(ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING) => ContainerState::Dead,
         Some(ContainerStateStatusEnum::STOPPING) => unknown("it is being stopped"),
         Some(ContainerStateStatusEnum::EMPTY) | None => unknown("the engine does not report its state"),
     }
@@ -258,8 +258,8 @@ mod tests {
             (r#"{"Status":"restarting","ExitCode":3}"#, ContainerState::Restarting(exit(3, false, ""))),
             (r#"{"Status":"paused"}"#, ContainerState::Paused),
             (r#"{"Status":"exited","ExitCode":137,"OOMKilled":true}"#, ContainerState::Exited(exit(137, true, ""))),
-            (r#"{"Status":"dead","ExitCode":1}"#, ContainerState::Exited(exit(1, false, ""))),
-            (r#"{"Status":"removing"}"#, unknown("it is being removed")),
+            (r#"{"Status":"dead","ExitCode":1}"#, ContainerState::Dead),
+            (r#"{"Status":"removing"}"#, ContainerState::Dead),
             (r#"{"Status":""}"#, unknown("the engine does not report its state")),
             (r#"{"Status":"running","StartedAt":"0001-01-01T00:00:00Z"}"#, ContainerState::Running { since: None }),
         ];

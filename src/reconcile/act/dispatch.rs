@@ -1,22 +1,23 @@
 //! From the plan to running steps: gathers what each action needs, with real secret values, and starts a task for it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use time::OffsetDateTime;
 use tracing::{Instrument, debug_span};
 
 use super::{
-    execute::{Job, NoProgress, ProgressListener, execute},
+    execute::{Control, Job, NoProgress, ProgressListener, execute},
     secrets_in_use::{MaterialsError, Values},
 };
 use crate::{
     core::{
         decide::plan::{Action, ActionFailure, Step},
         declare::{
-            desired::{Desired, DesiredPod},
+            desired::{ContainerSpec, Desired, DesiredPod},
             infra::InfraId,
         },
         names::PodId,
+        observe::actual::{Actual, ObservedContainer},
     },
     engine::{Materials, PullProgress},
     reconcile::{
@@ -49,11 +50,13 @@ impl Reconciler {
             }
             match self.materials(&action, pod.as_ref()).await {
                 Ok((materials, values)) => {
-                    let container = pod.as_ref().map(|pod| pod.container.clone());
+                    let container = pod.as_ref().map(|pod| container_of(&action, pod));
                     if let Some(container) = container.as_ref().filter(|_| needs_values(&action)) {
                         self.secrets.give(&container.name, &id, values);
                     }
-                    self.spawn(id, Job { action, container, materials }, cause, pod);
+                    let ids = self.ids(&id);
+                    let control = self.control(&id, pod.as_ref());
+                    self.spawn(id, Job { action, container, materials, ids, control }, cause, pod);
                 }
                 Err(MaterialsError::Store(error)) => {
                     // Nothing is running for the pod; the next round decides again.
@@ -85,11 +88,36 @@ impl Reconciler {
         }
     }
 
+    /// When the steps of a pod's action may be taken.
+    fn control(&mut self, id: &PodId, pod: Option<&DesiredPod>) -> Control {
+        let is_down = match &self.actual {
+            Actual::Observed(observed) => !observed.get(id).into_iter().flatten().any(ObservedContainer::is_live),
+            Actual::Unknown(_) => false,
+        };
+        let target = self.ledger.of(id).target(pod);
+        self.work.begin(id, target, is_down)
+    }
+
+    /// Cancels running actions whose outcome is no longer wanted.
+    pub(crate) fn cancel_obsolete(&mut self, desired: &Desired) {
+        let busy: Vec<PodId> = self.ledger.busy().cloned().collect();
+        for id in busy {
+            let target = self.ledger.of(&id).target(desired.pods.get(&id));
+            self.work.cancel_unless(&id, &target);
+        }
+    }
+
+    /// The engine's IDs of a pod's containers, by name.
+    fn ids(&self, pod: &PodId) -> BTreeMap<String, String> {
+        let Actual::Observed(observed) = &self.actual else { return BTreeMap::new() };
+        let containers = observed.get(pod).map_or(&[][..], Vec::as_slice);
+        containers.iter().map(|container| (container.name.clone(), container.id.clone())).collect()
+    }
+
     fn spawn(&self, pod: PodId, job: Job, cause: String, desired: Option<DesiredPod>) {
-        let (engine, reports, slots) = (self.engine.clone(), self.reports.clone(), self.work.slots());
+        let (engine, reports) = (self.engine.clone(), self.reports.clone());
         let span = debug_span!("pod", %pod);
         let steps = async move {
-            let _slot = slots.acquire().await;
             let listener = ProgressSender { pod: pod.clone(), reports: reports.clone() };
             let outcome = execute(engine.as_ref(), &job, &listener).await.map_err(ActionFailure::from);
             let (action, desired_pod) = (Box::new(job.action), desired.map(Box::new));
@@ -108,13 +136,23 @@ impl Reconciler {
             let cause = format!("{}; triggered by {}", action.cause, self.trigger());
             let span = debug_span!("item", %item);
             let steps = async move {
-                let job = Job { action, container: None, materials: Materials::default() };
+                let job = Job::of(action);
                 let outcome = execute(engine.as_ref(), &job, &NoProgress).await.map_err(ActionFailure::from);
                 let _ = reports.send(Report::InfraFinished { item, action: Box::new(job.action), cause, outcome });
             };
             tokio::spawn(steps.instrument(span));
         }
     }
+}
+
+/// The pod's container, under the name that the plan chose for it.
+fn container_of(action: &Action, pod: &DesiredPod) -> ContainerSpec {
+    let chosen = action.steps.iter().find_map(|step| match step {
+        Step::Create(name) => Some(name.clone()),
+        _ => None,
+    });
+    let name = chosen.unwrap_or_else(|| pod.container.name.clone());
+    ContainerSpec { name, ..pod.container.clone() }
 }
 
 /// Whether a container is given secret values.

@@ -1,11 +1,16 @@
 //! Executes one action, step by step. Makes no decision: a step that fails ends the action, and the next round observes
 //! again.
 
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span};
+
+use super::{pulls::Pulls, turns::Turns};
 
 use crate::{
     core::{
-        decide::plan::{Action, ActionFailure, FileSet, Step},
+        decide::plan::{Action, ActionFailure, Fault, FileSet, Step},
         declare::desired::{ContainerSpec, RenderedFile},
     },
     engine::{Engine, EngineError, Materials, PullProgress},
@@ -20,6 +25,50 @@ pub struct Job {
     pub container: Option<ContainerSpec>,
     /// Real environment and files, if a step needs them.
     pub materials: Materials,
+    /// The engine's IDs of the containers that the plan was made from, by name: a container that is renamed meanwhile is
+    /// still the same, and another one of its name is not.
+    pub ids: BTreeMap<String, String>,
+    /// When its steps may be taken.
+    pub control: Control,
+}
+
+/// When the steps of an action may be taken. By default always.
+#[derive(Clone, Default)]
+pub struct Control {
+    pub(crate) turns: Arc<Turns>,
+    /// Where images are pulled, if pods share that.
+    pub(crate) pulls: Option<Arc<Pulls>>,
+    /// Whether nothing of the pod runs.
+    pub(crate) is_down: bool,
+    /// The action's result is no longer wanted: the desired state has changed.
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Control { .. }")
+    }
+}
+
+impl Job {
+    /// A job for steps that are about no container.
+    pub(crate) fn of(action: Action) -> Self {
+        let (materials, ids, control) = (Materials::default(), BTreeMap::new(), Control::default());
+        Self { action, container: None, materials, ids, control }
+    }
+
+    /// Makes a call that may take minutes, and abandons it when the action is cancelled.
+    async fn unless_cancelled(&self, call: impl Future<Output = Result<(), EngineError>>) -> Result<(), EngineError> {
+        tokio::select! {
+            biased;
+            outcome = call => outcome,
+            () = self.control.cancelled.cancelled() => Err(EngineError::Cancelled),
+        }
+    }
+
+    fn id<'a>(&'a self, name: &'a str) -> &'a str {
+        self.ids.get(name).map_or(name, String::as_str)
+    }
 }
 
 /// A step that failed.
@@ -36,9 +85,14 @@ pub struct StepFailed {
 
 impl From<StepFailed> for ActionFailure {
     fn from(failed: StepFailed) -> Self {
-        // Somebody else created or is removing a container of that name: observe again instead of guessing.
-        let is_race = matches!((&failed.step, &failed.error), (Step::Create(_), EngineError::NameTaken(_)));
-        Self { why: failed.to_string(), step: Some(Box::new(failed.step)), is_race }
+        let fault = match (&failed.step, &failed.error) {
+            (_, EngineError::NotLeading | EngineError::Cancelled) => Fault::Nobody,
+            // Somebody else created, is removing or started a container: observe again instead of guessing.
+            (Step::Create(_), EngineError::NameTaken(_)) | (_, EngineError::InUse(_)) => Fault::Race,
+            (Step::Start(_), EngineError::Refused(_)) => Fault::Container,
+            _ => Fault::Engine,
+        };
+        Self { why: failed.to_string(), step: Some(Box::new(failed.step)), fault }
     }
 }
 
@@ -67,13 +121,19 @@ impl ProgressListener for NoProgress {}
 pub async fn execute(engine: &dyn Engine, job: &Job, listener: &dyn ProgressListener) -> Result<(), StepFailed> {
     let steps = &job.action.steps;
     for (index, step) in steps.iter().enumerate() {
-        listener.step(step);
         let span = debug_span!("step", %step);
         let taken = async {
+            let _turn = job.control.turns.take(step, job.control.is_down, &job.control.cancelled).await;
+            if job.control.cancelled.is_cancelled() {
+                return Err(EngineError::Cancelled);
+            }
+            listener.step(step);
             debug!("begins");
             execute_step(engine, job, step, listener).await
         };
         if let Err(error) = taken.instrument(span).await {
+            let name_for = |text: String| job.ids.iter().fold(text, |text, (name, id)| text.replace(id, name));
+            let error = error.map(name_for);
             return Err(StepFailed { step: step.clone(), error, skipped: steps.len() - index - 1 });
         }
     }
@@ -87,18 +147,24 @@ async fn execute_step(
     listener: &dyn ProgressListener,
 ) -> Result<(), EngineError> {
     match step {
-        Step::Image(image) => engine.ensure_image(image, &|progress| listener.pull(progress)).await,
+        Step::Image(image) => {
+            let listen = |progress| listener.pull(progress);
+            match &job.control.pulls {
+                Some(pulls) => job.unless_cancelled(pulls.pull(image, &listen)).await,
+                None => engine.ensure_image(image, &listen).await,
+            }
+        }
         Step::Network(network) => engine.ensure_network(network).await.map(drop),
         Step::Volume(volume) => engine.ensure_volume(volume).await,
         Step::Create(name) => match &job.container {
             Some(container) if container.name == *name => engine.create(container, &job.materials.environment).await,
             _ => Err(EngineError::Other(format!("the container {name} is not the one to create"))),
         },
-        Step::Upload(name, files) => engine.deliver_files(name, &selected(&job.materials.files, *files)).await,
-        Step::Attach(name, network) => engine.attach(name, network).await,
-        Step::Start(name) => engine.start(name).await,
-        Step::Stop(name) => engine.stop(name).await,
-        Step::Remove(name) => engine.remove(name).await,
+        Step::Upload(name, files) => engine.deliver_files(job.id(name), &selected(&job.materials.files, *files)).await,
+        Step::Attach(name, network) => engine.attach(job.id(name), network).await,
+        Step::Start(name) => engine.start(job.id(name)).await,
+        Step::Stop(name) => job.unless_cancelled(engine.stop(job.id(name))).await,
+        Step::Remove(name) => engine.remove(job.id(name)).await,
     }
 }
 

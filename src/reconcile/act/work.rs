@@ -4,18 +4,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use super::{execute::Control, pulls::Pulls, turns::Turns};
 use crate::{
     core::{
-        decide::plan::{Action, Step},
+        decide::{
+            plan::{Action, Step},
+            retry::RetryTarget,
+        },
         names::PodId,
     },
-    engine::PullProgress,
+    engine::{Engine, PullProgress},
 };
 
-/// How many actions run at the same time; more only add latency on one engine.
-const CONCURRENT_ACTIONS: usize = 8;
 /// How long engine events about a container that we stopped or removed are attributed to us. A stop may take
 /// minutes.
 const OWN_EVENT_WINDOW: Duration = Duration::minutes(7);
@@ -28,22 +30,41 @@ pub(crate) struct WorkInProgress {
     pub(crate) pull: Option<PullProgress>,
 }
 
+/// A running action.
+struct Running {
+    target: RetryTarget,
+    cancelled: CancellationToken,
+}
+
 /// Work in progress.
 pub(crate) struct Work {
     doing: BTreeMap<PodId, WorkInProgress>,
     /// Containers that our own steps stopped or removed, and when.
     ours: BTreeMap<String, OffsetDateTime>,
-    slots: Arc<Semaphore>,
+    /// How each pod's running action is cancelled, and what it is to achieve.
+    running: BTreeMap<PodId, Running>,
+    turns: Arc<Turns>,
+    pulls: Arc<Pulls>,
 }
 
 impl Work {
-    pub(crate) fn new() -> Self {
-        Self { doing: BTreeMap::new(), ours: BTreeMap::new(), slots: Arc::new(Semaphore::new(CONCURRENT_ACTIONS)) }
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        let pulls = Arc::new(Pulls::new(engine));
+        Self { doing: BTreeMap::new(), ours: BTreeMap::new(), running: BTreeMap::new(), turns: Arc::default(), pulls }
     }
 
-    /// Limits how many actions run at a time.
-    pub(crate) fn slots(&self) -> Arc<Semaphore> {
-        self.slots.clone()
+    /// When the steps of a pod's action may be taken; remembered until it ends, so that it can be cancelled.
+    pub(crate) fn begin(&mut self, pod: &PodId, target: RetryTarget, is_down: bool) -> Control {
+        let cancelled = CancellationToken::new();
+        self.running.insert(pod.clone(), Running { target, cancelled: cancelled.clone() });
+        Control { turns: self.turns.clone(), pulls: Some(self.pulls.clone()), is_down, cancelled }
+    }
+
+    /// Cancels a pod's action if it is to achieve something else than this.
+    pub(crate) fn cancel_unless(&self, pod: &PodId, target: &RetryTarget) {
+        if let Some(running) = self.running.get(pod).filter(|running| running.target != *target) {
+            running.cancelled.cancel();
+        }
     }
 
     /// What is being done for a pod.
@@ -51,9 +72,12 @@ impl Work {
         self.doing.get(pod)
     }
 
-    /// Whether an image is being pulled for a pod.
-    pub(crate) fn is_pulling(&self, pod: &PodId) -> bool {
-        self.of(pod).is_some_and(|work| work.pull.is_some())
+    /// The image that is being pulled for a pod, and how far that is.
+    pub(crate) fn pull(&self, pod: &PodId) -> Option<(&str, &PullProgress)> {
+        match self.of(pod)? {
+            WorkInProgress { step: Step::Image(image), pull: Some(pull) } => Some((image, pull)),
+            _ => None,
+        }
     }
 
     /// Whether our own steps stopped or removed a container.
@@ -75,14 +99,19 @@ impl Work {
         self.doing.insert(pod, WorkInProgress { step, pull: None });
     }
 
-    /// Records how far a pull has come; returns whether this is its first report.
+    /// Records how far a pull has come; returns whether its status changes.
     pub(crate) fn pulling(&mut self, pod: &PodId, progress: PullProgress) -> bool {
-        self.doing.get_mut(pod).is_some_and(|work| work.pull.replace(progress).is_none())
+        self.doing.get_mut(pod).is_some_and(|work| {
+            let is_stalled = progress.stalled;
+            let before = work.pull.replace(progress);
+            before.is_none_or(|before| before.stalled != is_stalled)
+        })
     }
 
     /// Records that an action ended. Containers it failed to stop or remove are not attributed to us.
     pub(crate) fn finish(&mut self, pod: &PodId, action: &Action, failed: bool) {
         self.doing.remove(pod);
+        self.running.remove(pod);
         for step in action.steps.iter().filter(|_| failed) {
             if let Step::Stop(container) | Step::Remove(container) = step {
                 self.ours.remove(container);

@@ -2,6 +2,7 @@
 //! (`git_poll`), probes (`probe`), usage (`usage`), and whether the source is stale (`watchdog`).
 //! Everything here reports by message and changes nothing.
 
+mod engine;
 pub(super) mod git_poll;
 pub(super) mod probe;
 pub(super) mod triggers;

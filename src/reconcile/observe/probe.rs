@@ -33,8 +33,7 @@ pub(crate) struct Probers(BTreeMap<PodId, Prober>);
 /// A container that is probed repeatedly; dropping it ends that.
 #[derive(Debug)]
 struct Prober {
-    container: String,
-    address: SocketAddr,
+    probing: Arc<Probing>,
     task: JoinHandle<()>,
 }
 
@@ -57,13 +56,19 @@ impl Probers {
         for target in targets {
             let declared = &target.desired.declared;
             let Some(address) = reach(engine.as_ref(), &target) else { continue };
-            let is_same = |prober: &Prober| prober.container == target.container.name && prober.address == address;
+            let probing = Probing {
+                pod: target.pod.clone(),
+                container: target.container.name.clone(),
+                address,
+                host: site.host(&declared.subdomain),
+                probe: declared.adapter.spec.health.clone(),
+            };
+            // Whatever it is made of may change while its container stays.
+            let is_same = |prober: &Prober| *prober.probing == probing;
             let prober = before.remove(target.pod).filter(is_same).unwrap_or_else(|| {
-                let (container, host) = (target.container.name.clone(), site.host(&declared.subdomain));
-                let probe = declared.adapter.spec.health.clone();
-                let task = Probing { pod: target.pod.clone(), container: container.clone(), address, host, probe };
-                let task = tokio::spawn(task.run(engine.clone(), reports.clone()));
-                Prober { container, address, task }
+                let probing = Arc::new(probing);
+                let task = tokio::spawn(probing.clone().run(engine.clone(), reports.clone()));
+                Prober { probing, task }
             });
             self.0.insert(target.pod.clone(), prober);
         }
@@ -76,7 +81,8 @@ pub(crate) fn reach(engine: &dyn Engine, target: &ProbeTarget<'_>) -> Option<Soc
     engine.reach(target.container, &pod.network.name, pod.declared.adapter.spec.port)
 }
 
-/// One container's probe.
+/// One container's probe: everything that it depends on.
+#[derive(Debug, PartialEq)]
 struct Probing {
     pod: PodId,
     container: String,
@@ -86,10 +92,10 @@ struct Probing {
 }
 
 impl Probing {
-    async fn run(self, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) {
-        let Self { pod, container, address, host, probe } = self;
+    async fn run(self: Arc<Self>, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) {
+        let Self { pod, container, address, host, probe } = self.as_ref();
         loop {
-            let answer = probe_once(engine.as_ref(), &container, address, &host, &probe).await;
+            let answer = probe_once(engine.as_ref(), container, *address, host, probe).await;
             let wait = if answer.is_ok() {
                 probe.interval.duration()
             } else {

@@ -8,18 +8,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::{
-    engine::Engine,
-    reconcile::message::Report,
-    source::Watch,
-    store::{Store, StoreError},
-};
+use crate::{engine::Engine, reconcile::message::Report, source::Watch, store::Store};
 
 /// Deliveries to the webhook within this time of the last one are merged: a flood of them is one read of the source.
 const MERGE_WINDOW: Duration = Duration::from_secs(1);
-
-/// How long to wait before listening again after the database went away.
-const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Sends the engine's events until stopped; a broken stream is reopened and triggers a round.
 pub(crate) async fn engine_events(
@@ -60,19 +52,11 @@ pub(crate) async fn engine_events(
 
 /// Sends a message whenever another process stores a request.
 pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
-    let listen = async || -> Result<(), StoreError> {
-        let mut listener = store.listen().await?;
-        loop {
-            listener.recv().await?;
-            let _ = reports.send(Report::Requested);
-        }
-    };
     let hear = async {
+        let mut listener = store.listen().await;
         loop {
-            if let Err(error) = listen().await {
-                debug!(%error, "lost the listener for requests; they wait for the next round");
-            }
-            tokio::time::sleep(RECONNECT_INTERVAL).await;
+            listener.recv().await;
+            let _ = reports.send(Report::Requested);
         }
     };
     tokio::select! {

@@ -34,6 +34,7 @@ struct DurableState {
     rejected: Option<Rejected>,
     uploaded: Option<Uploaded>,
     removal_allowed: Option<Allowance>,
+    volume_since: Option<OffsetDateTime>,
 }
 
 impl DurableState {
@@ -43,6 +44,7 @@ impl DurableState {
             rejected: pod.rejected.clone(),
             uploaded: pod.uploaded.clone(),
             removal_allowed: pod.removal_allowed.clone(),
+            volume_since: pod.volume_since,
         }
     }
 }
@@ -106,6 +108,9 @@ impl Journal {
             }
             if now.removal_allowed != before.removal_allowed {
                 self.store.set_removal_allowed(id, now.removal_allowed.as_ref()).await?;
+            }
+            if now.volume_since != before.volume_since {
+                self.store.set_volume_since(id, now.volume_since).await?;
             }
             if now != before {
                 self.written.insert(id.clone(), now);

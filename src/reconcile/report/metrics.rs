@@ -125,7 +125,7 @@ fn kind(step: &Step) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decide::plan::Cause;
+    use crate::core::decide::plan::{Cause, Fault};
 
     #[test]
     fn steps_are_counted_up_to_the_one_that_failed() {
@@ -133,7 +133,7 @@ mod tests {
         let action = Action { cause: Cause::Missing, verdict: None, steps };
         let metrics = Metrics::default();
         let failure = |step: Option<&Step>| {
-            Err(ActionFailure { why: "no".into(), step: step.cloned().map(Box::new), is_race: false })
+            Err(ActionFailure { why: "no".into(), step: step.cloned().map(Box::new), fault: Fault::Engine })
         };
         metrics.action(&action, &Ok(()));
         metrics.action(&action, &failure(Some(&action.steps[1])));

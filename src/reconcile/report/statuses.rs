@@ -1,4 +1,5 @@
-//! Every pod's status in this round, and which changes are worth an event: a pod became ready, or unhealthy.
+//! Every pod's status in this round, and which changes are worth an event: a pod became ready or unhealthy, or lost
+//! its data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,7 @@ impl Statuses {
             let Some(status) = self.now.get(&id) else { continue };
             let event = match change {
                 StatusChange::Unhealthy => PodEvent::new(EventKind::Unhealthy, status.message.clone()),
+                StatusChange::VolumeGone => PodEvent::new(EventKind::VolumeGone, status.message.clone()),
                 StatusChange::Ready if status.container.as_ref().is_some_and(|one| self.adopted.remove(one)) => {
                     continue;
                 }

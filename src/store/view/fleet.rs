@@ -176,12 +176,14 @@ pub struct Overview {
 }
 
 /// The AgentPod that acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActingLine {
-    /// Since when, if the database shows it.
-    #[serde(with = "time::serde::rfc3339::option")]
-    #[schemars(with = "Option<Time>")]
-    pub since: Option<OffsetDateTime>,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Time")]
+    pub since: OffsetDateTime,
+    /// Where it runs: `host, process 4711`; not for a tenant's person.
+    pub process: Option<String>,
 }
 
 /// A tenant with its quota and how much of it is used.

@@ -29,7 +29,11 @@ impl View<'_> {
             rounds: if all { self.rounds(10).await? } else { Vec::new() },
             host: if all { self.host().await? } else { None },
             written_at: freshness.written_at,
-            acting: self.store.leader().await?.map(|leader| ActingLine { since: leader.since }),
+            acting: self
+                .store
+                .leader()
+                .await?
+                .map(|leader| ActingLine { since: leader.since, process: Some(leader.process).filter(|_| all) }),
             ended_well: freshness.ended_well,
         })
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use agentpod::{
     core::{
         decide::{
-            plan::{ActionFailure, Decision, FleetState, InfraState, Plan, PodState, RemovalLimit, plan},
+            plan::{
+                ActionFailure, Decision, FleetState, InfraState, MaxUnavailable, Plan, PodState, RemovalLimit, plan,
+            },
             request::{EndedRequest, OpenRequest, Request, RequestSpec},
         },
         declare::desired::{Desired, Rendered},
@@ -35,6 +37,7 @@ pub struct Harness {
     /// The revision that `desired` stands for.
     pub revision: String,
     pub limit: RemovalLimit,
+    pub max_unavailable: MaxUnavailable,
     /// What people asked for, and nobody is done with yet.
     pub requests: Vec<OpenRequest>,
     /// What came of it.
@@ -54,6 +57,7 @@ impl Harness {
             now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
             revision: "r1".into(),
             limit: NO_LIMIT,
+            max_unavailable: MaxUnavailable(100),
             requests: Vec::new(),
             ended: Vec::new(),
             never_ready: BTreeSet::new(),
@@ -108,6 +112,8 @@ impl Harness {
                 action: tried.clone(),
                 container: desired.as_ref().map(|desired| desired.container.clone()),
                 materials: self.materials(id),
+                ids: BTreeMap::new(),
+                control: Default::default(),
             };
             let outcome = block_on(execute(&self.engine, &job, &NoProgress)).map_err(ActionFailure::from);
             if died {
@@ -132,6 +138,7 @@ impl Harness {
             now: self.now,
             removal_grace: Duration::minutes(10),
             removals: self.limit,
+            max_unavailable: self.max_unavailable,
             revision: self.revision.clone(),
             requests: self.requests.clone(),
             pods: self.states.clone(),
@@ -152,6 +159,7 @@ impl Harness {
     pub fn restart(&mut self) {
         for state in self.states.values_mut() {
             (state.busy, state.health, state.looping, state.fallback_retry) = (false, None, None, None);
+            (state.cleanup_retry, state.repeated) = (None, None);
             state.restart = None;
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agentpod::core::{
     decide::{
-        plan::{ActionFailure, Decision, FleetState, InfraState, Plan, Presence, Step, plan},
+        plan::{ActionFailure, Decision, FleetState, InfraState, MaxUnavailable, Plan, Presence, Step, plan},
         retry::FIRST,
     },
     declare::{
@@ -44,6 +44,7 @@ fn decide(desired: &Desired, infra: BTreeMap<InfraId, InfraState>, now: OffsetDa
         now,
         removal_grace: Duration::minutes(10),
         removals: NO_LIMIT,
+        max_unavailable: MaxUnavailable(100),
         revision: "r1".into(),
         requests: Vec::new(),
         pods: BTreeMap::new(),

@@ -7,6 +7,7 @@ mod fleets;
 mod harness;
 mod hosts;
 mod infra;
+mod mishaps;
 mod refusals;
 mod removals;
 mod requests;

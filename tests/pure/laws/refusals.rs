@@ -58,7 +58,7 @@ fn harness(before: ContainerState, wished: Option<ContainerState>) -> Harness {
 #[test]
 fn whatever_step_of_the_new_container_is_refused_for_good_the_one_before_runs_two_rounds_later_and_stays() {
     let up = || ContainerState::Running { since: None };
-    let down = || ContainerState::Exited(Exit { code: 1, ..Exit::default() });
+    let down = || ContainerState::Exited(Exit::default());
     let (_, new, _) = digest_and_name('m');
     let (_, old, _) = digest_and_name('x');
     for refused in

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use agentpod::core::{
     decide::{
-        plan::{Allowance, FleetState, PodState, Rejected, RemovalLimit, Uploaded, plan},
-        retry::Retry,
+        plan::{Allowance, FleetState, MaxUnavailable, PodState, Rejected, RemovalLimit, Uploaded, plan},
+        retry::{FailureKind, Retry},
     },
     names::PodId,
     observe::{
@@ -22,16 +22,16 @@ use super::{
 use agentpod::core::decide::plan::InfraState;
 use agentpod::core::declare::infra::InfraId;
 
-const NOON: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
+pub(super) const NOON: OffsetDateTime = time::macros::datetime!(2026-11-23 12:00 UTC);
 
 /// One pod `t/a`, declared as given, with containers of the digests of these modes in these states.
-struct Scene {
-    harness: Harness,
+pub(super) struct Scene {
+    pub(super) harness: Harness,
     id: PodId,
     known: PodState,
 }
 
-fn scene(desired: Option<DesiredCase>, containers: &[(char, ContainerState)]) -> Scene {
+pub(super) fn scene(desired: Option<DesiredCase>, containers: &[(char, ContainerState)]) -> Scene {
     let id: PodId = "t/a".parse().unwrap();
     let harness = Harness::new(build(&desired.into_iter().collect::<Vec<_>>()));
     for (mode, state) in containers {
@@ -45,13 +45,13 @@ fn scene(desired: Option<DesiredCase>, containers: &[(char, ContainerState)]) ->
 }
 
 impl Scene {
-    fn knowing(mut self, change: impl FnOnce(&mut PodState)) -> Self {
+    pub(super) fn knowing(mut self, change: impl FnOnce(&mut PodState)) -> Self {
         change(&mut self.known);
         self
     }
 
     /// The plan's text without its last line, digests by mode.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let seen = by_pod(super::harness::block_on(agentpod::engine::Engine::observe(&self.harness.engine)).unwrap());
         let pods = [(self.id.clone(), self.known.clone())].into();
         let fleet = fleet_state(Duration::minutes(10), pods);
@@ -64,29 +64,30 @@ impl Scene {
     }
 }
 
-fn fleet_state(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
+pub(super) fn fleet_state(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
     let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
     let infra = [(InfraId::Network("agentpod-net".into()), InfraState::present())].into();
-    FleetState { now: NOON, removal_grace, removals, revision, requests, pods, infra }
+    let max_unavailable = MaxUnavailable(100);
+    FleetState { now: NOON, removal_grace, removals, max_unavailable, revision, requests, pods, infra }
 }
 
-fn digest(mode: char) -> agentpod::core::digest::Digest {
+pub(super) fn digest(mode: char) -> agentpod::core::digest::Digest {
     build(&[running("a", mode, 'g')]).pods[&"t/a".parse().unwrap()].container.digest.clone()
 }
 
-fn name(mode: char) -> String {
+pub(super) fn name(mode: char) -> String {
     build(&[running("a", mode, 'g')]).pods[&"t/a".parse().unwrap()].container.name.clone()
 }
 
-fn up() -> ContainerState {
+pub(super) fn up() -> ContainerState {
     ContainerState::Running { since: Some(NOON) }
 }
 
-fn down(code: i64) -> ContainerState {
+pub(super) fn down(code: i64) -> ContainerState {
     ContainerState::Exited(Exit { code, ..Exit::default() })
 }
 
-fn health(mode: char, ready: bool, since: OffsetDateTime) -> Option<Health> {
+pub(super) fn health(mode: char, ready: bool, since: OffsetDateTime) -> Option<Health> {
     let readiness = if ready { Readiness::Ready } else { Readiness::Starting };
     let mut health = Health { readiness, ..Health::new(name(mode), since, since) };
     health.last_failure = (!ready).then(|| "/health answers 503".into());
@@ -202,7 +203,7 @@ fn a_pod_that_failed_waits_and_says_why_but_a_changed_declaration_is_tried_at_on
         failures: 3,
         at: NOON + Duration::seconds(40),
         why: "no such image".into(),
-        crash: false,
+        kind: FailureKind::Step,
     };
     let same = scene(Some(running("a", 'm', 'g')), &[]).knowing(|known| {
         let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
@@ -262,7 +263,7 @@ fn a_container_of_an_unknown_pod_is_left_alone_with_a_reason() {
 #[test]
 fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_the_second_time_for_good() {
     let both = [('n', down(0)), ('m', down(128))];
-    let failed = |failures| {
+    let failed = |failures, kind| {
         let pod = &build(&[running("a", 'm', 'g')]).pods[&"t/a".parse().unwrap()];
         let target = format!("running:{}:{}", pod.container.digest.short(), pod.hot.as_ref().unwrap().short());
         Retry {
@@ -270,18 +271,17 @@ fn a_container_that_cannot_be_started_gives_way_to_the_old_one_at_once_and_at_th
             failures,
             at: NOON + Duration::seconds(10),
             why: "refused".into(),
-            crash: false,
+            kind,
         }
     };
-    let scene = |failures| {
-        scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.retry = Some(failed(failures))).text()
+    let scene = |failures, kind| {
+        scene(Some(running("a", 'm', 'g')), &both).knowing(|known| known.retry = Some(failed(failures, kind))).text()
     };
+    let goes_back = "t/a: its new container could not be started, so the previous one runs until the next attempt (refused)\n  start t_a-N";
+    assert_eq!(scene(1, FailureKind::Refused), goes_back);
+    assert_eq!(scene(7, FailureKind::Step), goes_back, "what is the engine's fault never rejects a container");
     assert_eq!(
-        scene(1),
-        "t/a: its new container could not be started, so the previous one runs until the next attempt (refused)\n  start t_a-N"
-    );
-    assert_eq!(
-        scene(2),
+        scene(2, FailureKind::Refused),
         "t/a: its new container failed, so the previous one is started (it could not be started: refused)\n  start t_a-N"
     );
 }
@@ -348,8 +348,13 @@ fn while_a_secret_cannot_be_read_what_stands_is_kept_going_with_what_it_has() {
     let rested = blind(&[('n', looping)]).knowing(|known| known.looping = Some(name('n')));
     assert_eq!(rested.text(), "t/a: its container restarts too often\n  stop t_a-N");
     let resting = |at: OffsetDateTime| {
-        let retry =
-            Retry { target: "running:before".parse().unwrap(), failures: 1, at, why: "restarted".into(), crash: true };
+        let retry = Retry {
+            target: "running:before".parse().unwrap(),
+            failures: 1,
+            at,
+            why: "restarted".into(),
+            kind: FailureKind::Crash,
+        };
         blind(&[('n', down(3))]).knowing(|known| known.retry = Some(retry)).text()
     };
     assert!(resting(NOON + Duration::minutes(1)).starts_with("t/a: held, attempt 1 failed (restarted)"));

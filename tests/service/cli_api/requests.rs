@@ -36,9 +36,9 @@ async fn with_a_daemon_a_request_is_waited_for_on_demand() {
     let lead = stage.store.try_lead().await.unwrap().unwrap();
     let said = stage.remote(OLGA, &["restart", "alice/assistant"]).await.well();
     assert!(said.out.contains("the daemon carries it out for olga"), "{}", said.out);
-    let (store, mut listener) = (stage.store.clone(), stage.store.listen().await.unwrap());
+    let (store, mut listener) = (stage.store.clone(), stage.store.listen().await);
     let reconciling = tokio::spawn(async move {
-        listener.recv().await.unwrap();
+        listener.recv().await;
         let open = store.open_requests().await.unwrap();
         let sync = open.iter().find(|open| open.request.what == RequestSpec::Sync).unwrap();
         let (id, request, outcome) = (sync.id, sync.request.clone(), "nothing has changed".into());

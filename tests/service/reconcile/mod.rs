@@ -5,6 +5,7 @@ mod conditions;
 mod faults;
 mod last_words;
 mod logs;
+mod mishaps;
 mod plan_log;
 mod reach;
 mod removals;

@@ -122,6 +122,8 @@ async fn a_request_of_every_kind_is_answered() {
             RequestKind::Restart => RequestSpec::Restart { pod: pod() },
             RequestKind::Pause => RequestSpec::Pause { pod: pod(), until: None },
             RequestKind::Resume => RequestSpec::Resume { pod: pod() },
+            RequestKind::Retry => RequestSpec::Retry { pod: pod() },
+            RequestKind::StartEmpty => RequestSpec::StartEmpty { pod: pod() },
             RequestKind::Sync => RequestSpec::Sync,
             RequestKind::Approve => RequestSpec::Approve { plan: "5d0c41aa90f3".into() },
         };
@@ -135,7 +137,11 @@ async fn a_request_of_every_kind_is_answered() {
         requests.push((kind, id));
     }
     for (kind, id) in requests {
-        assert_eq!(stage.answered(id).await.done, Some(kind != RequestKind::Approve), "{kind}");
+        assert_eq!(
+            stage.answered(id).await.done,
+            Some(!matches!(kind, RequestKind::Approve | RequestKind::StartEmpty)),
+            "{kind}"
+        );
     }
     stage.stop().await;
 }

@@ -3,10 +3,13 @@
 mod applied;
 mod conditions;
 mod events;
+mod failover;
 mod key;
+mod lease;
 mod opening;
 mod outage;
 mod pods;
+mod pooler;
 mod purge;
 mod requests;
 mod revisions;

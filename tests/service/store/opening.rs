@@ -1,10 +1,10 @@
-//! A store opens only on the database that is its own; and who leads.
+//! A store opens only on the database that is its own.
 
 use std::collections::BTreeSet;
 
 use agentpod::{
     core::names::InstanceName,
-    store::{Lead, Store, StoreError},
+    store::{Store, StoreError},
 };
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection};
@@ -138,40 +138,4 @@ async fn a_token_that_was_moved_to_another_pod_is_not_given_out() {
     let error = store.token(&pod("alice/assistant")).await.unwrap_err();
     assert_eq!(error.code(), "store_inconsistent");
     assert_eq!(error.to_string(), "the row alice_assistant of pods is damaged: its gateway_token cannot be opened");
-}
-
-#[tokio::test]
-async fn a_second_leader_is_refused_until_the_first_is_dropped() {
-    let (options, key) = (postgres::database().await, new_key());
-    let one = Store::open(options.clone(), &key, &instance()).await.unwrap();
-    let two = Store::open(options, &key, &instance()).await.unwrap();
-    let mut lead = one.try_lead().await.unwrap().unwrap();
-    assert!(lead.is_held().await);
-    assert!(two.try_lead().await.unwrap().is_none());
-    assert!(one.try_lead().await.unwrap().is_none(), "nor does the same process lead twice");
-    drop(lead);
-    let mut lead = free_again(&two).await;
-    assert!(lead.is_held().await);
-    lead.release().await.unwrap();
-}
-
-/// Leads as soon as the server has noticed that nobody does any more, which it does in its own time.
-async fn free_again(store: &Store) -> Lead {
-    loop {
-        if let Some(lead) = store.try_lead().await.unwrap() {
-            return lead;
-        }
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn a_lead_whose_connection_is_cut_is_not_held_any_more() {
-    let (store, options) = fresh().await;
-    let mut lead = store.try_lead().await.unwrap().unwrap();
-    let mut connection = PgConnection::connect_with(&options).await.unwrap();
-    let query = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    sqlx::query(query).execute(&mut connection).await.unwrap();
-    assert!(!lead.is_held().await);
-    assert!(free_again(&store).await.is_held().await);
 }

@@ -3,7 +3,7 @@
 use agentpod::core::{
     decide::{
         plan::{Rejected, Uploaded},
-        retry::Retry,
+        retry::{FailureKind, Retry},
     },
     digest::Digest,
 };
@@ -13,7 +13,13 @@ use super::{at, dump, fresh};
 use crate::testkit::declared::{Declared, alice, pod};
 
 fn retry() -> Retry {
-    Retry { target: "running:abc".parse().unwrap(), failures: 3, at: at(60), why: "no such\0image".into(), crash: true }
+    Retry {
+        target: "running:abc".parse().unwrap(),
+        failures: 3,
+        at: at(60),
+        why: "no such\0image".into(),
+        kind: FailureKind::Crash,
+    }
 }
 
 #[tokio::test]

@@ -90,9 +90,9 @@ async fn what_makes_no_sense_is_refused_and_leaves_no_row() {
 #[tokio::test]
 async fn asking_wakes_whoever_listens() {
     let (store, _) = fresh().await;
-    let mut listener = store.listen().await.unwrap();
+    let mut listener = store.listen().await;
     ask(&store, &by_alice(RequestSpec::Sync)).await;
-    tokio::time::timeout(Span::from_secs(10), listener.recv()).await.unwrap().unwrap();
+    tokio::time::timeout(Span::from_secs(10), listener.recv()).await.unwrap();
 }
 
 #[tokio::test]

@@ -54,8 +54,8 @@ impl Stage {
 
     async fn exchange(&self) {
         let store = self.open().await.unwrap();
-        let mut lead = lead(&store).await;
-        assert_eq!(store.rotate_key(&mut lead, "root", at(1)).await.unwrap(), 2);
+        let lead = lead(&store).await;
+        assert_eq!(store.rotate_key(&lead, "root", at(1)).await.unwrap(), 2);
         lead.release().await.unwrap();
     }
 
@@ -137,8 +137,8 @@ async fn an_exchange_that_is_cut_off_before_its_rows_are_in_leaves_the_key_that_
         )
         .await;
     let rows = dump(&stage.options).await;
-    let mut held = lead(&store).await;
-    store.rotate_key(&mut held, "root", at(1)).await.unwrap_err();
+    let held = lead(&store).await;
+    store.rotate_key(&held, "root", at(1)).await.unwrap_err();
     held.release().await.unwrap();
     let values = |rows: Vec<String>| -> Vec<String> {
         rows.iter().map(|row| row.split_once('{').map_or_else(String::new, |(_, value)| value.to_owned())).collect()
@@ -196,8 +196,8 @@ async fn at_no_moment_of_an_exchange_is_a_process_that_starts_without_a_key() {
     let exchanges = tokio::spawn(async move {
         let store = Store::open_with_key_file(options, &file, &"test".parse().unwrap()).await.unwrap();
         for _ in 0..25 {
-            let mut lead = lead(&store).await;
-            store.rotate_key(&mut lead, "root", at(1)).await.unwrap();
+            let lead = lead(&store).await;
+            store.rotate_key(&lead, "root", at(1)).await.unwrap();
             lead.release().await.unwrap();
             // One at a time is what people do: the next when somebody has started since.
             let so_far = seen.load(SeqCst);
@@ -233,8 +233,8 @@ impl Stage {
     async fn exchange_all_and_open(&self, id: &str) {
         let store = self.open().await.unwrap();
         assert!(store.token(&pod(id)).await.unwrap().is_some());
-        let mut held = lead(&store).await;
-        assert_eq!(store.rotate_key(&mut held, "root", at(4)).await.unwrap(), 3);
+        let held = lead(&store).await;
+        assert_eq!(store.rotate_key(&held, "root", at(4)).await.unwrap(), 3);
     }
 }
 
@@ -243,13 +243,13 @@ async fn a_token_that_cannot_be_opened_stops_an_exchange_until_it_is_made_anew()
     let stage = Stage::new().await;
     stage.sql("UPDATE pods SET gateway_token = 'v1:00' WHERE id = 'bob_x'").await;
     let store = stage.open().await.unwrap();
-    let mut held = lead(&store).await;
+    let held = lead(&store).await;
     let key = read(&stage.file(""));
-    let error = store.rotate_key(&mut held, "root", at(1)).await.unwrap_err().to_string();
+    let error = store.rotate_key(&held, "root", at(1)).await.unwrap_err().to_string();
     assert!(error.contains("agentpod token rotate bob/x"), "{error}");
     assert_eq!(read(&stage.file("")), key);
     assert_eq!(store.rotate_token(&pod("bob/x"), "root", at(2)).await.unwrap(), Some(2));
-    assert_eq!(store.rotate_key(&mut held, "root", at(3)).await.unwrap(), 2);
+    assert_eq!(store.rotate_key(&held, "root", at(3)).await.unwrap(), 2);
 }
 
 #[tokio::test]

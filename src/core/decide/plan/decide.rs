@@ -7,8 +7,10 @@ use super::{
     hosts::Hosts,
     infra, removals, requests,
     running::Running,
+    stagger::stagger,
 };
 use crate::core::{
+    decide::retry::FailureKind,
     declare::{
         desired::{Desired, DesiredPod},
         infra::InfraSpec,
@@ -53,7 +55,8 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
         };
         (id.clone(), pod.decide())
     };
-    let pods = ids.map(decide_one).collect();
+    let mut pods = ids.map(decide_one).collect();
+    stagger(&mut pods, desired, state);
     let ended = removals.ended.into_iter().chain(requests.ended).collect();
     let infra = infra::decide(&desired.infra, state);
     Plan { infra, pods, held_removals: removals.held, allowed: removals.allowed, ended }
@@ -77,18 +80,35 @@ impl PodContext<'_> {
             Some(desired) if !desired.is_running() => self.stopped(),
             Some(desired) => self.running(desired),
         };
+        if self.desired.is_some()
+            && !matches!(decision, Decision::Act(_))
+            && let Some(clean_up) = self.clean_up()
+        {
+            return clean_up;
+        }
         match (&decision, self.retry().filter(|retry| retry.at > self.now)) {
             // A rejection is no new attempt.
-            (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _) | (_, None) => decision,
+            (Decision::Act(Action { verdict: Some(Verdict::Reject(_)), .. }), _)
+            | (Decision::Act(Action { verdict: Some(_), .. }) | Decision::Settled | Decision::Hold(_), None) => {
+                decision
+            }
             // A requested restart skips the wait, once.
             (Decision::Act(Action { cause: Cause::Requested { .. }, .. }), _) if self.has_new_restart() => decision,
+            (Decision::Act(action), None) => self.state.repeating(action, self.now).map_or(decision, Decision::Hold),
             (Decision::Act(_), Some(retry)) => self
                 .desired
-                .filter(|desired| desired.is_running() && !retry.crash)
+                .filter(|desired| desired.is_running() && retry.kind != FailureKind::Crash)
                 .and_then(|desired| Running::of(self, desired)?.fall_back(retry))
                 .unwrap_or_else(|| Decision::Hold(Hold::RetryAt(retry.clone()))),
             (_, Some(_)) => decision,
         }
+    }
+
+    /// Removes dead containers when there is nothing else to do. That may fail for ever, and delays nothing.
+    fn clean_up(&self) -> Option<Decision> {
+        let waits = self.state.cleanup_retry.as_ref().is_some_and(|retry| retry.at > self.now);
+        let dead = remove(self.observed.iter().filter(|container| container.is_dead()));
+        (!waits && !dead.is_empty()).then(|| act(Cause::Dead, dead))
     }
 
     fn undeclared(&self) -> Decision {

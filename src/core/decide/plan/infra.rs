@@ -6,18 +6,19 @@ use time::OffsetDateTime;
 
 use super::{Action, ActionFailure, Cause, Decision, FleetState, Hold, Step};
 use crate::core::{
-    decide::retry::{Retry, RetryTarget},
+    decide::retry::{FailureKind, Retry, RetryTarget},
     declare::infra::{InfraId, InfraSpec},
 };
 
 /// Whether an item exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Presence {
     /// The engine did not say, for this reason.
     Unknown(String),
     /// It does not exist.
     Missing,
     /// It exists.
+    #[default]
     Present,
 }
 
@@ -42,7 +43,14 @@ impl InfraState {
     pub fn finish(&mut self, outcome: Result<(), &ActionFailure>, now: OffsetDateTime, jitter: f64) {
         self.busy = false;
         self.retry = outcome.err().map(|failure| {
-            Retry::after(self.retry.as_ref(), &RetryTarget::Present, failure.why.clone(), false, now, jitter)
+            Retry::after(
+                self.retry.as_ref(),
+                &RetryTarget::Present,
+                failure.why.clone(),
+                FailureKind::Step,
+                now,
+                jitter,
+            )
         });
     }
 }

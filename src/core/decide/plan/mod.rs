@@ -9,6 +9,7 @@ mod progress;
 mod removals;
 mod requests;
 mod running;
+mod stagger;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use time::{Duration, OffsetDateTime};
 
 pub use decide::plan;
 pub use infra::{InfraState, Presence};
-pub use progress::{ActionFailure, STABLE};
+pub use progress::{ActionFailure, Fault, STABLE};
 pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
+pub use stagger::MaxUnavailable;
 
 use super::{
     request::{EndedRequest, OpenRequest, Pause},
@@ -44,6 +46,8 @@ pub struct FleetState {
     pub removal_grace: Duration,
     /// How many pods may be removed at once.
     pub removals: RemovalLimit,
+    /// How many pods may be unavailable at once because they are replaced.
+    pub max_unavailable: MaxUnavailable,
     /// The revision in force.
     pub revision: String,
     /// Open requests, oldest first.
@@ -59,14 +63,24 @@ pub struct FleetState {
 pub struct PodState {
     /// Steps of an earlier plan are still running.
     pub busy: bool,
+    /// These steps interrupt it because its declaration changed.
+    pub is_replaced: bool,
+    /// The steps that succeeded last. Not stored.
+    pub repeated: Option<Repeated>,
     /// Its last action failed.
     pub retry: Option<Retry>,
     /// Its last action failed, and so did starting the previous container. Not stored: a restarted daemon tries again.
     pub fallback_retry: Option<Retry>,
+    /// Its dead containers could not be removed. Not stored, and delays nothing else.
+    pub cleanup_retry: Option<Retry>,
     /// A digest that failed while the pod had a previous container to run.
     pub rejected: Option<Rejected>,
     /// The hot files last uploaded, and into which container.
     pub uploaded: Option<Uploaded>,
+    /// Since when it has data in its volume; `None`: it never had any.
+    pub volume_since: Option<OffsetDateTime>,
+    /// Whether that volume exists, as of this round; asked for only when it matters.
+    pub volume: Presence,
     /// What its container's probe last reported.
     pub health: Option<Health>,
     /// The name of its container, if that restarts too often.
@@ -81,6 +95,14 @@ pub struct PodState {
     pub pause: Option<Pause>,
     /// The last requested restart. Not stored: a restarted daemon goes by the container's start time.
     pub restart: Option<Restart>,
+}
+
+/// Steps that succeeded, possibly several times in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeated {
+    steps: Vec<Step>,
+    count: u32,
+    at: OffsetDateTime,
 }
 
 /// A requested restart that has begun.
@@ -245,6 +267,8 @@ pub enum Cause {
     Fallback(String),
     /// Its container restarts too often.
     CrashLoop,
+    /// A container of it is dead: it can never run again.
+    Dead,
 }
 
 /// Why nothing is done for now about a pod that is not settled.
@@ -258,6 +282,13 @@ pub enum Hold {
     RetryAt(Retry),
     /// Its secrets cannot be read.
     SecretsMissing(Vec<String>),
+    /// Its data volume is gone.
+    VolumeGone {
+        /// The volume's name.
+        volume: String,
+        /// Since when it had data.
+        since: OffsetDateTime,
+    },
     /// Its new container is not ready yet; the previous one is kept until it is.
     AwaitingReady,
     /// Its new container failed; the previous one runs.
@@ -268,6 +299,20 @@ pub enum Hold {
     TooManyRemovals(TooManyRemovals),
     /// This pod still runs at its subdomain.
     SubdomainTaken(PodId),
+    /// Its new container is not ready yet, and the data may be migrated: it does not go back to the previous image.
+    Migrating,
+    /// As many pods as may be are being replaced already.
+    Staggered {
+        /// How many.
+        limit: usize,
+    },
+    /// The same steps succeeded again and again and changed nothing.
+    Repeating {
+        /// How often, in a row.
+        count: u32,
+        /// When they are taken again.
+        until: OffsetDateTime,
+    },
     /// Somebody paused it.
     Paused(Pause),
     /// Somebody paused its container outside AgentPod.

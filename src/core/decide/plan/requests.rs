@@ -50,6 +50,12 @@ pub fn read<'a>(
                 requests.ended.push(open.done("the pause is over"));
                 requests.resumed.insert(pod, Cause::of(open));
             }
+            // Their effect is in the pod's state, which was updated before the decision.
+            RequestSpec::StartEmpty { .. } if pod_state.volume_since.is_some() => {
+                requests.ended.push(open.refused("its data volume is not gone"));
+            }
+            RequestSpec::StartEmpty { .. } => requests.ended.push(open.done("it starts with an empty volume")),
+            RequestSpec::Retry { .. } => requests.ended.push(open.done("it is tried again now")),
             RequestSpec::Restart { .. } => {
                 let desired_pod = desired.pods.get(pod).filter(|desired_pod| desired_pod.is_running());
                 let containers = observed.get(pod).map_or(&[][..], Vec::as_slice);

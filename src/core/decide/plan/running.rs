@@ -2,14 +2,17 @@
 //! Containers are identified by the digest on their label; steps refer to them by name.
 
 use super::{
-    Action, Cause, Decision, FileSet, Hold, Rejected, Step, Verdict,
+    Action, Cause, Decision, FileSet, Hold, Presence, Rejected, Step, Verdict,
     context::{PodContext, act, remove, secrets_missing, stop_live},
 };
 use crate::core::{
-    decide::{request::OpenRequest, retry::Retry},
+    decide::{
+        request::OpenRequest,
+        retry::{FailureKind, Retry},
+    },
     declare::{desired::DesiredPod, parts::PartDigests},
     digest::Digest,
-    observe::actual::{ContainerState, ObservedContainer},
+    observe::actual::{ContainerState, ObservedContainer, is_upgrade},
 };
 
 /// Attempts to start a new container while there is a previous one to go back to. Each is a short outage for the
@@ -28,6 +31,10 @@ pub(crate) struct Running<'a> {
     others: Vec<&'a ObservedContainer>,
     /// The one to go back to if the new one fails: a running one, else the newest that ever ran.
     fallback: Option<&'a ObservedContainer>,
+    /// Whether the new one is the first of another image.
+    is_upgrade: bool,
+    /// Whether the new one may have migrated the data, so that there is no way back.
+    is_migrating: bool,
 }
 
 impl<'a> Running<'a> {
@@ -35,24 +42,28 @@ impl<'a> Running<'a> {
     pub(crate) fn of(pod: &'a PodContext<'a>, desired: &'a DesiredPod) -> Option<Self> {
         let ran = |container: &&ObservedContainer| container.has_run;
         let newest = |container: &&ObservedContainer| (container.is_live(), container.created_at);
+        let usable = || pod.observed.iter().filter(|container| !container.is_dead());
         let digest = if desired.missing_secrets.is_empty() {
             &desired.container.digest
         } else {
             // The desired digest is unknown, so the current container is kept.
-            &pod.observed.iter().filter(ran).max_by_key(newest)?.digest
+            &usable().filter(ran).max_by_key(newest)?.digest
         };
-        let of_digest = pod.observed.iter().filter(|container| container.digest == *digest);
+        let of_digest = usable().filter(|container| container.digest == *digest);
         let by_name = |container: &&ObservedContainer| {
             (container.is_live(), container.name == desired.container.name, container.created_at)
         };
         let new = of_digest.max_by_key(by_name);
         let is_other = |container: &&ObservedContainer| new.is_none_or(|new| new.name != container.name);
-        let others: Vec<&ObservedContainer> = pod.observed.iter().filter(is_other).collect();
+        let others: Vec<&ObservedContainer> = usable().filter(is_other).collect();
         // Going back to a container that serves another pod's host name would lead one name to two pods.
         let is_own = |other: &&ObservedContainer| pod.hosts.declared_by_other(&desired.declared.id, other).is_none();
         let before = others.iter().copied().filter(|other| other.digest != *digest).filter(ran);
-        let fallback = before.filter(is_own).max_by_key(newest);
-        Some(Self { pod, desired, digest, new, others, fallback })
+        let spec = &desired.declared.adapter.spec;
+        let is_upgrade = new.is_some_and(|new| is_upgrade(new, pod.observed));
+        let is_migrating = spec.upgrade.migrates && is_upgrade && new.is_some_and(|new| new.has_run);
+        let fallback = before.filter(is_own).max_by_key(newest).filter(|_| !is_migrating);
+        Some(Self { pod, desired, digest, new, others, fallback, is_upgrade, is_migrating })
     }
 
     /// What to do about it.
@@ -62,7 +73,7 @@ impl<'a> Running<'a> {
         }
         if let (Some(new), Some(fallback), Some(retry)) = (self.new, self.fallback, self.pod.retry())
             && self.is_down()
-            && !retry.crash
+            && retry.kind == FailureKind::Refused
             && retry.failures >= MAX_ATTEMPTS
         {
             return self.reject(new, fallback, format!("it could not be started: {}", retry.why));
@@ -70,9 +81,15 @@ impl<'a> Running<'a> {
         let Some(new) = self.new else { return self.create() };
         match &new.state {
             ContainerState::Created => act(Cause::Unfinished, self.start(&new.name)),
-            ContainerState::Exited(exit) => act(Cause::Exited(exit.clone()), self.start(&new.name)),
+            ContainerState::Exited(_) if self.has_to_rest(new) => self.looping(new),
+            ContainerState::Exited(exit) => match (fatal_exit(new), self.fallback) {
+                (Some(why), Some(fallback)) => self.reject(new, fallback, why),
+                _ => act(Cause::Exited(exit.clone()), self.start(&new.name)),
+            },
             ContainerState::Paused => Decision::Hold(Hold::PausedByHand),
             ContainerState::Unknown(why) => Decision::Hold(Hold::Unknown(why.clone())),
+            // It was left out above.
+            ContainerState::Dead => self.create(),
             ContainerState::Running { .. } | ContainerState::Restarting(_) => self.live(new),
         }
     }
@@ -107,6 +124,15 @@ impl<'a> Running<'a> {
     }
 
     fn create(&self) -> Decision {
+        let state = self.pod.state;
+        if let Some(since) = state.volume_since {
+            let volume = self.desired.volume.name.clone();
+            match &state.volume {
+                Presence::Present => {}
+                Presence::Missing => return Decision::Hold(Hold::VolumeGone { volume, since }),
+                Presence::Unknown(why) => return Decision::Hold(Hold::Unknown(format!("volume {volume}: {why}"))),
+            }
+        }
         let (desired_container, blueprint) = (&self.desired.container, &self.desired.container.blueprint);
         let cause = match self.fallback.or(self.others.last().copied()) {
             Some(from) => Cause::Changed {
@@ -120,10 +146,18 @@ impl<'a> Running<'a> {
             Step::Image(blueprint.image.clone()),
             Step::Network(self.desired.network.clone()),
             Step::Volume(self.desired.volume.clone()),
-            Step::Create(desired_container.name.clone()),
+            Step::Create(self.free_name()),
         ];
-        steps.extend(self.start(&desired_container.name));
+        steps.extend(self.start(&self.free_name()));
         act(cause, steps)
+    }
+
+    /// The name of the container to create. A dead one of that name may keep it for ever.
+    fn free_name(&self) -> String {
+        let name = &self.desired.container.name;
+        let is_taken = |name: &String| self.pod.observed.iter().any(|container| container.name == *name);
+        let numbered = (2..).map(|number: u32| format!("{name}-{number}"));
+        std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
     }
 
     /// Uploads the files, stops whatever uses the pod's volume, then starts the container. Whatever can fail
@@ -160,23 +194,23 @@ impl<'a> Running<'a> {
             return act(Cause::Duplicate, stop_others);
         }
         if state.looping.as_ref() == Some(&new.name) {
-            let why = restarts(new);
-            return self
-                .fallback
-                .map_or_else(|| stop_looping(new, why.clone()), |other| self.reject(new, other, why.clone()));
+            return self.looping(new);
+        }
+        if let (Some(why), Some(fallback)) = (fatal_exit(new), self.fallback) {
+            return self.reject(new, fallback, why);
         }
         if let Some(reconnect) = self.reconnect(new) {
             return reconnect;
         }
-        let probe = &self.desired.declared.adapter.spec.health;
+        let startup = self.desired.declared.adapter.spec.startup(self.is_upgrade);
         let health = state.health.as_ref().filter(|health| health.container == new.name);
         match (health, self.fallback) {
             (Some(health), _) if health.is_ready() && !self.others.is_empty() => {
                 return act(Cause::Superseded, remove(self.others.iter().copied()));
             }
-            (Some(health), Some(fallback)) if health.is_overdue(probe, self.pod.now) => {
+            (Some(health), Some(fallback)) if health.is_overdue(startup, self.pod.now) => {
                 let last = health.last_failure.as_deref().unwrap_or("no answer");
-                return self.reject(new, fallback, format!("not ready within {}: {last}", probe.startup));
+                return self.reject(new, fallback, format!("not ready within {startup}: {last}"));
             }
             _ => {}
         }
@@ -193,6 +227,7 @@ impl<'a> Running<'a> {
         // A container that never ran is no fallback and can go at once.
         match (self.others.as_slice(), self.fallback) {
             ([], _) => Decision::Settled,
+            (_, None) if self.is_migrating => Decision::Hold(Hold::Migrating),
             (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
             (_, Some(_)) => Decision::Hold(Hold::AwaitingReady),
         }
@@ -247,6 +282,21 @@ impl<'a> Running<'a> {
         })
     }
 
+    /// Whether it has exited too often and was not stopped for that yet.
+    fn has_to_rest(&self, new: &ObservedContainer) -> bool {
+        let rested = self.pod.retry().is_some_and(|retry| retry.kind == FailureKind::Crash);
+        self.pod.state.looping.as_ref() == Some(&new.name) && !rested
+    }
+
+    /// What to do about a container that restarts too often.
+    fn looping(&self, new: &ObservedContainer) -> Decision {
+        let why = restarts(new);
+        match self.fallback {
+            Some(fallback) => self.reject(new, fallback, why),
+            None => stop_looping(new, why),
+        }
+    }
+
     fn rejected(&self) -> Option<&Rejected> {
         self.pod.state.rejected.as_ref().filter(|rejected| rejected.digest == *self.digest)
     }
@@ -266,8 +316,24 @@ fn stop_looping(container: &ObservedContainer, why: String) -> Decision {
     Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
 }
 
+/// Why a container that was never ready has failed for good, if it has: it ended with an error, or again and again.
+fn fatal_exit(container: &ObservedContainer) -> Option<String> {
+    match &container.state {
+        ContainerState::Restarting(exit) if exit.code != 0 => Some(format!("it ended before it was ready ({exit})")),
+        // A higher code is that of a signal: somebody, or this program, stopped it.
+        ContainerState::Exited(exit) if container.has_run && (1..=125).contains(&exit.code) => {
+            Some(format!("it ended before it was ready ({exit})"))
+        }
+        ContainerState::Running { .. } if container.restarts > 1 => {
+            Some(format!("it ended {} times before it was ready", container.restarts))
+        }
+        _ => None,
+    }
+}
+
 fn restarts(container: &ObservedContainer) -> String {
     match &container.state {
+        ContainerState::Exited(exit) => format!("it ended again and again ({exit})"),
         ContainerState::Restarting(exit) => format!("restarted {} times, {exit}", container.restarts),
         _ => format!("restarted {} times", container.restarts),
     }

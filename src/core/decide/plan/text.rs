@@ -102,6 +102,7 @@ impl fmt::Display for Cause {
                 )
             }
             Self::CrashLoop => f.write_str("its container restarts too often"),
+            Self::Dead => f.write_str("the removal of one of its containers was not finished"),
         }
     }
 }
@@ -115,9 +116,28 @@ impl fmt::Display for Hold {
                 write!(f, "attempt {} failed ({}); next attempt at {}", retry.failures, retry.why, clock(retry.at))
             }
             Self::SecretsMissing(which) => write!(f, "it has secrets that cannot be read: {}", which.join("; ")),
+            Self::VolumeGone { volume, since } => write!(
+                f,
+                "its data volume {volume} is gone; it had data since {}. Restore the volume, or run agentpod start-empty to start \
+                 the pod without its data",
+                moment(*since)
+            ),
             Self::AwaitingReady => {
                 f.write_str("its new container is not ready yet; the previous one is kept until it is")
             }
+            Self::Migrating => f.write_str(
+                "its new container is not ready yet; the new image may have migrated the data, so the previous one is not started \
+                 again",
+            ),
+            Self::Staggered { limit: 1 } => f.write_str("it is replaced after others: one pod is replaced at a time"),
+            Self::Staggered { limit } => {
+                write!(f, "it is replaced after others: at most {limit} pods are replaced at a time")
+            }
+            Self::Repeating { count, until } => write!(
+                f,
+                "the same steps succeeded {count} times in a row without bringing it to its desired state; next attempt at {}",
+                clock(*until)
+            ),
             Self::RolledBack(rejected) => {
                 write!(
                     f,

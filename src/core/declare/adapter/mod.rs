@@ -93,9 +93,32 @@ pub(crate) struct AdapterSpec {
     pub(crate) config_schema: Map<String, Value>,
     /// How to check that the agent is ready.
     pub(crate) health: Probe,
+    /// What a change of the image means.
+    #[serde(default)]
+    pub(crate) upgrade: Upgrade,
     /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
     pub(crate) login: Option<Login>,
+}
+
+/// What a change of the image means.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Upgrade {
+    /// Whether a new image may change the data so that older ones cannot use it. Then the previous container is not started
+    /// again once the new one has run.
+    #[serde(default)]
+    pub(crate) migrates: bool,
+    /// How long the first start after a change of the image may take [default: as every start].
+    #[serde(default)]
+    pub(crate) startup: Option<Span>,
+}
+
+impl AdapterSpec {
+    /// How long a start may take until the agent is ready; `is_upgrade`: the first one with another image.
+    pub(crate) fn startup(&self, is_upgrade: bool) -> Span {
+        self.upgrade.startup.filter(|_| is_upgrade).unwrap_or(self.health.startup)
+    }
 }
 
 /// A file to render for the agent.
