@@ -26,7 +26,7 @@ pub(crate) fn next_due(
         let budgets = [spec.startup(false), spec.startup(true)];
         budgets.into_iter().map(|budget| health.since + budget.duration()).filter(|at| *at > now).min()
     });
-    let others = states.values().flat_map(|pod| [&pod.fallback_retry, &pod.cleanup_retry]);
+    let others = states.values().flat_map(|pod| [&pod.fallback_retry, &pod.cleanup_retry, &pod.liveness_retry]);
     let others = others.filter_map(|retry| Some(retry.as_ref()?.at)).filter(|at| *at > now);
     holds.chain(starts).chain(others).min()
 }

@@ -198,3 +198,28 @@ async fn a_crash_loop_can_be_stopped() {
     .await;
     stage.docker.remove(&spec.name).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_container_is_not_started_while_another_one_runs_on_its_volume() {
+    let stage = Stage::new();
+    let (running, _) = stage.running(|_| {}).await;
+    let other = stage.made(|blueprint| blueprint.stop_timeout = 7).await;
+    assert_ne!(other.name, running.name);
+    let error = stage.docker.start(&other.name).await.unwrap_err();
+    assert_eq!(error.code(), "engine_in_use");
+    assert!(error.to_string().contains(&running.name), "{error}");
+    stage.docker.stop(&running.name).await.unwrap();
+    stage.docker.start(&other.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_container_that_is_renamed_is_still_reached_by_its_id() {
+    let stage = Stage::new();
+    let (spec, _) = stage.running(|_| {}).await;
+    let id = stage.observed(&spec.name).await.unwrap().id;
+    docker(&["rename", &spec.name, &format!("{}-by-hand", spec.name)]);
+    assert!(stage.docker.container_exists(&id).await.unwrap());
+    stage.docker.stop(&id).await.unwrap();
+    stage.docker.remove(&id).await.unwrap();
+    assert!(!stage.docker.container_exists(&id).await.unwrap());
+}

@@ -44,6 +44,8 @@ pub struct Harness {
     pub ended: Vec<EndedRequest>,
     /// Digests whose containers never become ready.
     pub never_ready: BTreeSet<Digest>,
+    /// What the probe of every container says instead, if anything.
+    pub lost: Option<Health>,
     /// Plans made, newest last.
     pub plans: Vec<Plan>,
 }
@@ -61,6 +63,7 @@ impl Harness {
             requests: Vec::new(),
             ended: Vec::new(),
             never_ready: BTreeSet::new(),
+            lost: None,
             plans: Vec::new(),
         }
     }
@@ -159,7 +162,7 @@ impl Harness {
     pub fn restart(&mut self) {
         for state in self.states.values_mut() {
             (state.busy, state.health, state.looping, state.fallback_retry) = (false, None, None, None);
-            (state.cleanup_retry, state.repeated) = (None, None);
+            (state.cleanup_retry, state.liveness_retry, state.repeated) = (None, None, None);
             state.restart = None;
         }
     }
@@ -205,7 +208,8 @@ impl Harness {
                         readiness,
                         ..Health::new(&container.name, since.unwrap_or(first_seen), since.unwrap_or(first_seen))
                     };
-                    self.pod(id).health = Some(health);
+                    let said = self.lost.clone().filter(|lost| lost.container == container.name);
+                    self.pod(id).health = Some(said.unwrap_or(health));
                 }
             }
         }

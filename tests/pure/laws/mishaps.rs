@@ -8,7 +8,10 @@ use agentpod::{
             request::RequestSpec,
         },
         names::PodId,
-        observe::actual::{ContainerState, Exit},
+        observe::{
+            actual::{ContainerState, Exit},
+            health::{Health, Readiness},
+        },
     },
     engine::memory::MemoryEngine,
 };
@@ -159,4 +162,23 @@ fn steps_that_succeed_and_change_nothing_are_taken_less_and_less_often() {
     assert!((4..=10).contains(&taken), "{taken} starts in a minute");
     let mut decisions = harness.plans.iter().flat_map(|plan| plan.pods.values());
     assert!(decisions.any(|decision| matches!(decision, Decision::Hold(Hold::Repeating { .. }))));
+}
+
+#[test]
+fn a_container_that_does_not_answer_any_more_is_restarted_if_its_adapter_says_so_and_less_and_less_often() {
+    let mut harness = Harness::new(build(&[running("a", 'm', 'g')]));
+    harness.settle();
+    let mut restarts = |failures| {
+        let before = harness.engine.world().writes.len();
+        for _ in 0..60 {
+            harness.now += Duration::seconds(10);
+            let starting = Health::new(name('m'), harness.now, harness.now);
+            harness.lost = Some(Health { readiness: Readiness::Lost, failures, ..starting });
+            harness.round(usize::MAX);
+        }
+        (harness.engine.world().writes.len() - before) / 2
+    };
+    assert_eq!(restarts(59), 0, "one failure less than the adapter says");
+    let taken = restarts(60);
+    assert!((4..=8).contains(&taken), "{taken} restarts in ten minutes");
 }

@@ -71,6 +71,8 @@ pub struct PodState {
     pub retry: Option<Retry>,
     /// Its last action failed, and so did starting the previous container. Not stored: a restarted daemon tries again.
     pub fallback_retry: Option<Retry>,
+    /// It was restarted because it did not answer; when that may happen again. Not stored.
+    pub liveness_retry: Option<Retry>,
     /// Its dead containers could not be removed. Not stored, and delays nothing else.
     pub cleanup_retry: Option<Retry>,
     /// A digest that failed while the pod had a previous container to run.
@@ -269,6 +271,13 @@ pub enum Cause {
     CrashLoop,
     /// A container of it is dead: it can never run again.
     Dead,
+    /// Its container runs and has not answered its probe so many times in a row, the last time for this reason.
+    Unresponsive {
+        /// How often.
+        failures: u32,
+        /// The last failure.
+        last: String,
+    },
 }
 
 /// Why nothing is done for now about a pod that is not settled.

@@ -99,8 +99,8 @@ impl FleetState {
 impl PodState {
     /// Forgets everything that keeps it from being tried again.
     fn forget_failures(&mut self) {
-        (self.retry, self.fallback_retry, self.cleanup_retry, self.rejected) = (None, None, None, None);
-        self.repeated = None;
+        (self.retry, self.fallback_retry, self.cleanup_retry, self.liveness_retry) = (None, None, None, None);
+        (self.rejected, self.repeated) = (None, None);
     }
 
     /// Drops what is obsolete: a rejection of another declaration, crashes of a container that is stable by now.
@@ -119,6 +119,9 @@ impl PodState {
         }
         if self.retry.is_none() {
             self.fallback_retry = None;
+        }
+        if stable {
+            self.liveness_retry = None;
         }
     }
 
@@ -235,6 +238,9 @@ impl PodState {
                 }
                 if matches!(action.cause, Cause::Fallback(_)) {
                     self.fallback_retry = None;
+                } else if let Cause::Unresponsive { last, .. } = &action.cause {
+                    let (before, target) = (self.liveness_retry.as_ref(), self.target(desired));
+                    self.liveness_retry = Some(Retry::after(before, &target, last, FailureKind::Step, now, jitter));
                 } else if matches!(action.cause, Cause::Dead) {
                     self.cleanup_retry = None;
                 } else if self.retry.as_ref().is_some_and(|retry| retry.kind != FailureKind::Crash) {

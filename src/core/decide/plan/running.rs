@@ -12,7 +12,10 @@ use crate::core::{
     },
     declare::{desired::DesiredPod, parts::PartDigests},
     digest::Digest,
-    observe::actual::{ContainerState, ObservedContainer, is_upgrade},
+    observe::{
+        actual::{ContainerState, ObservedContainer, is_upgrade},
+        health::Readiness,
+    },
 };
 
 /// Attempts to start a new container while there is a previous one to go back to. Each is a short outage for the
@@ -214,6 +217,9 @@ impl<'a> Running<'a> {
             }
             _ => {}
         }
+        if let Some(restart) = self.restart_unresponsive(new) {
+            return restart;
+        }
         if !self.knows_secrets() {
             return secrets_missing(self.desired);
         }
@@ -231,6 +237,19 @@ impl<'a> Running<'a> {
             (unused, None) => act(Cause::Superseded, remove(unused.iter().copied())),
             (_, Some(_)) => Decision::Hold(Hold::AwaitingReady),
         }
+    }
+
+    /// Restarts a container that was ready and does not answer any more, if its adapter wants that.
+    fn restart_unresponsive(&self, container: &ObservedContainer) -> Option<Decision> {
+        let liveness = self.desired.declared.adapter.spec.liveness.as_ref()?;
+        let health = self.pod.state.health.as_ref().filter(|health| health.container == container.name)?;
+        let waits = self.pod.state.liveness_retry.as_ref().is_some_and(|retry| retry.at > self.pod.now);
+        let is_gone = health.readiness == Readiness::Lost && health.failures >= liveness.failures;
+        (is_gone && !waits).then(|| {
+            let last = health.last_failure.clone().unwrap_or_default();
+            let steps = vec![Step::Stop(container.name.clone()), Step::Start(container.name.clone())];
+            act(Cause::Unresponsive { failures: health.failures, last }, steps)
+        })
     }
 
     /// A container without its network reaches nobody and nobody reaches it. It is restarted too: the

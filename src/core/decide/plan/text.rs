@@ -102,6 +102,9 @@ impl fmt::Display for Cause {
                 )
             }
             Self::CrashLoop => f.write_str("its container restarts too often"),
+            Self::Unresponsive { failures, last } => {
+                write!(f, "its container runs and failed {failures} probes in a row ({last})")
+            }
             Self::Dead => f.write_str("the removal of one of its containers was not finished"),
         }
     }

@@ -96,6 +96,9 @@ pub(crate) struct AdapterSpec {
     /// What a change of the image means.
     #[serde(default)]
     pub(crate) upgrade: Upgrade,
+    /// When to restart a container that runs and does not answer; not at all if this is missing.
+    #[serde(default)]
+    pub(crate) liveness: Option<Liveness>,
     /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
     pub(crate) login: Option<Login>,
@@ -112,6 +115,15 @@ pub(crate) struct Upgrade {
     /// How long the first start after a change of the image may take [default: as every start].
     #[serde(default)]
     pub(crate) startup: Option<Span>,
+}
+
+/// When to restart a container that was ready, runs, and does not answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Liveness {
+    /// After how many failed probes in a row.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) failures: u32,
 }
 
 impl AdapterSpec {
