@@ -10,7 +10,7 @@ use crate::{
     engine::{self, Engine},
     postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
-    secrets::{Identities, SecretReader},
+    secrets::{Identities, SecretAccess, SecretReader},
     source::{AdapterFolders, Directory, Git, Source},
     store::Store,
 };
@@ -130,6 +130,7 @@ pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         site: settings.site.clone(),
         removal_grace: settings.removal_grace,
         removals: settings.removals,
-        secrets: SecretReader::new(Identities::new(settings.age_identities.clone())),
+        secrets: SecretReader::new(Identities::new(settings.age_identities.clone()))
+            .within(SecretAccess::new(settings.site.secrets.clone(), settings.own_files())),
     })
 }

@@ -1,4 +1,5 @@
 //! When the next round is due by the clock alone: a retry, the end of a grace or a pause, the end of a start budget.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ pub(crate) fn next_due(
     let starts = states.iter().filter_map(|(id, pod)| {
         let health = pod.health.as_ref().filter(|health| !health.is_ready())?;
         let probe = &desired?.pods.get(id)?.declared.adapter.spec.health;
-        Some(health.since + probe.startup.duration()).filter(|at| *at > now)
+        Some(probe.startup.after(health.since)).filter(|at| *at > now)
     });
     let fallback_retry = states.values().filter_map(|pod| Some(pod.fallback_retry.as_ref()?.at)).filter(|at| *at > now);
     holds.chain(starts).chain(fallback_retry).min()

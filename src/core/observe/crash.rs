@@ -1,5 +1,6 @@
 //! Crash loops. The engine's own restart policy hardly backs off, so restarts are counted here: after five within ten
 //! minutes the container is stopped, and started again after our own, longer waits.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::VecDeque;
 
@@ -36,7 +37,7 @@ impl CrashWatch {
         }
         self.counts.push_back((now, restarts));
         // Keep the newest count from before the window: everything after it happened within the window.
-        while self.counts.len() > 2 && self.counts[1].0 <= now - WINDOW {
+        while self.counts.len() > 2 && self.counts[1].0 <= now.saturating_sub(WINDOW) {
             self.counts.pop_front();
         }
     }
@@ -44,7 +45,7 @@ impl CrashWatch {
     /// Whether it restarts too often.
     pub(crate) fn is_looping(&self) -> bool {
         match (self.counts.front(), self.counts.back()) {
-            (Some((_, first)), Some((_, last))) => last - first >= RESTARTS,
+            (Some((_, first)), Some((_, last))) => last.saturating_sub(*first) >= RESTARTS,
             _ => false,
         }
     }
