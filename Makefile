@@ -25,7 +25,7 @@ lint: ## formatting, clippy, SQL statements, shell scripts, licenses (the last t
 queries: ## write .sqlx after changing an SQL statement or a migration
 	@exec deploy/queries.sh
 
-fuzz: ## fuzz manifests and the webhook, FUZZ_SECONDS (60) each
+fuzz: ## fuzz manifests, adapters and the webhook, FUZZ_SECONDS (60) each
 	@exec deploy/fuzz.sh
 
 bench: ## planning by number of pods, the dashboard with 1,000 pods, the time from a save to the new container

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes the parsers of untrusted input, manifests and the webhook, for a limited time each. It runs on stable Rust with
+# Fuzzes the parsers of untrusted input, manifests, adapters and the webhook, for a limited time each. It runs on stable Rust with
 # released crates and a C++ compiler: the compiler's coverage instrumentation and LLVM's libFuzzer. There is no sanitizer:
 # it would need a nightly Rust, and finds nothing in code without `unsafe`.
 #
@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${FUZZ_SECONDS:-60}
-[ $# != 0 ] || set -- manifest webhook
+[ $# != 0 ] || set -- manifest adapter webhook
 command -v cargo >/dev/null || { echo "Rust is not installed; install it with rustup (https://rustup.rs) and try again" >&2; exit 1; }
 deploy/setup.sh fuzz
 

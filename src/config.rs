@@ -2,6 +2,7 @@
 
 mod access;
 mod git;
+mod secrets;
 mod server;
 
 use std::{
@@ -18,6 +19,7 @@ pub use self::access::{AccessSettings, Forward};
 pub(crate) use self::{
     access::AccessArgs,
     git::GitArgs,
+    secrets::SecretArgs,
     server::{ServerAddress, ServerArgs},
 };
 use crate::{
@@ -64,6 +66,9 @@ pub(crate) struct SettingsArgs {
         global = true
     )]
     pub(crate) age_identities: Vec<PathBuf>,
+    /// Where pods' secrets may come from
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
     /// The file of the key that seals tokens in the database [default: instance.key in the state directory]
     #[arg(long, env = "AGENTPOD_KEY_FILE", value_name = "FILE", global = true)]
     pub(crate) key_file: Option<PathBuf>,
@@ -263,6 +268,7 @@ impl SettingsArgs {
                     labels: network_labels,
                 },
                 proxy_address,
+                secrets: self.secrets.resolve()?,
             },
             listen: self.listen,
             access: self.access.resolve()?,
@@ -271,6 +277,18 @@ impl SettingsArgs {
             removals: RemovalLimit { count: self.max_removals as usize, percent: self.max_removals_percent as usize },
             max_unavailable: MaxUnavailable(self.max_unavailable as usize),
         })
+    }
+}
+
+impl Settings {
+    /// The files and folders with AgentPod's own credentials, which no pod may get as a secret.
+    pub(crate) fn own_files(&self) -> Vec<PathBuf> {
+        let credentials = self.git.iter().flat_map(|git| git.credentials.files());
+        let mut own = vec![self.state_dir.clone(), self.key_file.clone()];
+        own.extend(self.age_identities.iter().cloned());
+        own.extend(self.hook_secret_file.iter().cloned());
+        own.extend(credentials.map(PathBuf::from));
+        own
     }
 }
 

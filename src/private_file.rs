@@ -50,6 +50,10 @@ pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Unusable
     // Full capacity from the start: a buffer that grows leaves copies behind.
     let mut text = Zeroizing::new(String::with_capacity(max_bytes + 1));
     file.take(max_bytes as u64).read_to_string(&mut text).map_err(UnusableFile::Other)?;
+    // Some editors put a byte-order mark before a text, which nobody sees.
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
     Ok(text)
 }
 
@@ -86,5 +90,18 @@ fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, "\u{feff}s3cret\n").unwrap();
+        assert_eq!(read(&path, 100).unwrap().as_str(), "s3cret\n");
     }
 }

@@ -16,6 +16,7 @@ use super::core::{
         infra::NetworkSpec,
         manifest, resolve,
     },
+    secret::SecretRoots,
     site::{Scheme, Site},
     webhook::{self, Delivery, DeliveryOutcome, HEADERS, RecentDeliveries, WebhookKeys},
 };
@@ -45,6 +46,30 @@ pub fn manifest(bytes: &[u8]) -> bool {
         assert!(!problem.to_string().is_empty() && !problem.file.is_empty());
     }
     problems.is_empty() && !manifests.pods.is_empty()
+}
+
+/// Reads an adapter and, after a line `=====`, the template it renders to `/config/agent`, and builds a pod of it. Returns
+/// whether both are valid.
+pub fn adapter(bytes: &[u8]) -> bool {
+    const SEPARATOR: &[u8] = b"\n=====\n";
+    let (manifest, template) = match bytes.windows(SEPARATOR.len()).position(|part| part == SEPARATOR) {
+        Some(end) => (&bytes[..end], &bytes[end + SEPARATOR.len()..]),
+        None => (bytes, &[][..]),
+    };
+    let files = AdapterFiles {
+        adapters: [("echo/adapter.yaml".into(), manifest.to_vec())].into(),
+        templates: [("echo/echo.json.j2".into(), template.to_vec())].into(),
+    };
+    let (adapters, problems) = adapter::read(&files);
+    for problem in &problems {
+        assert!(!problem.to_string().is_empty() && problem.to_string().len() < 8_000);
+    }
+    assert!(problems.len() <= 1_001, "{} problems", problems.len());
+    let pod = b"apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: a}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
+        metadata: {name: a, tenant: a}\nspec: {adapter: echo, subdomain: a}\n";
+    let (manifests, _) = manifest::read([("a.yaml", pod.as_slice())]);
+    let built = desired::build(&manifests, &adapters, site(), &BTreeMap::new(), &BTreeMap::new());
+    problems.is_empty() && built.is_ok_and(|desired| desired.pods.len() == 1)
 }
 
 /// Decides about a request to the webhook: lines `header: value`, an empty line, the body. `$TOKEN` as a value is replaced by
@@ -120,6 +145,7 @@ fn site() -> &'static Site {
                 labels: Default::default(),
             },
             proxy_address: [10, 0, 0, 2].into(),
+            secrets: SecretRoots::anywhere(),
         })
     })
 }

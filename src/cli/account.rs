@@ -255,12 +255,12 @@ fn until(span: Span, now: OffsetDateTime) -> Option<OffsetDateTime> {
 impl PasswordFrom {
     fn read(&self) -> Result<SecretString> {
         let password: SecretString = if let Some(file) = &self.password_file {
-            let text = private_file::read(file, passwords::MAX_BYTES + 3);
+            let text = private_file::read(file, passwords::MAX_BYTES + 6);
             one_line(&text.map_err(|error| anyhow::anyhow!("the password file {}: {error}", file.display()))?)
         } else if self.password_stdin {
-            let mut text = Zeroizing::new(String::with_capacity(passwords::MAX_BYTES + 4));
+            let mut text = Zeroizing::new(String::with_capacity(passwords::MAX_BYTES + 6));
             stdin()
-                .take(passwords::MAX_BYTES as u64 + 3)
+                .take(passwords::MAX_BYTES as u64 + 6)
                 .read_to_string(&mut text)
                 .context("standard input cannot be read")?;
             one_line(&text)
@@ -279,10 +279,11 @@ impl PasswordFrom {
     }
 }
 
-/// A text without the final line end that editors and `echo` add.
+/// A text without what editors and `echo` add and nobody sees: a byte-order mark and a final line end.
 fn one_line(text: &str) -> SecretString {
     let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text).into()
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    text.strip_prefix('\u{feff}').unwrap_or(text).into()
 }
 
 fn list(accounts: &[Account], tokens: &[ApiToken], format: Output, now: OffsetDateTime) -> Result<()> {

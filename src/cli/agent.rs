@@ -119,6 +119,10 @@ pub(crate) async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
         .templates
         .render_text(&login.link, &json!({"pod": values, "ticket": ticket}))
         .context("the login link cannot be rendered")?;
+    let leads_there = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?', '#']);
+    if !link.strip_prefix(&url).is_some_and(leads_there) {
+        bail!("{id} created a login link that leads elsewhere; see login.link in its adapter");
+    }
     output::print(&link)?;
     if let Some(span) = login.valid_for {
         eprintln!("the link works once, for {span}");

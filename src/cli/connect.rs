@@ -10,7 +10,7 @@ use crate::{
     engine::{self, Engine},
     postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
-    secrets::{Identities, SecretReader},
+    secrets::{Identities, SecretAccess, SecretReader},
     source::{AdapterFolders, Directory, Git, Source},
     store::{Lead, Store},
 };
@@ -136,6 +136,7 @@ pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         removal_grace: settings.removal_grace,
         removals: settings.removals,
         max_unavailable: settings.max_unavailable,
-        secrets: SecretReader::new(Identities::new(settings.age_identities.clone())),
+        secrets: SecretReader::new(Identities::new(settings.age_identities.clone()))
+            .within(SecretAccess::new(settings.site.secrets.clone(), settings.own_files())),
     })
 }

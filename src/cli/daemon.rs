@@ -34,6 +34,12 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
     let wake = Arc::new(Notify::new());
     let hooks = hooks(&settings, wake.clone())?;
+    for file in settings.git.iter().flat_map(|git| git.credentials.files()) {
+        let reference = SecretRef { file: Some(file.into()), ..SecretRef::default() };
+        if let Some(warning) = secrets::exposure_warning(&reference) {
+            warn!("{warning}");
+        }
+    }
     let database = Database::open(&settings).await?;
     let (status, view) = watch::channel(standby_status());
     let clock: Clock = Arc::new(crate::clock::now);
@@ -147,7 +153,8 @@ async fn reconcile(
     let mut watched = parts.source.folders();
     watched.extend(parts.folders.folders());
     let engine = parts.engine.clone();
-    let (reconciler, view) = Reconciler::new(parts);
+    let (mut reconciler, view) = Reconciler::new(parts);
+    reconciler.note_judging_in(settings.state_dir.join("judging"));
     let meter = UsageMeter::new(engine, database.store.clone(), view.clone());
     let metering = tokio::spawn(meter.run(stop.clone()));
     reconciler.wake_on(wake.clone(), stop.clone());

@@ -83,7 +83,8 @@ enum Command {
     },
     /// Check the manifests and list every problem
     Validate {
-        /// The folder of manifests, instead of --source
+        /// A folder of manifests, instead of --source, or a single file of one
+        #[arg(value_name = "PATH")]
         directory: Option<PathBuf>,
         /// The output format
         #[arg(short, long, default_value = "text")]

@@ -1,8 +1,12 @@
 //! Commands that need neither database nor engine: `validate`, `check`, `schema`, `render` and `completions`.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use serde_json::json;
 
@@ -13,34 +17,54 @@ use crate::{
         declare::{
             adapter,
             desired::{self, SecretTexts},
-            manifest, resolve,
+            document::{MAX_FILE_BYTES, too_large},
+            manifest, resolve, revision,
         },
         names::PodId,
         problem::Problem,
     },
-    reconcile::Inputs,
+    reconcile::{Inputs, JUDGING_LIMIT},
     source::{Directory, Source},
 };
 
 /// `agentpod validate`.
 pub(crate) async fn validate(settings: Settings, directory: Option<PathBuf>, format: Output) -> Result<ExitCode> {
+    if let Some(file) = directory.as_ref().filter(|path| path.is_file()) {
+        return validate_file(&settings, file, format).await;
+    }
     let source = match directory {
         Some(directory) => Source::Directory(Directory::new(directory)),
         None => connect::source(&settings),
     };
-    let inputs = Inputs::new(source, connect::folders(&settings), settings.site.clone());
-    let (problems, files) = match inputs.read().await {
-        Ok(fresh) => (Vec::new(), fresh.reading.snapshot.files.len()),
+    let mut inputs = Inputs::new(source, connect::folders(&settings), settings.site.clone());
+    let (problems, files) = match inputs.read(JUDGING_LIMIT).await {
+        Ok(fresh) => (Vec::new(), fresh.map_or(0, |fresh| fresh.reading.snapshot.files.len())),
         Err(refused) => (refused.problems, 0),
     };
+    report(&problems, &format!("{}, no problems", output::count(files, "file")), format)
+}
+
+/// Judges one file, whose tenants and defaults may be declared in others.
+async fn validate_file(settings: &Settings, file: &Path, format: Output) -> Result<ExitCode> {
+    let name = file.display().to_string();
+    let size = std::fs::metadata(file).with_context(|| format!("{name} cannot be read"))?.len();
+    let problems = if size > MAX_FILE_BYTES {
+        vec![too_large(&name, size)]
+    } else {
+        let bytes = std::fs::read(file).with_context(|| format!("{name} cannot be read"))?;
+        let adapters = connect::folders(settings).read().await?;
+        revision::validate_file(&name, &bytes, &adapters.files, &settings.site)
+    };
+    report(&problems, "1 file, no problems; what other files declare was not looked at", format)
+}
+
+fn report(problems: &[Problem], none: &str, format: Output) -> Result<ExitCode> {
     match format {
         Output::Json | Output::Yaml => {
             output::data(format, &json!({"valid": problems.is_empty(), "problems": problems}))?;
         }
-        Output::Text if problems.is_empty() => {
-            output::print(&format!("{}, no problems", output::count(files, "file")))?;
-        }
-        Output::Text => print_problems(&problems)?,
+        Output::Text if problems.is_empty() => output::print(none)?,
+        Output::Text => print_problems(problems)?,
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::Output;
-use crate::core::declare::document;
+use crate::core::{declare::document, printable::is_invisible};
 
 /// Prints a text and a line end.
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -17,6 +17,9 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Prints a text and a line end, and returns whether the pipe is still open. Endless output stops when it is not.
 pub(crate) fn print_while_open(text: &str) -> Result<bool> {
     let mut out = anstream::stdout().lock();
+    // Whatever a caller forgot to sanitize: only our own colours begin with an escape character.
+    let is_kept = |c: char| matches!(c, '\n' | '\t' | '\u{1b}') || !is_invisible(c);
+    let text: String = text.chars().map(|c| if is_kept(c) { c } else { char::REPLACEMENT_CHARACTER }).collect();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         outcome => Ok(outcome.map(|()| true)?),
@@ -56,9 +59,9 @@ pub(crate) fn table(head: &[&str], rows: Vec<Vec<String>>, empty: &str) -> Resul
     )
 }
 
-/// Replaces control characters in a foreign text of one line, which could move the terminal's cursor.
+/// Replaces the characters of a foreign text of one line that could move the terminal's cursor or reorder the line.
 pub(crate) fn sanitize(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_invisible(c) && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Like [`sanitize`], for a text of several lines.

@@ -104,14 +104,16 @@ fn recipients_of(settings: &Settings, named: &[String], file: Option<&Path>) -> 
 
 /// The value: all of standard input, or what a person types, without echo.
 fn read_value() -> Result<SecretString> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(secrets::MAX_BYTES as usize + 4));
+    let mut bytes = Zeroizing::new(Vec::with_capacity((secrets::MAX_BYTES + secrets::LONGEST_UNSEEN) as usize));
     if stdin().is_terminal() {
         let typed = Zeroizing::new(rpassword::prompt_password("value (not shown): ")?);
         bytes.extend_from_slice(typed.as_bytes());
     } else {
-        stdin().take(secrets::MAX_BYTES + 3).read_to_end(&mut bytes).context("standard input cannot be read")?;
+        let most = secrets::MAX_BYTES + secrets::LONGEST_UNSEEN;
+        stdin().take(most).read_to_end(&mut bytes).context("standard input cannot be read")?;
     }
-    // Decryption drops one line end, so a value of only line ends would be empty. The input itself is encrypted.
+    // What nobody sees is not part of the value, here as in a file.
+    secrets::drop_unseen(&mut bytes);
     if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
         bail!("the value is empty; pass it on standard input");
     }

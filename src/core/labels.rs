@@ -99,6 +99,7 @@ mod tests {
                 labels: BTreeMap::new(),
             },
             proxy_address: "10.0.0.2".parse().unwrap(),
+            secrets: crate::core::secret::SecretRoots::anywhere(),
         }
     }
 

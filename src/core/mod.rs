@@ -12,7 +12,8 @@
 //! | `report/` | what should people know? |
 //! | `access`, `webhook` | who may do what, and is this delivery genuine? |
 //!
-//! The files beside them are shared types: names, labels, digests, quantities, references to secrets, problems.
+//! The files beside them are shared types: names, labels, digests, quantities, references to secrets, problems, and text that is
+//! fit to be shown.
 
 pub mod access;
 pub mod decide;
@@ -22,6 +23,7 @@ pub mod event;
 pub mod labels;
 pub mod names;
 pub mod observe;
+pub(crate) mod printable;
 pub mod problem;
 pub(crate) mod quantity;
 pub mod report;

@@ -1,10 +1,23 @@
 //! Problems with what a person wrote: the position, what is wrong, and what to do. Problems are collected, so that one does
-//! not hide the next.
+//! not hide the next; what is quoted of a file is cut and made fit to be shown, whoever wrote it.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+
+mod collected;
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use collected::Problems;
+
+use super::printable;
+
+/// The most characters of a path, of what is wrong and of what to do, and of a line that is shown.
+const MOST_OF_PATH: usize = 200;
+const MOST_OF_WHAT: usize = 400;
+const MOST_OF_HINT: usize = 600;
+const MOST_OF_LINE: usize = 160;
 
 /// A position in a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -34,40 +47,39 @@ pub struct Problem {
 impl Problem {
     /// A problem with a file as a whole.
     pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { file: file.into(), at: None, what: what.into(), hint: None, excerpt: None }
+        let (file, what) = (file.into(), printable::line(&what.into(), MOST_OF_WHAT));
+        Self { file, at: None, what, hint: None, excerpt: None }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable::line(&hint.into(), MOST_OF_HINT));
         self
     }
 
     /// Adds a position in `text`.
     #[must_use]
-    pub fn at(mut self, at: Position, text: &str) -> Self {
-        self.at = Some(at);
-        self.excerpt = text.lines().nth(at.line.saturating_sub(1)).map(shorten);
-        self
+    pub fn at(self, at: Position, text: &str) -> Self {
+        let line = text.lines().nth(at.line.saturating_sub(1));
+        self.on_line(at, line)
     }
-}
 
-/// Shortens and sanitizes a line for a terminal.
-fn shorten(line: &str) -> String {
-    let mut short: String = line.chars().take(160).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.chars().nth(160).is_some() {
-        short.push('…');
+    /// Adds a position and the line there.
+    #[must_use]
+    pub(crate) fn on_line(self, at: Position, line: Option<&str>) -> Self {
+        Self { at: Some(at), excerpt: line.map(|line| printable::line(line, MOST_OF_LINE)), ..self }
     }
-    short
 }
 
 /// The width of the word or quoted text at a column.
 fn word_width(line: &str, column: usize) -> usize {
-    let rest = || line.chars().skip(column - 1);
+    let rest = || line.chars().skip(column.saturating_sub(1));
     let length = rest().count();
     match rest().next() {
-        Some(quote @ ('"' | '\'')) => rest().skip(1).position(|c| c == quote).map_or(length, |end| end + 2),
+        Some(quote @ ('"' | '\'')) => {
+            rest().skip(1).position(|c| c == quote).map_or(length, |end| end.saturating_add(2))
+        }
         Some('[' | '{' | ':') => 1,
         _ => {
             let is_end = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '}' | ']' | '#');
@@ -79,21 +91,24 @@ fn word_width(line: &str, column: usize) -> usize {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, at, what, hint, excerpt } = self;
+        // A problem can come from another program too, like a server.
+        let (file, what) = (printable::line(file, MOST_OF_PATH), printable::line(what, MOST_OF_WHAT));
         match at {
             Some(Position { line, column }) => write!(f, "{file}:{line}:{column}: {what}")?,
             None => write!(f, "{file}: {what}")?,
         }
         if let (Some(at), Some(excerpt)) = (at, excerpt) {
+            let excerpt = printable::line(excerpt, MOST_OF_LINE.saturating_add(1));
             let number = at.line.to_string();
             let gutter = " ".repeat(number.len());
             write!(f, "\n  {number} | {excerpt}")?;
-            if at.column <= excerpt.chars().count() {
-                let carets = "^".repeat(word_width(excerpt, at.column));
-                write!(f, "\n  {gutter} | {}{carets}", " ".repeat(at.column - 1))?;
+            if (1..=excerpt.chars().count()).contains(&at.column) {
+                let carets = "^".repeat(word_width(&excerpt, at.column));
+                write!(f, "\n  {gutter} | {}{carets}", " ".repeat(at.column.saturating_sub(1)))?;
             }
         }
         if let Some(hint) = hint {
-            write!(f, "\n  help: {hint}")?;
+            write!(f, "\n  help: {}", printable::line(hint, MOST_OF_HINT))?;
         }
         Ok(())
     }
@@ -111,7 +126,7 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
     known
         .into_iter()
         .map(|name| (strsim::levenshtein(&written, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .filter(|(distance, name)| *distance <= (name.len() / 4).saturating_add(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

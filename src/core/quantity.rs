@@ -1,13 +1,15 @@
 //! Quantities as people write them (`2Gi`, `500m`, `30s`), parsed into exact numbers.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
 
 /// A text is not a valid quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not {expected}")]
+#[error("{:?} is not {expected}", super::printable::line(text, 60))]
 pub(crate) struct QuantityError {
     text: String,
     expected: &'static str,
@@ -66,15 +68,42 @@ impl FromStr for Cpus {
 impl FromStr for Span {
     type Err = QuantityError;
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let expected = "a length of time like 30s, 5m, 2h or a number of seconds";
-        parse_with(&SPAN_UNITS, text).map(Span).ok_or(QuantityError { text: text.into(), expected })
+        let span = Self::written(text)?;
+        let expected = "a length of time of at most 100000h, eleven years";
+        if span <= LONGEST { Ok(span) } else { Err(QuantityError { text: text.into(), expected }) }
+    }
+}
+
+/// The longest time that an option of a command can be.
+const LONGEST: Span = Span::seconds(100_000 * 3_600);
+
+impl Memory {
+    fn written(text: &str) -> Result<Self, QuantityError> {
+        text.parse()
+    }
+}
+
+impl Cpus {
+    fn written(text: &str) -> Result<Self, QuantityError> {
+        text.parse()
     }
 }
 
 impl Span {
     /// A span of whole seconds.
     pub(crate) const fn seconds(seconds: u64) -> Self {
-        Self(seconds * 1000)
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// A span as a manifest or an adapter has it, where each field has bounds of its own.
+    fn written(text: &str) -> Result<Self, QuantityError> {
+        let expected = "a length of time like 30s, 5m, 2h or a number of seconds";
+        parse_with(&SPAN_UNITS, text).map(Span).ok_or(QuantityError { text: text.into(), expected })
+    }
+
+    /// The moment this long after another one, or the last one there is.
+    pub(crate) fn after(self, moment: OffsetDateTime) -> OffsetDateTime {
+        moment.saturating_add(time::Duration::milliseconds(i64::try_from(self.0).unwrap_or(i64::MAX)))
     }
 
     /// The span as a standard duration.
@@ -85,9 +114,9 @@ impl Span {
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (unit, scale) in [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1u64 << 10)] {
+        for (unit, scale) in [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1u64 << 10)] {
             if self.0 >= scale && self.0.is_multiple_of(scale) {
-                return write!(f, "{}{unit}", self.0 / scale);
+                return write!(f, "{}{unit}", self.0.checked_div(scale).unwrap_or_default());
             }
         }
         write!(f, "{}", self.0)
@@ -131,7 +160,7 @@ macro_rules! quantity_serde {
                     Written::Text(text) => text,
                     Written::Number(number) => number.to_string(),
                 };
-                text.parse().map_err(serde::de::Error::custom)
+                Self::written(&text).map_err(serde::de::Error::custom)
             }
         }
 
@@ -181,6 +210,7 @@ mod tests {
         assert_eq!("90s".parse(), Ok(Span(90_000)));
         assert_eq!("5m".parse(), Ok(Span(300_000)));
         assert_eq!("500ms".parse(), Ok(Span(500)));
+        assert_eq!("100000h".parse(), Ok(LONGEST));
     }
 
     #[test]
@@ -188,6 +218,7 @@ mod tests {
         for bad in ["", "Gi", "-1", "2 Gi", "2gi", "1e9", "..", "99999999999999999999"] {
             assert!(bad.parse::<Memory>().is_err(), "{bad}");
         }
+        assert!("100001h".parse::<Span>().unwrap_err().to_string().ends_with("at most 100000h, eleven years"));
         let error = "lots".parse::<Memory>().unwrap_err().to_string();
         assert_eq!(error, r#""lots" is not an amount of memory like 512Mi, 2Gi or a number of bytes"#);
     }
@@ -199,5 +230,12 @@ mod tests {
         assert_eq!(Cpus(1_500_000_000).to_string(), "1.5");
         assert_eq!(Span(90_000).to_string(), "90s");
         assert_eq!(Span(0).to_string(), "0s");
+    }
+
+    #[test]
+    fn the_moment_after_the_longest_time_is_the_last_one_there_is() {
+        let moment = OffsetDateTime::UNIX_EPOCH;
+        assert_eq!(Span::seconds(2).after(moment), moment + time::Duration::seconds(2));
+        assert!(Span(u64::MAX).after(moment) > moment && Span::seconds(u64::MAX) == Span(u64::MAX));
     }
 }

@@ -1,11 +1,16 @@
 //! Secrets as the core sees them: where each value comes from and a keyed fingerprint of it, never the value itself. The
 //! core checks the header of an age file, so that mistakes show up without a key; it decrypts nothing.
 
+mod roots;
+
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use roots::SecretRoots;
+pub(crate) use roots::{DEFAULT_FOLDERS, DEFAULT_PREFIX, RefusedReference, TENANT};
 
 /// Where a secret's value comes from. Exactly one field is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +139,15 @@ pub enum SecretError {
     /// The path depends on the working directory.
     #[error("the path is not absolute; start it with /")]
     RelativePath,
+    /// The path, or what it links to, is outside the folders for secrets.
+    #[error("it is outside the folders for secrets; move it there, or name another folder with --secrets-dir")]
+    OutsideRoots,
+    /// The path leads to a file of AgentPod's own.
+    #[error("it is a file of AgentPod's own, which no pod gets")]
+    OwnFile,
+    /// The variable is not one for secrets of pods.
+    #[error("it is not a variable for secrets of pods; see --secret-env-prefix")]
+    NotForPods,
     /// The path is a folder, a pipe or a device.
     #[error("it is not a regular file; name the file that holds the value")]
     NotAFile,

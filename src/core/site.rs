@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     declare::infra::{InfraSpec, NetworkSpec},
     names::{InstanceName, PodId, Subdomain, TenantName},
+    secret::SecretRoots,
 };
 
 /// How pods are reached, and the names they share.
@@ -28,6 +29,9 @@ pub struct Site {
     pub network: NetworkSpec,
     /// The proxy's address on that network, which agents are configured to trust.
     pub proxy_address: IpAddr,
+    /// Where references to secrets may lead.
+    #[serde(skip)]
+    pub secrets: SecretRoots,
 }
 
 /// The scheme of public addresses.

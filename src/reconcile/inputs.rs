@@ -3,9 +3,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
+use tokio::sync::mpsc;
+
+use super::{
+    judge::{Judge, Judgement, LIMIT},
+    message::Report,
+};
 use crate::{
     core::{
         declare::{
@@ -80,6 +88,7 @@ pub(crate) struct Inputs {
     site: Site,
     in_force: Option<NewRevision>,
     built: Option<BuiltState>,
+    judge: Judge,
 }
 
 struct BuiltState {
@@ -100,7 +109,7 @@ pub(crate) struct NewRevision {
 impl Inputs {
     /// Inputs from a source, adapters and a site. Nothing is read yet.
     pub(crate) fn new(source: Source, folders: AdapterFolders, site: Site) -> Self {
-        Self { source, folders, site, in_force: None, built: None }
+        Self { source, folders, site, in_force: None, built: None, judge: Judge::default() }
     }
 
     /// Where manifests come from, for people.
@@ -143,10 +152,28 @@ impl Inputs {
         self.in_force.as_ref().is_some_and(|in_force| in_force.reading == fresh.reading)
     }
 
-    /// Reads the source and the adapters; returns everything that is wrong with them on failure.
-    pub async fn read(&self) -> Result<NewRevision, RefusedRevision> {
+    /// Tells the reconciler when judging ends that no round waited for.
+    pub(super) fn report_to(&mut self, reports: mpsc::UnboundedSender<Report>) {
+        self.judge.report_to(reports);
+    }
+
+    /// Notes in a file what is judged, so that the next start knows what ended this process.
+    pub(super) fn note_in(&mut self, path: PathBuf) {
+        self.judge.note_in(path);
+    }
+
+    /// Whether what was read is still judged.
+    pub(super) fn is_judging(&self) -> bool {
+        self.judge.is_underway()
+    }
+
+    /// Reads the source and the adapters; returns everything that is wrong with them on failure, and `None` if they are
+    /// still judged after `patience`.
+    pub async fn read(&mut self, patience: Duration) -> Result<Option<NewRevision>, RefusedRevision> {
         match (self.source.read().await, self.folders.read().await) {
-            (Ok(snapshot), Ok(adapters)) => self.check(SourceReading { snapshot, adapters: adapters.files }),
+            (Ok(snapshot), Ok(adapters)) => {
+                self.check(SourceReading { snapshot, adapters: adapters.files }, patience).await
+            }
             (snapshot, adapters) => {
                 let (source, folders) = (snapshot.err(), adapters.err());
                 let problems = [&source, &folders].into_iter().flatten().flat_map(SourceError::problems).collect();
@@ -156,25 +183,41 @@ impl Inputs {
     }
 
     /// Parses and builds everything; returns all problems on failure. The revision in force is not built again.
-    fn check(&self, reading: SourceReading) -> Result<NewRevision, RefusedRevision> {
+    async fn check(
+        &mut self,
+        reading: SourceReading,
+        patience: Duration,
+    ) -> Result<Option<NewRevision>, RefusedRevision> {
         let adapters_revision = reading.adapters.digest().as_str().to_owned();
         let reading = Arc::new(reading);
         if let Some(in_force) = &self.in_force
             && in_force.reading.snapshot.revision == reading.snapshot.revision
             && in_force.adapters_revision == adapters_revision
         {
-            return Ok(NewRevision { reading, ..in_force.clone() });
+            return Ok(Some(NewRevision { reading, ..in_force.clone() }));
         }
-        let Snapshot { origin, .. } = &reading.snapshot;
-        match revision::validate(origin, reading.snapshot.texts(), &reading.adapters, &self.site) {
-            Ok(ValidRevision { manifests, adapters }) => Ok(NewRevision {
-                reading,
-                adapters_revision,
-                manifests: Arc::new(manifests),
-                adapters: Arc::new(adapters),
-            }),
-            Err(problems) => Err(RefusedRevision { reading: Some(reading), problems }),
+        let Snapshot { revision, origin, .. } = &reading.snapshot;
+        let content = format!("{revision} {adapters_revision}");
+        let (judged, site) = (reading.clone(), self.site.clone());
+        let validate = move || {
+            let Snapshot { origin, .. } = &judged.snapshot;
+            revision::validate(origin, judged.snapshot.texts(), &judged.adapters, &site)
+        };
+        match self.judge.judge(&content, origin, patience, validate).await {
+            Judgement::Valid(valid) => {
+                let ValidRevision { manifests, adapters } = *valid;
+                let (manifests, adapters) = (Arc::new(manifests), Arc::new(adapters));
+                Ok(Some(NewRevision { reading, adapters_revision, manifests, adapters }))
+            }
+            Judgement::Refused(problems) => Err(RefusedRevision { reading: Some(reading), problems }),
+            Judgement::Underway => Ok(None),
         }
+    }
+
+    /// Judges what is stored, to the end.
+    async fn check_stored(&mut self, reading: SourceReading) -> Result<NewRevision, RefusedRevision> {
+        let unknown = RefusedRevision { reading: None, problems: Vec::new() };
+        self.check(reading, LIMIT).await?.ok_or(unknown)
     }
 
     /// Puts the stored revision in force, with the adapters it was accepted with: for a start without a source, or with a
@@ -183,11 +226,14 @@ impl Inputs {
     pub(crate) async fn restore(&mut self, kept: Revision) -> Result<(), RefusedRevision> {
         let Revision { hash, files, origin, commit, adapters, .. } = kept;
         let snapshot = Snapshot { revision: hash, origin, files, commit };
-        let as_it_was = adapters.map(|adapters| self.check(SourceReading { snapshot: snapshot.clone(), adapters }));
+        let as_it_was = match adapters {
+            Some(adapters) => Some(self.check_stored(SourceReading { snapshot: snapshot.clone(), adapters }).await),
+            None => None,
+        };
         let fresh = match (as_it_was, self.folders.read().await) {
             (Some(Ok(fresh)), _) => fresh,
             (was, Ok(folders)) => {
-                let now = self.check(SourceReading { snapshot, adapters: folders.files });
+                let now = self.check_stored(SourceReading { snapshot, adapters: folders.files }).await;
                 now.map_err(|refused| was.and_then(Result::err).unwrap_or(refused))?
             }
             (Some(Err(refused)), Err(_)) => return Err(refused),

@@ -45,6 +45,8 @@ pub(crate) enum Report {
     FilesChanged,
     /// A fetch brought a new commit or a new error.
     Fetched,
+    /// What was read of the source is judged.
+    Judged,
     /// The engine reports an event of one of our containers.
     Engine(EngineEvent),
     /// The engine's event stream broke off or started again: events may have been missed.
@@ -79,7 +81,7 @@ impl Report {
     /// Its kind of trigger.
     pub(crate) fn trigger(&self) -> Trigger {
         match self {
-            Self::FilesChanged => Trigger::File,
+            Self::FilesChanged | Self::Judged => Trigger::File,
             Self::Fetched => Trigger::Fetch,
             Self::Requested | Self::Synced(_) => Trigger::Request,
             Self::Engine(_) | Self::EngineReconnected => Trigger::Engine,

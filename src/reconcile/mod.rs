@@ -9,6 +9,7 @@
 //! | `run` | the loop: waits until something wakes it, then makes a round |
 //! | `round` | one round, from reading the source to publishing the status |
 //! | `inputs` | reads manifests and adapters, and builds the desired state |
+//! | `judge` | judges what was read on a thread of its own, within bounds |
 //! | `requests`, `edits` | requests: restarts, pauses, approvals; adding a manifest to the source |
 //! | `observe/` | what triggers rounds, and what is measured |
 //! | `act/` | executing a plan |
@@ -22,6 +23,7 @@ pub mod act;
 mod daemon_status;
 mod edits;
 mod inputs;
+mod judge;
 mod ledger;
 mod message;
 mod observe;
@@ -36,6 +38,7 @@ pub use crate::core::decide::ending::Ending;
 pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
 pub use edits::{AddPodError, Edits};
 pub(crate) use inputs::{Inputs, PreviewError, RefusedRevision};
+pub(crate) use judge::LIMIT as JUDGING_LIMIT;
 pub use message::LogUnavailable;
 pub use observe::probe::{get, probe_once};
 pub use observe::usage::UsageMeter;

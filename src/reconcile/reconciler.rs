@@ -120,6 +120,8 @@ impl Reconciler {
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, status) = Published::new();
         let engine = fenced(engine, &store);
+        let mut inputs = Inputs::new(source, folders, site);
+        inputs.report_to(reports.clone());
         let reconciler = Self {
             work: Work::new(engine.clone()),
             engine,
@@ -127,7 +129,7 @@ impl Reconciler {
             store,
             embedded,
             settings: RoundSettings { removal_grace, removals, max_unavailable, tick: TICK },
-            source: SourceTracker::new(Inputs::new(source, folders, site)),
+            source: SourceTracker::new(inputs),
             requests: Requests::default(),
             ledger: Ledger::default(),
             secrets: SecretsInUse::new(secrets),
@@ -155,6 +157,11 @@ impl Reconciler {
     pub fn with_tick(mut self, tick: std::time::Duration) -> Self {
         self.settings.tick = tick;
         self
+    }
+
+    /// Notes in a file what is judged, so that the next start knows what ended this process.
+    pub(crate) fn note_judging_in(&mut self, path: std::path::PathBuf) {
+        self.source.note_judging_in(path);
     }
 
     /// Sets another interval in which the source should be read, for tests.

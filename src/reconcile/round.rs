@@ -32,7 +32,9 @@ impl Reconciler {
         self.read_requests(now).await?;
         if self.source.is_ready() {
             self.source.read(&self.store, &mut self.journal, now).await?;
-            self.answer_syncs(now).await?;
+            if !self.source.is_judging() {
+                self.answer_syncs(now).await?;
+            }
         }
         self.source.watch(&self.store, &mut self.journal, self.began, now).await?;
         self.build(now).await?;

@@ -208,7 +208,7 @@ impl Reconciler {
     /// Handles a message. Returns whether a round is due for it.
     fn handle(&mut self, report: Report) -> bool {
         match report {
-            Report::FilesChanged | Report::Fetched => {
+            Report::FilesChanged | Report::Fetched | Report::Judged => {
                 self.source.set_due();
                 true
             }
@@ -272,7 +272,7 @@ impl Reconciler {
         // The engine's error may quote secrets it was given.
         let outcome = outcome.map_err(|failure| {
             let values = self.secrets.of_pod(pod, self.desired_pod(pod));
-            ActionFailure { why: values.redactor().clean(&failure.why), ..failure }
+            ActionFailure { why: values.redactor(pod).clean(&failure.why), ..failure }
         });
         self.work.finish(pod, action, outcome.is_err());
         self.metrics.action(action, &outcome);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
-    Inputs, RefusedRevision, SourceView,
+    Inputs, JUDGING_LIMIT, RefusedRevision, SourceView,
     observe::watchdog::Watchdog,
     report::{alerts::Alert, journal::Journal, metrics::Metrics},
 };
@@ -28,6 +28,9 @@ use crate::{
     source::Source,
     store::{Event, Store, StoreError},
 };
+
+/// How long a round waits for what was read to be judged.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The source.
 pub(crate) struct SourceTracker {
@@ -70,6 +73,16 @@ impl SourceTracker {
         }
         self.unusable = Alert::of(store.source_refusal().await?.map(|refusal| refusal.message));
         Ok(())
+    }
+
+    /// Notes in a file what is judged, so that the next start knows what ended this process.
+    pub(super) fn note_judging_in(&mut self, path: std::path::PathBuf) {
+        self.inputs.note_in(path);
+    }
+
+    /// Whether what was last read is still judged.
+    pub(super) fn is_judging(&self) -> bool {
+        self.inputs.is_judging()
     }
 
     /// Overrides the interval in which the source should be read.
@@ -156,8 +169,10 @@ impl SourceTracker {
         journal: &mut Journal,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let revision = match self.inputs.read().await {
-            Ok(revision) => revision,
+        let revision = match self.inputs.read(PATIENCE).await {
+            Ok(Some(revision)) => revision,
+            // The round goes on with what is in force; another one follows when it is judged.
+            Ok(None) => return Ok(()),
             Err(refused) => return self.refuse(refused, store, journal, now).await,
         };
         // Its row says all of this already.
@@ -228,7 +243,8 @@ impl SourceTracker {
 
     /// Reads and builds the newest revision without storing anything, for a preview.
     pub(crate) async fn preview(&mut self) -> Result<(), RefusedRevision> {
-        let revision = self.inputs.read().await?;
+        let none = RefusedRevision { reading: None, problems: Vec::new() };
+        let revision = self.inputs.read(JUDGING_LIMIT).await?.ok_or(none)?;
         self.inputs.accept(revision);
         Ok(())
     }

@@ -13,7 +13,7 @@ use age::{
 };
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-use super::MAX_BYTES;
+use super::{LONGEST_UNSEEN, MAX_BYTES};
 use crate::{
     core::{digest::Digest, secret::SecretError},
     private_file::{self, UnusableFile},
@@ -84,8 +84,8 @@ impl Identities {
             Err(_) => return Err(SecretError::Damaged),
         };
         // Full capacity from the start: a buffer that grows leaves copies behind.
-        let mut value = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 4));
-        reader.take(MAX_BYTES + 3).read_to_end(&mut value).map_err(|_| SecretError::Damaged)?;
+        let mut value = Zeroizing::new(Vec::with_capacity((MAX_BYTES + LONGEST_UNSEEN) as usize));
+        reader.take(MAX_BYTES + LONGEST_UNSEEN).read_to_end(&mut value).map_err(|_| SecretError::Damaged)?;
         Ok(value)
     }
 

@@ -1,6 +1,7 @@
 //! Secrets at the edge: reads the values behind references. The only place that does; values leave it wrapped, and no
 //! message quotes one.
 
+mod access;
 mod age;
 
 use std::{
@@ -16,6 +17,7 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use secrecy::{SecretString, zeroize::Zeroizing};
 
+pub use self::access::SecretAccess;
 pub(crate) use self::age::recipient;
 pub use self::age::{Identities, encrypt, keygen};
 use crate::core::{
@@ -26,6 +28,9 @@ use crate::core::{
 /// The most bytes a secret may have.
 pub(crate) const MAX_BYTES: u64 = 64 << 10;
 
+/// The most bytes that are dropped around a value, and one more, so that a longer value is seen to be one.
+pub(crate) const LONGEST_UNSEEN: u64 = 6;
+
 /// The value behind each reference, or why it has none.
 pub(crate) type SecretValues = BTreeMap<SecretRef, Result<SecretString, SecretError>>;
 
@@ -33,13 +38,20 @@ pub(crate) type SecretValues = BTreeMap<SecretRef, Result<SecretString, SecretEr
 #[derive(Default)]
 pub struct SecretReader {
     identities: Identities,
+    access: SecretAccess,
     decrypted: BTreeMap<Digest, Result<SecretString, SecretError>>,
 }
 
 impl SecretReader {
     /// A reader that decrypts with these identities.
     pub fn new(identities: Identities) -> Self {
-        Self { identities, decrypted: BTreeMap::new() }
+        Self { identities, access: SecretAccess::default(), decrypted: BTreeMap::new() }
+    }
+
+    /// The same reader, whose references lead only where these allow.
+    #[must_use]
+    pub(crate) fn within(self, access: SecretAccess) -> Self {
+        Self { access, ..self }
     }
 
     /// The current value behind each of these references.
@@ -57,11 +69,23 @@ impl SecretReader {
                     self.decrypted.insert(key, value.clone());
                     value
                 }
-                reference => resolve(reference),
+                reference => self.resolve(reference),
             };
             (reference, value)
         });
         values.collect()
+    }
+}
+
+impl SecretReader {
+    /// The value behind a reference of a pod to an environment variable or a file.
+    fn resolve(&self, reference: &SecretRef) -> Result<SecretString, SecretError> {
+        match reference {
+            SecretRef { env: Some(name), file: None, age: None } => self.access.variable(name)?,
+            SecretRef { env: None, file: Some(path), age: None } => return value(&read(&self.access.file(path)?)?),
+            _ => {}
+        }
+        resolve(reference)
     }
 }
 
@@ -74,11 +98,11 @@ impl fmt::Debug for SecretReader {
 fn decrypt(text: &str, identities: &Identities) -> Result<SecretString, SecretError> {
     let file = secret::age_file(text)?;
     let mut bytes = identities.decrypt(&file)?;
-    drop_line_end(&mut bytes);
+    drop_unseen(&mut bytes);
     value(&bytes)
 }
 
-/// The value behind a reference to an environment variable or a file.
+/// The value behind a reference of the settings to an environment variable or a file: a credential of our own.
 pub(crate) fn resolve(reference: &SecretRef) -> Result<SecretString, SecretError> {
     resolve_with(reference, |name| std::env::var_os(name))
 }
@@ -121,7 +145,7 @@ pub(crate) fn exposure_warning(reference: &SecretRef) -> Option<String> {
     (mode & 0o004 != 0).then_some(hint)
 }
 
-/// A file's content without its final line end. It never blocks: pipes and devices are refused.
+/// A file's content without a byte-order mark and its final line end. It never blocks: pipes and devices are refused.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     if !path.is_absolute() {
         return Err(SecretError::RelativePath);
@@ -136,20 +160,26 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         return Err(SecretError::NotAFile);
     }
     // Full capacity from the start: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 4));
-    file.take(MAX_BYTES + 3).read_to_end(&mut bytes).map_err(|error| read_error(&error))?;
-    drop_line_end(&mut bytes);
+    let mut bytes = Zeroizing::new(Vec::with_capacity((MAX_BYTES + LONGEST_UNSEEN) as usize));
+    file.take(MAX_BYTES + LONGEST_UNSEEN).read_to_end(&mut bytes).map_err(|error| read_error(&error))?;
+    drop_unseen(&mut bytes);
     Ok(bytes)
 }
 
-fn drop_line_end(bytes: &mut Vec<u8>) {
+/// Drops what editors add to a text and nobody sees: a byte-order mark before it, and one line end of any kind after it.
+pub(crate) fn drop_unseen(bytes: &mut Vec<u8>) {
     if bytes.ends_with(b"\n") {
         bytes.pop();
-        if bytes.ends_with(b"\r") {
-            bytes.pop();
-        }
+    }
+    if bytes.ends_with(b"\r") {
+        bytes.pop();
+    }
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
     }
 }
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 fn read_error(error: &io::Error) -> SecretError {
     match error.kind() {
@@ -189,12 +219,17 @@ mod tests {
     }
 
     #[test]
-    fn a_value_from_a_file_loses_one_line_end() {
+    fn a_value_from_a_file_loses_what_nobody_sees() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        for (content, value) in
-            [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret\n\n", "s3cret\n"), ("s3cret", "s3cret")]
-        {
+        for (content, value) in [
+            ("s3cret\n", "s3cret"),
+            ("s3cret\r\n", "s3cret"),
+            ("s3cret\r", "s3cret"),
+            ("s3cret\n\n", "s3cret\n"),
+            ("s3cret", "s3cret"),
+            ("\u{feff}s3cret\r\n", "s3cret"),
+        ] {
             fs::write(&path, content).unwrap();
             assert_eq!(from_file(&path), Ok(value.into()), "{content:?}");
         }
@@ -215,8 +250,13 @@ mod tests {
         }
         fs::write(&path, "\n").unwrap();
         assert_eq!(from_file(&path).unwrap_err(), "it is empty");
-        fs::write(&path, [vec![b's'; MAX_BYTES as usize], b"\r\n".to_vec()].concat()).unwrap();
-        assert_eq!(from_file(&path).unwrap().len() as u64, MAX_BYTES);
+        let longest = [vec![b's'; MAX_BYTES as usize], b"\r\n".to_vec()].concat();
+        for content in [longest.clone(), [BYTE_ORDER_MARK, &longest].concat()] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(from_file(&path).unwrap().len() as u64, MAX_BYTES);
+        }
+        fs::write(&path, "\u{feff}\n").unwrap();
+        assert_eq!(from_file(&path).unwrap_err(), "it is empty");
     }
 
     #[test]
@@ -273,6 +313,7 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(read_one(&mut reader, &encrypted(&recipient, "s3cret\n")), Ok("s3cret".into()));
         assert_eq!(read_one(&mut reader, &encrypted(&recipient, "s3cret\n\n")), Ok("s3cret\n".into()));
+        assert_eq!(read_one(&mut reader, &encrypted(&recipient, "\u{feff}s3cret\r")), Ok("s3cret".into()));
         assert!(matches!(keygen(&file).unwrap_err(), AgeError::Exists(path) if path == file));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left over");
     }

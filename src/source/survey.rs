@@ -13,6 +13,7 @@ use std::{
 use super::SourceError;
 use crate::core::{
     declare::document::{MAX_FILE_BYTES, too_large},
+    printable::is_invisible,
     problem::Problem,
 };
 
@@ -254,7 +255,7 @@ impl FolderWalk<'_> {
             } else {
                 format!("{name}/{}", entry.to_string_lossy())
             };
-            let is_text = entry.to_str().is_some_and(|text| !text.chars().any(char::is_control));
+            let is_text = entry.to_str().is_some_and(|text| !text.chars().any(is_invisible));
             self.entry(&path.join(entry), &below, is_text);
         }
         self.above.pop();
@@ -274,7 +275,7 @@ impl FolderWalk<'_> {
         let matches = (self.rules.matches)(name);
         if !is_text && (matches || metadata.is_dir()) {
             let hint = "rename it; use letters, digits, - and _";
-            return self.problem(&name.replace(char::is_control, "?"), "its name is not valid text", hint);
+            return self.problem(&name.replace(is_invisible, "?"), "its name is not valid text", hint);
         }
         if metadata.is_dir() {
             self.folder(&path, name, &metadata);

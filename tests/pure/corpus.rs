@@ -23,6 +23,14 @@ fn the_corpus_of_manifests_goes_through_without_a_panic_and_reaches_a_pod() {
 }
 
 #[test]
+fn the_corpus_of_adapters_goes_through_without_a_panic_and_reaches_a_pod() {
+    let (all, good) = replay("adapter", targets::adapter);
+    assert!(all >= 12, "{all} files are few");
+    assert!(good.iter().any(|name| name == "shipped-echo"), "{good:?}");
+    assert!(good.len() * 2 < all, "most of them are wrong: {good:?}");
+}
+
+#[test]
 fn the_corpus_of_deliveries_goes_through_without_a_panic_and_wakes() {
     let (all, good) = replay("webhook", targets::webhook);
     assert!(all >= 9, "{all} files are few");

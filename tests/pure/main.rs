@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod laws;
 mod manifests;
+mod nonsense;
 mod purity;
 mod requests;
 mod shipped;

@@ -131,6 +131,17 @@ async fn goes_on_and_heals(stage: &Stage, place: &str, mend: impl FnOnce(&Stage)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_start_with_a_template_that_would_overflow_the_stack_continues_with_the_last_good_revision() {
+    let stage = accepted().await;
+    let file = "templates/echo/echo.json.j2";
+    stage.write(file, &format!("{{{{ {}1 }}}}", "1+".repeat(9_100)));
+    goes_on_and_heals(&stage, "templates/echo/echo.json.j2:1:1: an expression has", |stage| {
+        stage.write(file, &shipped(file));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_with_a_broken_adapter_continues_with_the_last_good_revision() {
     let stage = accepted().await;
     let file = "adapters/echo/adapter.yaml";

@@ -9,7 +9,7 @@ use crate::testkit::{
 };
 
 const POD: &str = "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {name: alice}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
-                   metadata: {name: a, tenant: alice}\nspec:\n  adapter: echo\n  subdomain: alice\n  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n";
+                   metadata: {name: a, tenant: alice}\nspec:\n  adapter: echo\n  subdomain: alice\n  secrets: {KEY: {env: AGENTPOD_SECRET_TEST}}\n";
 
 fn agentpod(arguments: &[&str]) -> Command {
     let mut command = testkit::agentpod();
@@ -176,7 +176,7 @@ fn a_closed_pipe_is_not_an_error() {
 fn render_shows_what_the_agent_gets_without_its_secrets() {
     let source = folder(&[("a.yaml", POD)]);
     let output = agentpod(&["render", "alice/a", "--source", path(source.path())])
-        .env("AGENTPOD_TEST_KEY", "sk-very-secret")
+        .env("AGENTPOD_SECRET_TEST", "sk-very-secret")
         .output()
         .unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
@@ -219,7 +219,7 @@ fn a_secret_is_encrypted_from_standard_input_into_yaml_that_can_be_pasted() {
         arguments.extend(&to);
         let Said { code, out: yaml, .. } = command::run(&mut agentpod(&arguments), "sk-very-secret\n");
         assert!(code == 0 && !yaml.contains("sk-very-secret"), "{yaml}");
-        let manifest = POD.replace("  secrets: {KEY: {env: AGENTPOD_TEST_KEY}}\n", &format!("  secrets:\n{yaml}"));
+        let manifest = POD.replace("  secrets: {KEY: {env: AGENTPOD_SECRET_TEST}}\n", &format!("  secrets:\n{yaml}"));
         // It is valid even without an identity.
         let source = folder(&[("a.yaml", &manifest)]);
         let (code, out, _) = run(&["validate", path(source.path())]);

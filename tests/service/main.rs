@@ -10,6 +10,7 @@ mod api;
 mod broken_inputs;
 mod cli;
 mod cli_api;
+mod content;
 mod dashboard_auth;
 mod embedded_postgres;
 mod git_source;

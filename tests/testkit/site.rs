@@ -6,6 +6,7 @@ use agentpod::{
     core::declare::infra::NetworkSpec,
     core::{
         declare::adapter::AdapterFiles,
+        secret::SecretRoots,
         site::{Scheme, Site},
     },
     source::AdapterFolders,
@@ -24,6 +25,7 @@ pub fn site() -> Site {
         cert_resolver: None,
         network: network(),
         proxy_address: "10.0.0.2".parse().unwrap(),
+        secrets: SecretRoots::anywhere(),
     }
 }
 

@@ -1,4 +1,5 @@
 //! When the next round is due by the clock alone: a retry, the end of a grace or a pause, the end of a start budget.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ pub(crate) fn next_due(
         let health = pod.health.as_ref().filter(|health| !health.is_ready())?;
         let spec = &desired?.pods.get(id)?.declared.adapter.spec;
         let budgets = [spec.startup(false), spec.startup(true)];
-        budgets.into_iter().map(|budget| health.since + budget.duration()).filter(|at| *at > now).min()
+        budgets.into_iter().map(|budget| budget.after(health.since)).filter(|at| *at > now).min()
     });
     let others = states.values().flat_map(|pod| [&pod.fallback_retry, &pod.cleanup_retry, &pod.liveness_retry]);
     let others = others.filter_map(|retry| Some(retry.as_ref()?.at)).filter(|at| *at > now);

@@ -193,7 +193,11 @@ impl RequestSpec {
     pub fn expires(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         match self {
             Self::Pause { until, .. } => *until,
-            other => other.kind().info().expires_after.map(|wait| now + wait),
+            other => other
+                .kind()
+                .info()
+                .expires_after
+                .map(|wait| now.saturating_add(wait.try_into().unwrap_or(time::Duration::MAX))),
         }
     }
 

@@ -1,5 +1,6 @@
 //! When to try again: ten seconds after the first failure, doubling to five minutes, with jitter, and at once for a
 //! different target. A retry is a row in the store and an input of the next plan; nobody sleeps for it.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::{fmt, str::FromStr};
 
@@ -130,8 +131,10 @@ impl Retry {
         jitter: f64,
     ) -> Self {
         let failures = last.filter(|last| last.target == *target).map_or(0, |last| last.failures).saturating_add(1);
-        let wait = (FIRST * 2f64.powi(failures.saturating_sub(1).min(10) as i32)).min(LONGEST);
-        let at = now + wait * (0.9 + 0.2 * jitter);
+        let doublings = failures.saturating_sub(1).min(10);
+        let wait = FIRST.saturating_mul(2i32.saturating_pow(doublings)).min(LONGEST);
+        let jitter = 0.9 + 0.2 * jitter.clamp(0.0, 1.0);
+        let at = now.saturating_add(Duration::saturating_seconds_f64(wait.as_seconds_f64() * jitter));
         Self { target: target.clone(), failures, at, why: why.into(), kind }
     }
 }

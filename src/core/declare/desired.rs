@@ -9,16 +9,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    adapter::{Adapters, Apply},
+    adapter::{Adapters, Apply, MOST_OF_VARIABLE},
     infra::{InfraSpec, NetworkSpec, VolumeSpec},
     manifest::{Manifests, RunState, Tenant},
+    references,
     resolve::{self, ResolvedPod},
 };
 use crate::core::{
     digest::Digest,
     labels,
     names::{PodId, TenantName},
-    problem::Problem,
+    problem::{Problem, Problems},
     secret::{Fingerprint, Fingerprints},
     site::Site,
 };
@@ -162,7 +163,22 @@ pub fn build(
     identities: &BTreeMap<PodId, PodIdentity>,
     fingerprints: &Fingerprints,
 ) -> Result<Desired, Vec<Problem>> {
-    let (resolved, mut problems) = resolve::resolve(manifests, adapters);
+    let mut problems = Problems::default();
+    let desired = build_into(manifests, adapters, site, identities, fingerprints, &mut problems);
+    if problems.is_empty() { Ok(desired) } else { Err(problems.finish()) }
+}
+
+/// Like [`build`], adding to problems found elsewhere; with any, the desired state is not whole.
+pub(crate) fn build_into(
+    manifests: &Manifests,
+    adapters: &Adapters,
+    site: &Site,
+    identities: &BTreeMap<PodId, PodIdentity>,
+    fingerprints: &Fingerprints,
+    problems: &mut Problems,
+) -> Desired {
+    let resolved = resolve::resolve_into(manifests, adapters, problems);
+    references::check(manifests, &resolved, &site.secrets, problems);
     let mut pods = BTreeMap::new();
     // A mistake in a template is one problem, however many pods use it.
     let mut template_problems: BTreeMap<Problem, Vec<PodId>> = BTreeMap::new();
@@ -178,13 +194,7 @@ pub fn build(
         }
     }
     problems.extend(template_problems.into_iter().map(|(problem, pods)| naming_pods(problem, &pods)));
-    problems.sort();
-    problems.dedup();
-    if problems.is_empty() {
-        Ok(Desired { tenants: resolved.tenants, pods, infra: site.infra() })
-    } else {
-        Err(problems)
-    }
+    Desired { tenants: resolved.tenants, pods, infra: site.infra() }
 }
 
 fn naming_pods(problem: Problem, pods: &[PodId]) -> Problem {
@@ -212,6 +222,7 @@ pub(crate) fn render(
         match adapters.templates.render_environment(adapter, name, &values) {
             Ok(value) if value.is_empty() => {}
             Ok(value) => {
+                problems.extend(unusable_variable(pod, name, &value));
                 environment.insert(name.clone(), value);
             }
             Err(why) => {
@@ -233,6 +244,20 @@ pub(crate) fn render(
         }
     }
     if problems.is_empty() { Ok(Rendered { environment, files }) } else { Err(problems) }
+}
+
+/// The problem of a variable that the system would refuse when the container starts.
+fn unusable_variable(pod: &ResolvedPod, name: &str, value: &str) -> Option<Problem> {
+    let (what, hint) = match value {
+        _ if value.contains('\0') => ("contains a NUL byte", "remove \\0 from the setting it is made of"),
+        _ if name.len().saturating_add(value.len()) >= MOST_OF_VARIABLE => {
+            ("is longer than 128 KiB", "shorten the setting it is made of")
+        }
+        _ => return None,
+    };
+    let adapter = &pod.adapter.metadata.name;
+    let what = format!("the environment variable {name}, which the adapter {adapter} makes of the config, {what}");
+    Some(Problem::of_file(&pod.file, what).hint(hint))
 }
 
 fn template_values(site: &Site, pod: &ResolvedPod, texts: &SecretTexts) -> Value {

@@ -12,11 +12,14 @@
 //! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
 //! | `infra` | what pods share: networks |
+//! | `bounds` | numbers that people declare → the problems of those that mean something else to the engine |
+//! | `references` | references to secrets → the problems of those that lead where they may not |
 //! | `edit` | a new pod → the text of the file that declares it |
 //!
 //! Nothing here knows the actual state.
 
 pub mod adapter;
+mod bounds;
 pub mod commit;
 pub mod desired;
 pub mod desired_status;
@@ -25,6 +28,7 @@ pub mod edit;
 pub mod infra;
 pub mod manifest;
 pub mod parts;
+mod references;
 pub mod resolve;
 pub(crate) mod revision;
 pub mod schema;

@@ -9,11 +9,11 @@ use super::{
     adapter::{Adapter, Adapters},
     document::{Document, Node},
     manifest::{Declared, Manifests, Pod, Resources, RunState, Tenant},
-    schema::{self, Violation},
+    schema::{self, Violation, ViolationKind, Violations},
 };
 use crate::core::{
-    names::{PodId, Subdomain, TenantName},
-    problem::{Position, Problem, nearest},
+    names::{AdapterName, PodId, Subdomain, TenantName},
+    problem::{Position, Problem, Problems, nearest},
     quantity::{Cpus, Memory},
     secret::SecretRef,
 };
@@ -55,6 +55,9 @@ pub(crate) struct Limits {
 /// The limits of a pod if neither manifest, defaults nor adapter set them.
 const DEFAULT_LIMITS: Limits = Limits { memory: Memory(1 << 30), cpus: Cpus(1_000_000_000), pids: 512 };
 
+/// The most names of adapters in a message.
+const MOST_NAMED: usize = 20;
+
 /// Everything declared, resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
@@ -66,25 +69,32 @@ pub struct Resolved {
 
 /// Resolves manifests and adapters. A pod with a problem is left out; the caller then rejects the whole revision.
 pub fn resolve(manifests: &Manifests, adapters: &Adapters) -> (Resolved, Vec<Problem>) {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
+    let resolved = resolve_into(manifests, adapters, &mut problems);
+    (resolved, problems.finish())
+}
+
+/// Like [`resolve`], adding to problems found elsewhere. What depends on a broken document is left out without a problem.
+pub(crate) fn resolve_into(manifests: &Manifests, adapters: &Adapters, problems: &mut Problems) -> Resolved {
     let mut resolved = Resolved::default();
     for (name, tenant) in &manifests.tenants {
         resolved.tenants.insert(name.clone(), tenant.value.clone());
     }
     for (id, pod) in &manifests.pods {
-        if !manifests.tenants.contains_key(&id.tenant) {
-            problems.push(unknown_tenant(id, pod, manifests));
+        if !manifests.tenants.contains_key(&id.tenant) && !manifests.broken.may_have_tenant(&id.tenant) {
+            let problem = unknown_tenant(id, pod, manifests, problems.may_suggest());
+            problems.push(problem);
         }
-        if let Some(pod) = resolve_pod(id, pod, manifests, adapters, &mut problems) {
+        if let Some(pod) = resolve_pod(id, pod, manifests, adapters, problems) {
             resolved.pods.insert(id.clone(), pod);
         }
     }
-    problems.extend(unused_defaults(manifests, adapters));
+    unused_defaults(manifests, adapters, problems);
     problems.extend(shared_subdomains(manifests));
-    for (name, tenant) in &manifests.tenants {
-        problems.extend(over_quota(name, tenant, &resolved));
+    if !manifests.broken.may_have_defaults() {
+        over_quotas(manifests, &resolved, problems);
     }
-    (resolved, problems)
+    resolved
 }
 
 fn resolve_pod(
@@ -92,14 +102,20 @@ fn resolve_pod(
     declared: &Declared<Pod>,
     manifests: &Manifests,
     adapters: &Adapters,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<ResolvedPod> {
     let before = problems.len();
     let (document, spec) = (&declared.document, &declared.value.spec);
     let Some(adapter) = adapters.all.get(&spec.adapter) else {
-        problems.push(unknown_adapter(document, declared.locate(["spec", "adapter"]), spec.adapter.as_str(), adapters));
+        if !adapters.broken.contains(spec.adapter.as_str()) {
+            let at = declared.locate(["spec", "adapter"]);
+            let problem = unknown_adapter(document, at, spec.adapter.as_str(), adapters, problems.may_suggest());
+            problems.push(problem);
+        }
         return None;
     };
+    // Without the defaults nothing can be said about what they would have set.
+    let defaults_unknown = manifests.broken.may_have_defaults();
     let defaults = manifests.defaults.as_ref().map(|defaults| &defaults.value.spec);
 
     if let Some(image) = spec.image.as_ref().filter(|image| !adapter.allows_image(image)) {
@@ -118,16 +134,22 @@ fn resolve_pod(
         cpus: requested.cpus.unwrap_or(DEFAULT_LIMITS.cpus),
         pids: requested.pids.unwrap_or(DEFAULT_LIMITS.pids),
     };
-    problems.extend(below_minimum(declared, adapter, limits));
+    if !defaults_unknown {
+        problems.extend(below_minimum(declared, adapter, limits));
+    }
 
     let mut config = defaults.and_then(|d| d.config.get(&spec.adapter)).cloned().unwrap_or_default();
     merge(&mut config, &spec.config);
     fill_defaults(&adapter.config_schema, &mut config);
     let spec_node = document.root.entry("spec").map_or(&document.root, |(_, node)| node);
     let config_node: &Node = spec_node.entry("config").map_or(spec_node, |(_, node)| node);
-    let violations: Vec<Violation> =
-        schema::violations(&adapter.config_schema, &adapter.config_validator, &Value::Object(config.clone()));
-    problems.extend(violations.into_iter().map(|violation| {
+    let room = problems.room(&document.file);
+    let config_value = Value::Object(config.clone());
+    let Violations { described, more } =
+        schema::violations(&adapter.config_schema, &adapter.config_validator, &config_value, room);
+    let is_certain =
+        |violation: &Violation| !(defaults_unknown && matches!(violation.about, ViolationKind::Missing(_)));
+    problems.extend(described.into_iter().filter(is_certain).map(|violation| {
         match in_defaults(manifests, "config", adapter, &violation.key_path()) {
             // If the value comes from Defaults, the problem is there.
             Some((defaults, node)) if config_node.get(&violation.key_path()).is_none() => {
@@ -136,6 +158,7 @@ fn resolve_pod(
             _ => schema::locate(document, config_node, violation),
         }
     }));
+    problems.count(&document.file, more);
 
     let mut secrets = defaults.and_then(|d| d.secrets.get(&spec.adapter)).cloned().unwrap_or_default();
     secrets.extend(spec.secrets.clone());
@@ -175,33 +198,35 @@ fn in_defaults<'a>(
     node.get(path).map(|_| (&**document, node))
 }
 
-/// The problems of defaults for adapters that do not exist.
-fn unused_defaults(manifests: &Manifests, adapters: &Adapters) -> Vec<Problem> {
-    let Some(defaults) = &manifests.defaults else { return Vec::new() };
+/// Adds the problems of defaults for adapters that do not exist.
+fn unused_defaults(manifests: &Manifests, adapters: &Adapters, problems: &mut Problems) {
+    let Some(defaults) = &manifests.defaults else { return };
     let spec = &defaults.value.spec;
     let named =
         spec.config.keys().map(|name| ("config", name)).chain(spec.secrets.keys().map(|name| ("secrets", name)));
-    let unknown = named.filter(|(_, name)| !adapters.all.contains_key(*name));
-    unknown
-        .map(|(section, name)| {
-            let at = defaults.document.root.locate_key(["spec", section, name.as_str()]);
-            unknown_adapter(&defaults.document, at, name.as_str(), adapters)
-        })
-        .collect()
+    let is_known = |name: &AdapterName| adapters.all.contains_key(name) || adapters.broken.contains(name.as_str());
+    for (section, name) in named.filter(|(_, name)| !is_known(name)) {
+        let at = defaults.document.root.locate_key(["spec", section, name.as_str()]);
+        let problem = unknown_adapter(&defaults.document, at, name.as_str(), adapters, problems.may_suggest());
+        problems.push(problem);
+    }
 }
 
-fn unknown_adapter(document: &Document, at: Position, name: &str, adapters: &Adapters) -> Problem {
-    let known: Vec<&str> = adapters.all.keys().map(|name| name.as_str()).collect();
-    let hint = match nearest(name, known.iter().copied()) {
+fn unknown_adapter(document: &Document, at: Position, name: &str, adapters: &Adapters, suggest: bool) -> Problem {
+    let known = || adapters.all.keys().map(|name| name.as_str());
+    let near = if suggest { nearest(name, known()) } else { None };
+    let hint = match near {
         Some(near) => format!("did you mean {near:?}?"),
-        None => format!("there are: {}", known.join(", ")),
+        None => format!("there are: {}", known().take(MOST_NAMED).collect::<Vec<_>>().join(", ")),
     };
     document.problem(at, format!("there is no adapter {name:?}")).hint(hint)
 }
 
-fn unknown_tenant(id: &PodId, pod: &Declared<Pod>, manifests: &Manifests) -> Problem {
+fn unknown_tenant(id: &PodId, pod: &Declared<Pod>, manifests: &Manifests, suggest: bool) -> Problem {
     let at = pod.locate(["metadata", "tenant"]);
-    let hint = match nearest(id.tenant.as_str(), manifests.tenants.keys().map(|name| name.as_str())) {
+    let known = manifests.tenants.keys().map(|name| name.as_str());
+    let near = if suggest { nearest(id.tenant.as_str(), known) } else { None };
+    let hint = match near {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("declare it: kind: Tenant, metadata: {{name: {}}}", id.tenant),
     };
@@ -253,13 +278,33 @@ fn shared_subdomains(manifests: &Manifests) -> Vec<Problem> {
     problems
 }
 
-fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, resolved: &Resolved) -> Vec<Problem> {
+/// What a tenant's pods request together.
+#[derive(Default, Clone, Copy)]
+struct Requested {
+    pods: u32,
+    memory: Memory,
+    cpus: Cpus,
+}
+
+fn over_quotas(manifests: &Manifests, resolved: &Resolved, problems: &mut Problems) {
+    let mut requested: BTreeMap<&TenantName, Requested> = BTreeMap::new();
+    for pod in resolved.pods.values() {
+        let Requested { pods, memory, cpus } = requested.entry(&pod.id.tenant).or_default();
+        *pods = pods.saturating_add(1);
+        if pod.state == RunState::Running {
+            memory.0 = memory.0.saturating_add(pod.limits.memory.0);
+            cpus.0 = cpus.0.saturating_add(pod.limits.cpus.0);
+        }
+    }
+    for (name, tenant) in &manifests.tenants {
+        let requested = requested.get(name).copied().unwrap_or_default();
+        problems.extend(over_quota(name, tenant, requested));
+    }
+}
+
+fn over_quota(name: &TenantName, tenant: &Declared<Tenant>, requested: Requested) -> Vec<Problem> {
     let Some(quota) = tenant.value.spec.quota else { return Vec::new() };
-    let pods = || resolved.pods.values().filter(|pod| pod.id.tenant == *name);
-    let running = || pods().filter(|pod| pod.state == RunState::Running);
-    let count = pods().count() as u32;
-    let memory = Memory(running().map(|pod| pod.limits.memory.0).sum());
-    let cpus = Cpus(running().map(|pod| pod.limits.cpus.0).sum());
+    let Requested { pods: count, memory, cpus } = requested;
     let mut problems = Vec::new();
     let mut check = |item: &str, over: bool, taken: String, allowed: String| {
         if over {

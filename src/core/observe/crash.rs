@@ -1,5 +1,6 @@
 //! Crash loops. The engine's own restart policy hardly backs off, so restarts are counted here: after five within ten
 //! minutes the container is stopped, and started again after our own, longer waits.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::collections::VecDeque;
 
@@ -41,7 +42,7 @@ impl CrashWatch {
             self.end(now);
         }
         self.restarts = restarts;
-        self.ends.retain(|at| now - *at < WINDOW);
+        self.ends.retain(|at| *at > now.saturating_sub(WINDOW));
     }
 
     /// Records that this program started it again because it had ended.

@@ -1,4 +1,5 @@
 //! Whether a container is ready, evaluated from the answers of its probe. The reconciler does the probing.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -104,7 +105,7 @@ impl Health {
 
     /// Whether it is not ready and its startup time is over.
     pub(crate) fn is_overdue(&self, startup: Span, now: OffsetDateTime) -> bool {
-        !self.is_ready() && now >= self.since + startup.duration()
+        !self.is_ready() && now >= startup.after(self.since)
     }
 }
 

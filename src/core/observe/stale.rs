@@ -1,5 +1,6 @@
 //! When a source counts as stale: it was not read successfully for so long that somebody should know. Pure; it goes by
 //! the time of the last successful read alone, so a reader that died silently is found out too.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use time::{Duration, OffsetDateTime};
 

@@ -1,7 +1,10 @@
 //! `/dashboard/pods/new`: the form, its manifest, and the problems with it. It is checked together with everything that is
 //! in force, as the next revision would be; nothing is stored.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use warp::{
     Reply,
@@ -150,7 +153,7 @@ fn check_manifest(in_force: CurrentRevision, site: &Site, name: &str, text: &str
         }
         problems
     };
-    let before = build(&files);
+    let before: BTreeSet<Problem> = build(&files).into_iter().collect();
     // A file of that name would be replaced; the form does not report it, because the same pod declared twice does.
     let name = if files.contains_key(name) { format!("new-{name}") } else { name.to_owned() };
     files.insert(name, text.as_bytes().to_vec());

@@ -45,7 +45,7 @@ impl Docker {
         match made.await {
             Ok(_) => Ok(()),
             Err(failure) if failure.status == Some(409) => self.check_existing(container).await,
-            Err(failure) => Err(without_values(failure.error, environment)),
+            Err(failure) => Err(without_secrets(failure.error, environment, &container.blueprint.environment)),
         }
     }
 
@@ -172,11 +172,20 @@ fn gone_is_fine<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// The engine may quote a variable that it rejects.
-fn without_values(error: EngineError, environment: &BTreeMap<String, String>) -> EngineError {
+/// The engine may quote a variable that it rejects. A value that is the same in the blueprint, which has placeholders for
+/// secrets, has none in it.
+fn without_secrets(
+    error: EngineError,
+    environment: &BTreeMap<String, String>,
+    blueprint: &BTreeMap<String, String>,
+) -> EngineError {
     let clean = |text: String| {
-        let secrets = environment.values().filter(|value| value.len() > 3);
-        secrets.fold(text, |text, value| text.replace(value.as_str(), "[value]"))
+        let holds_secret = |(name, value): &(&String, &String)| blueprint.get(*name) != Some(*value);
+        environment.iter().filter(holds_secret).fold(text, |text, (name, value)| match value.len() {
+            // Too short to be told from other text, except where it is quoted as the variable's value.
+            ..8 => text.replace(&format!("{name}={value}"), &format!("{name}=[value]")),
+            _ => text.replace(value.as_str(), "[value]"),
+        })
     };
     error.map(clean)
 }
@@ -186,9 +195,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_never_quotes_a_variables_value() {
-        let environment = BTreeMap::from([("KEY".to_owned(), "hunter22".to_owned())]);
-        let error = without_values(EngineError::Refused("invalid variable: KEY=hunter22".into()), &environment);
-        assert_eq!(error, EngineError::Refused("invalid variable: KEY=[value]".into()));
+    fn an_error_never_quotes_a_secret_and_leaves_every_other_value_alone() {
+        let environment = |key: &str, pin: &str| {
+            [("KEY", key), ("PIN", pin), ("TENANT", "acme-corp")]
+                .map(|(name, value)| (name.into(), value.into()))
+                .into()
+        };
+        let text = "making the container acme-corp_bot-01234567: invalid: KEY=hunter22 PIN=acme TENANT=acme-corp";
+        let error = without_secrets(
+            EngineError::Refused(text.into()),
+            &environment("hunter22", "acme"),
+            &environment("[secret KEY]", "[secret PIN]"),
+        );
+        let clean = "making the container acme-corp_bot-01234567: invalid: KEY=[value] PIN=[value] TENANT=acme-corp";
+        assert_eq!(error, EngineError::Refused(clean.into()));
     }
 }

@@ -55,7 +55,7 @@ fn baseline(blueprint: &Blueprint) -> HostConfig {
         pids_limit: Some(i64::from(blueprint.pids)),
         network_mode: Some(blueprint.network.clone()),
         mounts: Some(mounts(blueprint)),
-        tmpfs: Some(blueprint.tmpfs.iter().map(|(path, size)| (path.clone(), tmpfs(*size))).collect()),
+        tmpfs: Some(blueprint.tmpfs.iter().map(|(path, size)| (path.clone(), tmpfs(*size, &blueprint.user))).collect()),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
             maximum_retry_count: None,
@@ -68,8 +68,14 @@ fn baseline(blueprint: &Blueprint) -> HostConfig {
     }
 }
 
-fn tmpfs(size: u64) -> String {
-    format!("rw,noexec,nosuid,nodev,size={size},mode=1777")
+/// The options of an in-memory folder. It belongs to the agent: where the image has no such folder, the mode alone is lost
+/// when the container starts a second time.
+fn tmpfs(size: u64, user: &str) -> String {
+    let owner = match user.split_once(':') {
+        Some((uid, gid)) => format!(",uid={uid},gid={gid}"),
+        None => String::new(),
+    };
+    format!("rw,noexec,nosuid,nodev,size={size},mode=1777{owner}")
 }
 
 /// The data, and an anonymous volume for each folder of rendered files: the archive upload is refused for a read-only

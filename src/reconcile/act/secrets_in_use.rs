@@ -55,9 +55,12 @@ impl Values {
         more.0.into_iter().for_each(|(name, value)| self.add(name, value));
     }
 
-    /// Finds these values in text.
-    pub(crate) fn redactor(&self) -> Redactor {
-        Redactor::new(self.0.iter().map(|(name, value)| (name.as_str(), value)))
+    /// Finds these values in text about a pod. A value that is the pod's own name, or its tenant's, is no secret: it stands in
+    /// every container's name.
+    pub(crate) fn redactor(&self, pod: &PodId) -> Redactor {
+        let public = [pod.tenant.to_string(), pod.pod.to_string(), pod.to_string(), pod.key()];
+        let secret = self.0.iter().filter(|(_, value)| !public.iter().any(|name| name == value.expose_secret().trim()));
+        Redactor::new(secret.map(|(name, value)| (name.as_str(), value)))
     }
 }
 

@@ -73,7 +73,7 @@ impl Reconciler {
         };
         let (engine, reports, pod) = (self.engine.clone(), self.reports.clone(), pod.clone());
         tokio::spawn(async move {
-            let redactor = values.redactor();
+            let redactor = values.redactor(&pod);
             let event = match redactor.too_short() {
                 Some(name) => event.with(LOG_OMITTED, format!("{name} is too short to be redacted")),
                 None => {

@@ -85,7 +85,7 @@ impl Reconciler {
             if status.phase == Phase::Unknown { LogUnavailable::EngineAway } else { LogUnavailable::NoContainer };
         let container = status.container.clone().ok_or(none)?;
         let values = self.values_in(pod, &container).map_err(|why| LogUnavailable::Unsafe(why.to_string()))?;
-        let redactor = values.redactor();
+        let redactor = values.redactor(pod);
         match redactor.too_short() {
             Some(name) => Err(LogUnavailable::Unsafe(format!("{name} is too short to be redacted"))),
             None => Ok((container, redactor)),

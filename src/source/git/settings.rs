@@ -72,6 +72,13 @@ pub struct Credentials {
     pub passphrase: Option<SecretRef>,
 }
 
+impl Credentials {
+    /// The files of these credentials.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        [&self.password, &self.key, &self.passphrase].into_iter().flatten().filter_map(|one| one.file.as_deref())
+    }
+}
+
 impl GitSettings {
     /// The source, for people.
     pub(crate) fn origin(&self) -> String {

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     core::{
         declare::document::{MAX_FILE_BYTES, too_large},
+        printable::is_invisible,
         problem::Problem,
     },
     source::{
@@ -124,7 +125,7 @@ impl TreeWalk<'_> {
             }
             let text = String::from_utf8_lossy(entry.name_bytes()).into_owned();
             let below = if name.is_empty() { text.clone() } else { format!("{name}/{text}") };
-            let is_plain = entry.name().is_ok() && !text.contains(|c: char| c.is_control() || c == '/');
+            let is_plain = entry.name().is_ok() && !text.contains(|c: char| is_invisible(c) || c == '/');
             let is_link = entry.filemode() == LINK;
             let found = if is_link {
                 match find_path::find(self.repository, self.root, &real, &text) {
@@ -141,7 +142,7 @@ impl TreeWalk<'_> {
             };
             if !is_plain && (is_manifest(&below) || found.kind == PathKind::Folder) {
                 let hint = "rename it; use letters, digits, - and _";
-                self.problem(&below.replace(char::is_control, "?"), "its name is not valid text", hint);
+                self.problem(&below.replace(is_invisible, "?"), "its name is not valid text", hint);
                 continue;
             }
             match found.kind {

@@ -31,7 +31,7 @@ async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
     assert!(encrypted.code == 0 && encrypted.err.is_empty(), "{}", encrypted.err);
     let lines: Vec<&str> = encrypted.out.lines().skip(2).map(str::trim).collect();
     let encrypted = lines.join("\\n");
-    stand.restart_with(&[("ALICE_KEY_HERE", from_env.as_str()), ("AGENTPOD_LOG", "trace")]).await;
+    stand.restart_with(&[("AGENTPOD_SECRET_ALICE", from_env.as_str()), ("AGENTPOD_LOG", "trace")]).await;
     let (file, port) = (stand.path("alice-key"), stand.path("bob-port"));
     fs::write(&file, &from_file).unwrap();
     fs::write(&port, &printed).unwrap();
@@ -39,7 +39,7 @@ async fn no_secret_value_is_found_anywhere_but_with_its_agent() {
     // Changes of every kind: made, replaced, reloaded, rotated, crashed.
     let alice = |config: &str| {
         let secrets = format!(
-            "{{FROM_ENV: {{env: ALICE_KEY_HERE}}, FROM_FILE: {{file: {}}}, FROM_AGE: {{age: \"{encrypted}\"}}}}",
+            "{{FROM_ENV: {{env: AGENTPOD_SECRET_ALICE}}, FROM_FILE: {{file: {}}}, FROM_AGE: {{age: \"{encrypted}\"}}}}",
             file.display()
         );
         echo("alice", &format!("secrets: {secrets}, config: {{{config}}}"))

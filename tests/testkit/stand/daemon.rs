@@ -25,6 +25,7 @@ pub fn agentpod(place: &Place, arguments: &[&str]) -> Command {
     command.args(["--domain", "localhost", "--public-scheme", "http", "--entry-point", "web"]);
     // Not as a flag: a stand may be started with another one in its environment.
     command.env("AGENTPOD_REMOVAL_GRACE", "2s");
+    command.env("AGENTPOD_SECRETS_DIR", "/");
     let listen = format!("127.0.0.1:{}", place.listen_port);
     command.args(["--network", &place.name, "--network-subnet", &place.subnet, "--listen", &listen]);
     command.args(["--public-port", &place.proxy_port.to_string()]);

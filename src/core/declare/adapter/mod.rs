@@ -1,18 +1,21 @@
 //! Adapters: how to run one kind of agent, as data. A folder `adapters/NAME/` with an `adapter.yaml`, and templates in
 //! `templates/NAME/`; a new kind of agent needs no Rust.
 
+mod check;
 mod probe;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::Validator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use check::MOST_OF_VARIABLE;
 pub use probe::Probe;
 pub(crate) use probe::ProbeKind;
+pub(crate) use read::read_into;
 pub use read::{AdapterFiles, read};
 
 use super::{manifest::Resources, template::Templates};
@@ -185,7 +188,7 @@ pub(crate) struct Login {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
-pub(crate) struct AbsolutePath(#[schemars(regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))] pub String);
+pub(crate) struct AbsolutePath(#[schemars(regex(pattern = r"^(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))] pub String);
 
 impl AbsolutePath {
     /// The folder of a file.
@@ -222,6 +225,8 @@ pub struct Adapter {
 pub struct Adapters {
     /// The adapters, by name.
     pub all: BTreeMap<AdapterName, std::sync::Arc<Adapter>>,
+    /// The folders of adapters with problems: they exist, and no more is known of them.
+    pub(crate) broken: BTreeSet<String>,
     /// The templates of all adapters.
     pub(crate) templates: Templates,
 }

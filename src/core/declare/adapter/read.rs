@@ -1,14 +1,14 @@
 //! Parses adapter files into [`Adapters`], with every problem of every file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{Adapter, AdapterManifest, Adapters};
+use super::{Adapter, AdapterManifest, Adapters, check};
 use crate::core::{
     declare::{
         document::{self, Document},
@@ -17,7 +17,7 @@ use crate::core::{
     },
     digest::Digest,
     names::AdapterName,
-    problem::Problem,
+    problem::{Problem, Problems},
 };
 
 /// The files of all adapters, by path below each folder.
@@ -38,19 +38,38 @@ impl AdapterFiles {
 
 /// Parses all adapters. One with a problem is left out, so that pods with it have a problem too.
 pub fn read(files: &AdapterFiles) -> (Adapters, Vec<Problem>) {
-    let mut problems = Vec::new();
-    let mut templates = Templates::new(&files.templates, &mut problems);
-    let mut all = BTreeMap::new();
+    let mut problems = Problems::default();
+    let adapters = read_into(files, &mut problems);
+    (adapters, problems.finish())
+}
+
+/// Like [`read`], adding to problems found elsewhere.
+pub(crate) fn read_into(files: &AdapterFiles, problems: &mut Problems) -> Adapters {
+    let mut templates = Templates::new(&files.templates, problems);
+    let (mut all, mut broken) = (BTreeMap::new(), BTreeSet::new());
     for (path, bytes) in &files.adapters {
         let Some(folder) = path.strip_suffix("/adapter.yaml").filter(|folder| !folder.contains('/')) else { continue };
         let file = format!("adapters/{path}");
         let before = problems.len();
-        let found = read_one(folder, &file, bytes, files, &mut templates, &mut problems);
-        if let (Some(adapter), true) = (found, problems.len() == before) {
-            all.insert(adapter.metadata.name.clone(), Arc::new(adapter));
+        let found = read_one(folder, &file, bytes, files, &mut templates, problems);
+        match found {
+            Some(adapter) if problems.len() == before && !templates.has_broken(folder) => {
+                all.insert(adapter.metadata.name.clone(), Arc::new(adapter));
+            }
+            _ => _ = broken.insert(folder.to_owned()),
         }
     }
-    (Adapters { all, templates }, problems)
+    for folder in folders_without_adapter(files) {
+        let problem = Problem::of_file(format!("adapters/{folder}"), "there is no adapter.yaml in this folder");
+        problems.push(problem.hint("write one, or move the folder away"));
+        broken.insert(folder.to_owned());
+    }
+    Adapters { all, broken, templates }
+}
+
+fn folders_without_adapter(files: &AdapterFiles) -> BTreeSet<&str> {
+    let folders = files.adapters.keys().filter_map(|path| Some(path.split_once('/')?.0));
+    folders.filter(|folder| !files.adapters.contains_key(&format!("{folder}/adapter.yaml"))).collect()
 }
 
 fn manifest_schema() -> &'static (Value, jsonschema::Validator) {
@@ -87,10 +106,14 @@ fn read_one(
     bytes: &[u8],
     files: &AdapterFiles,
     templates: &mut Templates,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Adapter> {
-    let (mut documents, unreadable) = document::read(file, bytes);
-    problems.extend(unreadable);
+    let before = problems.len();
+    let mut documents = document::read_into(file, bytes, problems);
+    if documents.is_empty() && problems.len() == before {
+        let problem = Problem::of_file(file, "this file is empty, so it describes no adapter");
+        problems.push(problem.hint("write an adapter as in adapters/echo/adapter.yaml, or remove the folder"));
+    }
     if documents.len() > 1 {
         problems.push(
             documents[1]
@@ -98,21 +121,26 @@ fn read_one(
                 .hint("remove everything after the line ---"),
         );
     }
-    let document = (!documents.is_empty()).then(|| documents.remove(0))?;
+    let document = (!documents.is_empty()).then(|| documents.remove(0)).filter(|document| document.is_whole)?;
     let (schema, validator) = manifest_schema();
-    let found = schema::check(&document, &document.root, schema, validator);
-    if !found.is_empty() {
+    let (found, more) = schema::check(&document, &document.root, schema, validator, problems.room(file));
+    if !found.is_empty() || more > 0 {
         problems.extend(found);
+        problems.count(file, more);
         return None;
     }
     let manifest: AdapterManifest = match serde_json::from_value(document.root.to_json()) {
         Ok(manifest) => manifest,
-        Err(error) => {
-            problems.push(document.problem(document.root.at, error.to_string()).hint("correct this value"));
+        // The schema says all that the types do; should it miss something, a library's words would help nobody.
+        Err(_) => {
+            let what = "a value in this file is not in the form its field needs";
+            let hint = "compare it with adapters/echo/adapter.yaml";
+            problems.push(document.problem(document.root.at, what).hint(hint));
             return None;
         }
     };
     let AdapterManifest { metadata, spec, .. } = manifest;
+    check::check(&document, &metadata.title, &spec, problems);
     if metadata.name.as_str() != folder {
         let at = document.root.locate(["metadata", "name"]);
         let what = format!("the adapter's name is {:?}, but its folder is {folder:?}", metadata.name.as_str());
@@ -138,6 +166,13 @@ fn read_one(
                     .problem(document.root.locate(["spec", "environment", name]), error.to_string())
                     .hint(template::HINT),
             );
+        }
+    }
+    if let Some(login) = &spec.login {
+        let pod = json!({"id": "t_p", "tenant": "t", "name": "p", "subdomain": "s", "host": "s.example", "url": "https://s.example"});
+        if let Err(error) = templates.render_text(&login.link, &json!({"pod": pod, "ticket": "ticket"})) {
+            let at = document.root.locate(["spec", "login", "link"]);
+            problems.push(document.problem(at, error.to_string()).hint("a link can use pod and ticket"));
         }
     }
     let config_schema = with_strict_root(spec.config_schema.clone());
@@ -166,15 +201,14 @@ fn with_strict_root(mut schema: Map<String, Value>) -> Value {
 fn read_samples(
     adapter: &AdapterName,
     files: &AdapterFiles,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> BTreeMap<String, Map<String, Value>> {
     let prefix = format!("{adapter}/samples/");
     let mut samples = BTreeMap::new();
     for (path, bytes) in files.adapters.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix)) {
         let file = format!("adapters/{path}");
-        let (documents, unreadable) = document::read(&file, bytes);
-        problems.extend(unreadable);
-        for document in documents {
+        let documents = document::read_into(&file, bytes, problems);
+        for document in documents.into_iter().filter(|document| document.is_whole) {
             match document.root.to_json() {
                 Value::Object(config) => {
                     samples.insert(file.clone(), config);

@@ -1,19 +1,28 @@
-//! Parses YAML into trees with the position of every key and value. The only place that uses the YAML crate.
+//! Parses YAML into trees with the position of every key and value. The only place that uses the YAML crates.
 //!
-//! A file contains any number of documents; each is parsed by itself, so that one broken document does not hide the
-//! problems of the next. Budgets refuse alias bombs and excessive nesting early.
+//! A file contains any number of documents, which the parser itself tells apart; one that is broken does not hide the
+//! problems of the next, and every byte of a file is either part of a document or a problem. Size, depth and aliases are
+//! bounded before anything is built.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod compose;
+mod excerpt;
 mod plain_words;
+mod scalar;
 mod write;
 
-use std::{fmt, sync::Arc};
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 pub(crate) use write::write;
 
-use crate::core::problem::{Position, Problem};
+use self::{
+    compose::{Composed, Composer, Fault},
+    excerpt::Lines,
+};
+use crate::core::{
+    printable,
+    problem::{Position, Problem, Problems},
+};
 
 /// The most bytes of a manifest file; larger ones are refused unread.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -23,10 +32,14 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Document {
     /// The file's path in the source.
     pub(crate) file: String,
-    /// The whole file's text, for excerpts.
-    pub(crate) text: Arc<str>,
+    /// The whole file's lines, for excerpts.
+    lines: Lines,
     /// The document's content.
     pub root: Node,
+    /// Whether all of it could be read; of one that could not, only what names it is of use.
+    pub(crate) is_whole: bool,
+    /// If only single values could not be read: where they are. The rest of the document is of use.
+    pub(crate) unread_values: Vec<Position>,
 }
 
 /// A value with its position.
@@ -52,7 +65,7 @@ pub(crate) enum NodeValue {
 impl Document {
     /// A problem at a position in this document.
     pub(crate) fn problem(&self, at: Position, what: impl Into<String>) -> Problem {
-        Problem::of_file(&self.file, what).at(at, &self.text)
+        Problem::of_file(&self.file, what).on_line(at, self.lines.line(at.line))
     }
 }
 
@@ -102,7 +115,7 @@ impl Node {
         for key in path {
             let next = match &node.value {
                 NodeValue::List(items) => key.parse().ok().and_then(|index: usize| items.get(index)).map(|n| (n.at, n)),
-                NodeValue::Map(_) => node.entry(key).map(|(key_at, n)| (if n.at.line == 0 { key_at } else { n.at }, n)),
+                NodeValue::Map(_) => node.entry(key).map(|(_, n)| (n.at, n)),
                 NodeValue::Scalar(_) => None,
             };
             let Some((next_at, next_node)) = next else { break };
@@ -118,172 +131,94 @@ impl Node {
         let holder = self.get(holders);
         holder.and_then(|node| node.entry(last)).map_or_else(|| self.locate(path), |(at, _)| at)
     }
-
-    fn shift_lines(&mut self, by: usize) {
-        self.at.line += by;
-        match &mut self.value {
-            NodeValue::Scalar(_) => {}
-            NodeValue::List(items) => items.iter_mut().for_each(|node| node.shift_lines(by)),
-            NodeValue::Map(entries) => entries.iter_mut().for_each(|(at, _, node)| {
-                at.line += by;
-                node.shift_lines(by);
-            }),
-        }
-    }
 }
 
 /// Parses every document of a file. A broken document is a problem; the others are still returned.
 pub fn read(file: &str, bytes: &[u8]) -> (Vec<Document>, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let mut documents = read_into(file, bytes, &mut problems);
+    documents.retain(|document| document.is_whole);
+    (documents, problems.finish())
+}
+
+/// Like [`read`], with the documents that are broken as far as they could be read.
+pub(crate) fn read_into(file: &str, bytes: &[u8], problems: &mut Problems) -> Vec<Document> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return (Vec::new(), vec![too_large(file, bytes.len() as u64)]);
+        problems.push(too_large(file, bytes.len() as u64));
+        return Vec::new();
     }
-    let text: Arc<str> = match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim_start_matches('\u{feff}').into(),
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim_start_matches('\u{feff}'),
         Err(error) => {
-            let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            let problem = Problem::of_file(file, format!("line {line} is not valid UTF-8"));
-            return (Vec::new(), vec![problem.hint("save the file as UTF-8 text")]);
+            let breaks = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n');
+            let what = format!("line {} is not valid UTF-8", breaks.count().saturating_add(1));
+            problems.push(Problem::of_file(file, what).hint("save the file as UTF-8 text"));
+            return Vec::new();
         }
     };
-    let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    for (first_line, part) in split(&text) {
-        match read_one(part) {
-            Ok(None) => {}
-            Ok(Some(mut root)) => {
-                root.shift_lines(first_line);
-                documents.push(Document { file: file.into(), text: text.clone(), root });
-            }
-            Err(SyntaxError { at, message }) => {
-                let (what, hint) = plain_words::of(&message);
-                let problem = Problem { hint, ..Problem::of_file(file, what) };
-                let at = at.map(|at| Position { line: at.line + first_line, ..at });
-                problems.push(match at {
-                    Some(at) => problem.at(at, &text),
-                    None => problem,
-                });
-            }
-        }
+    let lines = Lines::of(text);
+    if let Some(problem) = unprintable(file, text) {
+        problems.push(problem);
+        return Vec::new();
     }
-    (documents, problems)
+    if let Some(problem) = merge_conflict(file, &lines, text) {
+        problems.push(problem);
+        return Vec::new();
+    }
+    let mut documents = Vec::new();
+    for Composed { root, faults } in Composer::new(text) {
+        let is_whole = faults.is_empty();
+        let is_almost_whole = faults.iter().all(|fault| fault.is_harmless);
+        let unread_values = if is_almost_whole { faults.iter().map(|fault| fault.at).collect() } else { Vec::new() };
+        problems.extend(faults.into_iter().map(|fault| fault_problem(file, fault, &lines)));
+        let nothing = || Node { at: Position { line: 1, column: 1 }, value: NodeValue::Map(Vec::new()) };
+        let root = root.or_else(|| (!is_whole).then(nothing));
+        documents.extend(root.map(|root| Document {
+            file: file.into(),
+            lines: lines.clone(),
+            root,
+            is_whole,
+            unread_values,
+        }));
+    }
+    documents
+}
+
+fn fault_problem(file: &str, fault: Fault, lines: &Lines) -> Problem {
+    let Fault { at, words, is_harmless } = fault;
+    let problem = Problem::of_file(file, words.what).hint(words.hint);
+    match lines.line(at.line) {
+        Some(line) if is_harmless => problem.on_line(at, Some(line)),
+        line => problem.on_line(at, line.map(excerpt::masked).as_deref()),
+    }
+}
+
+/// The problem of a file with the marks of a merge that nobody finished.
+fn merge_conflict(file: &str, lines: &Lines, text: &str) -> Option<Problem> {
+    let index = text.lines().position(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "))?;
+    let at = Position { line: index.saturating_add(1), column: 1 };
+    let problem = Problem::of_file(file, "a merge of two versions of this file was not finished")
+        .on_line(at, lines.line(at.line));
+    Some(problem.hint("keep what is right of both, and remove the lines <<<<<<<, ======= and >>>>>>>"))
+}
+
+/// The problem of a text with characters that YAML does not allow, or that make a line look like another one.
+fn unprintable(file: &str, text: &str) -> Option<Problem> {
+    let is_refused = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        c => c.is_control() || printable::is_override(c),
+    };
+    let found = |(line, text): (usize, &str)| Some((line, text.chars().find(|c| is_refused(*c))?));
+    let (line, found) = text.lines().enumerate().find_map(found)?;
+    let code = u32::from(found);
+    let what = format!("line {} contains the invisible character U+{code:04X}", line.saturating_add(1));
+    Some(Problem::of_file(file, what).hint(format!("remove it, or write it in double quotes as \"\\u{code:04X}\"")))
 }
 
 /// The problem of a file that is too large.
 pub(crate) fn too_large(file: &str, bytes: u64) -> Problem {
     Problem::of_file(file, format!("the file has {bytes} bytes, more than {MAX_FILE_BYTES} (1 MiB)"))
         .hint("split it, or move it out of the folder if it is not a manifest")
-}
-
-/// Splits at lines `---`; returns each part with the number of lines before it.
-fn split(text: &str) -> Vec<(usize, &str)> {
-    let mut parts = Vec::new();
-    let (mut start, mut start_line, mut offset) = (0, 0, 0);
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let bare = line.trim_end();
-        if bare == "---" || bare == "..." || line.starts_with("--- ") {
-            parts.push((start_line, &text[start..offset]));
-            (start, start_line) = (offset + line.len(), number + 1);
-        }
-        offset += line.len();
-    }
-    parts.push((start_line, &text[start..]));
-    parts
-}
-
-/// The YAML parser's error.
-struct SyntaxError {
-    at: Option<Position>,
-    message: String,
-}
-
-/// Parses one document; `None` if it has only comments.
-fn read_one(text: &str) -> Result<Option<Node>, SyntaxError> {
-    if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(None);
-    }
-    let options = serde_yaml::options! {
-        strict_booleans: true,
-        leading_zero_numbers_as_strings: true,
-        underscored_numbers_as_strings: true,
-        budget: serde_yaml::budget! { max_nodes: 50_000, max_depth: 32, flow_nesting_limit: 32, max_aliases: 1_000, max_anchors: 200 },
-    };
-    serde_yaml::from_str_with_options::<Node>(text, options).map(Some).map_err(|error| {
-        let at = error.location().map(|location| Position {
-            line: (location.line() as usize).max(1),
-            column: (location.column() as usize).max(1),
-        });
-        SyntaxError { at, message: error.without_snippet().to_string() }
-    })
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = serde_yaml::Spanned::<NodeValue>::deserialize(deserializer)?;
-        Ok(Self { at: position(&spanned.referenced), value: spanned.value })
-    }
-}
-
-fn position(location: &serde_yaml::Location) -> Position {
-    Position { line: location.line() as usize, column: location.column() as usize }
-}
-
-impl<'de> Deserialize<'de> for NodeValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = NodeValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML value")
-    }
-
-    fn visit_unit<E>(self) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<NodeValue, E> {
-        Ok(NodeValue::Scalar(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<NodeValue, A::Error> {
-        let mut list = Vec::new();
-        while let Some(node) = items.next_element()? {
-            list.push(node);
-        }
-        Ok(NodeValue::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<NodeValue, A::Error> {
-        let mut map = Vec::new();
-        while let Some(key) = entries.next_key::<serde_yaml::Spanned<String>>()? {
-            map.push((position(&key.referenced), key.value, entries.next_value()?));
-        }
-        Ok(NodeValue::Map(map))
-    }
 }
 
 #[cfg(test)]
@@ -348,7 +283,86 @@ mod tests {
     #[test]
     fn a_file_that_is_not_text_or_too_large_is_refused() {
         assert!(problems("").is_empty() && problems("# nothing\n---\n").is_empty());
+        assert!(problems("%YAML 1.2\n---\n# x\n...\n").is_empty());
         assert!(read("a.yaml", b"a: \xff\n").1[0].what.contains("UTF-8"));
         assert!(read("a.yaml", &vec![b'#'; 2 << 20]).1[0].what.contains("bytes"));
+    }
+    /// The documents of a text as JSON, or how many problems it has.
+    fn parsed(text: &str) -> Result<Vec<Value>, Vec<String>> {
+        let (documents, problems) = read("a.yaml", text.as_bytes());
+        match problems.is_empty() {
+            true => Ok(documents.iter().map(|document| document.root.to_json()).collect()),
+            false => Err(problems.iter().map(|problem| problem.what.clone()).collect()),
+        }
+    }
+
+    #[test]
+    fn a_document_may_begin_on_the_line_of_its_marker() {
+        let two = Ok(vec![serde_json::json!({"a": 1}), serde_json::json!({"b": 2})]);
+        for text in [
+            "---\n{a: 1}\n---\n{b: 2}\n",
+            "--- {a: 1}\n--- {b: 2}\n",
+            "--- !!map {a: 1}\n--- !!map\nb: 2\n",
+            "---\t# x\na: 1\n---\t# y\nb: 2\n",
+            "%YAML 1.2\n---\na: 1\n...\n%YAML 1.2\n--- {b: 2}\n",
+            "\u{feff}a: 1\n...\n\u{feff}---\nb: 2\n",
+            "a: 1\n... # end\nb: 2\n",
+            "{a: 1}\r\n--- {b: 2}\r\n",
+        ] {
+            assert_eq!(parsed(text), two, "{text:?}");
+        }
+        assert_eq!(parsed("--- |\n one\n ---\n two\n"), Ok(vec!["one\n---\ntwo\n".into()]));
+    }
+
+    #[test]
+    fn what_is_not_part_of_a_document_is_a_problem() {
+        for text in ["a: 1\n... b: 2\n", "a: 1\n\u{feff}---\nb: 2\n", "a: 1\n\0\nb: 2\n"] {
+            assert!(parsed(text).is_err(), "{text:?}: {:?}", parsed(text));
+        }
+    }
+
+    #[test]
+    fn every_mistake_of_a_document_is_told_that_the_parser_gets_over() {
+        let found = parsed("a: !secret x\na: 9007199254740993\nb: .inf\nc: !!int x\n").unwrap_err();
+        assert_eq!(
+            found,
+            [
+                "the tag !secret means nothing here",
+                "duplicate key: \"a\" is already set above",
+                "the number 9007199254740993 is too large to be exact",
+                ".inf is not a number that agents can read",
+                "this value is not what !!int says",
+            ]
+        );
+        assert_eq!(
+            parsed("a: !!str 7\nb: ! 7\nc: !!int 7\n"),
+            Ok(vec![serde_json::json!({"a": "7", "b": "7", "c": 7})])
+        );
+    }
+
+    #[test]
+    fn merged_mappings_lose_to_what_is_written() {
+        let text = "base: &base {a: 1, b: 2}\nout: {<<: *base, b: 3}\nboth: {b: 4, <<: [*base, {c: 5}]}\n";
+        let json = only(text).root.to_json();
+        assert_eq!(json["out"], serde_json::json!({"b": 3, "a": 1}));
+        assert_eq!(json["both"], serde_json::json!({"b": 4, "a": 1, "c": 5}));
+    }
+
+    #[test]
+    fn aliases_cannot_nest_deeper_than_what_is_written() {
+        let mut deep = String::from("a0: &a0 [x]\n");
+        for level in 1..60 {
+            deep += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
+        }
+        assert_eq!(parsed(&deep).unwrap_err(), ["the document is nested too deep"]);
+        assert!(parsed("a: &a [*a]\n").unwrap_err()[0].contains("cannot contain itself"));
+    }
+
+    #[test]
+    fn a_secret_on_a_line_that_does_not_parse_is_not_shown() {
+        for text in ["key: [s3cret\n", "a: 'x' s3cret\n", "a: 1\n\ts3cret\n", "a: @s3cret\n", "a: 1\na: s3cret\n"] {
+            let found = problems(text);
+            assert!(!found.is_empty() && !found.concat().contains("s3cret"), "{text:?}: {found:?}");
+        }
     }
 }

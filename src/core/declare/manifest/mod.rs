@@ -1,14 +1,19 @@
 //! Manifests, as types. The JSON Schema is derived from them: `agentpod schema` prints it, and every manifest is checked
 //! against it before it is parsed.
 
+mod copies;
 mod read;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use read::read_into;
 pub use read::{read, schema};
 
 use super::document::Document;
@@ -51,11 +56,13 @@ pub(crate) struct TenantMetadata {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TenantSpec {
-    /// The name shown to people.
+    /// The name shown to people, at most 100 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "display_name")]
     pub display_name: Option<String>,
-    /// The contact address.
+    /// The contact address, like name@example.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "email")]
     pub(crate) email: Option<String>,
     /// The limits of all the tenant's pods together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,6 +229,41 @@ pub struct Manifests {
     pub pods: BTreeMap<PodId, Declared<Pod>>,
     /// The defaults, if there are any.
     pub(crate) defaults: Option<Declared<Defaults>>,
+    /// What broken documents declare.
+    pub(crate) broken: Broken,
+}
+
+/// What documents with problems declare: it exists, and no more is known of it. Nothing is said about what depends on it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Broken {
+    /// Tenants.
+    pub(crate) tenants: BTreeSet<TenantName>,
+    /// Whether the defaults are broken.
+    pub(crate) defaults: bool,
+    /// Whether there is a document that does not even say what it declares.
+    pub(crate) anything: bool,
+}
+
+impl Broken {
+    /// Whether a tenant may be declared, though it is not among the whole ones.
+    pub(crate) fn may_have_tenant(&self, name: &TenantName) -> bool {
+        self.anything || self.tenants.contains(name)
+    }
+
+    /// Whether there may be defaults that could not be read.
+    pub(crate) fn may_have_defaults(&self) -> bool {
+        self.anything || self.defaults
+    }
+}
+
+fn display_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["string", "null"], "pattern": r"\S", "maxLength": 100,
+        "description": "The name shown to people, at most 100 characters."})
+}
+
+fn email(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": ["string", "null"], "pattern": r"^[^@\s]+@[^@\s]+$", "maxLength": 254,
+        "description": "The contact address, like name@example.com."})
 }
 
 fn image(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -10,38 +10,62 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{API_VERSION, Declared, Defaults, Manifests, Pod, Tenant};
+use super::{API_VERSION, Broken, Declared, Defaults, Manifests, Pod, Tenant, copies};
 use crate::core::{
     declare::{
+        bounds,
         document::{self, Document, Node, NodeValue},
         schema,
     },
     names::PodId,
-    problem::{Position, Problem, nearest},
+    printable,
+    problem::{Position, Problem, Problems, nearest},
+    report::view::is_named_secret,
     secret::{self, NotAge, SecretRef},
 };
 
 const KINDS: [&str; 3] = ["Tenant", "Pod", "Defaults"];
 
+/// The most characters of a header's value in a message.
+const MAX_QUOTED: usize = 60;
+
 /// Parses all files of a source. Valid manifests are returned along with the problems of the others.
 pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Manifests, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let manifests = read_into(files, &mut problems);
+    (manifests, problems.finish())
+}
+
+/// Like [`read`], adding to problems found elsewhere.
+pub(crate) fn read_into<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    problems: &mut Problems,
+) -> Manifests {
     let mut manifests = Manifests::default();
-    let mut problems = Vec::new();
+    let files: Vec<(&str, &[u8])> = files.into_iter().collect();
+    let names: BTreeSet<&str> = files.iter().map(|(name, _)| *name).collect();
     for (file, bytes) in files {
-        let (documents, unreadable) = document::read(file, bytes);
-        if documents.is_empty() && unreadable.is_empty() {
+        if let Some(problem) = copies::problem(file, &names) {
+            problems.push(problem);
+            continue;
+        }
+        let before = problems.len();
+        let documents = document::read_into(file, bytes, problems);
+        let is_readable = problems.len() == before;
+        if documents.is_empty() && is_readable {
             // Only comments: more often an interrupted write than an intention.
             problems.push(
                 Problem::of_file(file, "this file declares nothing")
                     .hint("an interrupted write leaves such a file; to remove its declarations, delete the file"),
             );
         }
-        problems.extend(unreadable);
+        // A file that cannot be read at all could declare anything.
+        manifests.broken.anything |= !is_readable && documents.is_empty();
         for document in documents {
-            add(Arc::new(document), &mut manifests, &mut problems);
+            add(Arc::new(document), &mut manifests, problems);
         }
     }
-    (manifests, problems)
+    manifests
 }
 
 /// The JSON Schema of one document of a manifest file.
@@ -87,16 +111,25 @@ fn defaults_schema() -> &'static CompiledSchema {
     SCHEMA.get_or_init(compiled::<Defaults>)
 }
 
-fn add(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<Problem>) {
+fn add(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Problems) {
     let root = &document.root;
+    if !document.is_whole && document.unread_values.is_empty() {
+        manifests.broken.add(root);
+        return;
+    }
     if let Some(problem) = wrong_header(&document) {
         problems.push(problem);
+        manifests.broken.add(root);
         return;
     }
     match root.text(&["kind"]) {
         Some("Tenant") => {
-            let Some(tenant) = typed::<Tenant>(&document, tenant_schema(), problems) else { return };
+            let Some(tenant) = typed::<Tenant>(&document, tenant_schema(), problems) else {
+                manifests.broken.add(root);
+                return;
+            };
             let name = tenant.value.metadata.name.clone();
+            problems.extend(invisible_name(&document, tenant.value.spec.display_name.as_deref()));
             declare(
                 manifests.tenants.entry(name.clone()),
                 tenant,
@@ -105,13 +138,21 @@ fn add(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<Pr
             );
         }
         Some("Pod") => {
-            let Some(pod) = typed::<Pod>(&document, pod_schema(), problems) else { return };
+            let Some(pod) = typed::<Pod>(&document, pod_schema(), problems) else {
+                manifests.broken.add(root);
+                return;
+            };
+            bounds::resources(&document, &["spec", "resources"], &pod.value.spec.resources, problems);
             check_age(&document, &["spec", "secrets"], &pod.value.spec.secrets, problems);
             let id = PodId::new(pod.value.metadata.tenant.clone(), pod.value.metadata.name.clone());
             declare(manifests.pods.entry(id.clone()), pod, &format!("pod {id}"), problems);
         }
         _ => {
-            let Some(defaults) = typed::<Defaults>(&document, defaults_schema(), problems) else { return };
+            let Some(defaults) = typed::<Defaults>(&document, defaults_schema(), problems) else {
+                manifests.broken.add(root);
+                return;
+            };
+            bounds::resources(&document, &["spec", "resources"], &defaults.value.spec.resources, problems);
             for (adapter, secrets) in &defaults.value.spec.secrets {
                 check_age(&document, &["spec", "secrets", adapter.as_str()], secrets, problems);
             }
@@ -121,6 +162,30 @@ fn add(document: Arc<Document>, manifests: &mut Manifests, problems: &mut Vec<Pr
             }
         }
     }
+}
+
+impl Broken {
+    /// Records what a broken document declares, as far as it says so.
+    fn add(&mut self, root: &Node) {
+        match root.text(&["kind"]) {
+            Some("Tenant") => match root.text(&["metadata", "name"]).map(str::parse) {
+                Some(Ok(name)) => _ = self.tenants.insert(name),
+                _ => self.anything = true,
+            },
+            // Nothing else depends on a pod.
+            Some("Pod") => {}
+            Some("Defaults") => self.defaults = true,
+            _ => self.anything = true,
+        }
+    }
+}
+
+/// The problem of a display name with characters that nobody sees, which could pass for another one.
+fn invisible_name(document: &Document, name: Option<&str>) -> Option<Problem> {
+    let found = name?.chars().find(|c| printable::is_invisible(*c))?;
+    let at = document.root.locate(["spec", "displayName"]);
+    let what = format!("\"displayName\" contains the invisible character U+{:04X}", u32::from(found));
+    Some(document.problem(at, what).hint("remove it"))
 }
 
 /// The problem of a document that is not a manifest of any kind.
@@ -141,14 +206,14 @@ fn wrong_header(document: &Document) -> Option<Problem> {
         Some(Ok(other)) => {
             return problem(
                 root.locate(["apiVersion"]),
-                format!("unknown apiVersion {other:?}"),
+                format!("unknown apiVersion {:?}", printable::line(other, MAX_QUOTED)),
                 format!("write apiVersion: {API_VERSION}"),
             );
         }
-        Some(Err(other)) => {
+        Some(Err(())) => {
             return problem(
                 root.locate(["apiVersion"]),
-                format!("unknown apiVersion {other}"),
+                "\"apiVersion\" must be a text".into(),
                 format!("write apiVersion: {API_VERSION}"),
             );
         }
@@ -159,44 +224,47 @@ fn wrong_header(document: &Document) -> Option<Problem> {
         Some(Ok(kind)) if KINDS.contains(&kind) => None,
         Some(Ok(kind)) => {
             let hint = nearest(kind, KINDS).map_or_else(kinds, |near| format!("did you mean {near:?}?"));
-            problem(root.locate(["kind"]), format!("unknown kind {kind:?}"), hint)
+            problem(root.locate(["kind"]), format!("unknown kind {:?}", printable::line(kind, MAX_QUOTED)), hint)
         }
-        Some(Err(other)) => problem(root.locate(["kind"]), format!("unknown kind {other}"), kinds()),
+        Some(Err(())) => problem(root.locate(["kind"]), "\"kind\" must be a text".into(), kinds()),
         None => problem(root.at, "\"kind\" is missing".into(), kinds()),
     }
 }
 
-/// The text of a top-level key, or the value that is there instead.
-fn header<'a>(root: &'a Node, key: &str) -> Option<Result<&'a str, Value>> {
-    let (_, node) = root.entry(key)?;
-    Some(root.text(&[key]).ok_or_else(|| node.to_json()))
+/// The text of a top-level key, or an error if something else is there.
+fn header<'a>(root: &'a Node, key: &str) -> Option<Result<&'a str, ()>> {
+    root.entry(key)?;
+    Some(root.text(&[key]).ok_or(()))
 }
 
 fn typed<T: DeserializeOwned>(
     document: &Arc<Document>,
     schema: &CompiledSchema,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Declared<T>> {
-    let mut found = schema::check(document, &document.root, &schema.0, &schema.1);
-    if !found.is_empty() {
+    let room = problems.room(&document.file);
+    let (mut found, more) = schema::check(document, &document.root, &schema.0, &schema.1, room);
+    found.retain(|problem| !problem.at.is_some_and(|at| document.unread_values.contains(&at)));
+    if !found.is_empty() || more > 0 || !document.is_whole {
         hide_secrets(&document.root, &mut found);
         problems.extend(found);
+        problems.count(&document.file, more);
         return None;
     }
     match serde_json::from_value(document.root.to_json()) {
         Ok(value) => Some(Declared { value, document: document.clone() }),
-        Err(error) => {
+        // The schema says all that the types do; should it miss something, a library's words would help nobody.
+        Err(_) => {
             let at = document.root.locate_key(["spec"]);
-            problems.push(
-                document.problem(at, error.to_string()).hint("correct this value; see the schema with agentpod schema"),
-            );
+            let what = "a value in this document is not in the form its field needs";
+            problems.push(document.problem(at, what).hint("compare it with the schema: agentpod schema"));
             None
         }
     }
 }
 
 /// Adds problems of encrypted values that cannot be decrypted. Without the line, which may contain the plain value by mistake.
-fn check_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, SecretRef>, problems: &mut Vec<Problem>) {
+fn check_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, SecretRef>, problems: &mut Problems) {
     let texts = secrets.iter().filter_map(|(name, reference)| Some((name, reference.age.as_ref()?)));
     let problem = |(name, text): (&String, &String)| {
         let NotAge { what, hint } = secret::age_file(text).err()?;
@@ -204,9 +272,7 @@ fn check_age(document: &Document, path: &[&str], secrets: &BTreeMap<String, Secr
         let problem = document.problem(at, format!("the age-encrypted value of {name:?} {what}")).hint(hint);
         Some(Problem { excerpt: None, ..problem })
     };
-    let mut found: Vec<Problem> = texts.filter_map(problem).collect();
-    found.sort_by_key(|problem| problem.at);
-    problems.extend(found);
+    problems.extend(texts.filter_map(problem));
 }
 
 /// Removes the excerpt from problems whose line may contain a secret, written in place of a reference.
@@ -215,8 +281,21 @@ fn hide_secrets(root: &Node, problems: &mut [Problem]) {
     if let Some((_, secrets)) = root.entry("spec").and_then(|(_, spec)| spec.entry("secrets")) {
         suspicious_lines(secrets, "", &mut lines);
     }
+    secret_looking_lines(root, &mut lines);
     for problem in problems.iter_mut().filter(|problem| problem.at.is_some_and(|at| lines.contains(&at.line))) {
         problem.excerpt = None;
+    }
+}
+
+/// The lines of values whose key says that they are secrets, wherever they stand.
+fn secret_looking_lines(node: &Node, lines: &mut BTreeSet<usize>) {
+    match &node.value {
+        NodeValue::Map(entries) => entries.iter().for_each(|(_, key, node)| match &node.value {
+            NodeValue::Scalar(Value::String(_)) if is_named_secret(key) => _ = lines.insert(node.at.line),
+            _ => secret_looking_lines(node, lines),
+        }),
+        NodeValue::List(items) => items.iter().for_each(|node| secret_looking_lines(node, lines)),
+        NodeValue::Scalar(_) => {}
     }
 }
 
@@ -231,12 +310,7 @@ fn suspicious_lines(node: &Node, key: &str, lines: &mut BTreeSet<usize>) {
     }
 }
 
-fn declare<K: Ord, T>(
-    entry: Entry<'_, K, Declared<T>>,
-    declared: Declared<T>,
-    name: &str,
-    problems: &mut Vec<Problem>,
-) {
+fn declare<K: Ord, T>(entry: Entry<'_, K, Declared<T>>, declared: Declared<T>, name: &str, problems: &mut Problems) {
     match entry {
         Entry::Occupied(first) => problems.push(duplicate(name, &declared.document, first.get())),
         Entry::Vacant(free) => {

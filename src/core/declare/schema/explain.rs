@@ -4,14 +4,33 @@
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::{Violation, ViolationKind};
-use crate::core::problem::nearest;
+use super::{Violation, ViolationKind, Violations};
+use crate::core::{printable, problem::nearest};
 
 /// The most characters of a value in a message.
 const MAX_QUOTED: usize = 60;
 
-/// Explains an error; several violations if several keys are wrong.
-pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violation> {
+/// Explains an error in at most `most` violations, several if several keys are wrong, and counts the others.
+pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>, most: usize) -> Violations {
+    let (mut described, more) = match error.kind() {
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            let path = pointer(&error.instance_path().to_string());
+            let rule = resolve(schema, &error.schema_path().to_string(), 1);
+            let shown = unexpected.iter().take(most).map(|key| unknown_key(key, rule, &path)).collect();
+            (shown, unexpected.len().saturating_sub(most))
+        }
+        _ if most == 0 => (Vec::new(), 1),
+        _ => (explain_one(schema, error, 0), 0),
+    };
+    let cut = described.len().saturating_sub(most);
+    described.truncate(most);
+    Violations { described, more: more.saturating_add(cut) }
+}
+
+/// How many alternatives inside alternatives are explained; those deeper are told as one.
+const MOST_NESTED: usize = 4;
+
+fn explain_one(schema: &Value, error: &ValidationError<'_>, depth: usize) -> Vec<Violation> {
     let path = pointer(&error.instance_path().to_string());
     let rule = resolve(schema, &error.schema_path().to_string(), 1);
     let name = named(&path);
@@ -22,8 +41,8 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
     };
     let about_value = |what: String| violation(ViolationKind::Value, what, help());
     match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            unexpected.iter().flat_map(|key| unknown_key(key, rule, &path)).collect()
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            unexpected.iter().take(MOST_KEYS).map(|key| unknown_key(key, rule, &path)).collect()
         }
         Kind::Required { property } => {
             let missing = property.as_str().unwrap_or_default();
@@ -43,7 +62,10 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
             // An optional value is "this or null": only the errors about "this" are useful.
             let branches: Vec<_> = context.iter().filter(|errors| !is_nothing(errors, schema)).collect();
             match branches.as_slice() {
-                [errors] => errors.iter().flat_map(|error| explain(schema, error)).collect(),
+                [errors] if depth < MOST_NESTED => {
+                    let nested = depth.saturating_add(1);
+                    errors.iter().take(MOST_KEYS).flat_map(|error| explain_one(schema, error, nested)).collect()
+                }
                 _ => about_value(format!("{name} has none of the allowed forms")),
             }
         }
@@ -56,7 +78,11 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
         Kind::PropertyNames { error: inner } => {
             let key = inner.instance().as_str().unwrap_or_default().to_owned();
             let hint = description(resolve(schema, &inner.schema_path().to_string(), 1), schema);
-            violation(ViolationKind::Key(key.clone(), None), format!("{key:?} is not a valid name here"), hint)
+            let what = match key.as_str() {
+                "" => "an empty name is not valid here".into(),
+                key => format!("{:?} is not a valid name here", printable::line(key, MAX_QUOTED)),
+            };
+            violation(ViolationKind::Key(key, None), what, hint)
         }
         Kind::Type { .. } => wrong_type(rule, error.instance(), &violation, &name, help()),
         Kind::Pattern { .. } if error.instance().as_str() == Some("") => about_value(format!("{name} is empty")),
@@ -72,12 +98,28 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>) -> Vec<Violat
         Kind::MaxItems { limit } | Kind::MaxProperties { limit } => {
             about_value(format!("{name} has too many entries; at most {limit} are allowed"))
         }
-        _ if is_secret(&path) => about_value(format!("{name} is not valid")),
-        _ => about_value(format!("{name}: {}", cut(&error.to_string(), 2 * MAX_QUOTED))),
+        Kind::ExclusiveMinimum { limit } => about_value(format!("{name} is {value}, but must be more than {limit}")),
+        Kind::ExclusiveMaximum { limit } => about_value(format!("{name} is {value}, but must be less than {limit}")),
+        Kind::MultipleOf { multiple_of } => {
+            about_value(format!("{name} is {value}, which is not a multiple of {multiple_of}"))
+        }
+        Kind::UniqueItems => about_value(format!("{name} has the same entry twice")),
+        Kind::AdditionalItems { limit } => {
+            about_value(format!("{name} has too many entries; at most {limit} are allowed"))
+        }
+        Kind::UnevaluatedItems { .. } => about_value(format!("{name} has entries that are not allowed")),
+        Kind::Contains => about_value(format!("{name} lacks an entry that must be there")),
+        Kind::FalseSchema => about_value(format!("{name} is not allowed here")),
+        Kind::Not { .. } => about_value(format!("{name} cannot be {value}")),
+        Kind::Format { format } => about_value(format!("{name} is {value}, which is not in the format {format:?}")),
+        _ => about_value(format!("{name} is not valid")),
     }
 }
 
-fn unknown_key(key: &str, rule: Option<&Value>, path: &[String]) -> Vec<Violation> {
+/// The most keys and branches that are explained of one alternative.
+const MOST_KEYS: usize = 20;
+
+fn unknown_key(key: &str, rule: Option<&Value>, path: &[String]) -> Violation {
     let known = known_keys(rule);
     let near = nearest(key, known.iter().copied()).map(str::to_owned);
     let hint = match &near {
@@ -85,12 +127,8 @@ fn unknown_key(key: &str, rule: Option<&Value>, path: &[String]) -> Vec<Violatio
         None if known.is_empty() => None,
         None => Some(format!("allowed here: {}", known.join(", "))),
     };
-    vec![Violation {
-        path: path.into(),
-        about: ViolationKind::Key(key.into(), near),
-        what: format!("unknown field {key:?}"),
-        hint,
-    }]
+    let what = format!("unknown field {:?}", printable::line(key, MAX_QUOTED));
+    Violation { path: path.into(), about: ViolationKind::Key(key.into(), near), what, hint }
 }
 
 type MakeViolation<'a> = dyn Fn(ViolationKind, String, Option<String>) -> Vec<Violation> + 'a;
@@ -169,7 +207,7 @@ fn wrong_type(
         (["array"], _) => Some("write it in brackets like [a, b], or one entry per line after a hyphen".into()),
         (["boolean"], _) => Some("write true or false, without quotes".into()),
         (["string"], Value::Number(_) | Value::Bool(_)) => {
-            Some(format!("put it in quotes if this is intended: \"{value}\""))
+            Some(format!("put it in quotes if this is intended: \"{}\"", kind_of(value)))
         }
         _ => help,
     };
@@ -191,7 +229,7 @@ fn in_words(kind: &str) -> &'static str {
 fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "empty".into(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Bool(_) | Value::Number(_) => printable::line(&value.to_string(), MAX_QUOTED),
         Value::String(_) => "a text".into(),
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "a mapping".into(),
@@ -203,9 +241,10 @@ fn named(path: &[String]) -> String {
     match path {
         [] => "the document".into(),
         [.., holder, last] if is_index(last) => {
-            format!("entry {} of {holder:?}", last.parse().map_or(0, |index: usize| index + 1))
+            let number = last.parse().map_or(0, |index: usize| index.saturating_add(1));
+            format!("entry {number} of {:?}", printable::line(holder, MAX_QUOTED))
         }
-        [.., last] => format!("{last:?}"),
+        [.., last] => format!("{:?}", printable::line(last, MAX_QUOTED)),
     }
 }
 
@@ -221,16 +260,12 @@ fn is_secret(path: &[String]) -> bool {
     path.iter().any(|key| key == "secrets")
 }
 
-/// A value for a message, cut to its maximum.
+/// A value for a message, cut to its maximum. Lists and mappings are not written out: they can be large.
 fn quoted(value: &Value, path: &[String]) -> String {
-    if is_secret(path) { "this value".into() } else { cut(&value.to_string(), MAX_QUOTED) }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        text.into()
-    } else {
-        format!("{}…", text.chars().take(most).collect::<String>())
+    match value {
+        _ if is_secret(path) => "this value".into(),
+        Value::String(text) => Value::from(printable::line(text, MAX_QUOTED)).to_string(),
+        value => kind_of(value),
     }
 }
 

@@ -5,6 +5,6 @@ mod conceal;
 mod plan;
 mod summary;
 
-pub(crate) use conceal::conceal;
+pub(crate) use conceal::{conceal, is_named_secret};
 pub use plan::{ActionLine, PlanLine};
 pub use summary::{ContainerSummary, FileSummary, SummaryLine, side_by_side};

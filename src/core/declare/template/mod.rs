@@ -1,24 +1,35 @@
 //! Templates: render an agent's own config from a pod's declared one.
 //!
-//! Undefined values are errors, only the given values are accessible, fuel limits loops, and a rendered file must parse as
-//! its declared format. Values in JSON-like templates are escaped as JSON, so that no value can inject anything.
+//! A template is bounded before it is parsed. Undefined values are errors, only the given values are accessible, fuel limits
+//! time and memory, and a rendered file must parse as its declared format. Values in JSON-like templates are escaped as JSON, so that no value can inject anything.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-use std::collections::BTreeMap;
+mod limits;
 
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, value::Serde};
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, filters,
+    value::{Kwargs, Serde},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::document;
 use crate::core::{
     names::AdapterName,
-    problem::{Position, Problem},
+    printable,
+    problem::{Position, Problem, Problems},
 };
 
 /// The most bytes of a rendered file.
 const MAX_RENDERED_BYTES: usize = 1 << 20;
-/// The most instructions of one rendering; an ordinary one takes hundreds.
+/// What one rendering may cost in instructions and bytes; an ordinary one takes hundreds.
 const FUEL: u64 = 200_000;
+/// How deep macros and includes may call each other.
+const MAX_CALLS: usize = 50;
+/// The most spaces of an indentation in JSON.
+const MAX_INDENT: usize = 16;
 /// How deep brackets may be nested in a rendered file; the JSON5 parser recurses without a limit.
 const MAX_DEPTH: usize = 128;
 
@@ -46,17 +57,19 @@ pub(crate) enum Format {
 pub(crate) struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, String>,
+    /// The folders with a template that cannot be used.
+    broken: BTreeSet<String>,
 }
 
 impl Default for Templates {
     fn default() -> Self {
-        Self::new(&BTreeMap::new(), &mut Vec::new())
+        Self::new(&BTreeMap::new(), &mut Problems::default())
     }
 }
 
 impl Templates {
     /// Compiles templates by their path below `templates/`.
-    pub(crate) fn new(files: &BTreeMap<String, Vec<u8>>, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn new(files: &BTreeMap<String, Vec<u8>>, problems: &mut Problems) -> Self {
         let mut environment = Environment::new();
         // Set first, since escaping is fixed when a template is added.
         environment.set_auto_escape_callback(|name| match name.trim_end_matches(".j2").rsplit('.').next() {
@@ -65,13 +78,24 @@ impl Templates {
         });
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
-        let mut templates = Self { environment, sources: BTreeMap::new() };
+        environment.set_recursion_limit(MAX_CALLS);
+        // It could nest values in a loop, as deep as there is fuel.
+        environment.remove_global("namespace");
+        environment.add_filter("tojson", to_json);
+        let mut templates = Self { environment, sources: BTreeMap::new(), broken: BTreeSet::new() };
         for (path, bytes) in files.iter().filter(|(path, _)| !path.starts_with("dashboard/")) {
             let file = format!("templates/{path}");
+            let before = problems.len();
             match std::str::from_utf8(bytes) {
                 Ok(text) => {
-                    if let Err(error) = templates.environment.add_template_owned(path.clone(), text.to_owned()) {
-                        problems.push(problem_in(&file, text, &error));
+                    match templates.add(path.clone(), text) {
+                        Ok(()) => {}
+                        Err(NotAdded::TooLarge(at, error)) => {
+                            let problem =
+                                Problem::of_file(&file, error.to_string()).hint("split it, or move data out of it");
+                            problems.push(problem.at(position_of(at, text), text));
+                        }
+                        Err(NotAdded::Syntax(error)) => problems.push(problem_in(&file, text, &error)),
                     }
                     templates.sources.insert(path.clone(), text.into());
                 }
@@ -80,8 +104,16 @@ impl Templates {
                         .hint("save it as UTF-8, or move it out of the folder"),
                 ),
             }
+            if problems.len() > before {
+                templates.broken.extend(path.split('/').next().map(str::to_owned));
+            }
         }
         templates
+    }
+
+    /// Whether a template in an adapter's folder cannot be used.
+    pub(crate) fn has_broken(&self, folder: &str) -> bool {
+        self.broken.contains(folder)
     }
 
     /// Whether an adapter has a template of that name.
@@ -96,8 +128,13 @@ impl Templates {
         name: &str,
         template: &str,
     ) -> Result<(), TemplateError> {
-        let added = self.environment.add_template_owned(environment_key(adapter, name), template.to_owned());
-        added.map_err(|error| TemplateError::new(&error))
+        Ok(self.add(environment_key(adapter, name), template)?)
+    }
+
+    /// Compiles a template, if it is not too large.
+    fn add(&mut self, name: String, text: &str) -> Result<(), NotAdded> {
+        limits::check(text).map_err(|(at, error)| NotAdded::TooLarge(at, error))?;
+        self.environment.add_template_owned(name, text.to_owned()).map_err(NotAdded::Syntax)
     }
 
     /// Renders one environment variable.
@@ -116,6 +153,7 @@ impl Templates {
 
     /// Renders a template from an adapter's file, like the login link.
     pub(crate) fn render_text(&self, text: &str, values: &impl Serialize) -> Result<String, TemplateError> {
+        limits::check(text).map_err(|(at, error)| NotAdded::TooLarge(at, error))?;
         self.environment.render_str(text, Serde(values)).map_err(|error| TemplateError::new(&error))
     }
 
@@ -153,22 +191,53 @@ fn environment_key(adapter: &AdapterName, name: &str) -> String {
     format!("{adapter}#{name}")
 }
 
+/// The filter `tojson`, which takes any indentation on its own.
+fn to_json(value: &Value, indent: Option<Value>, arguments: Kwargs) -> Result<Value, Error> {
+    let indent = match indent {
+        Some(indent) => Some(indent),
+        None => arguments.get::<Option<Value>>("indent")?,
+    };
+    arguments.assert_all_used()?;
+    let too_wide = |indent: &Value| usize::try_from(indent.clone()).is_ok_and(|spaces| spaces > MAX_INDENT);
+    if indent.as_ref().is_some_and(too_wide) {
+        let why = format!("tojson takes an indent of at most {MAX_INDENT} spaces");
+        return Err(Error::new(ErrorKind::InvalidOperation, why));
+    }
+    filters::tojson(value, indent, std::iter::empty::<(&str, Value)>().collect())
+}
+
+/// Why a template is not compiled.
+enum NotAdded {
+    /// It is too large, at this offset.
+    TooLarge(usize, limits::TooLarge),
+    Syntax(Error),
+}
+
+impl From<NotAdded> for TemplateError {
+    fn from(error: NotAdded) -> Self {
+        match error {
+            NotAdded::TooLarge(_, error) => Self(error.to_string()),
+            NotAdded::Syntax(error) => Self::new(&error),
+        }
+    }
+}
+
 /// Why a template cannot be compiled or rendered. It quotes no values, which may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct TemplateError(String);
 
 impl TemplateError {
-    fn new(error: &minijinja::Error) -> Self {
+    fn new(error: &Error) -> Self {
         let kind = error.kind().to_string();
         match error.detail() {
-            Some(detail) => Self(format!("{kind}: {detail}")),
+            Some(detail) => Self(format!("{kind}: {}", printable::line(detail, 200))),
             None => Self(kind),
         }
     }
 }
 
-fn problem_in(file: &str, source: &str, error: &minijinja::Error) -> Problem {
+fn problem_in(file: &str, source: &str, error: &Error) -> Problem {
     let hint = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps; check for a loop that is endless or too long",
         ErrorKind::UndefinedError => {
@@ -180,15 +249,21 @@ fn problem_in(file: &str, source: &str, error: &minijinja::Error) -> Problem {
     let problem = Problem::of_file(file, TemplateError::new(error).to_string()).hint(hint);
     let Some(line) = error.line() else { return problem };
     let start = error.range().map_or(0, |range| range.start.min(source.len()));
-    let column =
-        source.get(..start).and_then(|before| before.rsplit('\n').next()).map_or(1, |last| last.chars().count() + 1);
-    problem.at(Position { line, column }, source)
+    problem.at(Position { line, ..position_of(start, source) }, source)
+}
+
+/// The position of an offset in a text.
+fn position_of(offset: usize, text: &str) -> Position {
+    let before = text.get(..offset).unwrap_or_default();
+    let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().map_or(1, |last| last.chars().count().saturating_add(1));
+    Position { line, column }
 }
 
 /// Why a rendered text does not parse.
 #[derive(Debug, thiserror::Error)]
 enum FormatError {
-    #[error("brackets are nested {0} deep, more than {MAX_DEPTH}")]
+    #[error("values are nested {0} deep, more than {MAX_DEPTH}")]
     TooDeep(usize),
     #[error("{0}")]
     Syntax(String),
@@ -211,9 +286,15 @@ fn check_format(format: Format, text: &str) -> Result<(), FormatError> {
             json5::from_str::<serde_json::Value>(text).map(drop).map_err(FormatError::syntax)
         }
         Format::Json => serde_json::from_str::<serde_json::Value>(text).map(drop).map_err(FormatError::syntax),
-        Format::Toml => toml::from_str::<toml::Table>(text)
-            .map(drop)
-            .map_err(|error| FormatError::Syntax(error.message().to_owned())),
+        Format::Toml => {
+            let depth = deepest_key(text);
+            if depth > MAX_DEPTH {
+                return Err(FormatError::TooDeep(depth));
+            }
+            toml::from_str::<toml::Table>(text)
+                .map(drop)
+                .map_err(|error| FormatError::Syntax(printable::line(error.message(), 200)))
+        }
         Format::Yaml => match document::read("", text.as_bytes()).1.first() {
             None => Ok(()),
             Some(problem) => Err(FormatError::Syntax(match problem.at {
@@ -224,12 +305,31 @@ fn check_format(format: Format, text: &str) -> Result<(), FormatError> {
     }
 }
 
+/// How deep tables are nested in TOML, where a key with dots nests too: brackets, and the most dots of one key or value.
+fn deepest_key(text: &str) -> usize {
+    let dots = |part: &str| {
+        let mut quote = None;
+        let mut dots = 0usize;
+        for byte in part.bytes() {
+            match (quote, byte) {
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (Some(open), close) if open == close => quote = None,
+                (None, b'.') => dots = dots.saturating_add(1),
+                _ => {}
+            }
+        }
+        dots
+    };
+    let parts = text.split(['=', ',', '\n', '[', ']', '{', '}']);
+    parts.map(dots).max().unwrap_or(0).max(deepest_bracket(text))
+}
+
 /// How deep brackets are nested, counting those in strings too: a cautious estimate is fine.
 fn deepest_bracket(text: &str) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     for byte in text.bytes() {
         match byte {
-            b'[' | b'{' => depth += 1,
+            b'[' | b'{' => depth = depth.saturating_add(1),
             b']' | b'}' => depth = depth.saturating_sub(1),
             _ => {}
         }
@@ -246,9 +346,9 @@ mod tests {
 
     fn render(template: &str, format: Format, values: serde_json::Value) -> Result<String, String> {
         let files = BTreeMap::from([("echo/t.json5.j2".to_owned(), template.as_bytes().to_vec())]);
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let templates = Templates::new(&files, &mut problems);
-        if let Some(problem) = problems.first() {
+        if let Some(problem) = problems.finish().first() {
             return Err(problem.to_string());
         }
         templates
@@ -290,6 +390,40 @@ mod tests {
         }
         let deep = "[".repeat(3000);
         assert!(render(&deep, Format::Json5, json!({})).unwrap_err().contains("deep"));
+        let dotted = format!("{}a = 1", "a.".repeat(100_000));
+        assert!(render(&dotted, Format::Toml, json!({})).unwrap_err().contains("deep"));
+        let quoted = format!("{}a = 1", "\"a\".".repeat(50_000));
+        assert!(render(&quoted, Format::Toml, json!({})).unwrap_err().contains("deep"));
+        let objects = "{\"a\":".repeat(100_000);
+        assert!(
+            render(&objects, Format::Json, json!({})).is_err() && render(&objects, Format::Yaml, json!({})).is_err()
+        );
+    }
+
+    #[test]
+    fn a_template_cannot_end_the_process_or_fill_its_memory() {
+        let bombs = [
+            format!("{{{{ {}1 }}}}", "1+".repeat(9_100)),
+            format!("{{{{ a{} }}}}", "|upper".repeat(5_200)),
+            format!("{{{{ {}1{} }}}}", "(".repeat(9_000), ")".repeat(9_000)),
+            format!("{}x{}", "{% if a %}".repeat(900), "{% endif %}".repeat(900)),
+            "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".into(),
+            "{% include \"echo/t.json5.j2\" %}".into(),
+            "{% set x = \"xxxxxxxxxxxxxxxx\" %}".to_owned() + &"{% set x = x ~ x %}".repeat(60) + "{{ x }}",
+            "{{ \"x\" * 1000000000 }}".into(),
+            "{{ [1]|tojson(indent=1000000000) }}".into(),
+            "{{ [1]|tojson(1000000000) }}".into(),
+            "{{ \"x\"|indent(1000000000, true) }}".into(),
+            "{{ \"%1000000000d\"|format(1) }}".into(),
+            "{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}".into(),
+        ];
+        for bomb in bombs {
+            let error = render(&bomb, Format::Text, json!({"a": "x"}));
+            assert!(error.is_err(), "{} renders", &bomb[..bomb.len().min(60)]);
+        }
+        let nested = "{% set x = [] %}".to_owned() + &"{% set x = [x] %}".repeat(1_900) + "{{ x|length }}";
+        assert_eq!(render(&nested, Format::Text, json!({})), Ok("1".into()));
+        assert_eq!(render("{{ [1]|tojson(indent=2) }}", Format::Json, json!({})), Ok("[\n  1\n]".into()));
     }
 
     #[test]
