@@ -5,7 +5,6 @@
 //! [`StoreError::Unreachable`] too. The pool reconnects by itself.
 
 mod accounts;
-mod applied;
 mod changes;
 mod conditions;
 mod error;
@@ -25,6 +24,7 @@ mod sessions;
 mod source_state;
 mod status;
 mod sync;
+mod synced;
 mod usage;
 pub mod view;
 
@@ -137,6 +137,13 @@ impl Store {
     /// The keyed hash of a secret's value, as it goes into digests.
     pub fn fingerprint(&self, value: &SecretString) -> String {
         self.fingerprint_key.fingerprint(value)
+    }
+
+    /// A name that this database has and no other: the instance's name and eight digits. The same for a leader and those
+    /// that stand by, and known to anybody.
+    pub(crate) fn public_name(&self) -> String {
+        let mark = self.fingerprint_key.fingerprint(&"public name".into());
+        format!("{}_{}", self.instance, mark.get(..8).unwrap_or_default())
     }
 
     /// Runs one statement: see [`Store::run`].

@@ -64,6 +64,7 @@ pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventEntry {
         message: line.message.clone(),
         cause: line.cause.clone(),
         count: line.count,
+        first: (line.count > 1).then(|| Moment::new(line.first_at, now)),
         at: Moment::new(line.last_at, now),
         details: line.details.as_ref().map(details).filter(|text| !text.is_empty()),
     }

@@ -14,12 +14,12 @@ use crate::{
         pages::{
             diff::DiffPage,
             plot::{Plot, Series},
-            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, USAGE_HOURS},
+            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, Story, USAGE_HOURS},
             words::{Fact, Moment, Tone, mebibytes, percent},
         },
         refusal::Refusal,
     },
-    store::view::{ConditionLine, EventQuery, PodDetail, UsagePoint},
+    store::view::{ConditionLine, Diagnosis, EventQuery, PodDetail, UsagePoint},
 };
 
 /// How many events the page shows.
@@ -52,8 +52,13 @@ impl Handlers {
             may_ask: person.may_request(&id.tenant),
             paused: paused(&open, &id, now),
             requests: open_requests(&open, &id, now),
-            conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),
+            diagnosis: detail.diagnosis.as_ref().map(|diagnosis| story(&detail, diagnosis, now)),
+            conditions: detail.conditions.iter().map(|condition| row(condition, detail.line.ready, now)).collect(),
             plan: plan(&detail),
+            idle: match detail.diagnosis.is_some() {
+                true => "No steps: its container is as declared. What is wrong with it is above.",
+                false => "Nothing to do: it is as declared.",
+            },
             diff: diff(&detail),
             usage_hours: USAGE_HOURS,
             plots: plots(&detail, &usage, now),
@@ -99,8 +104,24 @@ fn open_requests(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<P
         .collect()
 }
 
-fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionEntry {
+/// What is wrong with a pod. A time that is over is not told as the next attempt.
+fn story(detail: &PodDetail, diagnosis: &Diagnosis, now: OffsetDateTime) -> Story {
+    let at = detail.retry.as_ref().map(|retry| retry.at).filter(|at| diagnosis.is_scheduled && *at > now);
+    Story {
+        tone: lines::look(detail.line.phase).tone,
+        what: diagnosis.what.clone(),
+        since: detail.not_ready_since.map(|since| Moment::new(since, now)),
+        next: diagnosis.next.clone(),
+        next_at: at.map(|at| Moment::new(at, now)),
+        advice: diagnosis.advice.clone(),
+        log: diagnosis.log.join("\n"),
+    }
+}
+
+/// A condition; while a pod is not ready, the others are no good news.
+fn row(condition: &ConditionLine, is_ready: bool, now: OffsetDateTime) -> ConditionEntry {
     let (tone, word) = match condition.is_true {
+        Some(true) if !is_ready => (Tone::Idle, "yes"),
         Some(true) => (Tone::Good, "yes"),
         Some(false) => (Tone::Warn, "no"),
         None => (Tone::Idle, "unknown"),
@@ -178,8 +199,11 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
         facts.push(Fact::words("Rejected", format!("{}: {}", rejected.digest, rejected.why)));
     }
     if let Some(retry) = &detail.retry {
-        facts.push(Fact::words("Failed", format!("{} times in a row: {}", retry.failures, retry.why)));
-        facts.push(Fact::at("Next attempt", Moment::new(retry.at, now)));
+        let times = if retry.failures == 1 { "once".into() } else { format!("{} times in a row", retry.failures) };
+        facts.push(Fact::words("Failed", format!("{times}: {}", retry.why)));
+        if retry.at > now {
+            facts.push(Fact::at("Next attempt", Moment::new(retry.at, now)));
+        }
     }
     facts.extend(detail.undeclared_at.map(|at| Fact::at("Removed", Moment::new(at, now))));
     facts

@@ -43,6 +43,7 @@ impl Handlers {
                     descending,
                     limit: PER_PAGE,
                     after: query.get("after").map(str::to_owned),
+                    ..PodQuery::default()
                 };
                 Some(view.pods(&pod_query).await?)
             }

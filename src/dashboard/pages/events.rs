@@ -17,6 +17,8 @@ pub struct EventEntry {
     pub(crate) cause: Option<String>,
     /// How often it happened.
     pub(crate) count: i32,
+    /// When it first happened, if it happened more than once.
+    pub(crate) first: Option<Moment>,
     /// When it last happened.
     pub(crate) at: Moment,
     /// The container's last log lines, and other details.
@@ -33,6 +35,7 @@ impl EventEntry {
             message: message.into(),
             cause: cause.map(str::to_owned),
             count,
+            first: (count > 1).then(|| sample_time(seconds + 400)),
             at: sample_time(seconds),
             details: None,
         };

@@ -33,10 +33,14 @@ pub struct PodPage {
     pub paused: Option<Paused>,
     /// Open requests.
     pub requests: Vec<PendingRequest>,
+    /// What is wrong with it, if something is.
+    pub diagnosis: Option<Story>,
     /// All four conditions.
     pub conditions: Vec<ConditionEntry>,
     /// The last decision, as text; empty if there is nothing to do.
     pub plan: String,
+    /// What to say while there is nothing to do.
+    pub idle: &'static str,
     /// Desired against actual.
     pub diff: DiffPage,
     /// How many hours of usage are plotted.
@@ -51,6 +55,25 @@ pub struct PodPage {
     pub config: String,
     /// Its secrets, without values.
     pub secrets: Vec<SecretPlace>,
+}
+
+/// What is wrong with a pod, from the cause to what a person can do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Story {
+    /// The tone of its phase.
+    pub(crate) tone: Tone,
+    /// What is wrong, with its cause.
+    pub(crate) what: String,
+    /// Since when it is not ready.
+    pub(crate) since: Option<Moment>,
+    /// What happens next.
+    pub(crate) next: String,
+    /// When that happens, if it has a time.
+    pub(crate) next_at: Option<Moment>,
+    /// What a person can do.
+    pub(crate) advice: String,
+    /// The last lines of its log.
+    pub(crate) log: String,
 }
 
 /// A pause in force.
@@ -134,6 +157,15 @@ impl PageContent for PodPage {
             may_ask: true,
             paused: None,
             requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
+            diagnosis: Some(Story {
+                tone: Tone::Bad,
+                what: "Its agent keeps exiting: alice_assistant-91d7e2f4 exited with code 1. The last thing it said was: Error: ANTHROPIC_API_KEY is empty".into(),
+                since: Some(sample_time(1260)),
+                next: "Attempt 4 starts its container again.".into(),
+                next_at: Some(sample_time(-74)),
+                advice: "Correct its config, secrets or image in its manifest. A changed manifest is tried at once.".into(),
+                log: "starting the gateway\nError: ANTHROPIC_API_KEY is empty".into(),
+            }),
             conditions: vec![
                 condition("Ready", Tone::Idle, "no", "WaitingForProbe", "it has up to 3 min to become ready: no answer yet", 52),
                 condition("ConfigApplied", Tone::Good, "yes", "AsDeclared", "its container was created for this declaration", 52),
@@ -141,6 +173,7 @@ impl PageContent for PodPage {
                 condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; no request was sent to check", 5_184_000),
             ],
             plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is present\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
+            idle: "No steps: its container is as declared.",
             diff: DiffPage::of(
                 &summary("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &summary("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),

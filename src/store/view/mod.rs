@@ -5,6 +5,7 @@ mod choices;
 mod cursor;
 mod events;
 mod fleet;
+mod held;
 mod overview;
 mod pod;
 mod pods;

@@ -10,8 +10,9 @@ use agentpod::core::{
 
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
-    declared::pod,
+    declared::{Declared, pod},
     pages::Stage,
+    rows,
 };
 
 const ASK: &str = "/dashboard/requests";
@@ -50,11 +51,38 @@ async fn a_held_plan_is_approved_by_its_hash() {
     let message = "9 of 48 pods would go at once; agentpod approve 5d0c41aa90f3 lets them go";
     stage.is("bob/helper", Phase::Held, "TooManyRemovals", message).await;
     let page = stage.page("/dashboard/source", OLGA).await;
-    assert!(page.contains("A plan waits for approval") && page.contains("value=\"5d0c41aa90f3\""), "{page}");
+    assert!(
+        page.contains("The removal of 1 pod waits for approval") && page.contains("value=\"5d0c41aa90f3\""),
+        "{page}"
+    );
     assert!(!stage.page("/dashboard/source", VICTOR).await.contains("value=\"approve\""));
     assert_eq!(stage.ask("POST", ASK, OLGA, "kind=approve&plan=5d0c41aa90f3").await.status, 303);
     let page = stage.page("/dashboard/source", OLGA).await;
     assert!(page.contains("by olga") && !page.contains("value=\"approve\""));
+}
+
+#[tokio::test]
+async fn held_removals_are_one_banner_on_the_overview_with_a_link_and_a_button_and_no_rows() {
+    let mut declared = Declared::tenants();
+    for number in 0..12 {
+        declared = declared.pod(&format!("alice/n{number:02}"), &format!("subdomain: n{number:02}"));
+    }
+    let stage = Stage::with(&declared.pod("bob/down", "subdomain: down")).await;
+    let message = "12 of 13 pods would go at once; agentpod approve 5d0c41aa90f3 lets them go";
+    for number in 0..12 {
+        stage.is(&format!("alice/n{number:02}"), Phase::Held, "TooManyRemovals", message).await;
+    }
+    stage.is("bob/down", Phase::Unhealthy, "ProbeFailed", "it does not answer").await;
+    let page = stage.page("/dashboard", OLGA).await;
+    assert_eq!(page.matches("The removal of 12 pods waits for approval").count(), 1, "{page}");
+    assert_eq!(page.matches("data-pod=").count(), 1, "only the pod that is down needs attention");
+    assert!(page.contains("value=\"5d0c41aa90f3\"") && page.contains("Open the source"), "{page}");
+    let page = stage.page("/dashboard", VICTOR).await;
+    assert!(page.contains("waits for approval") && !page.contains("value=\"approve\""), "{page}");
+    let overview = stage.store.view(&rows::anybody()).overview().await.unwrap();
+    assert_eq!((overview.needs_attention_count, overview.held_removals.unwrap().count), (1, 12));
+    let source = overview.source.unwrap();
+    assert_eq!((source.health.to_string().as_str(), source.needs_attention), ("degraded", 1));
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! The store against a real Postgres, a fresh database per test.
 
-mod applied;
 mod conditions;
 mod events;
 mod key;
@@ -14,6 +13,7 @@ mod rotation;
 mod source_state;
 mod status;
 mod sync;
+mod synced;
 mod usage;
 mod view;
 
