@@ -52,6 +52,7 @@ fn allowed(path: &str) -> &'static str {
         | "/dashboard/pods/new/manifest"
         | "/dashboard/pods/new/commit" => "POST",
         "/login" | "/dashboard/pods/new" => "GET, HEAD, POST",
+        path if path.starts_with("/dashboard/pods/") && path.ends_with("/manifest") => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }
 }

@@ -34,7 +34,8 @@ mod source_tracker;
 
 pub use crate::core::decide::ending::Ending;
 pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
-pub use edits::{AddPodError, Edits};
+pub use edits::{EditError, Edits};
+pub(crate) use edits::{manifest, preview};
 pub(crate) use inputs::{Inputs, PreviewError, RefusedRevision};
 pub use message::LogUnavailable;
 pub use observe::probe::{get, probe_once};

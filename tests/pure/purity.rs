@@ -8,11 +8,12 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 18] = [
     "std",
     "serde",
     "serde_json",
     "serde_yaml",
+    "yaml_edit",
     "json5",
     "toml",
     "schemars",

@@ -12,7 +12,7 @@
 //! | `desired_status` | whether a pod should run, be stopped, or is no longer declared |
 //! | `revision`, `commit` | one state of the source, and where it came from |
 //! | `infra` | what pods share: networks |
-//! | `edit` | a new pod → the text of the file that declares it |
+//! | `edit`, `pod_edit` | a new pod, or a change of one → the text of the file that declares it |
 //!
 //! Nothing here knows the actual state.
 
@@ -25,6 +25,7 @@ pub mod edit;
 pub mod infra;
 pub mod manifest;
 pub mod parts;
+pub mod pod_edit;
 pub mod resolve;
 pub(crate) mod revision;
 pub mod schema;

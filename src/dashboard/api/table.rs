@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     ROOT,
     answer::{JSON, TEXT},
+    manifests::{EditLine, ManifestEdit, ManifestLine},
     params::LONGEST,
     requests::{NewRequest, RequestLine},
     settings::SettingsView,
@@ -29,6 +30,8 @@ pub(super) enum Name {
     Pod,
     PodEvents,
     PodUsage,
+    Manifest,
+    EditManifest,
     Logs,
     Tenants,
     Tenant,
@@ -184,6 +187,21 @@ pub(super) const ALL: &[Operation] = &[
         all.subschema_for::<Vec<UsagePoint>>()
     })
     .or_missing(),
+    get(Name::Manifest, "/pods/{tenant}/{pod}/manifest", "How a pod is declared; for operators", |all| {
+        all.subschema_for::<ManifestLine>()
+    })
+    .or_missing(),
+    Operation {
+        method: "post",
+        body: Some(|all| all.subschema_for::<ManifestEdit>()),
+        ..get(
+            Name::EditManifest,
+            "/pods/{tenant}/{pod}/manifest",
+            "Show or commit a change of a pod in the source",
+            |all| all.subschema_for::<EditLine>(),
+        )
+        .or_missing()
+    },
     Operation {
         kind: TEXT,
         query: of_logs,

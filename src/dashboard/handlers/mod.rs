@@ -5,6 +5,7 @@ mod adapters;
 mod commit;
 mod lines;
 mod logs;
+mod manifest;
 mod new;
 mod overview;
 mod pod;
@@ -54,7 +55,7 @@ struct PageRequest {
 /// `/assets`, and everything below `/dashboard`.
 pub(crate) fn routes(api: &Arc<Api>) -> Routes {
     let show = Arc::new(Handlers { api: api.clone() });
-    let (looking, asking, trying) = (show.clone(), show.clone(), show.clone());
+    let (looking, asking, trying, editing) = (show.clone(), show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
         .and(warp::path::full())
@@ -97,7 +98,19 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
                 answer.unwrap_or_else(Reply::into_response)
             }
         });
-    look.or(ask).unify().or(form).unify().or(files()).unify().boxed()
+    let edit = warp::path!("dashboard" / "pods" / String / String / "manifest")
+        .and(warp::post())
+        .and(writer())
+        .and(warp::header::headers_cloned())
+        .then(move |tenant: String, name: String, visitor, sent: RequestBody, headers| {
+            let show = editing.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.edit_manifest(&page_request, &tenant, &name, &sent).await;
+                answer.unwrap_or_else(Reply::into_response)
+            }
+        });
+    look.or(ask).unify().or(edit).unify().or(form).unify().or(files()).unify().boxed()
 }
 
 fn files() -> Routes {
@@ -124,6 +137,9 @@ impl Handlers {
             ["pods", "new"] => self.write(page_request, &self.new_pod(page_request).await?),
             ["pods", tenant, name] => self.write(page_request, &self.pod(page_request, tenant, name).await?),
             ["pods", tenant, name, "logs"] => self.write(page_request, &self.logs(page_request, tenant, name).await?),
+            ["pods", tenant, name, "manifest"] => {
+                self.write(page_request, &self.manifest(page_request, tenant, name).await?)
+            }
             ["tenants"] => self.write(page_request, &self.tenants(page_request).await?),
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub mod fields;
 pub(crate) mod frame;
 pub mod logs;
+pub mod manifest;
 pub mod new;
 pub mod overview;
 pub(crate) mod plot;

@@ -118,7 +118,7 @@ pub(crate) fn documents(adapter: &str, schema: &Value, filled: &Filled) -> Vec<V
     documents
 }
 
-fn number_or_text(text: &str) -> Value {
+pub(crate) fn number_or_text(text: &str) -> Value {
     text.parse::<i64>()
         .map(Value::from)
         .or_else(|_| text.parse::<f64>().map(Value::from))

@@ -18,12 +18,13 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 16] = templates![
+const TEMPLATES: [(&str, &str); 17] = templates![
     "adapters.html",
     "base.html",
     "field.html",
     "logs.html",
     "macros.html",
+    "manifest.html",
     "new.html",
     "overview.html",
     "plain.html",

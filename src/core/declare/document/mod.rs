@@ -1,8 +1,10 @@
-//! Parses YAML into trees with the position of every key and value. The only place that uses the YAML crate.
+//! Parses YAML into trees with the position of every key and value, and changes it in place (`change`). The only place that
+//! uses the YAML crates.
 //!
 //! A file contains any number of documents; each is parsed by itself, so that one broken document does not hide the
 //! problems of the next. Budgets refuse alias bombs and excessive nesting early.
 
+mod change;
 mod plain_words;
 mod write;
 
@@ -11,6 +13,7 @@ use std::{fmt, sync::Arc};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+pub(crate) use change::{Unchangeable, change, part, remove, replace};
 pub(crate) use write::write;
 
 use crate::core::problem::{Position, Problem};
