@@ -47,7 +47,7 @@ impl Handlers {
             pod: lines::name(&id),
             look: lines::look(detail.line.phase),
             message: detail.line.message.clone(),
-            url: Some(detail.line.url.clone()).filter(|url| declared && is_web(url)),
+            url: Some(detail.line.url.clone()).filter(|url| declared && lines::is_web(url)),
             declared,
             may_ask: person.may_request(&id.tenant),
             paused: paused(&open, &id, now),
@@ -77,11 +77,6 @@ impl Handlers {
 /// A pod that the visitor may not see is reported like one that never existed.
 pub(crate) fn missing(id: &PodId) -> Refusal {
     Refusal::not_found(format!("There is no pod {id}."))
-}
-
-/// Whether a URL may be a link: a manifest's text must never become a script.
-fn is_web(url: &str) -> bool {
-    url.starts_with("https://") || url.starts_with("http://")
 }
 
 fn paused(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Option<Paused> {

@@ -41,6 +41,30 @@ for (const form of document.querySelectorAll("form.filter")) {
   addEventListener("pageshow", () => { for (const field of form.elements) field.disabled = false; });
 }
 
+// A search narrows the list while it is typed; the URL follows, so that it can be kept and gone back to.
+let typing = 0;
+for (const field of document.querySelectorAll("input[data-as-you-type]")) {
+  field.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      const url = new URL(field.form.action);
+      for (const [name, value] of new FormData(field.form)) if (value) url.searchParams.set(name, value);
+      history.replaceState(null, "", url);
+      refresh();
+    }, 200);
+  });
+}
+// "/" goes to the search.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea, [contenteditable]")) return;
+  const field = document.querySelector("input[type=search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
+
 // Brings `old` in line with `fresh`, keeping what is the same: focus, selection, scrolling and opened details stay.
 function align(old, fresh) {
   if (old.isEqualNode(fresh)) return;
