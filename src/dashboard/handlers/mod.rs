@@ -12,6 +12,7 @@ mod pod;
 mod pods;
 mod query;
 mod requests;
+mod revision;
 mod settings;
 mod source;
 mod tenants;
@@ -144,6 +145,7 @@ impl Handlers {
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
             ["source"] => self.write(page_request, &self.source(page_request).await?),
+            ["revisions", id] => self.write(page_request, &self.revision(page_request, id).await?),
             ["settings"] => self.write(page_request, &self.settings(page_request).await?),
             _ => Err(nothing()),
         }

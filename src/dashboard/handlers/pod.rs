@@ -15,7 +15,7 @@ use crate::{
             diff::DiffPage,
             plot::{Plot, Series},
             pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, Story, USAGE_HOURS},
-            words::{Fact, Moment, Tone, mebibytes, percent},
+            words::{Fact, Moment, RevisionMark, Tone, mebibytes, percent},
         },
         refusal::Refusal,
     },
@@ -63,7 +63,7 @@ impl Handlers {
             usage_hours: USAGE_HOURS,
             plots: plots(&detail, &usage, now),
             events: events.iter().map(|event| lines::event(event, now)).collect(),
-            facts: facts(&detail, now),
+            facts: facts(&detail, person.sees_all(), now),
             config: if detail.config.is_empty() {
                 String::new()
             } else {
@@ -177,7 +177,7 @@ fn plots(detail: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> Vec<P
     all.iter().filter_map(|series| Plot::of(series, USAGE_HOURS, now)).collect()
 }
 
-fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
+fn facts(detail: &PodDetail, sees_all: bool, now: OffsetDateTime) -> Vec<Fact> {
     let line = &detail.line;
     let mut facts =
         vec![Fact::link("Adapter", line.adapter.clone(), format!("/dashboard/adapters#adapter-{}", line.adapter))];
@@ -186,7 +186,13 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
     code("Container", line.container.clone());
     code("Node", detail.node.clone());
     code("Digest", detail.digest.as_ref().map(|digest| digest.chars().take(12).collect()));
-    code("Revision", line.revision.map(|revision| format!("#{revision}")));
+    if let Some(revision) = line.revision {
+        let text = format!("#{revision}");
+        facts.push(match sees_all {
+            true => Fact::link("Revision", text, RevisionMark::page(revision)),
+            false => Fact::code("Revision", text),
+        });
+    }
     facts.push(Fact::words("Restarts", line.restarts.to_string()));
     facts.push(Fact::at("In this phase", Moment::new(line.phase_since, now)));
     facts.push(Fact::at("Declared", Moment::new(line.created_at, now)));

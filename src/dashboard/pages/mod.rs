@@ -15,6 +15,7 @@ pub mod pod;
 pub mod pods;
 pub(crate) mod problems;
 pub(crate) mod render;
+pub mod revision;
 pub mod settings;
 pub mod source;
 pub mod tenant;

@@ -18,7 +18,7 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 17] = templates![
+const TEMPLATES: [(&str, &str); 18] = templates![
     "adapters.html",
     "base.html",
     "field.html",
@@ -31,6 +31,7 @@ const TEMPLATES: [(&str, &str); 17] = templates![
     "pod.html",
     "pods.html",
     "refusal.html",
+    "revision.html",
     "settings.html",
     "sign-in.html",
     "source.html",

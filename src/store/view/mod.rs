@@ -3,6 +3,7 @@
 
 mod choices;
 mod cursor;
+mod diff;
 mod events;
 mod fleet;
 mod held;
@@ -14,6 +15,7 @@ mod tenants;
 mod types;
 mod usage;
 
+pub(crate) use diff::{ChangedFile, NotComparable, RevisionDiff, Side, changed_files, changed_pods};
 pub use fleet::*;
 pub use types::*;
 

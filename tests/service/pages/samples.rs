@@ -12,6 +12,7 @@ use agentpod::dashboard::pages::{
     overview::OverviewPage,
     pod::PodPage,
     pods::PodsPage,
+    revision::RevisionPage,
     settings::SettingsPage,
     source::SourcePage,
     tenant::TenantPage,
@@ -51,6 +52,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<TenantPage>(),
         written::<AdaptersPage>(),
         written::<SourcePage>(),
+        written::<RevisionPage>(),
         written::<SettingsPage>(),
         stands_alone(
             "sign-in.html",
