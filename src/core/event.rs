@@ -25,7 +25,7 @@ impl Severity {
     pub(crate) const ALL: [Self; 4] = [Self::Info, Self::Success, Self::Warning, Self::Error];
 
     /// The stable name.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Success => "success",

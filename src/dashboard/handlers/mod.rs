@@ -3,6 +3,7 @@
 
 mod adapters;
 mod commit;
+mod events;
 mod lines;
 mod logs;
 mod manifest;
@@ -143,6 +144,7 @@ impl Handlers {
             }
             ["tenants"] => self.write(page_request, &self.tenants(page_request).await?),
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
+            ["events"] => self.write(page_request, &self.events(page_request).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
             ["source"] => self.write(page_request, &self.source(page_request).await?),
             ["revisions", id] => self.write(page_request, &self.revision(page_request, id).await?),

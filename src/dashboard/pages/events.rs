@@ -1,8 +1,24 @@
-//! Events as pages show them.
+//! Events as pages show them, and `/dashboard/events`: all of them, chosen by tenant, kind, severity and time.
 
 use serde::Serialize;
 
-use super::words::{Moment, PodName, Tone, sample_time};
+use super::{
+    PageContent,
+    pods::{FilterChoice, FilterOption, Pager},
+    words::{Moment, PodName, Tone, sample_time},
+};
+
+/// The page of events.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventsPage {
+    /// The filters.
+    pub(crate) choices: Vec<FilterChoice>,
+    /// Whether a filter is in use.
+    pub(crate) filtered: bool,
+    pub(crate) events: Vec<EventEntry>,
+    /// Links to other pages.
+    pub(crate) pager: Pager,
+}
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,5 +84,42 @@ impl EventEntry {
                 3900,
             ),
         ]
+    }
+}
+
+impl PageContent for EventsPage {
+    const TEMPLATE: &'static str = "events.html";
+    const TAB: &'static str = "events";
+
+    fn title(&self) -> String {
+        "Events".into()
+    }
+
+    fn sample() -> Self {
+        let choice = |name, title, any, values: &[(&str, &str)]| FilterChoice {
+            name,
+            title,
+            any,
+            options: values
+                .iter()
+                .map(|(value, label)| FilterOption { value: (*value).into(), label: (*label).into(), chosen: false })
+                .collect(),
+        };
+        Self {
+            choices: vec![
+                choice(
+                    "severity",
+                    "Severity",
+                    "Any severity",
+                    &[("warning", "Warnings and errors"), ("error", "Errors")],
+                ),
+                choice("kind", "Kind", "Any kind", &[("exited", "exited"), ("ready", "ready")]),
+                choice("tenant", "Tenant", "Any tenant", &[("alice", "alice")]),
+                choice("since", "Time", "Any time", &[("1h", "The last hour")]),
+            ],
+            filtered: false,
+            events: EventEntry::samples(),
+            pager: Pager { first: None, next: Some("/dashboard/events?after=sample".into()) },
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 pub mod adapters;
 pub(crate) mod diff;
-pub(crate) mod events;
+pub mod events;
 pub mod fields;
 pub(crate) mod frame;
 pub mod logs;

@@ -18,9 +18,10 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 18] = templates![
+const TEMPLATES: [(&str, &str); 19] = templates![
     "adapters.html",
     "base.html",
+    "events.html",
     "field.html",
     "logs.html",
     "macros.html",

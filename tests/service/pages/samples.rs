@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 use agentpod::dashboard::pages::{
     Frame, PageContent,
     adapters::AdaptersPage,
-    document, fragment,
+    document,
+    events::EventsPage,
+    fragment,
     logs::LogsPage,
     manifest::ManifestPage,
     new::{Committed, NewPodPage},
@@ -49,6 +51,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         ("choose.html", document(&frame, &choose).unwrap()),
         ("committed.html", document(&frame, &committed).unwrap()),
         written::<TenantsPage>(),
+        written::<EventsPage>(),
         written::<TenantPage>(),
         written::<AdaptersPage>(),
         written::<SourcePage>(),

@@ -8,7 +8,7 @@ use crate::testkit::{
     pages::{MARKUP, Stage, TENANTS},
 };
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
     "/dashboard",
     "/dashboard/pods",
     "/dashboard/pods?phase=attention&sort=-age&q=a&tenant=alice&adapter=echo",
@@ -19,6 +19,8 @@ const PAGES: [&str; 14] = [
     "/dashboard/tenants",
     "/dashboard/tenants?q=ali",
     "/dashboard/tenants/alice",
+    "/dashboard/events",
+    "/dashboard/events?severity=warning&kind=exited&tenant=alice&since=24h",
     "/dashboard/adapters",
     "/dashboard/source",
     "/dashboard/revisions/2",
