@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     core::{declare::document, names::PodId},
-    store::view::{ConditionLine, EventLine, EventQuery, PlanLine, PodDetail, UsagePoint},
+    store::view::{ConditionLine, EventLine, PlanLine, PodDetail, UsagePoint},
 };
 
 /// How many of the newest events are shown.
@@ -48,7 +48,7 @@ async fn read(backend: &Backend, id: &PodId) -> Result<Description> {
     Ok(Description {
         pod: backend.pod(id).await?,
         usage: backend.usage(id).await?,
-        events: backend.events(&EventQuery { pod: Some(id.clone()), ..EventQuery::default() }, EVENTS).await?,
+        events: backend.events(Some(id), EVENTS).await?,
     })
 }
 

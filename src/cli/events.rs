@@ -12,7 +12,7 @@ use super::{
     backend::{Backend, BackendError, Target, Update},
     output::{self, sanitize, sanitize_lines, timestamp},
 };
-use crate::store::view::{EventLine, EventQuery};
+use crate::{core::names::PodId, store::view::EventLine};
 
 /// How long to wait before connecting again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
@@ -24,16 +24,16 @@ const REMEMBERED: usize = 4 * CATCH_UP;
 /// Runs `agentpod events`.
 pub(crate) async fn run(
     target: Target,
-    query: EventQuery,
+    pod: Option<PodId>,
     limit: u32,
     watch: bool,
     format: Output,
 ) -> Result<ExitCode> {
     let backend = Backend::open(target).await?;
     let outcome = match watch {
-        false => list(&backend, &query, limit, format).await,
+        false => list(&backend, pod.as_ref(), limit, format).await,
         true => tokio::select! {
-            outcome = follow(&backend, &query, limit, format) => outcome,
+            outcome = follow(&backend, pod.as_ref(), limit, format) => outcome,
             _ = tokio::signal::ctrl_c() => Ok(()),
         },
     };
@@ -41,8 +41,8 @@ pub(crate) async fn run(
     outcome.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(backend: &Backend, query: &EventQuery, limit: u32, format: Output) -> Result<()> {
-    let events = backend.events(query, limit as usize).await?;
+async fn list(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
+    let events = backend.events(pod, limit as usize).await?;
     match format {
         Output::Json | Output::Yaml => output::data(format, &events),
         Output::Text if events.is_empty() => output::print("no events yet"),
@@ -77,10 +77,10 @@ impl PrintedEvents {
 }
 
 /// Prints events until the reader closes the pipe.
-async fn follow(backend: &Backend, query: &EventQuery, limit: u32, format: Output) -> Result<()> {
+async fn follow(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
     let mut printed = PrintedEvents::default();
     loop {
-        match print_until_disconnected(backend, query, limit as usize, &mut printed, format).await {
+        match print_until_disconnected(backend, pod, limit as usize, &mut printed, format).await {
             Ok(()) => return Ok(()),
             // A failure at the start, or one that lasts, ends the command.
             Err(error) if !printed.began || !is_temporary(&error) => return Err(error),
@@ -92,7 +92,7 @@ async fn follow(backend: &Backend, query: &EventQuery, limit: u32, format: Outpu
 
 async fn print_until_disconnected(
     backend: &Backend,
-    query: &EventQuery,
+    pod: Option<&PodId>,
     limit: usize,
     printed: &mut PrintedEvents,
     format: Output,
@@ -103,27 +103,17 @@ async fn print_until_disconnected(
             Update::Events(events) => events,
             Update::Gap => {
                 let since = printed.newest;
-                let events = backend.events(query, if printed.began { CATCH_UP } else { limit }).await?;
+                let events = backend.events(pod, if printed.began { CATCH_UP } else { limit }).await?;
                 printed.began = true;
                 events.into_iter().filter(|event| since.is_none_or(|since| event.last_at >= since)).collect()
             }
         };
-        for event in events.iter().filter(|event| is_asked_for(event, query)) {
+        for event in events.iter().filter(|event| pod.is_none_or(|pod| event.pod.as_ref() == Some(pod))) {
             if printed.mark(event) && !output::print_while_open(&format_event(event, format)?)? {
                 return Ok(());
             }
         }
     }
-}
-
-/// Whether a new event is one of those that were asked for.
-fn is_asked_for(event: &EventLine, query: &EventQuery) -> bool {
-    let EventQuery { pod, tenant, kind, severity, since, .. } = query;
-    pod.as_ref().is_none_or(|pod| event.pod.as_ref() == Some(pod))
-        && tenant.as_ref().is_none_or(|tenant| event.pod.as_ref().is_some_and(|pod| pod.tenant == *tenant))
-        && kind.is_none_or(|kind| event.kind == kind)
-        && severity.is_none_or(|least| event.severity >= least)
-        && since.is_none_or(|since| event.last_at >= since)
 }
 
 fn is_temporary(error: &Error) -> bool {

@@ -29,17 +29,11 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use time::OffsetDateTime;
 
 use self::backend::Target;
 use crate::{
     config::{ServerArgs, SettingsArgs},
-    core::{
-        event::{EventKind, Severity},
-        names::{PodId, TenantName},
-        quantity::Span,
-    },
-    store::view::EventQuery,
+    core::{names::PodId, quantity::Span},
     telemetry::{self, LogFormat},
 };
 
@@ -135,18 +129,6 @@ enum Command {
     Events {
         /// Only events of this pod, as TENANT/POD
         pod: Option<PodId>,
-        /// Only events of this tenant's pods
-        #[arg(long, conflicts_with = "pod")]
-        tenant: Option<TenantName>,
-        /// Only events of this kind, like exited
-        #[arg(long)]
-        kind: Option<EventKind>,
-        /// Only events of this severity and worse: info, success, warning or error
-        #[arg(long)]
-        severity: Option<Severity>,
-        /// Only events of this last span of time, like 2h
-        #[arg(long, value_name = "TIME")]
-        since: Option<Span>,
         /// Show at most this many events
         #[arg(short = 'n', long, default_value_t = 50)]
         limit: u32,
@@ -276,10 +258,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tenants { output } => lists::tenants(target(settings)?, output).await,
         Command::Adapters { output } => lists::adapters(target(settings)?, output).await,
         Command::Render { pod } => offline::render(settings.resolve()?, &pod).await,
-        Command::Events { pod, tenant, kind, severity, since, limit, watch, output } => {
-            let since = since.and_then(|since| ago(since));
-            let query = EventQuery { pod, tenant, kind, severity, since, ..EventQuery::default() };
-            events::run(target(settings)?, query, limit, watch, output).await
+        Command::Events { pod, limit, watch, output } => {
+            events::run(target(settings)?, pod, limit, watch, output).await
         }
         Command::Revisions { revision, limit, output } => {
             revisions::run(target(settings)?, revision, limit, output).await
@@ -299,11 +279,6 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Secret(command) => secret::run(settings.resolve()?, command),
         Command::Completions { shell } => offline::completions(shell),
     }
-}
-
-/// The time that long ago.
-fn ago(span: Span) -> Option<OffsetDateTime> {
-    crate::clock::now().checked_sub(time::Duration::try_from(span.duration()).ok()?)
 }
 
 impl Command {

@@ -104,21 +104,9 @@ impl ApiClient {
         limit: u32,
         after: Option<String>,
     ) -> Result<Page<T>> {
-        self.filtered_page(path, &[], limit, after).await
-    }
-
-    /// Reads one page of a list, with some of its entries.
-    pub(crate) async fn filtered_page<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        filter: &[(&str, &str)],
-        limit: u32,
-        after: Option<String>,
-    ) -> Result<Page<T>> {
         let limit = limit.to_string();
         let after = after.as_deref().map(|after| ("after", after));
-        let query = filter.iter().copied().chain([("limit", limit.as_str())]).chain(after);
-        self.get(path, &query.collect::<Vec<_>>()).await
+        self.get(path, &[("limit", limit.as_str())].into_iter().chain(after).collect::<Vec<_>>()).await
     }
 
     /// Sends a body to a path.
