@@ -36,7 +36,7 @@ use super::{
     assets,
     auth::{RequestBody, SignedInBy, Visitor, signed, visitor, writer},
     get_or_head,
-    pages::{self, Frame, PageContent, frame::PageViewer, words::Moment},
+    pages::{self, Frame, Notice, PageContent, frame::PageViewer, problem::ProblemPage, words::Moment},
     refusal::Refusal,
 };
 use crate::core::access::Role;
@@ -70,7 +70,8 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
             async move {
                 let page_request =
                     PageRequest { visitor, headers, query: Query::read(&query), now: (show.api.clock)() };
-                show.page(path.as_str(), &page_request).await.unwrap_or_else(Reply::into_response)
+                let answer = show.page(path.as_str(), &page_request).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
     let ask = warp::path!("dashboard" / "requests").and(warp::post()).and(writer()).then(
@@ -97,7 +98,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
                     "/dashboard/pods/new/commit" => show.commit(&page_request, &sent).await,
                     _ => Err(nothing()),
                 };
-                answer.unwrap_or_else(Reply::into_response)
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
     let edit = warp::path!("dashboard" / "pods" / String / String / "manifest")
@@ -109,7 +110,7 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
             async move {
                 let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
                 let answer = show.edit_manifest(&page_request, &tenant, &name, &sent).await;
-                answer.unwrap_or_else(Reply::into_response)
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
     look.or(ask).unify().or(edit).unify().or(form).unify().or(files()).unify().boxed()
@@ -134,10 +135,16 @@ impl Handlers {
     async fn page(&self, path: &str, page_request: &PageRequest) -> Result<Response, Refusal> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
         match parts[..] {
-            [] => self.write(page_request, &self.overview(page_request).await?),
+            [] => {
+                let page = self.overview(page_request).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
             ["pods"] => self.write(page_request, &self.pods(page_request).await?),
             ["pods", "new"] => self.write(page_request, &self.new_pod(page_request).await?),
-            ["pods", tenant, name] => self.write(page_request, &self.pod(page_request, tenant, name).await?),
+            ["pods", tenant, name] => {
+                let page = self.pod(page_request, tenant, name).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
             ["pods", tenant, name, "logs"] => self.write(page_request, &self.logs(page_request, tenant, name).await?),
             ["pods", tenant, name, "manifest"] => {
                 self.write(page_request, &self.manifest(page_request, tenant, name).await?)
@@ -146,7 +153,10 @@ impl Handlers {
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
             ["events"] => self.write(page_request, &self.events(page_request).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
-            ["source"] => self.write(page_request, &self.source(page_request).await?),
+            ["source"] => {
+                let page = self.source(page_request).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
             ["revisions", id] => self.write(page_request, &self.revision(page_request, id).await?),
             ["settings"] => self.write(page_request, &self.settings(page_request).await?),
             _ => Err(nothing()),
@@ -154,8 +164,16 @@ impl Handlers {
     }
 
     fn write<P: PageContent>(&self, page_request: &PageRequest, page: &P) -> Result<Response, Refusal> {
+        self.write_with(page_request, page, None)
+    }
+
+    fn write_with<P: PageContent>(
+        &self,
+        page_request: &PageRequest,
+        page: &P,
+        notice: Option<Notice>,
+    ) -> Result<Response, Refusal> {
         let person = &page_request.visitor.person;
-        let notice = page_request.query.get("requested").and_then(requests::confirmation);
         let frame = Frame {
             title: page.title(),
             instance: self.api.settings.instance.clone(),
@@ -181,6 +199,23 @@ impl Handlers {
                 tracing::error!("the page {} could not be rendered: {error:#}", P::TEMPLATE);
                 Err(Refusal::internal())
             }
+        }
+    }
+}
+
+impl Handlers {
+    /// A refusal in the frame of every page, so that its visitor can go on from there.
+    fn refuse(&self, page_request: &PageRequest, refusal: Refusal) -> Response {
+        let page = ProblemPage::of(&refusal);
+        match self.write(page_request, &page) {
+            Ok(mut answer) => {
+                *answer.status_mut() = refusal.status;
+                if let Some(seconds) = refusal.retry_after {
+                    answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
+                answer
+            }
+            Err(_) => refusal.into_response(),
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     dashboard::{
         pages::{
             diff::DiffPage,
-            plot::{Plot, Series},
-            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, Story, USAGE_HOURS},
+            plot::{Plot, RANGES, Series, Usage},
+            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, Story},
             words::{Fact, Moment, RevisionMark, Tone, mebibytes, percent},
         },
         refusal::Refusal,
@@ -60,8 +60,11 @@ impl Handlers {
                 false => "Nothing to do: it is as declared.",
             },
             diff: diff(&detail),
-            usage_hours: USAGE_HOURS,
-            plots: plots(&detail, &usage, now),
+            usage: {
+                let (hours, path) = (hours(page_request), lines::name(&id).path);
+                let href = |hours: i64| page_request.query.with(&path, "hours", Some(&hours.to_string()));
+                Usage::new(hours, &href, plots(&usage, Limits::of_pod(&detail), hours, now))
+            },
             events: events.iter().map(|event| lines::event(event, now)).collect(),
             facts: facts(&detail, person.sees_all(), now),
             config: if detail.config.is_empty() {
@@ -161,20 +164,41 @@ fn diff(detail: &PodDetail) -> DiffPage {
     }
 }
 
-fn plots(detail: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> Vec<Plot> {
+/// The range of usage that a URL asks for.
+pub(crate) fn hours(page_request: &PageRequest) -> i64 {
+    let asked = page_request.query.get("hours").and_then(|text| text.parse().ok());
+    asked.filter(|hours| RANGES.contains(hours)).unwrap_or(24)
+}
+
+/// The limits of what is plotted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// MiB.
+    pub(crate) memory: Option<f64>,
+    /// Percent of one processor.
+    pub(crate) cpu: Option<f64>,
+}
+
+impl Limits {
+    fn of_pod(detail: &PodDetail) -> Self {
+        let cpus = detail.desired_container.as_ref().and_then(|container| container.cpus.parse::<f64>().ok());
+        Self { memory: detail.line.memory_limit_mb.map(f64::from), cpu: cpus.map(|cpus| cpus * 100.0) }
+    }
+}
+
+pub(crate) fn plots(usage: &[UsagePoint], limits: Limits, hours: i64, now: OffsetDateTime) -> Vec<Plot> {
     let points = |value: fn(&UsagePoint) -> Option<f64>| -> Vec<(OffsetDateTime, i32, f64)> {
         usage.iter().filter_map(|point| Some((point.at, point.seconds, value(point)?))).collect()
     };
     let memory = points(|point| Some(f64::from(point.memory_mb)));
     let cpu = points(|point| Some(f64::from(point.cpu_percent)));
     let storage = points(|point| point.storage_mb.map(f64::from));
-    let limit = detail.line.memory_limit_mb.map(f64::from);
     let all = [
-        Series { name: "Memory", points: &memory, limit, say: mebibytes, binary: true },
-        Series { name: "Processor", points: &cpu, limit: None, say: percent, binary: false },
+        Series { name: "Memory", points: &memory, limit: limits.memory, say: mebibytes, binary: true },
+        Series { name: "Processor", points: &cpu, limit: limits.cpu, say: percent, binary: false },
         Series { name: "Storage", points: &storage, limit: None, say: mebibytes, binary: true },
     ];
-    all.iter().filter_map(|series| Plot::of(series, USAGE_HOURS, now)).collect()
+    all.iter().filter_map(|series| Plot::of(series, hours, now)).collect()
 }
 
 fn facts(detail: &PodDetail, sees_all: bool, now: OffsetDateTime) -> Vec<Fact> {

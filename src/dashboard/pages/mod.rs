@@ -13,6 +13,7 @@ pub mod overview;
 pub(crate) mod plot;
 pub mod pod;
 pub mod pods;
+pub mod problem;
 pub(crate) mod problems;
 pub(crate) mod render;
 pub mod revision;

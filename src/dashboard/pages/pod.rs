@@ -6,13 +6,10 @@ use super::{
     PageContent,
     diff::DiffPage,
     events::EventEntry,
-    plot::{Plot, Series, sample_points},
+    plot::{Plot, Series, Usage, sample_points},
     words::{Badge, Fact, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
 };
 use crate::core::report::phase::Phase;
-
-/// How many hours of usage are shown.
-pub(crate) const USAGE_HOURS: i64 = 24;
 
 /// The page of a pod.
 #[derive(Debug, Clone, Serialize)]
@@ -43,10 +40,8 @@ pub struct PodPage {
     pub idle: &'static str,
     /// Desired against actual.
     pub diff: DiffPage,
-    /// How many hours of usage are plotted.
-    pub usage_hours: i64,
     /// CPU, memory and data over the last hours.
-    pub plots: Vec<Plot>,
+    pub usage: Usage,
     /// Its newest events.
     pub events: Vec<EventEntry>,
     /// Image, container, digest and the like.
@@ -146,7 +141,7 @@ impl PageContent for PodPage {
         };
         let series = |name, height, limit, say, binary| {
             let points = sample_points(SAMPLE_NOW, height);
-            Plot::of(&Series { name, points: &points, limit, say, binary }, USAGE_HOURS, SAMPLE_NOW)
+            Plot::of(&Series { name, points: &points, limit, say, binary }, 24, SAMPLE_NOW)
         };
         Self {
             pod: PodName::new("alice", "assistant"),
@@ -178,15 +173,14 @@ impl PageContent for PodPage {
                 &summary("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &summary("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
             ),
-            usage_hours: USAGE_HOURS,
-            plots: [
+            usage: Usage::new(24, &|hours| format!("/dashboard/pods/alice/assistant?hours={hours}"), [
                 series("Memory", 1400.0, Some(2048.0), mebibytes as fn(f64) -> String, true),
                 series("Processor", 40.0, None, percent, false),
                 series("Storage", 310.0, None, mebibytes, true),
             ]
             .into_iter()
             .flatten()
-            .collect(),
+            .collect()),
             events: EventEntry::samples(),
             facts: vec![
                 Fact::link("Adapter", "openclaw", "/dashboard/adapters#adapter-openclaw"),

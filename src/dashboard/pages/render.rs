@@ -18,7 +18,7 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 19] = templates![
+const TEMPLATES: [(&str, &str); 20] = templates![
     "adapters.html",
     "base.html",
     "events.html",
@@ -31,6 +31,7 @@ const TEMPLATES: [(&str, &str); 19] = templates![
     "plain.html",
     "pod.html",
     "pods.html",
+    "problem.html",
     "refusal.html",
     "revision.html",
     "settings.html",

@@ -137,6 +137,34 @@ function soon() {
 let lastRefresh = 0;
 document.addEventListener("visibilitychange", () => { if (!document.hidden && askAgain) soon(); });
 
+// Pointing at a plot tells the value there.
+document.addEventListener("pointermove", (event) => {
+  const plot = event.target.closest?.(".plot svg");
+  for (const old of document.querySelectorAll(".plot .cursor")) if (old.parentNode !== plot) forget(old.parentNode);
+  if (!plot) return;
+  const points = JSON.parse(plot.parentNode.dataset.points);
+  const { left, width } = plot.getBoundingClientRect();
+  const at = (event.clientX - left) / width * 320;
+  let best;
+  for (const point of points) if (!best || Math.abs(point[0] - at) < Math.abs(best[0] - at)) best = point;
+  if (!best) return;
+  let cursor = plot.querySelector(".cursor");
+  if (!cursor) {
+    cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    cursor.setAttribute("class", "cursor");
+    cursor.setAttribute("y1", 6);
+    cursor.setAttribute("y2", 92);
+    plot.append(cursor);
+  }
+  cursor.setAttribute("x1", best[0]);
+  cursor.setAttribute("x2", best[0]);
+  plot.parentNode.querySelector("output").textContent = best[2];
+});
+function forget(plot) {
+  plot.querySelector(".cursor").remove();
+  plot.parentNode.querySelector("output").textContent = "";
+}
+
 // The socket.
 const shown = document.getElementById("live");
 function show(state, text) {

@@ -2,11 +2,13 @@
 
 use agentpod::core::{
     decide::{
-        request::RequestSpec,
+        request::{EndedRequest, RequestSpec},
         request_kind::{RequestArgument, RequestKind},
     },
     report::phase::Phase,
 };
+
+use time::OffsetDateTime;
 
 use crate::testkit::{
     dashboard::{ALAN, OLGA, VICTOR},
@@ -22,12 +24,31 @@ async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
     let stage = Stage::new().await;
     let answer =
         stage.ask("POST", ASK, OLGA, "kind=restart&pod=alice/assistant&back=/dashboard/pods/alice/assistant").await;
-    assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?requested=restart"));
+    assert_eq!((answer.status, answer.header("location")), (303, "/dashboard/pods/alice/assistant?requested=1"));
     let open = stage.store.open_requests().await.unwrap();
     assert_eq!(open[0].request.what, RequestSpec::Restart { pod: pod("alice/assistant") });
     assert_eq!(open[0].request.actor, "olga");
-    let page = stage.page("/dashboard/pods/alice/assistant?requested=restart", OLGA).await;
+    let page = stage.page("/dashboard/pods/alice/assistant?requested=1", OLGA).await;
     assert!(page.contains("Restart requested") && page.contains("requested by olga"));
+    assert!(page.contains("not reachable while it starts again"), "it asks first: {page}");
+    // Once it was carried out the page says so, and only to whoever may see the pod.
+    let request = open[0].request.clone();
+    let done = EndedRequest { id: 1, request, outcome: "restarted alice_assistant-1".into(), done: true };
+    stage.store.end_requests(&[done], OffsetDateTime::now_utc()).await.unwrap();
+    let page = stage.page("/dashboard/pods/alice/assistant?requested=1", OLGA).await;
+    assert!(page.contains("is done: restarted alice_assistant-1") && !page.contains("Restart requested"), "{page}");
+    assert!(!stage.page("/dashboard?requested=99", OLGA).await.contains("is done"));
+}
+
+#[tokio::test]
+async fn a_pause_can_last_until_somebody_ends_it() {
+    let stage = Stage::new().await;
+    let body = "kind=pause&for=resumed&pod=alice/assistant&back=/dashboard/pods/alice/assistant";
+    assert_eq!(stage.ask("POST", ASK, OLGA, body).await.status, 303);
+    let open = stage.store.open_requests().await.unwrap();
+    assert_eq!(open[0].request.what, RequestSpec::Pause { pod: pod("alice/assistant"), until: None });
+    let page = stage.page("/dashboard/pods/alice/assistant", OLGA).await;
+    assert!(page.contains("Paused until somebody resumes it"), "{page}");
 }
 
 #[tokio::test]
@@ -113,11 +134,17 @@ async fn a_person_without_permission_is_refused_and_sees_no_button() {
 #[tokio::test]
 async fn after_asking_nobody_is_led_to_another_site() {
     let stage = Stage::new().await;
+    let mut number = 0;
     for back in
         ["//evil.example", "https://evil.example", "/\\evil.example", "/login", "/dashboard?x=%0d%0aset-cookie:a"]
     {
+        number += 1;
         let answer = stage.ask("POST", ASK, OLGA, &format!("kind=sync&back={back}")).await;
-        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard?requested=sync"), "{back}");
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, format!("/dashboard?requested={number}").as_str()),
+            "{back}"
+        );
     }
 }
 

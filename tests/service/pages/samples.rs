@@ -14,6 +14,7 @@ use agentpod::dashboard::pages::{
     overview::OverviewPage,
     pod::PodPage,
     pods::PodsPage,
+    problem::ProblemPage,
     revision::RevisionPage,
     settings::SettingsPage,
     source::SourcePage,
@@ -57,6 +58,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<SourcePage>(),
         written::<RevisionPage>(),
         written::<SettingsPage>(),
+        written::<ProblemPage>(),
         stands_alone(
             "sign-in.html",
             json!({"problem": "name or password is wrong", "next": "/dashboard", "name": "alma"}),

@@ -68,7 +68,11 @@ async fn what_is_not_there_is_404_and_says_so_on_a_page() {
         let answer = stage.get(path, OLGA).await;
         assert_eq!(answer.status, 404, "{path}");
     }
-    assert!(stage.get("/dashboard/nowhere", OLGA).await.body.contains("There is no such page."));
+    let page = stage.get("/dashboard/nowhere", OLGA).await.body;
+    assert!(
+        page.contains("There is no such page.") && page.contains("href=\"&#x2f;dashboard&#x2f;pods\""),
+        "it has the navigation: {page}"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +81,8 @@ async fn a_tenants_person_sees_that_tenants_pages_and_no_others() {
     stage.checked(TENANTS).await;
     stage.tells("bob/helper", "only for bob").await;
     for page in EVERYBODYS {
-        assert_eq!(stage.get(page, ALAN).await.status, 403, "{page}");
+        let answer = stage.get(page, ALAN).await;
+        assert!(answer.status == 403 && answer.body.contains("<nav class=\"tabs\""), "{page}: {}", answer.body);
     }
     for path in ["/dashboard/pods/bob/helper", "/dashboard/pods/bob/helper/logs", "/dashboard/tenants/bob"] {
         assert_eq!(stage.get(path, ALAN).await.status, 404, "{path}");
