@@ -34,7 +34,7 @@ async fn a_button_becomes_a_request_and_leads_back_with_a_message() {
     // Once it was carried out the page says so, and only to whoever may see the pod.
     let request = open[0].request.clone();
     let done = EndedRequest { id: 1, request, outcome: "restarted alice_assistant-1".into(), done: true };
-    stage.store.end_requests(&[done], OffsetDateTime::now_utc()).await.unwrap();
+    stage.store.end_requests(&[done], &Default::default(), OffsetDateTime::now_utc()).await.unwrap();
     let page = stage.page("/dashboard/pods/alice/assistant?requested=1", OLGA).await;
     assert!(page.contains("is done: restarted alice_assistant-1") && !page.contains("Restart requested"), "{page}");
     assert!(!stage.page("/dashboard?requested=99", OLGA).await.contains("is done"));
