@@ -51,7 +51,7 @@ fn allowed(path: &str) -> &'static str {
         | "/dashboard/requests"
         | "/dashboard/pods/new/manifest"
         | "/dashboard/pods/new/commit" => "POST",
-        "/login" | "/dashboard/pods/new" => "GET, HEAD, POST",
+        "/login" | "/dashboard/pods/new" | "/dashboard/account" => "GET, HEAD, POST",
         path if path.starts_with("/dashboard/pods/") && path.ends_with("/manifest") => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

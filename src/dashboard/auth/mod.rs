@@ -4,6 +4,7 @@
 
 mod cookies;
 mod csrf;
+mod own_account;
 pub(super) mod sign_in;
 mod visitor;
 

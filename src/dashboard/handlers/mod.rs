@@ -1,6 +1,7 @@
 //! Handlers of pages: read the store as the visitor, turn the result into a page's plain values, and render its template.
 //! Nothing is decided here, and nothing is written except what a form requests.
 
+mod account;
 mod adapters;
 mod commit;
 mod events;
@@ -34,7 +35,8 @@ use super::{
     Routes,
     api::Api,
     assets,
-    auth::{RequestBody, SignedInBy, Visitor, signed, visitor, writer},
+    auth::{Auth, RequestBody, SignedInBy, Visitor, signed, visitor, writer},
+    gate::ClientAddress,
     get_or_head,
     pages::{self, Frame, Notice, PageContent, frame::PageViewer, problem::ProblemPage, words::Moment},
     refusal::Refusal,
@@ -44,6 +46,7 @@ use crate::core::access::Role;
 /// What pages are made from: the same as the API.
 struct Handlers {
     api: Arc<Api>,
+    auth: Arc<Auth>,
 }
 
 /// A visitor at a page's URL.
@@ -55,9 +58,10 @@ struct PageRequest {
 }
 
 /// `/assets`, and everything below `/dashboard`.
-pub(crate) fn routes(api: &Arc<Api>) -> Routes {
-    let show = Arc::new(Handlers { api: api.clone() });
-    let (looking, asking, trying, editing) = (show.clone(), show.clone(), show.clone(), show.clone());
+pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
+    let show = Arc::new(Handlers { api: api.clone(), auth: auth.clone() });
+    let (looking, asking, trying, editing, own) =
+        (show.clone(), show.clone(), show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
         .and(warp::path::full())
@@ -113,7 +117,20 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
                 answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
-    look.or(ask).unify().or(edit).unify().or(form).unify().or(files()).unify().boxed()
+    let account = warp::path!("dashboard" / "account")
+        .and(warp::post())
+        .and(signed())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<ClientAddress>())
+        .then(move |visitor, sent: RequestBody, headers, ClientAddress(client)| {
+            let show = own.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.change_account(&page_request, &sent, client).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
+            }
+        });
+    look.or(ask).unify().or(edit).unify().or(account).unify().or(form).unify().or(files()).unify().boxed()
 }
 
 fn files() -> Routes {
@@ -152,6 +169,7 @@ impl Handlers {
             ["tenants"] => self.write(page_request, &self.tenants(page_request).await?),
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
             ["events"] => self.write(page_request, &self.events(page_request).await?),
+            ["account"] => self.write(page_request, &self.account(page_request).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
             ["source"] => {
                 let page = self.source(page_request).await?;

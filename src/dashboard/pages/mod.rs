@@ -1,6 +1,7 @@
 //! What each page shows, as plain values for its template: texts are ready to read, times include their distance from now. A
 //! page knows nothing of the store or of HTTP, and has a sample for tests and pictures.
 
+pub mod account;
 pub mod adapters;
 pub(crate) mod diff;
 pub mod events;

@@ -18,7 +18,8 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 20] = templates![
+const TEMPLATES: [(&str, &str); 21] = templates![
+    "account.html",
     "adapters.html",
     "base.html",
     "events.html",

@@ -1,5 +1,7 @@
 //! The read model's types beyond a single pod: the overview, the source, tenants, adapters.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -260,6 +262,20 @@ pub struct AdapterLine {
     pub port: u16,
     /// JSON Schema of a pod's `config`.
     pub config_schema: Value,
+    /// The secrets that the agent understands, as variable and what it is for.
+    pub secrets: BTreeMap<String, String>,
+    /// The memory limit of a pod that sets none, like `2Gi`.
+    pub memory: Option<String>,
+    /// The processors of a pod that sets none, like `0.5`.
+    pub cpus: Option<String>,
+    /// The least memory that it can work with.
+    pub minimum_memory: Option<String>,
+    /// How its health is probed, in a few words.
+    pub health: String,
+    /// Whether a running agent gives a login link.
+    pub has_login: bool,
+    /// How many of its pods have a container.
+    pub containers: i64,
     /// Its pods, at most a thousand.
     pub pods: Vec<PodId>,
 }

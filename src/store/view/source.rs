@@ -66,8 +66,10 @@ impl View<'_> {
         if !self.person.sees_all() {
             return Ok(None);
         }
-        let pods =
-            sqlx::query!("SELECT adapter_id, id FROM pods WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\"");
+        let pods = sqlx::query!(
+            "SELECT adapter_id, id, s.container IS NOT NULL AS \"has_container!\" FROM pods LEFT JOIN pod_phases s \
+                 ON s.pod_id = id WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\""
+        );
         let files = self.store.adapters_in_force().await?;
         let pods = self.store.query("view_adapters", pods.fetch_all(&self.store.pool)).await?;
         // They were valid when stored; one that this version of AgentPod can no longer read is left out.
@@ -81,6 +83,14 @@ impl View<'_> {
                 image: adapter.spec.image.clone(),
                 port: adapter.spec.port,
                 config_schema: adapter.config_schema.clone(),
+                secrets: adapter.spec.secrets.clone(),
+                memory: adapter.spec.resources.memory.map(|memory| memory.to_string()),
+                cpus: adapter.spec.resources.cpus.map(|cpus| cpus.to_string()),
+                minimum_memory: adapter.spec.minimum.memory.map(|memory| memory.to_string()),
+                health: adapter.spec.health.describe(),
+                has_login: adapter.spec.login.is_some(),
+                containers: pods.iter().filter(|pod| pod.adapter_id == name.as_str() && pod.has_container).count()
+                    as i64,
                 pods: on_it.take(1000).collect::<Result<_>>()?,
                 name,
             })

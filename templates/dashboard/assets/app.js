@@ -191,8 +191,10 @@ function connect() {
     wasLive = true;
   });
   socket.addEventListener("message", (event) => { if (mine === socket) take(event.data); });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
     if (mine !== socket) return;
+    // Signed out elsewhere, or the account was disabled: the server leads to the sign-in.
+    if (event.code === 4401) { location.reload(); return; }
     show("offline", "offline — reconnecting");
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, 30000);

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use agentpod::dashboard::pages::{
     Frame, PageContent,
+    account::AccountPage,
     adapters::AdaptersPage,
     document,
     events::EventsPage,
@@ -55,6 +56,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<EventsPage>(),
         written::<TenantPage>(),
         written::<AdaptersPage>(),
+        written::<AccountPage>(),
         written::<SourcePage>(),
         written::<RevisionPage>(),
         written::<SettingsPage>(),

@@ -8,7 +8,7 @@ use crate::testkit::{
     pages::{MARKUP, Stage, TENANTS},
 };
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/dashboard",
     "/dashboard/pods",
     "/dashboard/pods?phase=attention&sort=-age&q=a&tenant=alice&adapter=echo",
@@ -21,6 +21,7 @@ const PAGES: [&str; 16] = [
     "/dashboard/tenants/alice",
     "/dashboard/events",
     "/dashboard/events?severity=warning&kind=exited&tenant=alice&since=24h",
+    "/dashboard/account",
     "/dashboard/adapters",
     "/dashboard/source",
     "/dashboard/revisions/2",

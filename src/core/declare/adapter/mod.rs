@@ -96,6 +96,9 @@ pub(crate) struct AdapterSpec {
     /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
     pub(crate) login: Option<Login>,
+    /// The secrets that the agent understands, as variable and what it is for. People see them; a pod may set others.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 /// A file to render for the agent.
