@@ -193,7 +193,7 @@ mod tests {
         let story = of(Phase::CrashLoopBackOff, Reason::CrashLoop, "hold", Some(&exit(false))).unwrap();
         assert_eq!(
             story.what,
-            "Its agent keeps exiting: Its container exited with code 1. The last thing it said was: Error: no API key"
+            "Its agent keeps exiting: its container exited with code 1. The last thing it said was: Error: no API key"
         );
         assert_eq!((story.next.as_str(), story.is_scheduled), ("Attempt 4 starts its container again.", true));
         assert_eq!(story.log.len(), 3);

@@ -85,7 +85,7 @@ async fn a_cookie_is_for_the_server_alone_and_behind_tls_it_is_nobody_elses_to_s
     let stage = Stage::closed().await;
     let answer = stage.try_sign_in("olga", PASSWORD, &[]).await;
     let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("agentpod_session_agentpod_"), "{cookie}");
+    assert!(cookie.starts_with("agentpod_session_test_"), "{cookie}");
     for part in ["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age=604800"] {
         assert!(cookie.contains(part), "{cookie}");
     }
@@ -96,7 +96,7 @@ async fn a_cookie_is_for_the_server_alone_and_behind_tls_it_is_nobody_elses_to_s
     let ours = [("host", "pods.example.com"), ("origin", "https://pods.example.com")];
     let answer = secure.try_sign_in("olga", PASSWORD, &ours).await;
     let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("__Host-agentpod_agentpod_") && cookie.contains("; Secure"), "{cookie}");
+    assert!(cookie.starts_with("__Host-agentpod_test_") && cookie.contains("; Secure"), "{cookie}");
     assert!(cookie.contains("; HttpOnly") && cookie.contains("; Path=/") && !cookie.contains("Domain"), "{cookie}");
     let sent = answer.cookie();
     assert!(secure.who(&[("cookie", &sent)]).await.is_some());
@@ -148,7 +148,7 @@ async fn signing_out_ends_the_session_and_no_other() {
 
 #[tokio::test]
 async fn two_dashboards_on_one_host_do_not_sign_each_other_out() {
-    // Both are the instance "agentpod". A browser keeps one cookie of each name, and sends all of them to every port.
+    // Both are of the same instance. A browser keeps one cookie of each name, and sends all of them to every port.
     let stages = [Stage::closed().await, Stage::closed().await];
     let mut jar = std::collections::BTreeMap::new();
     for stage in &stages {

@@ -24,7 +24,7 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     stage.declare_pods(&ALL);
     stage.start(TICK);
     run_alone(&stage, &ALL).await;
-    let was_ready = stage.overview().pods["alice/a"].status.ready;
+    let was_ready = stage.overview().pods.get("alice/a").is_some_and(|pod| pod.status.ready);
     stage.engine.world().writes.clear();
     stage.declare_pods(&ALL[4..]);
     let plan = held(&stage).await;
