@@ -46,6 +46,7 @@ pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, heade
 /// The methods of a path outside the API's table.
 fn allowed(path: &str) -> &'static str {
     match path {
+        path if path.starts_with("/dashboard/pods/") && path.ends_with("/open") => "POST",
         "/hooks/git"
         | "/logout"
         | "/dashboard/requests"

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 18] = [
+const CRATES: [&str; 19] = [
     "std",
     "serde",
     "serde_json",
@@ -24,6 +24,7 @@ const CRATES: [&str; 18] = [
     "ring",
     "base64",
     "form_urlencoded",
+    "percent_encoding",
     "strsim",
     "ipnet",
     "hex",

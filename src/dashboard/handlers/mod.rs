@@ -9,6 +9,7 @@ mod lines;
 mod logs;
 mod manifest;
 mod new;
+mod open;
 mod overview;
 mod pod;
 mod pods;
@@ -60,8 +61,8 @@ struct PageRequest {
 /// `/assets`, and everything below `/dashboard`.
 pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
     let show = Arc::new(Handlers { api: api.clone(), auth: auth.clone() });
-    let (looking, asking, trying, editing, own) =
-        (show.clone(), show.clone(), show.clone(), show.clone(), show.clone());
+    let (looking, asking, trying) = (show.clone(), show.clone(), show.clone());
+    let (editing, own, opening) = (show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
         .and(warp::path::full())
@@ -117,6 +118,18 @@ pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
                 answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
+    let open = warp::path!("dashboard" / "pods" / String / String / "open")
+        .and(warp::post())
+        .and(writer())
+        .and(warp::header::headers_cloned())
+        .then(move |tenant: String, name: String, visitor, _: RequestBody, headers| {
+            let show = opening.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.open(&page_request, &tenant, &name).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
+            }
+        });
     let account = warp::path!("dashboard" / "account")
         .and(warp::post())
         .and(signed())
@@ -130,7 +143,19 @@ pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
                 answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
-    look.or(ask).unify().or(edit).unify().or(account).unify().or(form).unify().or(files()).unify().boxed()
+    look.or(ask)
+        .unify()
+        .or(edit)
+        .unify()
+        .or(account)
+        .unify()
+        .or(open)
+        .unify()
+        .or(form)
+        .unify()
+        .or(files())
+        .unify()
+        .boxed()
 }
 
 fn files() -> Routes {

@@ -49,6 +49,7 @@ impl Handlers {
             message: detail.line.message.clone(),
             url: Some(detail.line.url.clone()).filter(|url| declared && lines::is_web(url)),
             declared,
+            has_container: detail.line.container.is_some(),
             may_ask: person.may_request(&id.tenant),
             paused: paused(&open, &id, now),
             requests: open_requests(&open, &id, now),

@@ -10,6 +10,7 @@ pub(crate) mod frame;
 pub mod logs;
 pub mod manifest;
 pub mod new;
+pub mod open;
 pub mod overview;
 pub(crate) mod plot;
 pub mod pod;

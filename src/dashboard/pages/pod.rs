@@ -24,6 +24,8 @@ pub struct PodPage {
     pub url: Option<String>,
     /// Whether it is declared.
     pub declared: bool,
+    /// Whether it has a container, which can be opened.
+    pub has_container: bool,
     /// Whether the visitor may make requests for it.
     pub may_ask: bool,
     /// The pause in force.
@@ -149,6 +151,7 @@ impl PageContent for PodPage {
             message: "its new container is not ready yet; the previous one is kept until it is".into(),
             url: Some("https://alice.agents.example.com".into()),
             declared: true,
+            has_container: true,
             may_ask: true,
             paused: None,
             requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],

@@ -18,7 +18,7 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 21] = templates![
+const TEMPLATES: [(&str, &str); 22] = templates![
     "account.html",
     "adapters.html",
     "base.html",
@@ -28,6 +28,7 @@ const TEMPLATES: [(&str, &str); 21] = templates![
     "macros.html",
     "manifest.html",
     "new.html",
+    "open.html",
     "overview.html",
     "plain.html",
     "pod.html",

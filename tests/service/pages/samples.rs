@@ -12,6 +12,7 @@ use agentpod::dashboard::pages::{
     logs::LogsPage,
     manifest::ManifestPage,
     new::{Committed, NewPodPage},
+    open::OpenPage,
     overview::OverviewPage,
     pod::PodPage,
     pods::PodsPage,
@@ -60,6 +61,7 @@ pub fn all() -> Vec<(&'static str, String)> {
         written::<SourcePage>(),
         written::<RevisionPage>(),
         written::<SettingsPage>(),
+        written::<OpenPage>(),
         written::<ProblemPage>(),
         stands_alone(
             "sign-in.html",

@@ -1,6 +1,7 @@
 //! Adapters: how to run one kind of agent, as data. A folder `adapters/NAME/` with an `adapter.yaml`, and templates in
 //! `templates/NAME/`; a new kind of agent needs no Rust.
 
+mod login;
 mod probe;
 mod read;
 
@@ -11,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use login::PodLogin;
 pub use probe::Probe;
 pub(crate) use probe::ProbeKind;
 pub use read::{AdapterFiles, read};
