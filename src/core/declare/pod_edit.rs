@@ -104,7 +104,7 @@ impl PodEdit {
         match person.role {
             Role::Operator if person.sees(tenant) => Ok(()),
             Role::Operator => Err(EditDenied::OtherTenant { person: person.name.clone(), tenant: tenant.clone() }),
-            _ => Err(EditDenied::Viewer(person.name.clone())),
+            Role::Viewer => Err(EditDenied::Viewer(person.name.clone())),
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     core::{
-        access::Role,
+        access::{Person, Role},
         declare::pod_edit::{ManifestChange, PodEdit, PodManifest, PreparedEdit},
         names::PodId,
     },
@@ -80,7 +80,7 @@ impl Handlers {
             }
             Err(EditError::Forbidden(why)) => Err(Refusal::forbidden(why)),
             Err(EditError::NotEdited(not_edited)) => {
-                page.preview = Some(self.refused(page_request, &id, &found, &not_edited, filled)?);
+                page.preview = Some(refused(person, &id, &found.file, &not_edited, filled)?);
                 let mut answer = self.write(page_request, &page)?;
                 *answer.status_mut() = StatusCode::CONFLICT;
                 Ok(answer)
@@ -181,32 +181,30 @@ impl Handlers {
             _ => Err(Refusal::bad_request("The form does not say what to change.")),
         }
     }
+}
 
-    /// Why a change cannot be made, without other tenants' files for a tenant's person.
-    fn refused(
-        &self,
-        page_request: &PageRequest,
-        id: &PodId,
-        found: &PodManifest,
-        not_edited: &NotEdited,
-        filled: Filled,
-    ) -> Result<EditPreview, Refusal> {
-        let person = &page_request.visitor.person;
-        tracing::info!("a change of {id} by {} was not made: {not_edited}", person.name);
-        let mut problems = not_edited.problems();
-        problems.truncate(SHOWN);
-        if !person.sees_all() {
-            return Err(Refusal::conflict(of_their_own(&problems, &found.file)));
-        }
-        Ok(EditPreview {
-            title: "This cannot be done".into(),
-            diff: None,
-            patch: String::new(),
-            problems: lines::problems(&problems),
-            sent: filled.0,
-            removes: false,
-        })
+/// Why a change cannot be made, without other tenants' files for a tenant's person.
+fn refused(
+    person: &Person,
+    id: &PodId,
+    file: &str,
+    not_edited: &NotEdited,
+    filled: Filled,
+) -> Result<EditPreview, Refusal> {
+    tracing::info!("a change of {id} by {} was not made: {not_edited}", person.name);
+    let mut problems = not_edited.problems();
+    problems.truncate(SHOWN);
+    if !person.sees_all() {
+        return Err(Refusal::conflict(of_their_own(&problems, file)));
     }
+    Ok(EditPreview {
+        title: "This cannot be done".into(),
+        diff: None,
+        patch: String::new(),
+        problems: lines::problems(&problems),
+        sent: filled.0,
+        removes: false,
+    })
 }
 
 /// What a form led to.

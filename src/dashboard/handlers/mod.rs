@@ -249,7 +249,7 @@ impl Handlers {
 impl Handlers {
     /// A refusal in the frame of every page, so that its visitor can go on from there.
     fn refuse(&self, page_request: &PageRequest, refusal: Refusal) -> Response {
-        let page = ProblemPage::of(&refusal);
+        let page = ProblemPage::new(refusal.status.as_u16(), refusal.title(), refusal.detail.clone());
         match self.write(page_request, &page) {
             Ok(mut answer) => {
                 *answer.status_mut() = refusal.status;

@@ -1,5 +1,7 @@
 //! `/dashboard/revisions/ID`.
 
+use time::OffsetDateTime;
+
 use super::{Handlers, PageRequest, lines, nothing};
 use crate::{
     core::access::Role,
@@ -29,7 +31,7 @@ impl Handlers {
         let against = page_request.query.get("against").and_then(|text| text.parse().ok());
         let diff = view.revision_diff(id, against, self.api.settings.site.as_ref()).await?;
         let note = if diff.is_some() { "" } else { "Its files, or those of the one before, are no longer kept." };
-        let at = |name: &str, at| Some(Fact::at(name, Moment::new(at?, page_request.now)));
+        let at = |name: &str, at: Option<OffsetDateTime>| Some(Fact::at(name, Moment::new(at?, page_request.now)));
         let facts = [
             Some(Fact::code("From", line.origin.clone())),
             line.commit.as_ref().map(|commit| Fact::code("Commit", commit.id.clone())),

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::PageContent;
-use crate::dashboard::refusal::Refusal;
 
 /// A refusal as a page.
 #[derive(Debug, Clone, Serialize)]
@@ -14,8 +13,9 @@ pub struct ProblemPage {
 }
 
 impl ProblemPage {
-    pub(crate) fn of(refusal: &Refusal) -> Self {
-        Self { status: refusal.status.as_u16(), title: refusal.title(), detail: refusal.detail.clone() }
+    /// A refusal by its status, the words for that, and what to do.
+    pub(crate) fn new(status: u16, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into() }
     }
 }
 
@@ -28,6 +28,6 @@ impl PageContent for ProblemPage {
     }
 
     fn sample() -> Self {
-        Self::of(&Refusal::not_found("There is no pod alice/none."))
+        Self::new(404, "Not Found", "There is no pod alice/none.")
     }
 }

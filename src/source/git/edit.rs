@@ -160,7 +160,9 @@ fn commit(
             let mode = if is_executable { FileMode::BlobExecutable } else { FileMode::Blob };
             update.upsert(real, repository.blob(text.as_bytes())?, mode);
         }
-        (_, None) => drop(update.remove(path)),
+        (_, None) => {
+            update.remove(path);
+        }
     }
     let tree = update.create_updated(repository, &base)?;
     let tree = repository.find_tree(tree)?;

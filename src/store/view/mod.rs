@@ -15,7 +15,7 @@ mod tenants;
 mod types;
 mod usage;
 
-pub(crate) use diff::{ChangedFile, NotComparable, RevisionDiff, Side, changed_files, changed_pods};
+pub(crate) use diff::{ChangedFile, NotComparable, Side, changed_files, changed_pods};
 pub use fleet::*;
 pub use types::*;
 

@@ -49,15 +49,18 @@ pub(crate) fn replace(text: &str, index: usize, lines: &str) -> Result<String, U
     let (before, after) = text.get(..extent.content).zip(text.get(extent.end..)).ok_or(Unchangeable)?;
     let end = if lines.ends_with('\n') || after.is_empty() { "" } else { "\n" };
     let replaced = format!("{before}{lines}{end}{after}");
-    let others = |mut values: Vec<Value>| {
-        (index < values.len()).then(|| drop(values.remove(index)));
-        values
-    };
     // What is wrong with the new lines is for the caller to say, with its place.
-    match (values(text), values(&replaced)) {
-        (Ok(old), Ok(new)) if old.len() != new.len() || others(old) != others(new) => Err(Unchangeable),
-        _ => Ok(replaced),
+    if let (Ok(mut old), Ok(mut new)) = (values(text), values(&replaced)) {
+        if old.len() != new.len() || index >= old.len() {
+            return Err(Unchangeable);
+        }
+        old.remove(index);
+        new.remove(index);
+        if old != new {
+            return Err(Unchangeable);
+        }
     }
+    Ok(replaced)
 }
 
 /// The text without its document `index`, with the comments above it; `None` if no other document is in it.
@@ -173,7 +176,7 @@ fn change_sequence(sequence: &Sequence, before: &[Value], after: &[Value]) -> Op
     for (index, value) in after.iter().enumerate() {
         match before.get(index) {
             Some(old) if old == value => {}
-            Some(_) => drop(sequence.set(index, node(value)?)),
+            Some(_) => sequence.set(index, node(value)?).then_some(())?,
             None => sequence.push(node(value)?),
         }
     }
