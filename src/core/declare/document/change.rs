@@ -109,9 +109,9 @@ impl Extent {
                     break;
                 }
                 start = offset;
-                content = if bytes.trim_end() == "---" { offset + bytes.len() } else { offset };
+                content = if bytes.trim_end() == "---" { offset.saturating_add(bytes.len()) } else { offset };
             }
-            offset += bytes.len();
+            offset = offset.saturating_add(bytes.len());
         }
         Self { start, content, end }
     }
