@@ -50,7 +50,7 @@ CREATE TABLE revisions (
   committed_at TIMESTAMPTZ,                               -- by the committer's clock
   fetched_at   TIMESTAMPTZ NOT NULL,
   accepted_at  TIMESTAMPTZ,
-  applied_at   TIMESTAMPTZ,                               -- the first round after which every pod matched it
+  synced_at   TIMESTAMPTZ,                               -- the first round after which nothing was left to do for it
   CHECK ((state = 'accepted') = (accepted_at IS NOT NULL)),
   CHECK (num_nulls(commit_id, author, summary, committed_at) IN (0, 4))
 );
@@ -186,7 +186,8 @@ CREATE TABLE pod_conditions (
 -- ---------------------------------------------------------------------------------------------------------------------
 -- History and requests
 
--- Events. The same event again within ten minutes is counted, not repeated; old ones are pruned.
+-- Events, read in the order in which they last happened. The same event again within ten minutes is counted, not repeated,
+-- and keeps the time when it first happened; old ones are pruned.
 CREATE TABLE pod_events (
   id         BIGSERIAL PRIMARY KEY,
   pod_id     TEXT REFERENCES pods(id),                    -- NULL: about no pod, or about one that was never declared
@@ -197,11 +198,11 @@ CREATE TABLE pod_events (
   container  TEXT,
   details    JSONB,                                       -- last log lines, exit code
   count      INTEGER NOT NULL DEFAULT 1,
-  created_at TIMESTAMPTZ NOT NULL DEFAULT now(),          -- first occurrence
-  last_at    TIMESTAMPTZ NOT NULL DEFAULT now()           -- last occurrence
+  first_at   TIMESTAMPTZ NOT NULL DEFAULT now(),          -- when it first happened
+  last_at    TIMESTAMPTZ NOT NULL DEFAULT now()           -- when it last happened
 );
-CREATE INDEX pod_events_by_pod ON pod_events (pod_id, id);
-CREATE INDEX pod_events_by_time ON pod_events (last_at);
+CREATE INDEX pod_events_by_pod ON pod_events (pod_id, last_at, id);
+CREATE INDEX pod_events_by_time ON pod_events (last_at, id);
 
 -- What people ask for besides the manifests, and the outcome. The reconciler handles each row once: it is open until
 -- ended_at. A pause is open for as long as it lasts.

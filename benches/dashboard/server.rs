@@ -71,7 +71,9 @@ pub async fn serve(folder: &str, database: &str, probes: u16) {
     });
     let mut ready = view.clone();
     let all = |overview: &agentpod::reconcile::DaemonStatus| {
-        overview.pods.values().filter(|pod| pod.status.ready && pod.settled).count() == PODS && overview.source.applied
+        overview.pods.values().filter(|pod| pod.status.ready && pod.settled).count() == PODS
+            && overview.source.synced
+            && overview.source.healthy
     };
     ready.wait_for(all).await.unwrap();
     let measured = tokio::spawn(meter.run(stop.clone()));

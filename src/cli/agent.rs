@@ -7,8 +7,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::AsyncBufReadExt;
 
 use super::{
@@ -18,11 +17,7 @@ use super::{
 use crate::{
     config::Settings,
     core::{
-        declare::{
-            adapter::{self, Login},
-            desired::pod_values,
-            manifest, resolve,
-        },
+        declare::{adapter, desired::pod_values, manifest, resolve},
         names::PodId,
         observe::actual::ObservedContainer,
         report::status,
@@ -114,7 +109,7 @@ pub(crate) async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
             answer.stderr.trim()
         );
     }
-    let ticket = ticket(login, &answer.stdout).with_context(|| format!("{id} created no login link"))?;
+    let ticket = login.ticket(&answer.stdout).with_context(|| format!("{id} created no login link"))?;
     let link = adapters
         .templates
         .render_text(&login.link, &json!({"pod": values, "ticket": ticket}))
@@ -128,54 +123,4 @@ pub(crate) async fn open(settings: Settings, id: &PodId) -> Result<ExitCode> {
         eprintln!("the link works once, for {span}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Extracts the ticket from the agent's answer. No error quotes the answer: it is a credential.
-fn ticket(login: &Login, answer: &str) -> Result<String> {
-    let start = answer.find('{').context("its answer has no JSON in it")?;
-    let answer: Value = serde_json::Deserializer::from_str(&answer[start..])
-        .into_iter()
-        .next()
-        .and_then(Result::ok)
-        .context("its answer is not valid JSON")?;
-    let text = answer
-        .pointer(&login.pointer)
-        .and_then(Value::as_str)
-        .with_context(|| format!("its answer has nothing at {}", login.pointer))?;
-    let Some(parameter) = &login.parameter else { return Ok(text.to_owned()) };
-    text.split(['?', '#', '&'])
-        .skip(1)
-        .find_map(|pair| pair.strip_prefix(parameter.as_str())?.strip_prefix('='))
-        .map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned())
-        .with_context(|| format!("its answer has no {parameter}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn login(parameter: Option<&str>) -> Login {
-        Login {
-            exec: vec![],
-            pointer: "/url".into(),
-            parameter: parameter.map(Into::into),
-            link: String::new(),
-            valid_for: None,
-        }
-    }
-
-    #[test]
-    fn the_ticket_is_found_in_query_or_fragment_even_after_other_output() {
-        let answer = "starting…\n{\"url\": \"http://x/#a=1&bootstrapToken=q%2Bz&b=2\"}\n";
-        assert_eq!(ticket(&login(Some("bootstrapToken")), answer).unwrap(), "q+z");
-        assert_eq!(ticket(&login(None), "{\"url\": \"t\"}").unwrap(), "t");
-    }
-
-    #[test]
-    fn an_answer_without_a_ticket_is_an_error_that_does_not_repeat_it() {
-        for answer in ["", "nothing", "{\"url\": 1}", "{\"url\": \"http://x/?secret=1\"}"] {
-            let error = format!("{:#}", ticket(&login(Some("ticket")), answer).unwrap_err());
-            assert!(!error.contains("secret"), "{error}");
-        }
-    }
 }

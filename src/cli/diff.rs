@@ -1,16 +1,11 @@
 //! `agentpod diff`: compares the revision in force with another one, file by file, and lists the pods that differ. It
 //! reads only the database, which keeps the files of both.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::json;
-use similar::TextDiff;
 
 use super::{
     Output,
@@ -20,29 +15,13 @@ use super::{
 };
 use crate::{
     config::Settings,
-    core::{
-        declare::{
-            adapter,
-            desired::{self, Desired},
-            manifest,
-        },
-        names::PodId,
-        report::comparison::{self, PodChange},
-        site::Site,
+    core::{names::PodId, report::comparison::PodChange},
+    dashboard::pages::diff::unified,
+    store::{
+        RevisionRow, Store,
+        view::{ChangedFile, NotComparable, RevisionLine, Side, changed_files, changed_pods},
     },
-    store::{RevisionFiles, RevisionRow, Store, view::RevisionLine},
 };
-
-/// How many unchanged lines surround a changed one.
-const CONTEXT_LINES: usize = 3;
-/// How long one file may take; after that its diff may be longer than necessary.
-const DIFF_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// A revision with its files.
-struct Side {
-    row: RevisionRow,
-    files: RevisionFiles,
-}
 
 /// The two revisions to compare.
 struct Sides {
@@ -50,15 +29,6 @@ struct Sides {
     after: Side,
     /// The ID of the one in force.
     in_force: i64,
-}
-
-/// Why the pods of two revisions cannot be compared.
-#[derive(Debug, thiserror::Error)]
-enum NotComparable {
-    #[error("revision {0} was stored without its adapters")]
-    NoAdapters(i64),
-    #[error("revision {0} has problems; see agentpod revisions {0}")]
-    Invalid(i64),
 }
 
 /// One file that differs.
@@ -77,8 +47,9 @@ pub(crate) async fn run(settings: Settings, revision: Option<String>, format: Ou
     let sides = sides(&database.store, revision.as_deref()).await;
     database.close().await?;
     let Sides { before, after, in_force } = sides?;
-    let files = differences(&by_path(&before.files), &by_path(&after.files));
-    let pods = pods(&before, &after, &settings.site);
+    let files: Vec<FileDifference> =
+        changed_files(&before.files, &after.files).into_iter().map(FileDifference::from).collect();
+    let pods = changed_pods(&before, &after, &settings.site);
     match format {
         Output::Json | Output::Yaml => {
             let (from, to) = (RevisionLine::from(&before.row), RevisionLine::from(&after.row));
@@ -145,44 +116,14 @@ async fn side(store: &Store, row: RevisionRow) -> Result<Side> {
     }
 }
 
-/// All files of a revision by path; those of adapters and templates below their folder's name.
-fn by_path(files: &RevisionFiles) -> BTreeMap<String, &[u8]> {
-    let manifests = files.manifests.iter().map(|(path, bytes)| (path.clone(), bytes.as_slice()));
-    let adapters = files.adapters.iter().flat_map(|files| {
-        let folders = [("adapters", &files.adapters), ("templates", &files.templates)];
-        folders.into_iter().flat_map(|(folder, files)| {
-            files.iter().map(move |(path, bytes)| (format!("{folder}/{path}"), bytes.as_slice()))
-        })
-    });
-    manifests.chain(adapters).collect()
-}
-
-fn differences(before: &BTreeMap<String, &[u8]>, after: &BTreeMap<String, &[u8]>) -> Vec<FileDifference> {
-    let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let one = |path: &String| {
-        let (old, new) = (before.get(path).copied(), after.get(path).copied());
-        let change = match (old, new) {
-            (None, _) => "added",
-            (_, None) => "removed",
-            (Some(old), Some(new)) if old != new => "changed",
-            _ => return None,
+impl From<ChangedFile> for FileDifference {
+    fn from(file: ChangedFile) -> Self {
+        let diff = match file.is_text {
+            true => unified(&file.path, file.old.as_deref(), file.new.as_deref()),
+            false => String::new(),
         };
-        let (a, b) = (old.unwrap_or_default(), new.unwrap_or_default());
-        let diff = match (std::str::from_utf8(a), std::str::from_utf8(b)) {
-            (Ok(a), Ok(b)) => unified(path, old.map(|_| a), new.map(|_| b)),
-            _ => String::new(),
-        };
-        Some(FileDifference { path: path.clone(), change, diff })
-    };
-    paths.into_iter().filter_map(one).collect()
-}
-
-/// The unified diff of a file's texts; `None` for a file that does not exist.
-fn unified(path: &str, old: Option<&str>, new: Option<&str>) -> String {
-    let name = |text: Option<&str>, side: &str| text.map_or("/dev/null".into(), |_| format!("{side}/{path}"));
-    let (a, b) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let diff = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_lines(a, b);
-    diff.unified_diff().context_radius(CONTEXT_LINES).header(&name(old, "a"), &name(new, "b")).to_string()
+        Self { path: file.path, change: file.change, diff }
+    }
 }
 
 /// A file's diff in color; the output strips colors where there is no terminal.
@@ -205,26 +146,6 @@ fn colored(file: &FileDifference) -> String {
     file.diff.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
 }
 
-/// Which pods differ, or why this is unknown.
-fn pods(before: &Side, after: &Side, site: &Site) -> Result<BTreeMap<PodId, PodChange>, NotComparable> {
-    Ok(comparison::changes(&build(before, site)?, &build(after, site)?))
-}
-
-fn build(side: &Side, site: &Site) -> Result<Desired, NotComparable> {
-    let id = side.row.id;
-    let Some(adapters) = &side.files.adapters else {
-        return Err(NotComparable::NoAdapters(id));
-    };
-    let invalid = || NotComparable::Invalid(id);
-    let (adapters, problems) = adapter::read(adapters);
-    let texts = side.files.manifests.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
-    let (manifests, found) = manifest::read(texts);
-    if !(problems.is_empty() && found.is_empty()) {
-        return Err(invalid());
-    }
-    desired::build(&manifests, &adapters, site, &BTreeMap::new(), &BTreeMap::new()).map_err(|_| invalid())
-}
-
 fn pods_text(pods: &Result<BTreeMap<PodId, PodChange>, NotComparable>) -> String {
     match pods {
         Err(error) => format!("the pods cannot be compared: {error}"),
@@ -236,9 +157,15 @@ fn pods_text(pods: &Result<BTreeMap<PodId, PodChange>, NotComparable>) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RevisionFiles;
 
-    fn files(list: &[(&str, &'static [u8])]) -> BTreeMap<String, &'static [u8]> {
-        list.iter().map(|(path, text)| ((*path).into(), *text)).collect()
+    fn files(list: &[(&str, &'static [u8])]) -> RevisionFiles {
+        let manifests = list.iter().map(|(path, text)| ((*path).into(), text.to_vec())).collect();
+        RevisionFiles { manifests, adapters: None }
+    }
+
+    fn differences(before: &RevisionFiles, after: &RevisionFiles) -> Vec<FileDifference> {
+        changed_files(before, after).into_iter().map(FileDifference::from).collect()
     }
 
     #[test]

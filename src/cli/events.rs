@@ -133,7 +133,10 @@ fn format_event(event: &EventLine, format: Output) -> Result<String> {
 
 /// One line, with the cause and the container's last log lines indented below.
 pub(crate) fn text(event: &EventLine) -> String {
-    let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+    let times = match event.count {
+        ..=1 => String::new(),
+        count => format!(" ({count} times since {})", timestamp(event.first_at)),
+    };
     let at = timestamp(event.last_at);
     let pod = event.pod.as_ref().map_or_else(|| "-".into(), |pod| pod.to_string());
     let mut text = format!("{at}  {pod:<24} {:<12} {}{times}", event.kind, sanitize_lines(&event.message));

@@ -11,6 +11,7 @@ mod connect;
 mod daemon;
 mod describe;
 mod diff;
+mod edit;
 mod events;
 mod key;
 mod lists;
@@ -174,6 +175,13 @@ enum Command {
         #[arg(short, long)]
         timestamps: bool,
     },
+    /// Change a pod in the source, in your editor or with --set; what it changes is shown first
+    Edit {
+        /// The pod, as TENANT/POD
+        pod: PodId,
+        #[command(flatten)]
+        options: edit::EditOptions,
+    },
     /// List AgentPod's containers, volumes and networks that nothing declares (exit code 2: there are some)
     Orphans {
         /// The output format
@@ -261,6 +269,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Logs { pod, follow, tail, timestamps } => {
             agent::logs(target(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
         }
+        Command::Edit { pod, options } => edit::run(target(settings)?, &pod, options).await,
         Command::Orphans { output } => orphans::orphans(settings.resolve()?, output).await,
         Command::Purge { pod, yes } => orphans::purge(settings.resolve()?, pod, yes).await,
         Command::Requests(command) => requests::run(target(settings)?, command).await,
@@ -285,6 +294,7 @@ impl Command {
                 | Self::Events { .. }
                 | Self::Revisions { .. }
                 | Self::Logs { .. }
+                | Self::Edit { .. }
                 | Self::Requests(_)
         )
     }

@@ -83,13 +83,13 @@ pub(crate) fn not_found(name: &str) -> String {
     )
 }
 
-/// Like `rejected (2 problems)` or `applied, in force`.
+/// Like `rejected (2 problems)` or `synced, in force`.
 pub(crate) fn state(line: &RevisionLine, in_force: Option<i64>) -> String {
     if line.accepted_at.is_none() {
         return format!("rejected ({})", output::count(line.problems.len(), "problem"));
     }
-    let applied = if line.applied_at.is_some() { "applied" } else { "accepted" };
-    if in_force == Some(line.id) { format!("{applied}, in force") } else { applied.into() }
+    let state = if line.synced_at.is_some() { "synced" } else { "accepted" };
+    if in_force == Some(line.id) { format!("{state}, in force") } else { state.into() }
 }
 
 /// The first twelve digits of its hash.
@@ -132,7 +132,7 @@ fn print_one(line: &RevisionLine, in_force: Option<i64>) -> Result<()> {
         output::print(&format!("summary:  {}", sanitize(&commit.summary)))?;
     }
     output::print(&format!("fetched:  {}", at(line.fetched_at)))?;
-    for (name, when) in [("accepted", line.accepted_at), ("applied", line.applied_at)] {
+    for (name, when) in [("accepted", line.accepted_at), ("synced", line.synced_at)] {
         if let Some(when) = when {
             output::print(&format!("{:<10}{}", format!("{name}:"), at(when)))?;
         }

@@ -13,7 +13,7 @@ use super::{
     revisions::{short, short_commit},
 };
 use crate::{
-    core::declare::desired_status::DesiredStatus,
+    core::{declare::desired_status::DesiredStatus, report::health::FleetHealth},
     store::view::{ActingLine, Overview, PodLine, SourceLine},
 };
 
@@ -64,11 +64,16 @@ fn source(line: &SourceLine, now: OffsetDateTime) -> String {
         None => "no revision is in force".to_owned(),
         Some(revision) => {
             let since = revision.accepted_at.unwrap_or(revision.fetched_at);
-            let applied = if revision.applied_at.is_some() { "applied" } else { "not applied yet" };
+            let synced = if revision.synced_at.is_some() { "synced" } else { "not synced yet" };
+            let health = match (line.health, line.needs_attention) {
+                (FleetHealth::Degraded, 1) => "degraded: 1 pod needs attention".into(),
+                (FleetHealth::Degraded, pods) => format!("degraded: {pods} pods need attention"),
+                (health, _) => health.to_string(),
+            };
             let commit = revision.commit.as_ref();
             let commit = commit.map(|commit| format!(" (commit {})", short_commit(commit)));
             format!(
-                "{}, revision {}{} in force for {}, {applied}",
+                "{}, revision {}{} in force for {}, {synced}, {health}",
                 sanitize(&revision.origin),
                 short(revision),
                 commit.unwrap_or_default(),

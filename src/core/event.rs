@@ -21,8 +21,11 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them, the least urgent first.
+    pub(crate) const ALL: [Self; 4] = [Self::Info, Self::Success, Self::Warning, Self::Error];
+
     /// The stable name.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Info => "info",
             Self::Success => "success",
@@ -34,6 +37,18 @@ impl Severity {
     /// Whether to log it as a warning.
     pub fn is_bad(self) -> bool {
         self >= Self::Warning
+    }
+}
+
+/// There is no severity of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no severity of that name; there are info, success, warning and error")]
+pub struct UnknownSeverity;
+
+impl FromStr for Severity {
+    type Err = UnknownSeverity;
+    fn from_str(name: &str) -> Result<Self, UnknownSeverity> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name).ok_or(UnknownSeverity)
     }
 }
 

@@ -52,7 +52,8 @@ fn describe(registry: &mut Registry, overview: &DaemonStatus) {
     flag(registry, "source_stale", help, source.stale_since.is_some());
     moment(registry, "revision_accepted", "When the revision in force was accepted", source.accepted_at);
     flag(registry, "revision_in_force", "Whether any revision is in force", source.accepted.is_some());
-    flag(registry, "revision_applied", "Whether every pod matches the revision in force", source.applied);
+    flag(registry, "revision_synced", "Whether nothing is left to do for the revision in force", source.synced);
+    flag(registry, "pods_healthy", "Whether every declared pod is ready or stopped on purpose", source.healthy);
     let is_refused = !source.problems.is_empty() && source.unread.is_none();
     flag(registry, "revision_refused", "Whether the newest revision was read and is refused", is_refused);
     let pods = Family::<PhaseLabel, Gauge>::default();
@@ -148,7 +149,7 @@ mod tests {
             "agentpod_source_stale 1",
             "agentpod_revision_accepted_timestamp_seconds 1000.25",
             "agentpod_revision_refused 1",
-            "agentpod_revision_applied 0",
+            "agentpod_revision_synced 0",
             "agentpod_pods{phase=\"Running\"} 2",
             "agentpod_pods{phase=\"Held\"} 1",
             "agentpod_pods{phase=\"Stopped\"} 0",
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
         let overview = active();
-        overview.metrics.applied(time::Duration::seconds(3));
+        overview.metrics.synced(time::Duration::seconds(3));
         let text = text(&overview);
         let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
         let mut queried = 0;

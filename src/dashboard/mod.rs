@@ -67,7 +67,7 @@ pub fn routes(dashboard: &Dashboard) -> Routes {
         .unify()
         .or(api::routes(api, auth))
         .unify()
-        .or(handlers::routes(api))
+        .or(handlers::routes(api, auth))
         .unify();
     all.boxed()
 }

@@ -46,12 +46,14 @@ pub(super) fn write_refusal(refusal: &Refusal, method: &Method, uri: &Uri, heade
 /// The methods of a path outside the API's table.
 fn allowed(path: &str) -> &'static str {
     match path {
+        path if path.starts_with("/dashboard/pods/") && path.ends_with("/open") => "POST",
         "/hooks/git"
         | "/logout"
         | "/dashboard/requests"
         | "/dashboard/pods/new/manifest"
         | "/dashboard/pods/new/commit" => "POST",
-        "/login" | "/dashboard/pods/new" => "GET, HEAD, POST",
+        "/login" | "/dashboard/pods/new" | "/dashboard/account" => "GET, HEAD, POST",
+        path if path.starts_with("/dashboard/pods/") && path.ends_with("/manifest") => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }
 }

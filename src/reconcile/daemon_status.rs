@@ -95,8 +95,10 @@ pub struct SourceView {
     pub(crate) accepted_at: Option<OffsetDateTime>,
     /// The newest commit with its files, if the source has commits.
     pub(crate) commit: Option<Commit>,
-    /// Whether everything matches it.
-    pub applied: bool,
+    /// Whether it is carried out, as far as that is possible for now.
+    pub synced: bool,
+    /// Whether every declared pod is ready, or stopped on purpose, and none needs attention.
+    pub healthy: bool,
     /// What is wrong with the newest revision, if it was refused.
     pub problems: Vec<Problem>,
     /// The newest revision, if it could be read and was refused.

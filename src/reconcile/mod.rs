@@ -36,7 +36,8 @@ mod source_tracker;
 
 pub use crate::core::decide::ending::Ending;
 pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
-pub use edits::{AddPodError, Edits};
+pub use edits::{EditError, Edits};
+pub(crate) use edits::{manifest, preview};
 pub(crate) use inputs::{Inputs, PreviewError, RefusedRevision};
 pub(crate) use judge::LIMIT as JUDGING_LIMIT;
 pub use message::LogUnavailable;

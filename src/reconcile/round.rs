@@ -9,9 +9,9 @@ use super::{
 use crate::{
     core::{
         decide::{
-            applied::{applied_pods, is_applied},
             plan::Plan,
             probes::{ProbeTarget, probe_targets},
+            synced::{applied_pods, is_healthy, is_synced},
         },
         declare::desired::Desired,
         event::EventKind,
@@ -141,7 +141,7 @@ impl Reconciler {
         self.journal.statuses(self.published.statuses.all(), is_complete, now).await?;
         self.journal.restarts(self.restarts(), now).await?;
         self.journal.prune(now).await?;
-        self.mark_applied(now).await?;
+        self.mark_synced(now).await?;
         if is_complete {
             PlanLog::store_round(&self.plan, self.trigger(), now, took, &self.store).await?;
         }
@@ -191,15 +191,16 @@ impl Reconciler {
             .collect()
     }
 
-    /// Stores which pods match their declaration, and whether all do, each the first time it is so. A pod that a revision
+    /// Stores which pods match their declaration, and whether nothing is left to do, each the first time it is so. A pod that a revision
     /// did not change belongs to the revision before, and is not written.
-    async fn mark_applied(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
+    async fn mark_synced(&mut self, now: OffsetDateTime) -> Result<(), StoreError> {
         let statuses = self.published.statuses.all();
         let Some(desired) = &self.desired else {
-            return self.source.set_applied(false, &self.store, &self.metrics, now).await;
+            return self.source.set_synced(false, &self.store, &self.metrics, now).await;
         };
-        let is_all_applied = is_applied(desired, &self.plan, statuses);
+        let is_synced = is_synced(desired, &self.plan);
+        self.source.set_healthy(is_healthy(desired, statuses));
         self.ledger.mark_applied(applied_pods(desired, &self.plan, statuses), &self.store, now).await?;
-        self.source.set_applied(is_all_applied, &self.store, &self.metrics, now).await
+        self.source.set_synced(is_synced, &self.store, &self.metrics, now).await
     }
 }

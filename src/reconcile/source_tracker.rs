@@ -1,5 +1,5 @@
 //! The source, from round to round: when it is read next, which revision is in force, which was refused, and whether the
-//! one in force is applied. [`Inputs`] reads it; this keeps the outcome.
+//! one in force is synced. [`Inputs`] reads it; this keeps the outcome.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -43,7 +43,8 @@ pub(crate) struct SourceTracker {
     /// When that row was accepted.
     accepted_at: Option<OffsetDateTime>,
     /// Whether everything matched it in the last round.
-    is_applied: bool,
+    is_synced: bool,
+    is_healthy: bool,
     watchdog: Watchdog,
     /// Whether it has to be read in the next round.
     is_due: bool,
@@ -59,7 +60,8 @@ impl SourceTracker {
             unusable: Alert::default(),
             row: None,
             accepted_at: None,
-            is_applied: false,
+            is_synced: false,
+            is_healthy: false,
             watchdog: Watchdog::default(),
             is_due: true,
             read_at: crate::clock::runtime_instant(),
@@ -185,11 +187,11 @@ impl SourceTracker {
             info!("the source no longer has problems");
         }
         // The same files may have another row, if another revision was refused in between.
-        self.is_applied &= self.row == Some(recorded.id);
+        self.is_synced &= self.row == Some(recorded.id);
         (self.row, self.accepted_at) = (Some(recorded.id), Some(recorded.fetched_at));
         let origin = revision.reading.snapshot.origin.clone();
         if self.inputs.accept(revision) {
-            self.is_applied = false;
+            self.is_synced = false;
             let commit = self.inputs.snapshot().and_then(|snapshot| snapshot.commit.as_ref());
             let commit = commit.map(|commit| commit.id.as_str());
             info!(revision = self.revision().get(..12), commit, "accepted a revision from {origin}");
@@ -258,9 +260,9 @@ impl SourceTracker {
         self.inputs.desired(identities, fingerprints)
     }
 
-    /// Records that the desired state changed: it is not applied yet.
+    /// Records that the desired state changed: it is not synced yet.
     pub(crate) fn desired_changed(&mut self) {
-        self.is_applied = false;
+        self.is_synced = false;
     }
 
     /// Stores and reports that the source became stale, or is read again. Writes only then.
@@ -292,21 +294,26 @@ impl SourceTracker {
         Ok(())
     }
 
-    /// Records whether everything matches the revision in force; the first time is stored.
-    pub(crate) async fn set_applied(
+    /// Records whether the declared pods are well.
+    pub(crate) fn set_healthy(&mut self, is_healthy: bool) {
+        self.is_healthy = is_healthy;
+    }
+
+    /// Records whether nothing is left to do for the revision in force; the first time is stored.
+    pub(crate) async fn set_synced(
         &mut self,
-        is_applied: bool,
+        is_synced: bool,
         store: &Store,
         metrics: &Metrics,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        if let (false, true, Some(row)) = (self.is_applied, is_applied, self.row) {
-            let is_new = store.mark_applied(row, now).await?;
+        if let (false, true, Some(row)) = (self.is_synced, is_synced, self.row) {
+            let is_new = store.mark_synced(row, now).await?;
             if let Some(fetched) = self.accepted_at.filter(|_| is_new) {
-                metrics.applied(now - fetched);
+                metrics.synced(now - fetched);
             }
         }
-        self.is_applied = is_applied;
+        self.is_synced = is_synced;
         Ok(())
     }
 
@@ -356,7 +363,8 @@ impl SourceTracker {
             accepted: self.inputs.revision().map(str::to_owned),
             accepted_at: self.accepted_at,
             commit: self.inputs.snapshot().and_then(|snapshot| snapshot.commit.clone()),
-            applied: self.is_applied,
+            synced: self.is_synced,
+            healthy: self.is_healthy,
             problems: self.problems().map(<[Problem]>::to_vec).unwrap_or_default(),
             refused: refused.map(|snapshot| snapshot.revision.clone()),
             refused_commit: refused.and_then(|snapshot| snapshot.commit.clone()),

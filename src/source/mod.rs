@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 pub use adapters::AdapterFolders;
 pub use directory::Directory;
-pub use edit::{Added, Edit, NotAdded};
+pub use edit::{Edit, Edited, NotEdited};
 pub use error::SourceError;
 pub use git::Git;
 pub use health::{SharedHealth, SourceHealth};
@@ -77,11 +77,11 @@ impl Source {
         }
     }
 
-    /// Adds one file, completely or not at all.
-    pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
+    /// Changes one file, completely or not at all.
+    pub async fn edit(&self, edit: Edit) -> Result<Edited, NotEdited> {
         match self {
-            Self::Directory(directory) => edit::folder::add(directory, edit).await,
-            Self::Git(git) => git.add(edit).await,
+            Self::Directory(directory) => edit::folder::edit(directory, edit).await,
+            Self::Git(git) => git.edit(edit).await,
         }
     }
 

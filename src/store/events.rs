@@ -111,8 +111,8 @@ pub(super) async fn record(connection: &mut PgConnection, event: &Event, now: Of
         "WITH counted AS (UPDATE pod_events SET count = count + 1, last_at = $8, cause = $4, container = $6, \
          details = coalesce($7, details), revision = (SELECT id FROM revisions WHERE id = $5) \
          WHERE id = (SELECT max(id) FROM pod_events WHERE pod_id IS NOT DISTINCT FROM $1 AND event_type = $2 \
-         AND message = $3 AND created_at > $9) RETURNING id) \
-         INSERT INTO pod_events (pod_id, event_type, message, cause, revision, container, details, created_at, last_at) \
+         AND message = $3 AND first_at > $9) RETURNING id) \
+         INSERT INTO pod_events (pod_id, event_type, message, cause, revision, container, details, first_at, last_at) \
          SELECT $1, $2, $3, $4, (SELECT id FROM revisions WHERE id = $5), $6, $7, $8, $8 \
          WHERE NOT EXISTS (SELECT FROM counted)",
         key.filter(|_| is_known),

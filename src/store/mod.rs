@@ -6,7 +6,6 @@
 
 mod accounts;
 mod advisory;
-mod applied;
 mod changes;
 mod conditions;
 mod connections;
@@ -27,6 +26,7 @@ mod sessions;
 mod source_state;
 mod status;
 mod sync;
+mod synced;
 mod usage;
 pub mod view;
 
@@ -150,6 +150,13 @@ impl Store {
     /// The keyed hash of a secret's value, as it goes into digests.
     pub fn fingerprint(&self, value: &SecretString) -> String {
         self.fingerprint_key.fingerprint(value)
+    }
+
+    /// A name that this database has and no other: the instance's name and eight digits. The same for a leader and those
+    /// that stand by, and known to anybody.
+    pub(crate) fn public_name(&self) -> String {
+        let mark = self.fingerprint_key.fingerprint(&"public name".into());
+        format!("{}_{}", self.instance, mark.get(..8).unwrap_or_default())
     }
 
     /// Runs one statement: see [`Store::run`].

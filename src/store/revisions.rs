@@ -75,7 +75,7 @@ pub struct RevisionRow {
     /// When it was accepted; `None` if it was rejected.
     pub accepted_at: Option<OffsetDateTime>,
     /// When every pod first matched it.
-    pub applied_at: Option<OffsetDateTime>,
+    pub synced_at: Option<OffsetDateTime>,
 }
 
 /// The row of a revision that was checked.
@@ -101,7 +101,7 @@ struct StoredRevision {
     problems: Value,
     fetched_at: OffsetDateTime,
     accepted_at: Option<OffsetDateTime>,
-    applied_at: Option<OffsetDateTime>,
+    synced_at: Option<OffsetDateTime>,
 }
 
 /// Selects revisions with the given rest of the statement.
@@ -110,7 +110,7 @@ macro_rules! select_revisions {
         sqlx::query_as!(
             StoredRevision,
             "SELECT id, hash, origin, commit_id, author, summary, committed_at, adapters, problems, \
-             fetched_at, accepted_at, applied_at FROM revisions " + $rest
+             fetched_at, accepted_at, synced_at FROM revisions " + $rest
             $(, $argument)*
         )
     };
@@ -211,8 +211,8 @@ impl Store {
     }
 
     /// The newest revision that every pod has matched.
-    pub(super) async fn last_applied(&self) -> Result<Option<RevisionRow>> {
-        let query = select_revisions!("WHERE applied_at IS NOT NULL ORDER BY id DESC LIMIT 1");
+    pub(super) async fn last_synced(&self) -> Result<Option<RevisionRow>> {
+        let query = select_revisions!("WHERE synced_at IS NOT NULL ORDER BY id DESC LIMIT 1");
         self.one_revision(query.fetch_optional(&self.pool)).await
     }
 
@@ -322,7 +322,7 @@ impl TryFrom<StoredRevision> for RevisionRow {
             problems,
             fetched_at,
             accepted_at,
-            applied_at,
+            synced_at,
             ..
         } = row;
         let problems = serde_json::from_value(problems);
@@ -334,6 +334,6 @@ impl TryFrom<StoredRevision> for RevisionRow {
             }
             _ => None,
         };
-        Ok(Self { id, hash, origin, commit, problems, fetched_at, accepted_at, applied_at })
+        Ok(Self { id, hash, origin, commit, problems, fetched_at, accepted_at, synced_at })
     }
 }

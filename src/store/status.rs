@@ -113,7 +113,7 @@ impl Store {
             Freshness,
             "SELECT greatest((SELECT max(updated_at) FROM pod_phases), (SELECT max(updated_at) \
              FROM pods), (SELECT max(last_at) FROM pod_events), (SELECT max(changed_at) \
-             FROM source_state), (SELECT max(greatest(fetched_at, applied_at)) \
+             FROM source_state), (SELECT max(greatest(fetched_at, synced_at)) \
              FROM revisions)) AS written_at, coalesce((SELECT event_type = $1 \
              FROM pod_events WHERE event_type IN ($1, $2) ORDER BY last_at DESC LIMIT 1), false) AS \
              \"ended_well!\"",

@@ -24,11 +24,12 @@ async fn removals_over_the_limit_are_shown_and_go_when_their_plan_is_approved() 
     // At once, as one change.
     let gone: Vec<_> = goes.iter().map(|tenant| format!("{tenant}.yaml")).collect();
     gone.iter().for_each(|name| stand.delete(name));
-    browser.says("#held", "A plan waits for approval").await;
+    browser.says("#held", "The removal of 4 pods waits for approval").await;
     browser.says("#held", "erin/assistant").await;
     assert!(browser.is_marked().await);
     assert!(goes.iter().all(|tenant| stand.container(&format!("{tenant}/assistant")).running), "all of them go on");
-    browser.click("#held form button").await;
+    browser.click("#confirm-approve summary").await;
+    browser.click("#confirm-approve form button").await;
     let stopped = async || {
         let runs = |tenant: &&str| stand.containers(&format!("{tenant}/assistant")).iter().any(|one| one.running);
         (!goes.iter().any(runs)).then_some(())

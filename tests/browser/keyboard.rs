@@ -49,6 +49,8 @@ async fn a_pod_is_found_and_restarted_by_keyboard_alone() {
     browser.says("h1", "assistant").await;
     reach(&browser, "Restart").await;
     press(&browser, Key::Enter).await;
+    reach(&browser, "Restart now").await;
+    press(&browser, Key::Enter).await;
     let restarted = async || {
         let now = stand.container("alice/assistant");
         (now.running && now.started_at != before.started_at).then_some(())

@@ -40,7 +40,8 @@ async fn a_pod_goes_through_its_phases_heals_restarts_and_rests_on_a_page_that_i
 
     // A restart that somebody presses for.
     let before = stand.container(ALICE);
-    browser.click("form:has(input[value=restart]) button").await;
+    browser.click("#confirm-restart summary").await;
+    browser.click("#confirm-restart form button").await;
     let restarted = async || {
         let now = stand.container(ALICE);
         (now.running && now.started_at != before.started_at).then_some(now)

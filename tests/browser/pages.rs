@@ -74,7 +74,7 @@ async fn a_pods_new_phase_appears_without_reloading_the_page() {
     browser.says("[data-field=phase]", "Starting").await;
     stage.is("alice/assistant", Phase::Running, "ProbeSucceeded", "it answers").await;
     browser.says("[data-field=phase]", "Running").await;
-    browser.says("[data-field=ready]", "ready").await;
+    browser.says("[data-field=ready]", "yes").await;
     assert!(browser.is_marked().await);
 }
 

@@ -328,7 +328,7 @@ async fn the_status_says_how_old_it_is_when_nobody_keeps_it_up_to_date() {
     );
     let mut daemon = stage.start("state", "log", stage.listen);
     stage.ready("a").await;
-    let applied = async || Some(stage.status_text()).filter(|lines| lines[1].ends_with(", applied"));
+    let applied = async || Some(stage.status_text()).filter(|lines| lines[1].ends_with(", synced, healthy"));
     let lines = eventually("the revision is applied", applied).await;
     assert!(lines[0].starts_with("daemon: running since 2") && lines[0].ends_with("s ago)"), "{lines:?}");
     assert!(lines[1].contains("/manifests, revision ") && lines[1].contains(" in force for "), "{lines:?}");

@@ -52,7 +52,10 @@ impl Stage {
         let daemon = Daemon::start(&mut command, &path("log"));
         let stage = Self { _daemon: daemon, listen, folder, _cleanup: Cleanup(instance), _subnet: subnet, _turn: turn };
         eventually("the first revision is applied", async || {
-            stage.status().await.filter(|status| status["source"]["applied"] == true)
+            stage
+                .status()
+                .await
+                .filter(|status| status["source"]["synced"] == true && status["source"]["healthy"] == true)
         })
         .await;
         stage

@@ -8,12 +8,13 @@ use std::{
 };
 
 /// What the core may use besides itself: data in, data out.
-const CRATES: [&str; 18] = [
+const CRATES: [&str; 20] = [
     "std",
     "serde",
     "serde_json",
     "serde_yaml",
     "granit_parser",
+    "yaml_edit",
     "json5",
     "toml",
     "schemars",
@@ -24,6 +25,7 @@ const CRATES: [&str; 18] = [
     "ring",
     "base64",
     "form_urlencoded",
+    "percent_encoding",
     "strsim",
     "ipnet",
     "hex",

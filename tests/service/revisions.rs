@@ -86,7 +86,7 @@ fn commit(id: &str, summary: &str) -> Commit {
 async fn history(stage: &Stage) -> [i64; 3] {
     let tenant = || ("tenant.yaml".to_owned(), TENANT.to_owned());
     let first = stage.stored(Some(commit("a1", "Add alice")), &[tenant(), pod("one", "")], 1).await;
-    stage.store.mark_applied(first, at(2)).await.unwrap();
+    stage.store.mark_synced(first, at(2)).await.unwrap();
     let files = [tenant(), pod("one", "  resources: {memory: 96Mi}\n"), pod("two", "")];
     let second = stage.stored(Some(commit("b2", "More memory, and two")), &files, 3).await;
     let files = [tenant(), pod("one", "  resorces: {memory: 96Mi}\n"), pod("two", "")];
@@ -105,7 +105,7 @@ async fn revisions_are_listed_with_commit_author_and_state_newest_last() {
     assert_eq!(lines.len(), 4, "{out}");
     assert!(lines[0].starts_with("ID") && lines[0].contains("COMMIT") && lines[0].ends_with("SUMMARY"), "{out}");
     for (line, parts) in [
-        (1, ["a1a1a1a1a1", "Ada", "applied", "Add alice"]),
+        (1, ["a1a1a1a1a1", "Ada", "synced", "Add alice"]),
         (2, ["b2b2b2b2b2", "Ada", "accepted, in force", "More memory, and two"]),
         (3, ["c3c3c3c3c3", "Ada", "rejected (1 problem)", "Oops\u{fffd}[2J"]),
     ] {

@@ -24,5 +24,14 @@ pub(crate) fn remove_network(name: &str) -> String {
     format!("docker network rm {name}")
 }
 
+/// Runs the proxy with the configuration file beside it, at the address that pods trust.
+pub(crate) fn run_proxy(network: &str, address: &str) -> String {
+    format!(
+        "docker run --detach --name agentpod-proxy --restart unless-stopped --network {network} --ip {address} \
+         --publish 80:80 --publish 443:443 --volume ./traefik.yaml:/etc/traefik/traefik.yaml:ro \
+         --volume /var/run/docker.sock:/var/run/docker.sock:ro traefik:v3.7"
+    )
+}
+
 /// Removes images that no container uses.
 pub(crate) const PRUNE_IMAGES: &str = "docker image prune";

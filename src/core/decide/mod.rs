@@ -8,14 +8,13 @@
 //! | `retry` | when to try again |
 //! | `purge` | whether a removed pod's data may be deleted |
 //! | `probes` | which containers have to be probed |
-//! | `applied` | whether everything runs as declared |
+//! | `synced` | whether a revision is carried out, and whether the fleet is healthy |
 //! | `ending` | whether a one-shot run is over, and how it ended |
 //! | `due` | when the next round is due by the clock alone |
 //! | `difference` | what the store has to write when declarations change |
 //! | `engine_commands` | nothing: the commands that remedies name |
 //! | `orphans` | which containers, volumes and networks belong to no declared pod |
 
-pub(crate) mod applied;
 pub(crate) mod difference;
 pub(crate) mod due;
 pub(crate) mod ending;
@@ -27,3 +26,4 @@ pub mod purge;
 pub mod request;
 pub mod request_kind;
 pub mod retry;
+pub(crate) mod synced;

@@ -63,6 +63,8 @@ pub struct RequestKindInfo {
     pub scope: RequestScope,
     /// What it takes.
     pub takes: &'static [RequestArgument],
+    /// What a page asks before it is made, if it is not done lightly.
+    pub(crate) question: Option<&'static str>,
     /// What a page says once it is stored.
     pub confirmation: &'static str,
     /// How long it may wait; `None`: until it is done.
@@ -81,6 +83,7 @@ const RESTART: RequestKindInfo = RequestKindInfo {
     icon: "restart",
     scope: RequestScope::Pod,
     takes: &[Takes::Pod],
+    question: Some("Its agent is not reachable while it starts again. Its data stays."),
     confirmation: "Restart requested. AgentPod restarts the container now.",
     // One that comes hours later would only surprise.
     expires_after: Some(Duration::from_hours(1)),
@@ -92,6 +95,7 @@ const PAUSE: RequestKindInfo = RequestKindInfo {
     label: "Pause",
     icon: "pause",
     takes: &[Takes::Pod, Takes::Duration],
+    question: None,
     confirmation: "Pause requested. AgentPod stops the container now.",
     expires_after: None,
     ..RESTART
@@ -101,6 +105,7 @@ const RESUME: RequestKindInfo = RequestKindInfo {
     summary: "End a pod's pause",
     label: "Resume",
     icon: "resume",
+    question: None,
     confirmation: "Resume requested. AgentPod starts the container now.",
     expires_after: None,
     ..RESTART
@@ -130,6 +135,7 @@ const SYNC: RequestKindInfo = RequestKindInfo {
     icon: "restart",
     scope: RequestScope::Fleet,
     takes: &[],
+    question: None,
     confirmation: "Sync requested. AgentPod reads the source now.",
     expires_after: Some(Duration::from_hours(1)),
     is_answered_at_once: true,
@@ -140,6 +146,9 @@ const APPROVE: RequestKindInfo = RequestKindInfo {
     label: "Approve this plan",
     icon: "check",
     takes: &[Takes::Plan],
+    question: Some(
+        "Their containers are stopped now, and removed after a while. Their data is kept until somebody purges it.",
+    ),
     confirmation: "Plan approved. AgentPod removes its pods now.",
     // It means what its author has just read.
     expires_after: Some(Duration::from_hours(24)),

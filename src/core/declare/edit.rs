@@ -23,6 +23,17 @@ const MAX_SAME_STEM: usize = 100;
 /// The files of a source by their path below its root.
 pub type SourceFiles = BTreeMap<String, Vec<u8>>;
 
+/// A change of one file of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The file's path below the source's root.
+    pub path: String,
+    /// Its content before; `None`: it is a new file.
+    pub before: Option<Vec<u8>>,
+    /// Its text afterwards; `None`: the file is removed.
+    pub after: Option<String>,
+}
+
 /// A manifest that declares one pod, and perhaps its tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPod {
@@ -36,14 +47,14 @@ pub struct NewPod {
     pub(crate) text: String,
 }
 
-/// Why a person may not add a pod.
+/// Why a person may not change the source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EditDenied {
-    /// Viewers add nothing.
-    #[error("{0} is a viewer and may not add pods; ask an operator")]
+    /// Viewers change nothing.
+    #[error("{0} is a viewer and may not change the source; ask an operator")]
     Viewer(String),
     /// The pod belongs to another tenant.
-    #[error("{person} may not add a pod of the tenant {tenant}")]
+    #[error("{person} may not change pods of the tenant {tenant}")]
     OtherTenant {
         /// The account's name.
         person: String,
@@ -51,7 +62,7 @@ pub enum EditDenied {
         tenant: TenantName,
     },
     /// Only operators of all tenants refer to secrets.
-    #[error("only an operator of all tenants may add a manifest that refers to secrets")]
+    #[error("only an operator of all tenants may refer to secrets")]
     Secrets,
     /// Only operators of all tenants declare tenants.
     #[error("only an operator of all tenants may add a manifest that declares a tenant")]
@@ -103,14 +114,14 @@ impl NewPod {
         }
     }
 
-    /// The new file it goes to, if the source with it is a valid revision.
-    pub fn path_in(
+    /// The new file with it, if the source with that file is a valid revision.
+    pub fn file_in(
         &self,
         origin: &str,
         files: &SourceFiles,
         adapters: &AdapterFiles,
         site: &Site,
-    ) -> Result<String, Vec<Problem>> {
+    ) -> Result<FileChange, Vec<Problem>> {
         let texts = || files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let file = self.free_name(files)?;
         if let Some(existing) = manifest::read(texts()).0.pods.get(&self.id) {
@@ -122,7 +133,8 @@ impl NewPod {
             ))]);
         }
         let together = texts().chain([(file.as_str(), self.text.as_bytes())]);
-        revision::validate(origin, together, adapters, site).map(|_| file.clone())
+        revision::validate(origin, together, adapters, site)?;
+        Ok(FileChange { path: file, before: None, after: Some(self.text.clone()) })
     }
 
     fn free_name(&self, files: &SourceFiles) -> Result<String, Vec<Problem>> {

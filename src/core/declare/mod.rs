@@ -14,7 +14,7 @@
 //! | `infra` | what pods share: networks |
 //! | `bounds` | numbers that people declare → the problems of those that mean something else to the engine |
 //! | `references` | references to secrets → the problems of those that lead where they may not |
-//! | `edit` | a new pod → the text of the file that declares it |
+//! | `edit`, `pod_edit` | a new pod, or a change of one → the text of the file that declares it |
 //!
 //! Nothing here knows the actual state.
 
@@ -28,6 +28,7 @@ pub mod edit;
 pub mod infra;
 pub mod manifest;
 pub mod parts;
+pub mod pod_edit;
 mod references;
 pub mod resolve;
 pub(crate) mod revision;

@@ -3,6 +3,8 @@
 
 pub(crate) mod changes;
 pub(crate) mod comparison;
+pub mod diagnosis;
+pub mod health;
 pub mod phase;
 pub mod reason;
 pub mod status;

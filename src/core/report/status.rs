@@ -37,16 +37,19 @@ pub struct Status {
 }
 
 impl Status {
-    /// The same while an image is being pulled for it; `is_stalled`: nothing has been received for a minute.
+    /// The same while an image is being pulled for it; `is_stalled`: nothing has been received for a minute. A pod that failed
+    /// before keeps its cause.
     #[must_use]
-    pub(crate) fn pulling(mut self, image: &str, is_stalled: bool) -> Self {
-        (self.phase, self.reason) = (Phase::Pulling, Reason::Pulling);
-        self.message = match is_stalled {
-            false => format!("pulling {image}"),
-            true => format!(
-                "pulling {image}: its registry has sent nothing for a minute; check the registry and the network between"
-            ),
-        };
+    pub fn pulling(mut self, image: &str, is_stalled: bool) -> Self {
+        if !self.phase.needs_attention() {
+            (self.phase, self.reason) = (Phase::Pulling, Reason::Pulling);
+            self.message = match is_stalled {
+                false => format!("pulling {image}"),
+                true => format!(
+                    "pulling {image}: its registry has sent nothing for a minute; check the registry and the network between"
+                ),
+            };
+        }
         self
     }
 }
@@ -69,10 +72,14 @@ pub fn status(
         container.and_then(|container| state.health.as_ref().filter(|health| health.container == container.name));
     let cut_off = desired.zip(container).is_some_and(|(desired, container)| container.is_cut_off(&desired.container));
     let runs = |container: &ObservedContainer| matches!(container.state, ContainerState::Running { .. });
+    // A pod whose removal is held is no longer probed: it serves as it did when it was last probed.
+    let is_held_removal = matches!(decision, Decision::Hold(Hold::TooManyRemovals(_)));
     let ready = container.is_some_and(runs)
         && !cut_off
-        && health.is_some_and(|health| health.is_ready())
-        && desired.is_some_and(DesiredPod::is_running);
+        && match health {
+            Some(health) => health.is_ready() && (is_held_removal || desired.is_some_and(DesiredPod::is_running)),
+            None => is_held_removal,
+        };
     let say = |phase: Phase, reason: Reason, message: String| Status {
         phase,
         ready,
@@ -134,6 +141,20 @@ pub fn status(
             false => say(Phase::Stopped, Reason::Stopped, "it is stopped, as declared".into()),
         };
     }
+    // While a failed action is tried again, the cause stays in sight.
+    if let (Decision::Act(_) | Decision::Hold(Hold::Busy), Some(retry)) = (decision, &state.retry)
+        && !(retry.kind == FailureKind::Crash && container.is_some_and(ObservedContainer::is_live))
+    {
+        let (phase, reason) = match retry.kind == FailureKind::Crash {
+            true => (Phase::CrashLoopBackOff, Reason::CrashLoop),
+            false => (Phase::Held, Reason::StepFailed),
+        };
+        return say(
+            phase,
+            reason,
+            format!("attempt {} is under way; the last one failed: {}", retry.failures + 1, retry.why),
+        );
+    }
     match (decision, container) {
         (Decision::Act(action), container) if action.steps.iter().any(|step| matches!(step, Step::Image(_))) => {
             let phase = if container.is_some() { Phase::Starting } else { Phase::Pending };
@@ -175,11 +196,24 @@ pub fn status(
                     };
                     say(Phase::Unhealthy, Reason::ProbeFailed, format!("{since}: {last}{no_way_back}"))
                 } else {
-                    say(
-                        Phase::Starting,
-                        Reason::WaitingForProbe,
-                        format!("it has up to {startup} to become ready: {last}"),
-                    )
+                    let waits = format!("it has up to {startup} to become ready: {last}");
+                    match state.retry.as_ref().filter(|retry| retry.kind == FailureKind::Crash) {
+                        Some(retry) => {
+                            let attempt = retry.failures + 1;
+                            let message =
+                                format!("attempt {attempt} is under way ({waits}); it failed before: {}", retry.why);
+                            say(Phase::CrashLoopBackOff, Reason::CrashLoop, message)
+                        }
+                        None if container.restarts > 0 => {
+                            let times = match container.restarts {
+                                1 => "once".to_owned(),
+                                times => format!("{times} times"),
+                            };
+                            let message = format!("its container exited and was restarted {times}; {waits}");
+                            say(Phase::Unhealthy, Reason::Restarting, message)
+                        }
+                        None => say(Phase::Starting, Reason::WaitingForProbe, waits),
+                    }
                 }
             }
             _ => say(Phase::Starting, Reason::Starting, "it is being started".into()),

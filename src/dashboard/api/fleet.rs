@@ -43,6 +43,8 @@ impl Api {
             pod: None,
             tenant: params.parsed("tenant", "a tenant's name")?,
             kind: params.parsed("kind", "a kind of event")?,
+            severity: params.parsed("severity", "info, success, warning or error")?,
+            since: params.time("since")?,
             limit: params.limit()?,
             after: params.text("after"),
         };

@@ -42,11 +42,7 @@ impl Api {
         let follow = question.params.flag("follow")?;
         let lines_of_json = answer::wants(headers, answer::LINES);
         let timestamps = question.params.flag("timestamps")?;
-        let since = question.params.text("since").map(|since| {
-            OffsetDateTime::parse(&since, &Rfc3339)
-                .map_err(|_| wrong("since", &since, "a time like 2026-11-24T12:00:00Z"))
-        });
-        let since = since.transpose()?;
+        let since = question.params.time("since")?;
         if self.store.view(&question.visitor.person).lines(std::slice::from_ref(&id)).await?.is_empty() {
             return Err(missing(&id));
         }

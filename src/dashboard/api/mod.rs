@@ -5,6 +5,7 @@
 mod answer;
 mod fleet;
 mod logs;
+mod manifests;
 mod openapi;
 mod params;
 mod pods;
@@ -37,6 +38,7 @@ use crate::{
     reconcile::{DaemonStatus, Edits, LogReader},
     store::Store,
 };
+pub(crate) use manifests::{EditLine, ManifestEdit, ManifestLine};
 pub(crate) use requests::RequestLine;
 
 /// The root of all paths.
@@ -122,6 +124,7 @@ impl Api {
             Name::Pod => self.pod(&question).await?,
             Name::PodEvents => self.pod_events(&question).await?,
             Name::PodUsage => self.pod_usage(&question).await?,
+            Name::Manifest => self.manifest(&question).await?,
             Name::Tenants => self.tenants(&question).await?,
             Name::Tenant => self.tenant(&question).await?,
             Name::Adapters => self.adapters(&question).await?,
@@ -131,7 +134,7 @@ impl Api {
             Name::Events => self.events(&question).await?,
             Name::Settings => self.settings(&question)?,
             Name::Request => self.request(&question).await?,
-            Name::Logs | Name::OpenApi | Name::CreateRequest => return Err(nothing()),
+            Name::Logs | Name::OpenApi | Name::CreateRequest | Name::EditManifest => return Err(nothing()),
         };
         Ok(answer::tagged(headers, body))
     }
@@ -140,6 +143,7 @@ impl Api {
         let found = table::find(path).ok_or_else(nothing)?;
         match found.operation("post").map(|operation| operation.name) {
             Some(Name::CreateRequest) => self.create_request(visitor, sent).await,
+            Some(Name::EditManifest) => self.edit_manifest(visitor, sent, found.names).await,
             _ => Ok(method_not_allowed(&found)),
         }
     }

@@ -53,7 +53,15 @@ fn describe() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}, "session": {"type": "apiKey", "in": "cookie", "name": "agentpod_session"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "agentpod_session_INSTANCE",
+                    "description": "For browsers. Each AgentPod has a cookie of its own; behind TLS its name begins with __Host-agentpod.",
+                },
+            },
         },
         "security": [{"token": []}, {"session": []}, {}],
     })

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 use super::Refusal;
 
 /// The most characters of a search text, and of a cursor.
@@ -48,6 +50,14 @@ impl Params {
             Some(limit @ 1..=1000) => Ok(limit),
             Some(limit) => Err(wrong("limit", &limit.to_string(), "a number from 1 to 1000")),
         }
+    }
+
+    /// A time.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<OffsetDateTime>, Refusal> {
+        let read = |text: &String| {
+            OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong(name, text, "a time like 2026-11-24T12:00:00Z"))
+        };
+        self.0.get(name).map(read).transpose()
     }
 
     /// A boolean.

@@ -22,6 +22,7 @@ impl Api {
             },
             limit: params.limit()?,
             after: params.text("after"),
+            ..PodQuery::default()
         };
         answer::json(&self.store.view(&question.visitor.person).pods(&query).await?)
     }
@@ -44,6 +45,8 @@ impl Api {
         let query = EventQuery {
             pod: Some(id.clone()),
             kind: question.params.parsed("kind", "a kind of event")?,
+            severity: question.params.parsed("severity", "info, success, warning or error")?,
+            since: question.params.time("since")?,
             limit: question.params.limit()?,
             after: question.params.text("after"),
             ..EventQuery::default()

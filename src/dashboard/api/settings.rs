@@ -26,6 +26,24 @@ pub struct SettingsView {
     pub network: String,
     /// Its addresses.
     pub network_subnet: String,
+    /// The address that the dashboard and the API listen on.
+    pub listen: String,
+    /// The dashboard's address as browsers see it, if it was given.
+    pub dashboard_url: Option<String>,
+    /// Where manifests come from.
+    pub source: String,
+    /// Whether operators may change the source on the dashboard.
+    pub edits: bool,
+    /// Whether a forge's webhook is taken.
+    pub webhook: bool,
+    /// The proxies that are trusted.
+    pub trusted_proxies: Vec<String>,
+    /// The header in which a trusted proxy names the signed-in user.
+    pub forward_auth_header: Option<String>,
+    /// More pods than this, and than the next, are not removed at once without approval.
+    pub max_removals: usize,
+    /// The same in percent of all pods.
+    pub max_removals_percent: usize,
     /// How long a removed pod's stopped container is kept, in seconds.
     pub removal_grace_seconds: i64,
     /// How long events are kept, in days.
@@ -53,6 +71,19 @@ impl SettingsView {
             cert_resolver: site.cert_resolver.clone(),
             network: settings.site.network.name.clone(),
             network_subnet: settings.site.network.subnet.clone(),
+            listen: settings.listen.to_string(),
+            dashboard_url: settings.access.url.as_ref().map(ToString::to_string),
+            source: match &settings.git {
+                Some(git) => git.origin(),
+                None => settings.source.display().to_string(),
+            },
+            edits: settings.edits,
+            webhook: settings.hook_secret_file.is_some()
+                || std::env::var_os("AGENTPOD_HOOK_SECRET").is_some_and(|value| !value.is_empty()),
+            trusted_proxies: settings.access.trusted_proxies.iter().map(ToString::to_string).collect(),
+            forward_auth_header: settings.access.forward.as_ref().map(|forward| forward.user.to_string()),
+            max_removals: settings.removals.count,
+            max_removals_percent: settings.removals.percent,
             removal_grace_seconds: settings.removal_grace.whole_seconds(),
             events_kept_days: crate::reconcile::EVENTS_KEPT.whole_days(),
             usage_kept_hours: 24,

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use super::{
     ROOT,
     answer::{JSON, TEXT},
+    manifests::{EditLine, ManifestEdit, ManifestLine},
     params::LONGEST,
     requests::{NewRequest, RequestLine},
     settings::SettingsView,
 };
 use crate::{
     core::{
-        event::EventKind,
+        event::{EventKind, Severity},
         names::{AdapterName, PodName, TenantName},
     },
     store::view::{
@@ -29,6 +30,8 @@ pub(super) enum Name {
     Pod,
     PodEvents,
     PodUsage,
+    Manifest,
+    EditManifest,
     Logs,
     Tenants,
     Tenant,
@@ -175,7 +178,7 @@ pub(super) const ALL: &[Operation] = &[
         all.subschema_for::<PodDetail>()
     })
     .or_missing(),
-    get(Name::PodEvents, "/pods/{tenant}/{pod}/events", "A pod's events, newest first", |all| {
+    get(Name::PodEvents, "/pods/{tenant}/{pod}/events", "A pod's events, those that happened last first", |all| {
         all.subschema_for::<Page<EventLine>>()
     })
     .with(of_pod_events)
@@ -184,6 +187,21 @@ pub(super) const ALL: &[Operation] = &[
         all.subschema_for::<Vec<UsagePoint>>()
     })
     .or_missing(),
+    get(Name::Manifest, "/pods/{tenant}/{pod}/manifest", "How a pod is declared; for operators", |all| {
+        all.subschema_for::<ManifestLine>()
+    })
+    .or_missing(),
+    Operation {
+        method: "post",
+        body: Some(|all| all.subschema_for::<ManifestEdit>()),
+        ..get(
+            Name::EditManifest,
+            "/pods/{tenant}/{pod}/manifest",
+            "Show or commit a change of a pod in the source",
+            |all| all.subschema_for::<EditLine>(),
+        )
+        .or_missing()
+    },
     Operation {
         kind: TEXT,
         query: of_logs,
@@ -201,8 +219,10 @@ pub(super) const ALL: &[Operation] = &[
     get(Name::Revisions, "/revisions", "Revisions, newest first", |all| all.subschema_for::<Page<RevisionLine>>())
         .with(of_list),
     get(Name::Revision, "/revisions/{id}", "One revision", |all| all.subschema_for::<RevisionLine>()).or_missing(),
-    get(Name::Events, "/events", "All events, newest first", |all| all.subschema_for::<Page<EventLine>>())
-        .with(of_events),
+    get(Name::Events, "/events", "All events, those that happened last first", |all| {
+        all.subschema_for::<Page<EventLine>>()
+    })
+    .with(of_events),
     get(Name::Settings, "/settings", "The settings this AgentPod was started with", |all| {
         all.subschema_for::<SettingsView>()
     }),
@@ -252,7 +272,14 @@ fn of_pods(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
 fn of_pod_events(all: &mut SchemaGenerator) -> Vec<(&'static str, Value)> {
     let mut of_events = of_list(all);
     let kinds: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    of_events.push(("kind", json!({"enum": kinds})));
+    of_events.extend([
+        ("kind", json!({"enum": kinds})),
+        ("severity", json!({"enum": Severity::ALL.map(Severity::as_str), "description": "Of this severity and worse"})),
+        (
+            "since",
+            json!({"type": "string", "format": "date-time", "description": "Last happened at this time or later"}),
+        ),
+    ]);
     of_events
 }
 

@@ -4,6 +4,7 @@
 
 mod cookies;
 mod csrf;
+mod own_account;
 pub(super) mod sign_in;
 mod visitor;
 
@@ -19,9 +20,9 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 use warp::http::{HeaderMap, HeaderName, header};
 
-use self::visitor::Credential;
 pub(super) use self::visitor::signed;
 pub use self::visitor::{CSRF_FIELD, CSRF_HEADER, RequestBody, SignedInBy, Visitor, visitor, writer};
+use self::{cookies::SessionCookie, visitor::Credential};
 use super::refusal::Refusal;
 use crate::{
     config::{AccessSettings, Forward},
@@ -55,6 +56,7 @@ pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 pub struct Auth {
     store: Arc<Store>,
     access: AccessSettings,
+    cookie: SessionCookie,
     clock: Clock,
     passwords: Passwords,
     throttle: Mutex<Throttle>,
@@ -101,6 +103,7 @@ impl Auth {
         Ok(Arc::new(Self {
             may_be_open: is_on_loopback && is_known_elsewhere.is_none() && access.forward.is_none(),
             is_on_loopback,
+            cookie: SessionCookie::new(&store.public_name(), access.is_secure()),
             store,
             access,
             clock,
@@ -157,7 +160,7 @@ impl Auth {
         {
             return Ok(Visitor::new(self.proxied_person(forward, name, headers).await?, SignedInBy::Proxy));
         }
-        if let Some(id) = cookies::session(headers, self.is_secure())
+        if let Some(id) = self.cookie.session(headers)
             && let Some(person) = self.store.session(&id, LIFETIME, (self.clock)()).await?
         {
             return Visitor::by_session(person, id);

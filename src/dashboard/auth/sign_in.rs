@@ -16,7 +16,7 @@ use warp::{
 };
 
 use super::{
-    Auth, LIFETIME, RequestBody, Visitor, cookies,
+    Auth, LIFETIME, RequestBody, Visitor,
     visitor::{Credential, read, signed},
 };
 use crate::{
@@ -70,7 +70,7 @@ pub(in crate::dashboard) fn routes(auth: &Arc<Auth>) -> Routes {
             {
                 return Refusal::from(error).into_response();
             }
-            with_cookie(see_other("/"), cookies::forget(auth.is_secure()))
+            with_cookie(see_other("/"), auth.cookie.forget())
         },
     );
     // For a reload after a failed sign-in.
@@ -117,11 +117,11 @@ async fn sign_in(auth: &Auth, client: IpAddr, headers: &HeaderMap, sent: &Reques
         if auth.store.begin_session(&id, &name, LIFETIME, &event, now).await? {
             throttle().succeeded(&name, client);
             // The browser's previous session ends: nobody continues it under another name.
-            if let Some(before) = cookies::session(headers, auth.is_secure()) {
+            if let Some(before) = auth.cookie.session(headers) {
                 auth.store.end_session(&before).await?;
             }
             let inside = see_other(local_path(&next).unwrap_or(INSIDE));
-            return Ok(with_cookie(inside, cookies::keep(&id, auth.is_secure())));
+            return Ok(with_cookie(inside, auth.cookie.keep(&id)));
         }
     }
     // An unknown name may be a password typed into the wrong field.

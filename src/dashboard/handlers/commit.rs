@@ -13,7 +13,7 @@ use crate::{
         },
         refusal::Refusal,
     },
-    reconcile::{AddPodError, Edits},
+    reconcile::{EditError, Edits},
 };
 
 impl Handlers {
@@ -31,18 +31,18 @@ impl Handlers {
         let in_force = self.last_accepted(filled.text("adapter")).await?;
         let adapter = super::new::find(&in_force.adapters, filled.text("adapter"))?;
         let manifest = text(&documents(adapter.metadata.name.as_str(), &adapter.config_schema, &filled));
-        let not_added = match edits.add_pod(person, &manifest, page_request.now).await {
+        let not_edited = match edits.add_pod(person, &manifest, page_request.now).await {
             Ok((pod, added)) => {
                 // A tenant's person does not see where manifests are kept.
                 let origin = if person.sees_all() { edits.origin() } else { "the source".into() };
                 let committed = Committed { pod: pod.to_string(), place: added.location(), origin };
                 return self.write(page_request, &NewPodPage { committed: Some(committed), ..NewPodPage::default() });
             }
-            Err(AddPodError::Forbidden(why)) => return Err(Refusal::forbidden(why)),
-            Err(AddPodError::NotAdded(not_added)) => not_added,
+            Err(EditError::Forbidden(why)) => return Err(Refusal::forbidden(why)),
+            Err(EditError::NotEdited(not_edited)) => not_edited,
         };
-        tracing::info!("a manifest from {} was not added to the source: {not_added}", person.name);
-        let mut problems = not_added.problems();
+        tracing::info!("a manifest from {} was not added to the source: {not_edited}", person.name);
+        let mut problems = not_edited.problems();
         problems.truncate(SHOWN);
         if !person.sees_all() {
             return Err(Refusal::conflict(of_their_own(&problems, &file_name(&filled))));
@@ -55,7 +55,7 @@ impl Handlers {
         Ok(answer)
     }
 
-    fn edits(&self) -> Result<&Edits, Refusal> {
+    pub(crate) fn edits(&self) -> Result<&Edits, Refusal> {
         let off = || {
             Refusal::forbidden(
                 "commits are disabled: AgentPod was started without --edits commit; download the manifest and save it below the source",
@@ -66,7 +66,7 @@ impl Handlers {
 }
 
 /// What a tenant's own operator may read: problems of their file, without advice that names other tenants' files.
-fn of_their_own(problems: &[Problem], file: &str) -> String {
+pub(crate) fn of_their_own(problems: &[Problem], file: &str) -> String {
     let stem = file.trim_end_matches(".yaml");
     let own = problems.iter().filter(|problem| problem.file.starts_with(stem) || problem.file == "pod.yaml");
     let problems: Vec<String> = own.map(|problem| format!("{}: {}", problem.file, problem.what)).collect();

@@ -4,7 +4,12 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    core::{declare::desired_status::DesiredStatus, names::PodId, problem::Problem, report::phase::Phase},
+    core::{
+        declare::desired_status::DesiredStatus,
+        names::PodId,
+        problem::Problem,
+        report::{phase::Phase, reason::Reason},
+    },
     dashboard::pages::{
         events::EventEntry,
         pods::PodRow,
@@ -46,9 +51,13 @@ pub(crate) fn row(line: &view::PodLine, now: OffsetDateTime) -> PodRow {
         doing: if is_gone && line.phase != Phase::Deleting { "no longer declared".into() } else { String::new() },
         ready: line.ready,
         adapter: line.adapter.clone(),
-        image: line.image.clone().unwrap_or_default(),
-        revision: line.revision.map(RevisionMark::number),
-        message: line.message.clone(),
+        restarts: line.restarts,
+        url: Some(line.url.clone()).filter(|url| !is_gone && is_web(url)),
+        host: line.url.split_once("://").map_or(line.url.as_str(), |(_, host)| host).to_owned(),
+        message: match line.phase {
+            Phase::Running | Phase::Stopped if line.reason != Reason::Paused => String::new(),
+            _ => line.message.clone(),
+        },
         since: Moment::new(line.phase_since, now),
         age: Moment::new(line.created_at, now),
         memory: line.memory_mb.map(|amount| mebibytes(f64::from(amount))).unwrap_or_default(),
@@ -64,9 +73,15 @@ pub(crate) fn event(line: &view::EventLine, now: OffsetDateTime) -> EventEntry {
         message: line.message.clone(),
         cause: line.cause.clone(),
         count: line.count,
+        first: (line.count > 1).then(|| Moment::new(line.first_at, now)),
         at: Moment::new(line.last_at, now),
         details: line.details.as_ref().map(details).filter(|text| !text.is_empty()),
     }
+}
+
+/// Whether a URL may be a link: a manifest's text must never become a script.
+pub(crate) fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 /// An event's details as lines: texts as they are, the rest with their names.

@@ -1,16 +1,21 @@
 //! Handlers of pages: read the store as the visitor, turn the result into a page's plain values, and render its template.
 //! Nothing is decided here, and nothing is written except what a form requests.
 
+mod account;
 mod adapters;
 mod commit;
+mod events;
 mod lines;
 mod logs;
+mod manifest;
 mod new;
+mod open;
 mod overview;
 mod pod;
 mod pods;
 mod query;
 mod requests;
+mod revision;
 mod settings;
 mod source;
 mod tenants;
@@ -31,9 +36,10 @@ use super::{
     Routes,
     api::Api,
     assets,
-    auth::{RequestBody, SignedInBy, Visitor, signed, visitor, writer},
+    auth::{Auth, RequestBody, SignedInBy, Visitor, signed, visitor, writer},
+    gate::ClientAddress,
     get_or_head,
-    pages::{self, Frame, PageContent, frame::PageViewer, words::Moment},
+    pages::{self, Frame, Notice, PageContent, frame::PageViewer, problem::ProblemPage, words::Moment},
     refusal::Refusal,
 };
 use crate::core::access::Role;
@@ -41,6 +47,7 @@ use crate::core::access::Role;
 /// What pages are made from: the same as the API.
 struct Handlers {
     api: Arc<Api>,
+    auth: Arc<Auth>,
 }
 
 /// A visitor at a page's URL.
@@ -52,9 +59,10 @@ struct PageRequest {
 }
 
 /// `/assets`, and everything below `/dashboard`.
-pub(crate) fn routes(api: &Arc<Api>) -> Routes {
-    let show = Arc::new(Handlers { api: api.clone() });
+pub(crate) fn routes(api: &Arc<Api>, auth: &Arc<Auth>) -> Routes {
+    let show = Arc::new(Handlers { api: api.clone(), auth: auth.clone() });
     let (looking, asking, trying) = (show.clone(), show.clone(), show.clone());
+    let (editing, own, opening) = (show.clone(), show.clone(), show.clone());
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     let look = warp::path("dashboard")
         .and(warp::path::full())
@@ -67,7 +75,8 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
             async move {
                 let page_request =
                     PageRequest { visitor, headers, query: Query::read(&query), now: (show.api.clock)() };
-                show.page(path.as_str(), &page_request).await.unwrap_or_else(Reply::into_response)
+                let answer = show.page(path.as_str(), &page_request).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
     let ask = warp::path!("dashboard" / "requests").and(warp::post()).and(writer()).then(
@@ -94,10 +103,59 @@ pub(crate) fn routes(api: &Arc<Api>) -> Routes {
                     "/dashboard/pods/new/commit" => show.commit(&page_request, &sent).await,
                     _ => Err(nothing()),
                 };
-                answer.unwrap_or_else(Reply::into_response)
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
             }
         });
-    look.or(ask).unify().or(form).unify().or(files()).unify().boxed()
+    let edit = warp::path!("dashboard" / "pods" / String / String / "manifest")
+        .and(warp::post())
+        .and(writer())
+        .and(warp::header::headers_cloned())
+        .then(move |tenant: String, name: String, visitor, sent: RequestBody, headers| {
+            let show = editing.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.edit_manifest(&page_request, &tenant, &name, &sent).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
+            }
+        });
+    let open = warp::path!("dashboard" / "pods" / String / String / "open")
+        .and(warp::post())
+        .and(writer())
+        .and(warp::header::headers_cloned())
+        .then(move |tenant: String, name: String, visitor, _: RequestBody, headers| {
+            let show = opening.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.open(&page_request, &tenant, &name).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
+            }
+        });
+    let account = warp::path!("dashboard" / "account")
+        .and(warp::post())
+        .and(signed())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<ClientAddress>())
+        .then(move |visitor, sent: RequestBody, headers, ClientAddress(client)| {
+            let show = own.clone();
+            async move {
+                let page_request = PageRequest { visitor, headers, query: Query::default(), now: (show.api.clock)() };
+                let answer = show.change_account(&page_request, &sent, client).await;
+                answer.unwrap_or_else(|refusal| show.refuse(&page_request, refusal))
+            }
+        });
+    look.or(ask)
+        .unify()
+        .or(edit)
+        .unify()
+        .or(account)
+        .unify()
+        .or(open)
+        .unify()
+        .or(form)
+        .unify()
+        .or(files())
+        .unify()
+        .boxed()
 }
 
 fn files() -> Routes {
@@ -119,23 +177,46 @@ impl Handlers {
     async fn page(&self, path: &str, page_request: &PageRequest) -> Result<Response, Refusal> {
         let parts: Vec<&str> = path.trim_matches('/').split('/').skip(1).collect();
         match parts[..] {
-            [] => self.write(page_request, &self.overview(page_request).await?),
+            [] => {
+                let page = self.overview(page_request).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
             ["pods"] => self.write(page_request, &self.pods(page_request).await?),
             ["pods", "new"] => self.write(page_request, &self.new_pod(page_request).await?),
-            ["pods", tenant, name] => self.write(page_request, &self.pod(page_request, tenant, name).await?),
+            ["pods", tenant, name] => {
+                let page = self.pod(page_request, tenant, name).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
             ["pods", tenant, name, "logs"] => self.write(page_request, &self.logs(page_request, tenant, name).await?),
+            ["pods", tenant, name, "manifest"] => {
+                self.write(page_request, &self.manifest(page_request, tenant, name).await?)
+            }
             ["tenants"] => self.write(page_request, &self.tenants(page_request).await?),
             ["tenants", name] => self.write(page_request, &self.tenant(page_request, name).await?),
+            ["events"] => self.write(page_request, &self.events(page_request).await?),
+            ["account"] => self.write(page_request, &self.account(page_request).await?),
             ["adapters"] => self.write(page_request, &self.adapters(page_request).await?),
-            ["source"] => self.write(page_request, &self.source(page_request).await?),
+            ["source"] => {
+                let page = self.source(page_request).await?;
+                self.write_with(page_request, &page, self.notice(page_request).await?)
+            }
+            ["revisions", id] => self.write(page_request, &self.revision(page_request, id).await?),
             ["settings"] => self.write(page_request, &self.settings(page_request).await?),
             _ => Err(nothing()),
         }
     }
 
     fn write<P: PageContent>(&self, page_request: &PageRequest, page: &P) -> Result<Response, Refusal> {
+        self.write_with(page_request, page, None)
+    }
+
+    fn write_with<P: PageContent>(
+        &self,
+        page_request: &PageRequest,
+        page: &P,
+        notice: Option<Notice>,
+    ) -> Result<Response, Refusal> {
         let person = &page_request.visitor.person;
-        let notice = page_request.query.get("requested").and_then(requests::confirmation);
         let frame = Frame {
             title: page.title(),
             instance: self.api.settings.instance.clone(),
@@ -161,6 +242,23 @@ impl Handlers {
                 tracing::error!("the page {} could not be rendered: {error:#}", P::TEMPLATE);
                 Err(Refusal::internal())
             }
+        }
+    }
+}
+
+impl Handlers {
+    /// A refusal in the frame of every page, so that its visitor can go on from there.
+    fn refuse(&self, page_request: &PageRequest, refusal: Refusal) -> Response {
+        let page = ProblemPage::new(refusal.status.as_u16(), refusal.title(), refusal.detail.clone());
+        match self.write(page_request, &page) {
+            Ok(mut answer) => {
+                *answer.status_mut() = refusal.status;
+                if let Some(seconds) = refusal.retry_after {
+                    answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                }
+                answer
+            }
+            Err(_) => refusal.into_response(),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     },
     dashboard::{
         pages::{
+            adapters::KnownSecret,
             fields::Filled,
             new::{AdapterChoice, Form, NewPodPage, documents, file_name, text},
         },
@@ -101,6 +102,12 @@ impl Handlers {
         Ok(Form {
             tenants: manifests.tenants.keys().take(1000).map(ToString::to_string).collect(),
             domain: self.api.settings.domain.clone(),
+            known_secrets: adapter
+                .spec
+                .secrets
+                .iter()
+                .map(|(name, text)| KnownSecret { name: name.clone(), text: text.clone() })
+                .collect(),
             default_memory: resources.memory.map(|memory| memory.to_string()).unwrap_or_default(),
             default_cpus: resources.cpus.map(|cpus| cpus.to_string()).unwrap_or_default(),
             ..form

@@ -1,6 +1,9 @@
 //! `/dashboard`.
 
-use super::{Handlers, PageRequest, lines, source::card};
+use super::{
+    Handlers, PageRequest, lines,
+    source::{card, held},
+};
 use crate::{
     core::report::phase::Phase,
     dashboard::{
@@ -30,6 +33,7 @@ impl Handlers {
         Ok(OverviewPage {
             sentence: format!("{}, {} of them ready", count(overview.pods, "pod"), thousands(overview.ready)),
             alarms: self.alarms(page_request, &overview),
+            held: overview.held_removals.as_ref().map(|one| held(one, now)),
             total: overview.pods,
             phases: shares(&counts),
             attention: overview.needs_attention.iter().take(SHOWN).map(|line| lines::row(line, now)).collect(),

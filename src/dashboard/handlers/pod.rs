@@ -16,13 +16,13 @@ use crate::{
     dashboard::{
         pages::{
             diff::DiffPage,
-            plot::{Plot, Series},
-            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, USAGE_HOURS},
-            words::{Fact, Moment, Tone, mebibytes, percent},
+            plot::{Plot, RANGES, Series, Usage},
+            pod::{ConditionEntry, Paused, PendingRequest, PodPage, SecretPlace, Story},
+            words::{Fact, Moment, RevisionMark, Tone, mebibytes, percent},
         },
         refusal::Refusal,
     },
-    store::view::{ConditionLine, EventQuery, PodDetail, PodLine, UsagePoint},
+    store::view::{ConditionLine, Diagnosis, EventQuery, PodDetail, PodLine, UsagePoint},
 };
 
 /// How many events the page shows.
@@ -50,19 +50,28 @@ impl Handlers {
             pod: lines::name(&id),
             look: lines::look(detail.line.phase),
             message: detail.line.message.clone(),
-            url: Some(detail.line.url.clone()).filter(|url| declared && is_web(url)),
+            url: Some(detail.line.url.clone()).filter(|url| declared && lines::is_web(url)),
             declared,
+            has_container: detail.line.container.is_some(),
             may_ask: person.may_request(&id.tenant),
             ways_out: ways_out(&detail.line),
             paused: paused(&open, &id, now),
             requests: open_requests(&open, &id, now),
-            conditions: detail.conditions.iter().map(|condition| row(condition, now)).collect(),
+            diagnosis: detail.diagnosis.as_ref().map(|diagnosis| story(&detail, diagnosis, now)),
+            conditions: detail.conditions.iter().map(|condition| row(condition, detail.line.ready, now)).collect(),
             plan: plan(&detail),
+            idle: match detail.diagnosis.is_some() {
+                true => "No steps: its container is as declared. What is wrong with it is above.",
+                false => "Nothing to do: it is as declared.",
+            },
             diff: diff(&detail),
-            usage_hours: USAGE_HOURS,
-            plots: plots(&detail, &usage, now),
+            usage: {
+                let (hours, path) = (hours(page_request), lines::name(&id).path);
+                let href = |hours: i64| page_request.query.with(&path, "hours", Some(&hours.to_string()));
+                Usage::new(hours, &href, plots(&usage, Limits::of_pod(&detail), hours, now))
+            },
             events: events.iter().map(|event| lines::event(event, now)).collect(),
-            facts: facts(&detail, now),
+            facts: facts(&detail, person.sees_all(), now),
             config: if detail.config.is_empty() {
                 String::new()
             } else {
@@ -76,11 +85,6 @@ impl Handlers {
 /// A pod that the visitor may not see is reported like one that never existed.
 pub(crate) fn missing(id: &PodId) -> Refusal {
     Refusal::not_found(format!("There is no pod {id}."))
-}
-
-/// Whether a URL may be a link: a manifest's text must never become a script.
-fn is_web(url: &str) -> bool {
-    url.starts_with("https://") || url.starts_with("http://")
 }
 
 /// The requests that may bring a pod out of the state it is in.
@@ -113,8 +117,24 @@ fn open_requests(open: &[OpenRequest], id: &PodId, now: OffsetDateTime) -> Vec<P
         .collect()
 }
 
-fn row(condition: &ConditionLine, now: OffsetDateTime) -> ConditionEntry {
+/// What is wrong with a pod. A time that is over is not told as the next attempt.
+fn story(detail: &PodDetail, diagnosis: &Diagnosis, now: OffsetDateTime) -> Story {
+    let at = detail.retry.as_ref().map(|retry| retry.at).filter(|at| diagnosis.is_scheduled && *at > now);
+    Story {
+        tone: lines::look(detail.line.phase).tone,
+        what: diagnosis.what.clone(),
+        since: detail.not_ready_since.map(|since| Moment::new(since, now)),
+        next: diagnosis.next.clone(),
+        next_at: at.map(|at| Moment::new(at, now)),
+        advice: diagnosis.advice.clone(),
+        log: diagnosis.log.join("\n"),
+    }
+}
+
+/// A condition; while a pod is not ready, the others are no good news.
+fn row(condition: &ConditionLine, is_ready: bool, now: OffsetDateTime) -> ConditionEntry {
     let (tone, word) = match condition.is_true {
+        Some(true) if !is_ready => (Tone::Idle, "yes"),
         Some(true) => (Tone::Good, "yes"),
         Some(false) => (Tone::Warn, "no"),
         None => (Tone::Idle, "unknown"),
@@ -159,23 +179,44 @@ fn diff(detail: &PodDetail) -> DiffPage {
     }
 }
 
-fn plots(detail: &PodDetail, usage: &[UsagePoint], now: OffsetDateTime) -> Vec<Plot> {
+/// The range of usage that a URL asks for.
+pub(crate) fn hours(page_request: &PageRequest) -> i64 {
+    let asked = page_request.query.get("hours").and_then(|text| text.parse().ok());
+    asked.filter(|hours| RANGES.contains(hours)).unwrap_or(24)
+}
+
+/// The limits of what is plotted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// MiB.
+    pub(crate) memory: Option<f64>,
+    /// Percent of one processor.
+    pub(crate) cpu: Option<f64>,
+}
+
+impl Limits {
+    fn of_pod(detail: &PodDetail) -> Self {
+        let cpus = detail.desired_container.as_ref().and_then(|container| container.cpus.parse::<f64>().ok());
+        Self { memory: detail.line.memory_limit_mb.map(f64::from), cpu: cpus.map(|cpus| cpus * 100.0) }
+    }
+}
+
+pub(crate) fn plots(usage: &[UsagePoint], limits: Limits, hours: i64, now: OffsetDateTime) -> Vec<Plot> {
     let points = |value: fn(&UsagePoint) -> Option<f64>| -> Vec<(OffsetDateTime, i32, f64)> {
         usage.iter().filter_map(|point| Some((point.at, point.seconds, value(point)?))).collect()
     };
     let memory = points(|point| Some(f64::from(point.memory_mb)));
     let cpu = points(|point| Some(f64::from(point.cpu_percent)));
     let storage = points(|point| point.storage_mb.map(f64::from));
-    let limit = detail.line.memory_limit_mb.map(f64::from);
     let all = [
-        Series { name: "Memory", points: &memory, limit, say: mebibytes, binary: true },
-        Series { name: "Processor", points: &cpu, limit: None, say: percent, binary: false },
+        Series { name: "Memory", points: &memory, limit: limits.memory, say: mebibytes, binary: true },
+        Series { name: "Processor", points: &cpu, limit: limits.cpu, say: percent, binary: false },
         Series { name: "Storage", points: &storage, limit: None, say: mebibytes, binary: true },
     ];
-    all.iter().filter_map(|series| Plot::of(series, USAGE_HOURS, now)).collect()
+    all.iter().filter_map(|series| Plot::of(series, hours, now)).collect()
 }
 
-fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
+fn facts(detail: &PodDetail, sees_all: bool, now: OffsetDateTime) -> Vec<Fact> {
     let line = &detail.line;
     let mut facts =
         vec![Fact::link("Adapter", line.adapter.clone(), format!("/dashboard/adapters#adapter-{}", line.adapter))];
@@ -184,7 +225,13 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
     code("Container", line.container.clone());
     code("Node", detail.node.clone());
     code("Digest", detail.digest.as_ref().map(|digest| digest.chars().take(12).collect()));
-    code("Revision", line.revision.map(|revision| format!("#{revision}")));
+    if let Some(revision) = line.revision {
+        let text = format!("#{revision}");
+        facts.push(match sees_all {
+            true => Fact::link("Revision", text, RevisionMark::page(revision)),
+            false => Fact::code("Revision", text),
+        });
+    }
     facts.push(Fact::words("Restarts", line.restarts.to_string()));
     facts.push(Fact::at("In this phase", Moment::new(line.phase_since, now)));
     facts.push(Fact::at("Declared", Moment::new(line.created_at, now)));
@@ -192,8 +239,11 @@ fn facts(detail: &PodDetail, now: OffsetDateTime) -> Vec<Fact> {
         facts.push(Fact::words("Rejected", format!("{}: {}", rejected.digest, rejected.why)));
     }
     if let Some(retry) = &detail.retry {
-        facts.push(Fact::words("Failed", format!("{} times in a row: {}", retry.failures, retry.why)));
-        facts.push(Fact::at("Next attempt", Moment::new(retry.at, now)));
+        let times = if retry.failures == 1 { "once".into() } else { format!("{} times in a row", retry.failures) };
+        facts.push(Fact::words("Failed", format!("{times}: {}", retry.why)));
+        if retry.at > now {
+            facts.push(Fact::at("Next attempt", Moment::new(retry.at, now)));
+        }
     }
     facts.extend(detail.undeclared_at.map(|at| Fact::at("Removed", Moment::new(at, now))));
     facts

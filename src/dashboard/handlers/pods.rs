@@ -5,7 +5,7 @@ use crate::{
     core::report::phase::Phase,
     dashboard::{
         pages::{
-            pods::{Filter, FilterChoice, FilterOption, Pager, PodsPage, columns},
+            pods::{AttentionFilter, Filter, FilterChoice, FilterOption, Pager, PodsPage, columns},
             words::{count, thousands},
         },
         refusal::Refusal,
@@ -43,6 +43,7 @@ impl Handlers {
                     descending,
                     limit: PER_PAGE,
                     after: query.get("after").map(str::to_owned),
+                    ..PodQuery::default()
                 };
                 Some(view.pods(&pod_query).await?)
             }
@@ -91,6 +92,11 @@ impl Handlers {
             choices: all,
             columns: columns(&sort, Some(&|sort| query.with(PATH, "sort", Some(sort)))),
             rows: rows.iter().map(|line| lines::row(line, page_request.now)).collect(),
+            attention: AttentionFilter {
+                pods: choices.needs_attention,
+                on: text("phase") == ATTENTION,
+                href: query.with(PATH, "phase", (text("phase") != ATTENTION).then_some(ATTENTION)),
+            },
             filtered,
             total,
             shown,

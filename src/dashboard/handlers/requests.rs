@@ -7,7 +7,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Handlers, RequestBody, Visitor};
+use super::{Handlers, PageRequest, RequestBody, Visitor};
 use crate::{
     core::{
         access::local_path,
@@ -22,18 +22,46 @@ use crate::{
         pages::{Notice, words::Tone},
         refusal::Refusal,
     },
+    store::RequestRow,
 };
 
 /// The longest pause that a form may request.
 const LONGEST_PAUSE: Duration = Duration::days(30);
 
-/// What a page says after a request of this kind was stored.
-pub(crate) fn confirmation(kind: &str) -> Option<Notice> {
-    let kind: RequestKind = kind.parse().ok()?;
-    Some(Notice { tone: Tone::Busy, text: kind.info().confirmation.into() })
+/// The duration of a pause that somebody has to end.
+const UNTIL_RESUMED: &str = "resumed";
+
+/// What a page says after a request was stored: what was asked for and, once it is done, what came of it.
+fn notice(row: &RequestRow) -> Notice {
+    let kind = row.open.request.what.kind();
+    match (&row.outcome, row.done) {
+        (Some(outcome), Some(true)) => {
+            Notice { tone: Tone::Good, text: format!("{} is done: {outcome}.", row.open.request.what) }
+        }
+        (Some(outcome), _) => {
+            Notice { tone: Tone::Warn, text: format!("{} was not done: {outcome}.", row.open.request.what) }
+        }
+        (None, _) if kind == RequestKind::Pause && row.picked_up_at.is_some() => {
+            Notice { tone: Tone::Good, text: format!("{} is in force.", row.open.request.what) }
+        }
+        (None, _) => Notice { tone: Tone::Busy, text: kind.info().confirmation.into() },
+    }
 }
 
 impl Handlers {
+    /// What to say about the request that a page was led back from.
+    pub(crate) async fn notice(&self, page_request: &PageRequest) -> Result<Option<Notice>, Refusal> {
+        let id = page_request.query.get("requested").and_then(|id| id.parse::<i64>().ok());
+        let Some(id) = id else { return Ok(None) };
+        let row = self.api.store.request(id).await?;
+        let person = &page_request.visitor.person;
+        let row = row.filter(|row| match row.open.request.what.pod() {
+            Some(pod) => person.sees(&pod.tenant),
+            None => person.sees_all(),
+        });
+        Ok(row.as_ref().map(notice))
+    }
+
     pub(crate) async fn create_request(&self, visitor: &Visitor, sent: &RequestBody) -> Result<Response, Refusal> {
         let now = (self.api.clock)();
         let field = |name: &str| sent.field(name).unwrap_or_default();
@@ -49,8 +77,11 @@ impl Handlers {
             RequestKind::Retry => RequestSpec::Retry { pod: pod()? },
             RequestKind::StartEmpty => RequestSpec::StartEmpty { pod: pod()? },
             RequestKind::Pause => {
-                let length = pause_length(&argument(RequestArgument::Duration))?;
-                RequestSpec::Pause { pod: pod()?, until: Some(now + length) }
+                let until = match argument(RequestArgument::Duration).as_str() {
+                    UNTIL_RESUMED => None,
+                    text => Some(now + pause_length(text)?),
+                };
+                RequestSpec::Pause { pod: pod()?, until }
             }
             RequestKind::Sync => RequestSpec::Sync,
             RequestKind::Approve => RequestSpec::Approve { plan: argument(RequestArgument::Plan) },
@@ -63,10 +94,10 @@ impl Handlers {
             }
         }
         let request = Request { what, actor: visitor.person.name.clone() };
-        self.api.store.add_request(&request, now).await?;
+        let id = self.api.store.add_request(&request, now).await?;
         let back = field("back");
         let back = local_path(&back).filter(|path| path.starts_with("/dashboard") && !path.contains(['?', '#']));
-        let back = format!("{}?requested={kind}", back.unwrap_or("/dashboard"));
+        let back = format!("{}?requested={id}", back.unwrap_or("/dashboard"));
         Ok(warp::reply::with_header(StatusCode::SEE_OTHER, header::LOCATION, back).into_response())
     }
 }

@@ -1,19 +1,25 @@
 //! `/dashboard/settings`: the settings this AgentPod was started with, and findings about them.
 
+use std::{net::IpAddr, time::Duration};
+
+use tokio::net::TcpStream;
+
 use super::{Handlers, PageRequest};
 use crate::{
     core::decide::engine_commands::PRUNE_IMAGES,
     dashboard::{
         pages::{
-            settings::{Finding, Group, SettingsPage},
+            settings::{Finding, Group, ProxyConfig, SettingsPage},
             words::{Fact, Moment, Tone, count, mebibytes},
         },
         refusal::Refusal,
     },
     reconcile::DaemonRole,
-    store::view::HostLine,
+    store::{Account, view::HostLine},
 };
 
+/// How long the proxy may take to answer.
+const PROXY_TIMEOUT: Duration = Duration::from_millis(700);
 /// How full a disk may be before it is reported, in percent.
 const FULL: i64 = 85;
 
@@ -37,6 +43,9 @@ impl Handlers {
             versions.push(Fact::at("Measured", Moment::new(host.measured_at, page_request.now)));
         }
         let wildcard = || "a wildcard certificate of the proxy".to_owned();
+        let (accounts, tokens) = (self.api.store.accounts().await?, self.api.store.api_tokens(None).await?);
+        let or = |value: &Option<String>, otherwise: &str| value.clone().unwrap_or_else(|| otherwise.to_owned());
+        let yes = |is: bool| if is { "yes" } else { "no" };
         let groups = vec![
             group(
                 "Site",
@@ -49,6 +58,35 @@ impl Handlers {
                 ],
             ),
             group(
+                "Source",
+                vec![
+                    Fact::code("From", settings.source.clone()),
+                    Fact::words(
+                        "Changes on the dashboard",
+                        if settings.edits { "are committed" } else { "off (--edits off)" },
+                    ),
+                    Fact::words("Webhook", yes(settings.webhook)),
+                ],
+            ),
+            group(
+                "Access",
+                vec![
+                    Fact::code("Listens on", settings.listen.clone()),
+                    Fact::code("Dashboard", or(&settings.dashboard_url, "where it listens")),
+                    Fact::words("Accounts", sign_ins(&accounts)),
+                    Fact::words("API tokens", tokens.len().to_string()),
+                    Fact::words(
+                        "Trusted proxies",
+                        if settings.trusted_proxies.is_empty() {
+                            "none".into()
+                        } else {
+                            settings.trusted_proxies.join(", ")
+                        },
+                    ),
+                    Fact::words("Proxy signs people in", or(&settings.forward_auth_header, "no")),
+                ],
+            ),
+            group(
                 "Network",
                 vec![
                     Fact::code("Name", settings.network.clone()),
@@ -57,8 +95,12 @@ impl Handlers {
                 ],
             ),
             group(
-                "Retention",
+                "Limits",
                 vec![
+                    Fact::words(
+                        "Removals at once",
+                        format!("{} pods, or {} % of all", settings.max_removals, settings.max_removals_percent),
+                    ),
                     Fact::words("A removed pod's container", span(settings.removal_grace_seconds)),
                     Fact::words("Events", count(settings.events_kept_days, "day")),
                     Fact::words("Usage", count(settings.usage_kept_hours, "hour")),
@@ -68,7 +110,13 @@ impl Handlers {
             ),
             group("Versions", versions),
         ];
-        Ok(SettingsPage { groups, findings: self.findings(overview.host.as_ref(), overview.written_at.is_some()) })
+        let mut findings = self.findings(overview.host.as_ref(), overview.written_at.is_some());
+        findings.extend(proxy_finding(&settings.proxy_address).await);
+        Ok(SettingsPage {
+            groups,
+            proxy: ProxyConfig::of(&settings.instance, &settings.network, &settings.proxy_address),
+            findings,
+        })
     }
 
     /// What keeps AgentPod from working, and what soon may.
@@ -108,6 +156,31 @@ impl Handlers {
         }
         findings
     }
+}
+
+/// Who can sign in, as text.
+fn sign_ins(accounts: &[Account]) -> String {
+    let enabled = accounts.iter().filter(|account| account.is_enabled()).count();
+    match accounts.len() {
+        0 => "none: whoever is on this machine is in".into(),
+        all if all == enabled => all.to_string(),
+        all => format!("{all}, {} of them disabled", all - enabled),
+    }
+}
+
+/// What is wrong with the proxy, as far as it can be seen from here: whether anything listens at its address.
+async fn proxy_finding(address: &str) -> Option<Finding> {
+    let address: IpAddr = address.parse().ok()?;
+    let answers = async |port: u16| {
+        let connected = tokio::time::timeout(PROXY_TIMEOUT, TcpStream::connect((address, port))).await;
+        connected.is_ok_and(|connected| connected.is_ok())
+    };
+    let (http, https) = tokio::join!(answers(80), answers(443));
+    (!(http || https)).then(|| Finding {
+        tone: Tone::Warn,
+        what: format!("Nothing answers at {address}, where pods expect their proxy: no pod can be reached by its URL."),
+        help: Some("Start the proxy with the configuration below; it needs exactly this address.".into()),
+    })
 }
 
 fn span(seconds: i64) -> String {

@@ -4,25 +4,22 @@ use time::OffsetDateTime;
 
 use super::{Handlers, PageRequest, lines};
 use crate::{
-    core::{
-        decide::request::{HASH_LENGTH, RequestSpec},
-        report::{phase::Phase, reason::Reason},
-    },
+    core::report::health::FleetHealth,
     dashboard::{
         pages::{
             source::{Approval, HeldPlan, RevisionEntry, SourceCard, SourcePage, SourceStep},
-            words::{Badge, Moment, Tone},
+            words::{Badge, Moment, Tone, count},
         },
         refusal::Refusal,
     },
-    store::view::{PodLine, PodQuery, RevisionLine, SourceLine},
+    store::view::{HeldRemovalsLine, RevisionLine, SourceLine},
 };
 
 /// Revisions per page.
 const PER_PAGE: u32 = 25;
 const PATH: &str = "/dashboard/source";
 /// The most pods of a held plan that are named.
-const MAX_HELD: u32 = 1000;
+const NAMED: usize = 20;
 
 impl Handlers {
     pub(crate) async fn source(&self, page_request: &PageRequest) -> Result<SourcePage, Refusal> {
@@ -32,42 +29,33 @@ impl Handlers {
         let page = view.revisions(PER_PAGE, page_request.query.get("after")).await?.ok_or_else(Refusal::internal)?;
         let newest = source.fetched.as_ref().filter(|newest| newest.state == "rejected");
         Ok(SourcePage {
-            held: self.held(page_request).await?,
+            held: view.held_removals().await?.as_ref().map(|one| held(one, page_request.now)),
             problems: newest.map(|newest| lines::problems(&newest.problems)).unwrap_or_default(),
             revisions: page.items.iter().map(|revision| row(revision, page_request.now)).collect(),
             older: page.next.map(|next| page_request.query.with(PATH, "after", Some(&next))),
             source: card(&source, page_request.now),
         })
     }
-
-    /// The plan that waits for approval, if there is one: the message of every pod that it holds has its hash.
-    async fn held(&self, page_request: &PageRequest) -> Result<Vec<HeldPlan>, Refusal> {
-        let query = PodQuery { phases: vec![Phase::Held], limit: MAX_HELD, ..PodQuery::default() };
-        let held = self.api.store.view(&page_request.visitor.person).pods(&query).await?.items;
-        let held: Vec<&PodLine> = held.iter().filter(|line| line.reason == Reason::TooManyRemovals).collect();
-        let Some(first) = held.first() else { return Ok(Vec::new()) };
-        let Some(hash) = hash(&first.message) else { return Ok(Vec::new()) };
-        let open = self.api.store.open_requests().await?;
-        let approved = open.iter().find(|one| one.request.what == RequestSpec::Approve { plan: hash.clone() });
-        let since = held.iter().map(|line| line.phase_since).min().unwrap_or(page_request.now);
-        Ok(vec![HeldPlan {
-            why: first.message.clone(),
-            since: Moment::new(since, page_request.now),
-            pods: held.iter().map(|line| line.id.to_string()).collect(),
-            approved: approved.map(|one| Approval {
-                by: one.request.actor.clone(),
-                at: Moment::new(one.requested_at, page_request.now),
-            }),
-            hash,
-        }])
-    }
 }
 
-/// The hash of a plan in the message of a pod that it holds.
-fn hash(message: &str) -> Option<String> {
-    let words = message.split(|c: char| !c.is_ascii_alphanumeric());
-    let is_hash = |word: &&str| word.len() == HASH_LENGTH && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    words.filter(is_hash).map(str::to_owned).next()
+/// Removals that wait for approval, as a page shows them.
+pub(crate) fn held(held: &HeldRemovalsLine, now: OffsetDateTime) -> HeldPlan {
+    let names = held.pods.iter().take(NAMED).map(ToString::to_string);
+    HeldPlan {
+        hash: held.plan.clone(),
+        title: match held.count {
+            1 => "The removal of 1 pod waits for approval".into(),
+            count => format!("The removal of {count} pods waits for approval"),
+        },
+        since: Moment::new(held.since, now),
+        pods: names.collect(),
+        more: held.count - held.pods.len().min(NAMED) as i64,
+        approved: held
+            .approved_by
+            .clone()
+            .zip(held.approved_at)
+            .map(|(by, at)| Approval { by, at: Moment::new(at, now) }),
+    }
 }
 
 /// The source and its revisions.
@@ -83,8 +71,8 @@ pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
         _ if source.unusable_since.is_some() => Badge::new("unusable", Tone::Warn),
         (None, None) => Badge::new("not read yet", Tone::Idle),
         (None, Some(newest)) if newest.state == "rejected" => Badge::new("refused", Tone::Warn),
-        _ if id(&source.applied) == id(&source.accepted) => Badge::new("applied", Tone::Good),
-        _ => Badge::new("being applied", Tone::Busy),
+        _ if id(&source.synced) == id(&source.accepted) => Badge::new("synced", Tone::Good),
+        _ => Badge::new("syncing", Tone::Busy),
     };
     SourceCard {
         origin: source.fetched.as_ref().map(|newest| newest.origin.clone()).unwrap_or_default(),
@@ -92,8 +80,14 @@ pub(crate) fn card(source: &SourceLine, now: OffsetDateTime) -> SourceCard {
         steps: vec![
             step("Fetched", source.fetched.as_ref(), |revision| Some(revision.fetched_at)),
             step("Accepted", source.accepted.as_ref(), |revision| revision.accepted_at),
-            step("Applied", source.applied.as_ref(), |revision| revision.applied_at),
+            step("Synced", source.synced.as_ref(), |revision| revision.synced_at),
         ],
+        health: match source.health {
+            FleetHealth::Healthy => Badge::new("healthy", Tone::Good),
+            FleetHealth::Progressing => Badge::new("progressing", Tone::Busy),
+            FleetHealth::Degraded => Badge::new("degraded", Tone::Bad),
+        },
+        unhealthy: (source.needs_attention > 0).then(|| count(source.needs_attention, "pod")),
     }
 }
 
@@ -110,19 +104,7 @@ fn row(revision: &RevisionLine, now: OffsetDateTime) -> RevisionEntry {
         origin: revision.origin.clone(),
         fetched: Moment::new(revision.fetched_at, now),
         accepted: at(revision.accepted_at),
-        applied: at(revision.applied_at),
+        synced: at(revision.synced_at),
         problems: lines::problems(&revision.problems),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_of_a_held_plan_is_found_in_its_message() {
-        let message = "9 of 48 pods would be removed at once, more than is done without asking; agentpod approve 5d0c41aa90f3 lets them go";
-        assert_eq!(hash(message).as_deref(), Some("5d0c41aa90f3"));
-        assert_eq!(hash("paused by alma"), None);
     }
 }

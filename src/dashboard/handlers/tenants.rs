@@ -1,10 +1,14 @@
 //! `/dashboard/tenants` and `/dashboard/tenants/T`.
 
-use super::{Handlers, PageRequest, lines, nothing};
+use super::{
+    Handlers, PageRequest, lines, nothing,
+    pod::{Limits, hours, plots},
+};
 use crate::{
     core::names::TenantName,
     dashboard::{
         pages::{
+            plot::Usage,
             pods::{Pager, columns},
             tenant::TenantPage,
             tenants::{TenantRow, TenantsPage, quota},
@@ -60,8 +64,16 @@ impl Handlers {
             .events(&EventQuery { tenant: Some(name.clone()), limit: EVENTS, ..EventQuery::default() })
             .await?
             .items;
+        let (hours, path) = (hours(page_request), format!("{PATH}/{name}"));
+        let href = |hours: i64| page_request.query.with(&path, "hours", Some(&hours.to_string()));
+        let limits = Limits {
+            memory: tenant.memory_mb.most.map(|most| most as f64),
+            cpu: tenant.milli_cpus.most.map(|most| most as f64 / 10.0),
+        };
+        let usage = view.tenant_usage(&name).await?;
         Ok(TenantPage {
             quota: usage_bars(&tenant),
+            usage: Usage::new(hours, &href, plots(&usage, limits, hours, page_request.now)),
             name: name.to_string(),
             title: tenant.display_name,
             email: tenant.email,

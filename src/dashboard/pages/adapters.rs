@@ -21,8 +21,19 @@ pub(crate) struct AdapterCard {
     /// How many pods use it, as text.
     pub(crate) pods: String,
     pub(crate) facts: Vec<Fact>,
+    /// The secrets that the agent understands.
+    pub(crate) secrets: Vec<KnownSecret>,
     /// Its settings.
     pub(crate) settings: Vec<Setting>,
+}
+
+/// A secret that an agent understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct KnownSecret {
+    /// The variable.
+    pub(crate) name: String,
+    /// What it is for.
+    pub(crate) text: String,
 }
 
 /// A setting.
@@ -142,7 +153,15 @@ impl PageContent for AdaptersPage {
                 title: title.into(),
                 description: description.into(),
                 pods: pods.into(),
-                facts: vec![Fact::code("Image", image), Fact::words("Port", "8080")],
+                facts: vec![
+                    Fact::code("Image", image),
+                    Fact::words("Image here", "yes: 31 pods run it"),
+                    Fact::words("Port", "8080"),
+                    Fact::words("Resources", "2Gi, 2 processors; at least 1280Mi"),
+                    Fact::words("Health", "GET /ready every 10s; up to 3m to start"),
+                    Fact::words("Login link", "yes"),
+                ],
+                secrets: vec![KnownSecret { name: "API_KEY".into(), text: "The key of the models.".into() }],
                 settings,
             };
         Self {

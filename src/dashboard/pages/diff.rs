@@ -4,6 +4,9 @@
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
+/// How long one diff may take; after that it may be longer than necessary.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How many unchanged lines are kept around a change.
 const AROUND: usize = 3;
 
@@ -55,7 +58,7 @@ impl DiffPage {
 
     /// From actual to desired.
     pub(crate) fn of(actual: &str, desired: &str) -> Self {
-        let diff = TextDiff::from_lines(actual, desired);
+        let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(actual, desired);
         let groups = diff.grouped_ops(AROUND);
         let mut rows = Vec::new();
         let mut shown_to = 0;
@@ -96,6 +99,14 @@ impl DiffPage {
             text: if changed { String::new() } else { desired.into() },
         }
     }
+}
+
+/// The unified diff of a file's texts; `None` for a file that does not exist.
+pub(crate) fn unified(path: &str, old: Option<&str>, new: Option<&str>) -> String {
+    let name = |text: Option<&str>, side: &str| text.map_or("/dev/null".into(), |_| format!("{side}/{path}"));
+    let (a, b) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let diff = TextDiff::configure().timeout(TIMEOUT).diff_lines(a, b);
+    diff.unified_diff().context_radius(AROUND).header(&name(old, "a"), &name(new, "b")).to_string()
 }
 
 fn left_out(lines: usize) -> Option<DiffRow> {

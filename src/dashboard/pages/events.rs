@@ -1,8 +1,24 @@
-//! Events as pages show them.
+//! Events as pages show them, and `/dashboard/events`: all of them, chosen by tenant, kind, severity and time.
 
 use serde::Serialize;
 
-use super::words::{Moment, PodName, Tone, sample_time};
+use super::{
+    PageContent,
+    pods::{FilterChoice, FilterOption, Pager},
+    words::{Moment, PodName, Tone, sample_time},
+};
+
+/// The page of events.
+#[derive(Debug, Clone, Serialize)]
+pub struct EventsPage {
+    /// The filters.
+    pub(crate) choices: Vec<FilterChoice>,
+    /// Whether a filter is in use.
+    pub(crate) filtered: bool,
+    pub(crate) events: Vec<EventEntry>,
+    /// Links to other pages.
+    pub(crate) pager: Pager,
+}
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +33,8 @@ pub struct EventEntry {
     pub(crate) cause: Option<String>,
     /// How often it happened.
     pub(crate) count: i32,
+    /// When it first happened, if it happened more than once.
+    pub(crate) first: Option<Moment>,
     /// When it last happened.
     pub(crate) at: Moment,
     /// The container's last log lines, and other details.
@@ -33,6 +51,7 @@ impl EventEntry {
             message: message.into(),
             cause: cause.map(str::to_owned),
             count,
+            first: (count > 1).then(|| sample_time(seconds + 400)),
             at: sample_time(seconds),
             details: None,
         };
@@ -65,5 +84,42 @@ impl EventEntry {
                 3900,
             ),
         ]
+    }
+}
+
+impl PageContent for EventsPage {
+    const TEMPLATE: &'static str = "events.html";
+    const TAB: &'static str = "events";
+
+    fn title(&self) -> String {
+        "Events".into()
+    }
+
+    fn sample() -> Self {
+        let choice = |name, title, any, values: &[(&str, &str)]| FilterChoice {
+            name,
+            title,
+            any,
+            options: values
+                .iter()
+                .map(|(value, label)| FilterOption { value: (*value).into(), label: (*label).into(), chosen: false })
+                .collect(),
+        };
+        Self {
+            choices: vec![
+                choice(
+                    "severity",
+                    "Severity",
+                    "Any severity",
+                    &[("warning", "Warnings and errors"), ("error", "Errors")],
+                ),
+                choice("kind", "Kind", "Any kind", &[("exited", "exited"), ("ready", "ready")]),
+                choice("tenant", "Tenant", "Any tenant", &[("alice", "alice")]),
+                choice("since", "Time", "Any time", &[("1h", "The last hour")]),
+            ],
+            filtered: false,
+            events: EventEntry::samples(),
+            pager: Pager { first: None, next: Some("/dashboard/events?after=sample".into()) },
+        }
     }
 }

@@ -148,31 +148,80 @@ fn object(above: &str, schema: &Value, filled: &Filled) -> Map<String, Value> {
 
 /// The value of a field; `None` if it has its default.
 fn chosen(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
+    typed(path, schema, filled).filter(|value| !is_default(schema, value))
+}
+
+fn is_default(schema: &Value, value: &Value) -> bool {
+    let is_unticked = kind(schema) == "boolean" && *value == false;
+    schema.get("default").map_or(is_unticked, |default| default == value)
+}
+
+/// The value of a field with the type that the schema wants; `None` if it is empty or was not on the form.
+fn typed(path: &str, schema: &Value, filled: &Filled) -> Option<Value> {
     let kind = kind(schema);
-    let default = schema.get("default");
-    let value = if kind == "boolean" {
-        Value::Bool(filled.ticked(path)?)
-    } else {
-        let text = filled.get(path)?;
-        if text.is_empty() {
-            return None;
+    if kind == "boolean" {
+        return filled.ticked(path).map(Value::Bool);
+    }
+    let text = filled.get(path).filter(|text| !text.is_empty())?;
+    Some(match kind {
+        "integer" => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+        "number" => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
+        "choice" => schema["enum"].as_array()?.iter().find(|one| plain(one) == text).cloned().unwrap_or(text.into()),
+        "list" => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect(),
+        // What is not YAML stays a text; the schema's check then reports it.
+        "free" => {
+            document::read("", text.as_bytes()).0.first().map_or_else(|| text.into(), |found| found.root.to_json())
         }
-        match kind {
-            "integer" => text.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-            "number" => text.parse::<f64>().map_or_else(|_| text.into(), Value::from),
-            "choice" => {
-                schema["enum"].as_array()?.iter().find(|one| plain(one) == text).cloned().unwrap_or(text.into())
+        _ => text.into(),
+    })
+}
+
+/// The form as filled with an existing config.
+pub(crate) fn filled_with(schema: &Value, config: &Value) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    fill("config", schema, config, &mut fields);
+    fields
+}
+
+fn fill(above: &str, schema: &Value, config: &Value, fields: &mut Vec<(String, String)>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let (path, value) = (format!("{above}.{name}"), config.get(name));
+        match (kind(inner), value) {
+            ("object", value) => fill(&path, inner, value.unwrap_or(&Value::Null), fields),
+            ("boolean", value) => {
+                fields.push(("shown".into(), path.clone()));
+                if value.or(inner.get("default")) == Some(&Value::Bool(true)) {
+                    fields.push((path, "true".into()));
+                }
             }
-            "list" => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect(),
-            // What is not YAML stays a text; the schema's check then reports it.
-            "free" => {
-                document::read("", text.as_bytes()).0.first().map_or_else(|| text.into(), |found| found.root.to_json())
-            }
-            _ => text.into(),
+            (kind, Some(value)) => fields.push((path, shown(kind, value))),
+            (_, None) => {}
         }
-    };
-    let left_alone = default.map_or(kind == "boolean" && value == false, |default| *default == value);
-    (!left_alone).then_some(value)
+    }
+}
+
+/// An existing config as the filled form changes it: what the form does not know stays, and a default is written only
+/// where there was a value before.
+pub(crate) fn edited(schema: &Value, filled: &Filled, before: &Map<String, Value>) -> Map<String, Value> {
+    edit("config", schema, filled, before)
+}
+
+fn edit(above: &str, schema: &Value, filled: &Filled, before: &Map<String, Value>) -> Map<String, Value> {
+    let mut after = before.clone();
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let (path, old) = (format!("{above}.{name}"), before.get(name));
+        let value = if kind(inner) == "object" {
+            let nested = edit(&path, inner, filled, old.and_then(Value::as_object).unwrap_or(&Map::new()));
+            (!nested.is_empty()).then(|| Value::Object(nested))
+        } else {
+            typed(&path, inner, filled).filter(|value| old.is_some() || !is_default(inner, value))
+        };
+        match value {
+            Some(value) => drop(after.insert(name.clone(), value)),
+            None => drop(after.remove(name)),
+        }
+    }
+    after
 }
 
 /// A schema with a field of every kind, for samples and tests.
@@ -237,6 +286,24 @@ mod tests {
         let expected = json!({"model": "local/test", "fallbackModels": ["a/b", "c/d"], "maxTurns": 7, "temperature": 0.5,
             "chatCompletions": true, "logLevel": "debug", "telegram": {"allowFrom": ["123"]}, "providers": {"local": {"baseUrl": "http://x"}}});
         assert_eq!(Value::Object(config(&sample_schema(), &filled)), expected);
+    }
+
+    #[test]
+    fn a_config_in_the_form_and_back_is_itself_and_a_change_changes_what_was_changed() {
+        let config = json!({"model": "anthropic/claude-sonnet-4-6", "fallbackModels": ["a/b"], "chatCompletions": true,
+            "telegram": {"allowFrom": ["1"]}, "providers": {"x": {"y": [1]}}, "unknown": 7, "temperature": 0.5});
+        let before = config.as_object().unwrap();
+        let mut fields = filled_with(&sample_schema(), &config);
+        assert_eq!(Value::Object(edited(&sample_schema(), &Filled(fields.clone()), before)), config);
+        fields.retain(|(name, _)| name != "config.chatCompletions" && name != "config.telegram.allowFrom");
+        fields.push(("config.maxTurns".into(), "20".into()));
+        fields.push(("config.logLevel".into(), "debug".into()));
+        let after = Value::Object(edited(&sample_schema(), &Filled(fields), before));
+        assert_eq!(
+            after,
+            json!({"model": "anthropic/claude-sonnet-4-6", "fallbackModels": ["a/b"], "chatCompletions": false,
+                "providers": {"x": {"y": [1]}}, "unknown": 7, "temperature": 0.5, "logLevel": "debug"})
+        );
     }
 
     #[test]

@@ -8,10 +8,11 @@ use super::words::{Moment, Tone, sample_time};
 use crate::core::report::phase::Phase;
 
 /// The tabs: the last part of the URL, the title, and whether only people who see all tenants have it.
-const TABS: [(&str, &str, bool); 6] = [
+const TABS: [(&str, &str, bool); 7] = [
     ("", "Overview", false),
     ("pods", "Pods", false),
     ("tenants", "Tenants", false),
+    ("events", "Events", false),
     ("adapters", "Adapters", true),
     ("source", "Source", true),
     ("settings", "Settings", true),

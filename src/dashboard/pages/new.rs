@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     PageContent,
+    adapters::KnownSecret,
     fields::{Field, Filled, config, fields, sample_schema},
     problems::ProblemLine,
 };
@@ -73,6 +74,8 @@ pub struct Form {
     pub(crate) default_cpus: String,
     /// References to secrets, one per line.
     pub(crate) secrets: String,
+    /// The secrets that the agent understands.
+    pub(crate) known_secrets: Vec<KnownSecret>,
     /// The adapter's own settings.
     pub(crate) fields: Vec<Field>,
     /// The manifest so far.
@@ -118,7 +121,7 @@ pub(crate) fn documents(adapter: &str, schema: &Value, filled: &Filled) -> Vec<V
     documents
 }
 
-fn number_or_text(text: &str) -> Value {
+pub(crate) fn number_or_text(text: &str) -> Value {
     text.parse::<i64>()
         .map(Value::from)
         .or_else(|_| text.parse::<f64>().map(Value::from))
@@ -175,6 +178,7 @@ impl Form {
             cpus: text("cpus"),
             default_cpus: String::new(),
             secrets: text("secrets"),
+            known_secrets: Vec::new(),
             fields: fields(schema, filled),
             manifest: self::text(&documents(adapter, schema, filled)),
             verdict: "Not checked yet".into(),
@@ -226,6 +230,10 @@ impl PageContent for NewPodPage {
                 domain: "agents.example.com".into(),
                 default_memory: "2Gi".into(),
                 default_cpus: "2".into(),
+                known_secrets: vec![KnownSecret {
+                    name: "ANTHROPIC_API_KEY".into(),
+                    text: "The key of the models.".into(),
+                }],
                 ..form
             }),
             ..Self::default()

@@ -6,7 +6,7 @@ use super::{
     PageContent,
     events::EventEntry,
     pods::{Column, PodRow, attention_columns},
-    source::SourceCard,
+    source::{HeldPlan, SourceCard},
     words::{Badge, Moment, Tone, UsageBar, mebibytes, percent, sample_time},
 };
 use crate::core::report::phase::Phase;
@@ -18,6 +18,8 @@ pub struct OverviewPage {
     pub(crate) sentence: String,
     /// What somebody should see first.
     pub(crate) alarms: Vec<Alarm>,
+    /// Removals that wait for approval.
+    pub(crate) held: Option<HeldPlan>,
     pub(crate) total: i64,
     pub(crate) phases: Vec<PhaseShare>,
     /// Pods that need attention.
@@ -124,6 +126,7 @@ impl PageContent for OverviewPage {
                 href: "/dashboard/source".into(),
                 link: "Show the problems".into(),
             }],
+            held: Some(HeldPlan::sample()),
             total: 48,
             phases: shares(&counts),
             attention: [
@@ -137,7 +140,7 @@ impl PageContent for OverviewPage {
                     "rolled back because 91d7e2f4 failed (not ready within 3 min); change the manifest to try again",
                     3900,
                 ),
-                attention("bob/chat", "its removal is held, and it keeps running", 420),
+                attention("bob/chat", "it has secrets that cannot be read: OPENAI_API_KEY: no such file", 420),
             ]
             .into_iter()
             .flatten()

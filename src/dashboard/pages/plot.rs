@@ -4,6 +4,8 @@
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
+use super::pods::FilterOption;
+
 /// The drawing's inner width and height, in its own units; labels are to the right and below.
 const WIDTH: f64 = 284.0;
 const TOP: f64 = 6.0;
@@ -23,12 +25,33 @@ pub struct Plot {
     pub(crate) area: String,
     /// The path of the curve.
     pub(crate) curve: String,
-    /// The limit's position, if it is in sight.
+    /// The limit's position.
     pub(crate) limit: Option<f64>,
+    /// Each point for whoever points at it: its position, and its value with its time.
+    pub(crate) points: Vec<(f64, f64, String)>,
     /// Labels of the values.
     pub(crate) ys: Vec<Label>,
     /// Labels of the times.
     pub(crate) xs: Vec<Label>,
+}
+
+/// What was used over time, and the ranges to choose from.
+#[derive(Debug, Clone, Serialize)]
+pub struct Usage {
+    pub(crate) ranges: Vec<FilterOption>,
+    pub(crate) plots: Vec<Plot>,
+}
+
+/// The hours to choose from, the default last.
+pub(crate) const RANGES: [i64; 3] = [1, 6, 24];
+
+impl Usage {
+    /// Plots of the last `hours`, with links to the other ranges.
+    pub(crate) fn new(hours: i64, href: &dyn Fn(i64) -> String, plots: Vec<Plot>) -> Self {
+        let option =
+            |range: i64| FilterOption { value: href(range), label: format!("{range} h"), chosen: range == hours };
+        Self { ranges: RANGES.map(option).into(), plots }
+    }
 }
 
 /// A label on an axis.
@@ -62,8 +85,8 @@ impl Plot {
         let points: Vec<_> = series.points.iter().filter(|(at, ..)| *at >= begin && *at <= now).collect();
         let newest = points.last()?.2;
         let most = points.iter().map(|point| point.2).fold(0.0, f64::max);
-        // A scale below one would show noise.
-        let top = ceiling(most.max(1.0), series.binary);
+        // A scale below one would show noise. The limit is in sight, so that the curve shows how near it is.
+        let top = ceiling(most.max(series.limit.unwrap_or(1.0)).max(1.0), series.binary);
         let x = |at: OffsetDateTime| {
             ((at - begin).as_seconds_f64() / (hours as f64 * 3600.0) * WIDTH * 10.0).round() / 10.0
         };
@@ -87,18 +110,23 @@ impl Plot {
         close(&mut area, previous);
         let label = |at, text, anchor| Label { at, text, anchor };
         let ys = [0.0, 0.5, 1.0].map(|part| label(y(top * part), (series.say)(top * part), "start")).into();
-        let hour = |hours: i64| if hours == 0 { "now".to_owned() } else { format!("{hours} h ago") };
+        let ago = |minutes: i64| match minutes {
+            0 => "now".to_owned(),
+            minutes if minutes % 60 == 0 => format!("{} h ago", minutes / 60),
+            minutes => format!("{minutes} min ago"),
+        };
         let xs = vec![
-            label(0.0, hour(hours), "start"),
-            label(WIDTH / 2.0, hour(hours / 2), "middle"),
-            label(WIDTH, hour(0), "end"),
+            label(0.0, ago(hours * 60), "start"),
+            label(WIDTH / 2.0, ago(hours * 30), "middle"),
+            label(WIDTH, ago(0), "end"),
         ];
-        let limit = series.limit.filter(|limit| *limit > 0.0 && *limit <= top).map(y);
+        let limit = series.limit.filter(|limit| *limit > 0.0).map(y);
         let least = points.iter().map(|point| point.2).fold(f64::INFINITY, f64::min);
         let say = series.say;
         let summary = format!(
-            "{} over the last {hours} hours: now {}, from {} to {}",
+            "{} over the last {}: now {}, from {} to {}",
             series.name,
+            if hours == 1 { "hour".into() } else { format!("{hours} hours") },
             say(newest),
             say(least),
             say(most)
@@ -111,6 +139,13 @@ impl Plot {
             area,
             curve,
             limit,
+            points: points
+                .iter()
+                .map(|(at, _, value)| {
+                    let (hour, minute, _) = at.to_offset(time::UtcOffset::UTC).to_hms();
+                    (x(*at), y(*value), format!("{} at {hour:02}:{minute:02} UTC", say(*value)))
+                })
+                .collect(),
             ys,
             xs,
         })
@@ -161,9 +196,10 @@ mod tests {
             plot(&[(at(60), 600, 100.0), (at(50), 600, 120.0), (at(10), 600, 90.0), (at(0), 600, 95.0)]).unwrap();
         assert_eq!(plot.curve.matches('M').count(), 2, "{}", plot.curve);
         assert_eq!(plot.area.matches('Z').count(), 2, "{}", plot.area);
-        assert_eq!(plot.ys.iter().map(|label| label.text.as_str()).collect::<Vec<_>>(), ["0 MiB", "64 MiB", "128 MiB"]);
+        assert_eq!(plot.ys.iter().map(|label| label.text.as_str()).collect::<Vec<_>>(), ["0 MiB", "1 GiB", "2 GiB"]);
         assert_eq!(plot.summary, "Memory over the last 24 hours: now 95 MiB, from 90 MiB to 120 MiB");
-        assert_eq!(plot.limit, None, "the limit is far above what is in sight");
+        assert_eq!(plot.limit, Some(TOP), "the limit is in sight");
+        assert_eq!(plot.points[1].2, "120 MiB at 11:44 UTC");
     }
 
     #[test]

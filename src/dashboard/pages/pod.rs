@@ -6,13 +6,10 @@ use super::{
     PageContent,
     diff::DiffPage,
     events::EventEntry,
-    plot::{Plot, Series, sample_points},
+    plot::{Plot, Series, Usage, sample_points},
     words::{Badge, Fact, Moment, PodName, SAMPLE_NOW, Tone, mebibytes, percent, sample_time},
 };
 use crate::core::report::phase::Phase;
-
-/// How many hours of usage are shown.
-pub(crate) const USAGE_HOURS: i64 = 24;
 
 /// The page of a pod.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +24,8 @@ pub struct PodPage {
     pub url: Option<String>,
     /// Whether it is declared.
     pub declared: bool,
+    /// Whether it has a container, which can be opened.
+    pub has_container: bool,
     /// Whether the visitor may make requests for it.
     pub may_ask: bool,
     /// The names of requests that may bring it out of the state it is in.
@@ -35,16 +34,18 @@ pub struct PodPage {
     pub paused: Option<Paused>,
     /// Open requests.
     pub requests: Vec<PendingRequest>,
+    /// What is wrong with it, if something is.
+    pub diagnosis: Option<Story>,
     /// All four conditions.
     pub conditions: Vec<ConditionEntry>,
     /// The last decision, as text; empty if there is nothing to do.
     pub plan: String,
+    /// What to say while there is nothing to do.
+    pub idle: &'static str,
     /// Desired against actual.
     pub diff: DiffPage,
-    /// How many hours of usage are plotted.
-    pub usage_hours: i64,
     /// CPU, memory and data over the last hours.
-    pub plots: Vec<Plot>,
+    pub usage: Usage,
     /// Its newest events.
     pub events: Vec<EventEntry>,
     /// Image, container, digest and the like.
@@ -53,6 +54,25 @@ pub struct PodPage {
     pub config: String,
     /// Its secrets, without values.
     pub secrets: Vec<SecretPlace>,
+}
+
+/// What is wrong with a pod, from the cause to what a person can do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Story {
+    /// The tone of its phase.
+    pub(crate) tone: Tone,
+    /// What is wrong, with its cause.
+    pub(crate) what: String,
+    /// Since when it is not ready.
+    pub(crate) since: Option<Moment>,
+    /// What happens next.
+    pub(crate) next: String,
+    /// When that happens, if it has a time.
+    pub(crate) next_at: Option<Moment>,
+    /// What a person can do.
+    pub(crate) advice: String,
+    /// The last lines of its log.
+    pub(crate) log: String,
 }
 
 /// A pause in force.
@@ -125,7 +145,7 @@ impl PageContent for PodPage {
         };
         let series = |name, height, limit, say, binary| {
             let points = sample_points(SAMPLE_NOW, height);
-            Plot::of(&Series { name, points: &points, limit, say, binary }, USAGE_HOURS, SAMPLE_NOW)
+            Plot::of(&Series { name, points: &points, limit, say, binary }, 24, SAMPLE_NOW)
         };
         Self {
             pod: PodName::new("alice", "assistant"),
@@ -133,10 +153,20 @@ impl PageContent for PodPage {
             message: "its new container is not ready yet; the previous one is kept until it is".into(),
             url: Some("https://alice.agents.example.com".into()),
             declared: true,
+            has_container: true,
             may_ask: true,
             ways_out: vec!["retry", "start-empty"],
             paused: None,
             requests: vec![PendingRequest { what: "restart alice/assistant".into(), by: "alma".into(), at: sample_time(12) }],
+            diagnosis: Some(Story {
+                tone: Tone::Bad,
+                what: "Its agent keeps exiting: alice_assistant-91d7e2f4 exited with code 1. The last thing it said was: Error: ANTHROPIC_API_KEY is empty".into(),
+                since: Some(sample_time(1260)),
+                next: "Attempt 4 starts its container again.".into(),
+                next_at: Some(sample_time(-74)),
+                advice: "Correct its config, secrets or image in its manifest. A changed manifest is tried at once.".into(),
+                log: "starting the gateway\nError: ANTHROPIC_API_KEY is empty".into(),
+            }),
             conditions: vec![
                 condition("Ready", Tone::Idle, "no", "WaitingForProbe", "it has up to 3 min to become ready: no answer yet", 52),
                 condition("ConfigApplied", Tone::Good, "yes", "AsDeclared", "its container was created for this declaration", 52),
@@ -144,19 +174,19 @@ impl PageContent for PodPage {
                 condition("Routed", Tone::Good, "yes", "Routed", "its labels and network lead its host name to it; no request was sent to check", 5_184_000),
             ],
             plan: "its image and resources changed (4be1c09a → 91d7e2f4)\n  pull agentpod/openclaw:2026.9.6 unless it is present\n  create alice_assistant-91d7e2f4\n  upload its files into alice_assistant-91d7e2f4\n  stop alice_assistant-4be1c09a\n  start alice_assistant-91d7e2f4\n".into(),
+            idle: "No steps: its container is as declared.",
             diff: DiffPage::of(
                 &summary("agentpod/openclaw:2026.9.5", "1536Mi", "4be1c09a"),
                 &summary("agentpod/openclaw:2026.9.6", "2Gi", "91d7e2f4"),
             ),
-            usage_hours: USAGE_HOURS,
-            plots: [
+            usage: Usage::new(24, &|hours| format!("/dashboard/pods/alice/assistant?hours={hours}"), [
                 series("Memory", 1400.0, Some(2048.0), mebibytes as fn(f64) -> String, true),
                 series("Processor", 40.0, None, percent, false),
                 series("Storage", 310.0, None, mebibytes, true),
             ]
             .into_iter()
             .flatten()
-            .collect(),
+            .collect()),
             events: EventEntry::samples(),
             facts: vec![
                 Fact::link("Adapter", "openclaw", "/dashboard/adapters#adapter-openclaw"),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     PageContent,
-    words::{Badge, Moment, PodName, RevisionMark, sample_time},
+    words::{Badge, Moment, PodName, sample_time},
 };
 use crate::core::report::phase::Phase;
 
@@ -18,6 +18,8 @@ pub struct PodsPage {
     pub(crate) columns: Vec<Column>,
     /// The pods of this page.
     pub(crate) rows: Vec<PodRow>,
+    /// The filter for pods that need attention.
+    pub(crate) attention: AttentionFilter,
     /// Whether a filter is in use.
     pub(crate) filtered: bool,
     /// The number of all pods.
@@ -35,6 +37,17 @@ pub(crate) struct Filter {
     pub(crate) q: String,
     /// The column, with a minus for descending.
     pub(crate) sort: String,
+}
+
+/// The filter for pods that need attention: one click on and off.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AttentionFilter {
+    /// How many there are.
+    pub(crate) pods: i64,
+    /// Whether it is in use.
+    pub(crate) on: bool,
+    /// The URL that turns it on or off.
+    pub(crate) href: String,
 }
 
 /// A filter.
@@ -95,10 +108,13 @@ pub(crate) struct PodRow {
     pub(crate) doing: String,
     pub(crate) ready: bool,
     pub(crate) adapter: String,
-    pub(crate) image: String,
-    /// The last revision that changed it.
-    pub(crate) revision: Option<RevisionMark>,
-    /// Why it has its phase, as a sentence.
+    /// How often its container was restarted.
+    pub(crate) restarts: u32,
+    /// Its URL, if it may be a link.
+    pub(crate) url: Option<String>,
+    /// The host name in it.
+    pub(crate) host: String,
+    /// Why it has its phase, as a sentence; empty if that is no news.
     pub(crate) message: String,
     /// When its phase began.
     pub(crate) since: Moment,
@@ -116,8 +132,8 @@ const COLUMNS: [(&str, &str, &str); 11] = [
     ("Phase", "phase", ""),
     ("Ready", "ready", ""),
     ("Adapter", "adapter", "phone-hide"),
-    ("Image", "image", "less"),
-    ("Revision", "revision", "less"),
+    ("URL", "url", "less"),
+    ("Restarts", "restarts", "num phone-hide"),
     ("Declared", "age", "num phone-hide"),
     ("Memory", "memory", "num"),
     ("CPU", "cpu", "num phone-hide"),
@@ -125,7 +141,9 @@ const COLUMNS: [(&str, &str, &str); 11] = [
     ("Since", "since", "num"),
 ];
 /// The columns of the list of all pods, and of a tenant's.
-const LIST: [&str; 9] = ["name", "phase", "ready", "adapter", "image", "revision", "age", "memory", "cpu"];
+const LIST: [&str; 10] = ["name", "phase", "ready", "message", "url", "adapter", "restarts", "memory", "cpu", "age"];
+/// The columns that cannot be sorted by.
+const UNSORTED: [&str; 2] = ["message", "url"];
 /// The columns of pods that need attention.
 const ATTENTION: [&str; 4] = ["name", "phase", "message", "since"];
 
@@ -145,6 +163,7 @@ fn table(names: &[&str], sort: &str, address: Option<&dyn Fn(&str) -> String>) -
         let here = by == *name;
         let next = if here && !descending { format!("-{name}") } else { (*name).to_owned() };
         let word = if descending { "descending" } else { "ascending" };
+        let address = address.filter(|_| !UNSORTED.contains(name));
         Column { name, title, class, sorted: here.then_some(word), href: address.map(|address| address(&next)) }
     };
     let named = |name: &&str| COLUMNS.iter().find(|(_, column, _)| column == name);
@@ -155,36 +174,16 @@ impl PodRow {
     /// Samples.
     pub(crate) fn samples() -> Vec<Self> {
         let all = [
-            (
-                "alice",
-                "assistant",
-                Phase::Running,
-                "openclaw",
-                "agentpod/openclaw:2026.9.6",
-                12,
-                812,
-                "3.1 %",
-                5_184_000,
-            ),
-            ("alice", "scratch", Phase::Stopped, "echo", "agentpod/echo:1", 9, 0, "", 2_592_000),
-            ("bob", "chat", Phase::Held, "open-webui", "agentpod/open-webui:0.12.4", 12, 0, "", 1_728_000),
-            ("carol", "assistant", Phase::Running, "openclaw", "agentpod/openclaw:2026.9.6", 7, 1240, "12 %", 864_000),
-            ("dora", "research", Phase::CrashLoopBackOff, "openclaw", "agentpod/openclaw:2026.9.6", 12, 0, "", 345_600),
-            ("erin", "helper", Phase::RolledBack, "openclaw", "agentpod/openclaw:2026.9.5", 11, 698, "1.9 %", 259_200),
-            ("frank", "desk", Phase::Starting, "open-webui", "agentpod/open-webui:0.12.4", 12, 310, "88 %", 40),
-            ("grace", "family", Phase::Running, "open-webui", "agentpod/open-webui:0.12.4", 4, 334, "0.4 %", 7_776_000),
+            ("alice", "assistant", Phase::Running, "openclaw", 812, "3.1 %", 5_184_000),
+            ("alice", "scratch", Phase::Stopped, "echo", 0, "", 2_592_000),
+            ("bob", "chat", Phase::Held, "open-webui", 0, "", 1_728_000),
+            ("carol", "assistant", Phase::Running, "openclaw", 1240, "12 %", 864_000),
+            ("dora", "research", Phase::CrashLoopBackOff, "openclaw", 0, "", 345_600),
+            ("erin", "helper", Phase::RolledBack, "openclaw", 698, "1.9 %", 259_200),
+            ("frank", "desk", Phase::Starting, "open-webui", 310, "88 %", 40),
+            ("grace", "family", Phase::Running, "open-webui", 334, "0.4 %", 7_776_000),
         ];
-        let row = |(tenant, name, phase, adapter, image, revision, memory, cpu, age): (
-            &str,
-            &str,
-            Phase,
-            &str,
-            &str,
-            i64,
-            i64,
-            &str,
-            i64,
-        )| Self {
+        let row = |(tenant, name, phase, adapter, memory, cpu, age): (&str, &str, Phase, &str, i64, &str, i64)| Self {
             id: format!("{tenant}/{name}"),
             key: format!("{tenant}_{name}"),
             pod: PodName::new(tenant, name),
@@ -192,9 +191,18 @@ impl PodRow {
             doing: String::new(),
             ready: matches!(phase, Phase::Running | Phase::RolledBack),
             adapter: adapter.into(),
-            image: image.into(),
-            revision: Some(RevisionMark::number(revision)),
-            message: "it is ready".into(),
+            restarts: u32::from(phase == Phase::CrashLoopBackOff) * 14,
+            url: Some(format!("https://{tenant}.agents.example.com")),
+            host: format!("{tenant}.agents.example.com"),
+            message: match phase {
+                Phase::CrashLoopBackOff => {
+                    "attempt 4 failed (restarted 5 times, exit code 1); next attempt at 12:36:10 UTC".into()
+                }
+                Phase::Held => "it has secrets that cannot be read: OPENAI_API_KEY: no such file".into(),
+                Phase::RolledBack => "rolled back because 91d7e2f4 failed (not ready within 3 min)".into(),
+                Phase::Starting => "it has up to 3 min to become ready: no answer yet".into(),
+                _ => String::new(),
+            },
             since: sample_time(age),
             age: sample_time(age),
             memory: if memory > 0 { super::words::mebibytes(memory as f64) } else { String::new() },
@@ -243,6 +251,7 @@ impl PageContent for PodsPage {
             ],
             columns: columns("name", Some(&|sort| format!("/dashboard/pods?sort={sort}"))),
             rows: PodRow::samples(),
+            attention: AttentionFilter { pods: 3, on: false, href: "/dashboard/pods?phase=attention".into() },
             filtered: false,
             total: 48,
             shown: "8 of 48 pods".into(),

@@ -18,18 +18,24 @@ macro_rules! templates {
 }
 
 /// Every template by its name.
-const TEMPLATES: [(&str, &str); 16] = templates![
+const TEMPLATES: [(&str, &str); 22] = templates![
+    "account.html",
     "adapters.html",
     "base.html",
+    "events.html",
     "field.html",
     "logs.html",
     "macros.html",
+    "manifest.html",
     "new.html",
+    "open.html",
     "overview.html",
     "plain.html",
     "pod.html",
     "pods.html",
+    "problem.html",
     "refusal.html",
+    "revision.html",
     "settings.html",
     "sign-in.html",
     "source.html",

@@ -6,13 +6,37 @@ use super::{
     PageContent,
     words::{Fact, Tone},
 };
-use crate::core::decide::engine_commands::PRUNE_IMAGES;
+use crate::core::decide::engine_commands::{PRUNE_IMAGES, run_proxy};
 
 /// The page of settings.
 #[derive(Debug, Clone, Serialize)]
 pub struct SettingsPage {
     pub(crate) groups: Vec<Group>,
+    /// The proxy's configuration for this instance.
+    pub(crate) proxy: ProxyConfig,
     pub(crate) findings: Vec<Finding>,
+}
+
+/// The proxy's configuration, to copy.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ProxyConfig {
+    /// The file.
+    pub(crate) file: String,
+    /// The command that starts it.
+    pub(crate) command: String,
+}
+
+/// The configuration of the proxy as it is shipped, for an instance named `agentpod` on `agentpod-net`.
+const SHIPPED: &str = include_str!("../../../deploy/traefik.yaml");
+
+impl ProxyConfig {
+    /// The configuration for this instance.
+    pub(crate) fn of(instance: &str, network: &str, address: &str) -> Self {
+        let file = SHIPPED
+            .replace("network: agentpod-net", &format!("network: {network}"))
+            .replace("`agentpod.instance`, `agentpod`", &format!("`agentpod.instance`, `{instance}`"));
+        Self { file, command: run_proxy(network, address) }
+    }
 }
 
 /// Settings of one topic.
@@ -69,6 +93,7 @@ impl PageContent for SettingsPage {
                     ],
                 ),
             ],
+            proxy: ProxyConfig::of("agentpod", "agentpod-net", "10.213.0.2"),
             findings: vec![
                 Finding { tone: Tone::Good, what: "The engine answers, and its API is new enough.".into(), help: None },
                 Finding {

@@ -12,8 +12,8 @@ use super::{
 #[derive(Debug, Clone, Serialize)]
 pub struct SourcePage {
     pub(crate) source: SourceCard,
-    /// Plans that wait for approval.
-    pub(crate) held: Vec<HeldPlan>,
+    /// A plan that waits for approval.
+    pub(crate) held: Option<HeldPlan>,
     /// Problems of the newest revision.
     pub(crate) problems: Vec<ProblemLine>,
     /// Revisions, newest first.
@@ -29,14 +29,18 @@ pub(crate) struct SourceCard {
     pub(crate) origin: String,
     /// Its state, in a word.
     pub(crate) look: Badge,
-    /// Fetched, accepted, applied.
+    /// Fetched, accepted, synced.
     pub(crate) steps: Vec<SourceStep>,
+    /// How the pods are, in a word; whether a revision is synced says nothing about that.
+    pub(crate) health: Badge,
+    /// How many pods need attention, as text.
+    pub(crate) unhealthy: Option<String>,
 }
 
 /// How far a revision came.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct SourceStep {
-    /// `Fetched`, `Accepted` or `Applied`.
+    /// `Fetched`, `Accepted` or `Synced`.
     pub(crate) name: &'static str,
     pub(crate) mark: Option<RevisionMark>,
     pub(crate) at: Option<Moment>,
@@ -46,12 +50,14 @@ pub(crate) struct SourceStep {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct HeldPlan {
     pub(crate) hash: String,
-    /// Why it waits.
-    pub(crate) why: String,
+    /// What waits, as a title.
+    pub(crate) title: String,
     /// Since when.
     pub(crate) since: Moment,
     /// The pods it would remove.
     pub(crate) pods: Vec<String>,
+    /// How many more there are.
+    pub(crate) more: i64,
     /// Who has approved it.
     pub(crate) approved: Option<Approval>,
 }
@@ -73,9 +79,23 @@ pub(crate) struct RevisionEntry {
     pub(crate) origin: String,
     pub(crate) fetched: Moment,
     pub(crate) accepted: Option<Moment>,
-    /// When every pod first matched it.
-    pub(crate) applied: Option<Moment>,
+    /// When nothing was left to do for it, for the first time.
+    pub(crate) synced: Option<Moment>,
     pub(crate) problems: Vec<ProblemLine>,
+}
+
+impl HeldPlan {
+    /// A sample.
+    pub(crate) fn sample() -> Self {
+        Self {
+            hash: "5d0c41aa90f3".into(),
+            title: "The removal of 9 pods waits for approval".into(),
+            since: sample_time(300),
+            pods: ["hana/one", "hana/two", "ivan/desk", "ivan/chat"].map(str::to_owned).into(),
+            more: 5,
+            approved: None,
+        }
+    }
 }
 
 impl SourceCard {
@@ -92,8 +112,10 @@ impl SourceCard {
             steps: vec![
                 step("Fetched", 13, "c41f09d2aa71b3", 95),
                 step("Accepted", 12, "8e02b7713fd5c0", 690),
-                step("Applied", 12, "8e02b7713fd5c0", 680),
+                step("Synced", 12, "8e02b7713fd5c0", 680),
             ],
+            health: Badge::new("degraded", Tone::Bad),
+            unhealthy: Some("3 pods".into()),
         }
     }
 }
@@ -118,18 +140,12 @@ impl PageContent for SourcePage {
             origin: "/srv/fleet/manifests".into(),
             fetched: sample_time(seconds),
             accepted: accepted.then(|| sample_time(seconds)),
-            applied: accepted.then(|| sample_time(seconds - 10)),
+            synced: accepted.then(|| sample_time(seconds - 10)),
             problems: if accepted { Vec::new() } else { problems.clone() },
         };
         Self {
             source: SourceCard::sample(),
-            held: vec![HeldPlan {
-                hash: "5d0c41aa90f3".into(),
-                why: "It would remove 9 of 48 pods at once, which needs approval.".into(),
-                since: sample_time(300),
-                pods: ["hana/one", "hana/two", "ivan/desk", "ivan/chat"].map(str::to_owned).into(),
-                approved: None,
-            }],
+            held: Some(HeldPlan::sample()),
             problems: problems.clone(),
             revisions: vec![
                 row(13, "c41f09d2aa71b3", 95, false),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     PageContent,
     events::EventEntry,
+    plot::Usage,
     pods::{Column, PodRow, columns},
     tenants::quota,
     words::UsageBar,
@@ -21,6 +22,8 @@ pub struct TenantPage {
     pub(crate) email: Option<String>,
     /// Pods, memory and CPU of its quota.
     pub(crate) quota: [UsageBar; 3],
+    /// What its pods used together.
+    pub(crate) usage: Usage,
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Vec<PodRow>,
     pub(crate) events: Vec<EventEntry>,
@@ -40,6 +43,7 @@ impl PageContent for TenantPage {
             title: "Alice".into(),
             email: Some("alice@example.com".into()),
             quota: quota((2, Some(3)), (2112, Some(4096)), (2500, Some(4000))),
+            usage: Usage::new(24, &|hours| format!("/dashboard/tenants/alice?hours={hours}"), Vec::new()),
             columns: columns("name", None),
             rows: PodRow::samples().into_iter().take(2).collect(),
             events: EventEntry::samples().into_iter().take(2).collect(),

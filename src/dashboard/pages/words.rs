@@ -125,6 +125,8 @@ pub(crate) struct RevisionMark {
     pub(crate) short: String,
     /// Its full hash.
     pub(crate) hash: String,
+    /// Its page.
+    pub(crate) href: String,
     /// Its commit, if it has one.
     pub(crate) commit: Option<String>,
     /// The commit's first line.
@@ -137,12 +139,19 @@ impl RevisionMark {
     /// A revision by its number and the hash of its files.
     pub(crate) fn of(id: i64, hash: &str) -> Self {
         let short: String = hash.chars().take(8).collect();
-        Self { short: format!("#{id} {short}"), hash: hash.into(), commit: None, subject: None, author: None }
+        Self {
+            short: format!("#{id} {short}"),
+            hash: hash.into(),
+            href: Self::page(id),
+            commit: None,
+            subject: None,
+            author: None,
+        }
     }
 
-    /// A revision of which only the number is known.
-    pub(crate) fn number(id: i64) -> Self {
-        Self { short: format!("#{id}"), hash: format!("revision {id}"), commit: None, subject: None, author: None }
+    /// The page of a revision; for people who see all tenants.
+    pub(crate) fn page(id: i64) -> String {
+        format!("/dashboard/revisions/{id}")
     }
 }
 

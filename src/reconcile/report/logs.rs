@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     core::{names::PodId, report::phase::Phase},
-    engine::{Engine, LogLine, LogQuery},
+    engine::{Engine, ExecAnswer, LogLine, LogQuery},
     reconcile::{
         Reconciler,
         act::redact::Redactor,
@@ -52,6 +52,22 @@ impl LogReader {
         let (container, redactor) = answered.ok().and_then(Result::ok).ok_or(LogUnavailable::NoAnswer)??;
         let lines = self.engine.logs(&container, query).await?;
         Ok(lines.map(move |line| Ok(CleanLine::of(line?, query.timestamps, &redactor))).boxed())
+    }
+}
+
+impl LogReader {
+    /// Runs a command in a pod's current container. What it prints is not cleaned of secrets.
+    pub(crate) async fn exec(
+        &self,
+        pod: &PodId,
+        command: &[String],
+        limit: Duration,
+    ) -> Result<ExecAnswer, LogUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.reports.send(Report::Reveal(pod.clone(), answer)).map_err(|_| LogUnavailable::NoAnswer)?;
+        let answered = tokio::time::timeout(REPLY_TIMEOUT, answered).await;
+        let (container, _) = answered.ok().and_then(Result::ok).ok_or(LogUnavailable::NoAnswer)??;
+        Ok(self.engine.exec(&container, command, limit).await?)
     }
 }
 

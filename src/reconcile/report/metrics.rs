@@ -1,4 +1,4 @@
-//! Counters of the rounds: how many, how long they take, the outcomes of steps, how long a change takes to be applied.
+//! Counters of the rounds: how many, how long they take, the outcomes of steps, how long a change takes to be synced.
 //! Only counters; gauges of the current state come from the overview. Clones share their counts.
 
 use std::time::Duration;
@@ -83,8 +83,8 @@ impl Metrics {
         self.steps.get_or_create(&StepLabels { kind: kind(step), result }).inc();
     }
 
-    /// A revision was applied this long after it was fetched.
-    pub(crate) fn applied(&self, after: time::Duration) {
+    /// A revision was synced this long after it was fetched.
+    pub(crate) fn synced(&self, after: time::Duration) {
         self.apply_seconds.observe(after.as_seconds_f64().max(0.0));
     }
 
@@ -102,7 +102,7 @@ impl Metrics {
         registry.register("round_duration_seconds", "Duration of rounds", self.round_seconds.clone());
         let help = "Steps attempted on the container engine, by kind and outcome";
         registry.register("steps", help, self.steps.clone());
-        let help = "Time from a fetched revision until every pod ran as declared";
+        let help = "Time from an accepted revision until nothing was left to do for it";
         registry.register("apply_duration_seconds", help, self.apply_seconds.clone());
         registry.register("events", "Events by kind and severity", self.events.clone());
     }

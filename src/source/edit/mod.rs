@@ -1,24 +1,25 @@
-//! Adds one file to a source: to a folder, or as a commit on the tip of a git branch. It never overwrites or removes
-//! anything, and writes only if the caller has accepted the result.
+//! Changes one file of a source: in a folder, or as a commit on the tip of a git branch. It writes only if the caller has
+//! accepted the result, and replaces or removes a file only if it still is what the caller has seen.
 
 pub(super) mod folder;
 
 use std::{fmt, sync::Arc};
 
 use super::SourceError;
-use crate::core::{declare::edit::SourceFiles, problem::Problem};
+use crate::core::{
+    declare::edit::{FileChange, SourceFiles},
+    problem::Problem,
+};
 
-/// Checks the source with the new file, and returns the file's path below the source's root.
-pub(crate) type ChoosePath = Arc<dyn Fn(&SourceFiles) -> Result<String, Vec<Problem>> + Send + Sync>;
+/// Decides what to change, from the source as it is, and checks the source with the change.
+pub(crate) type Decide = Arc<dyn Fn(&SourceFiles) -> Result<FileChange, Vec<Problem>> + Send + Sync>;
 
-/// One file to be added.
+/// One file to be changed.
 #[derive(Clone)]
 pub struct Edit {
-    /// The file's content.
-    pub text: String,
-    /// Where it goes; called again if the source changed meanwhile.
-    pub choose_path: ChoosePath,
-    /// The name of the account that adds it.
+    /// The change; called again if the source changed meanwhile.
+    pub decide: Decide,
+    /// The name of the account that makes it.
     pub author: String,
     /// The first line of the commit message, like `Add pod alice/assistant`.
     pub summary: String,
@@ -30,16 +31,16 @@ impl fmt::Debug for Edit {
     }
 }
 
-/// A file that was added.
+/// A file that was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Added {
+pub struct Edited {
     /// The file's path below the source's root.
     pub file: String,
     /// The commit's full ID, if the source has commits.
     pub commit: Option<String>,
 }
 
-impl Added {
+impl Edited {
     /// Where it is, for people: `alice-assistant.yaml in commit 0123456789`.
     pub fn location(&self) -> String {
         match self.commit.as_deref() {
@@ -49,10 +50,10 @@ impl Added {
     }
 }
 
-/// Why nothing was added.
+/// Why nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdded {
-    /// The source would be rejected with the new file.
+pub enum NotEdited {
+    /// The source would be rejected with the change.
     #[error("the source would be rejected with it: {}", first(.0))]
     Problems(Vec<Problem>),
     /// The source cannot be read.
@@ -70,7 +71,7 @@ pub enum NotAdded {
     },
 }
 
-impl NotAdded {
+impl NotEdited {
     /// The error as at least one problem.
     pub fn problems(&self) -> Vec<Problem> {
         match self {

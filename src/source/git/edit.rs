@@ -1,4 +1,4 @@
-//! Commits one new file on the tip of the followed branch and pushes it without force. It builds git objects and checks
+//! Commits one change of a file on the tip of the followed branch and pushes it without force. It builds git objects and checks
 //! nothing out. It blocks, so it runs in its own thread.
 
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::{
     settings::{GitSettings, Reference},
     tree,
 };
-use crate::source::{Added, Edit, NotAdded};
+use crate::source::{Edit, Edited, NotEdited};
 
 /// How often an edit is tried on a branch that moves meanwhile.
 const ATTEMPTS: usize = 3;
@@ -37,8 +37,8 @@ pub(crate) fn edit_obstacle(settings: &GitSettings) -> Option<&'static str> {
     }
 }
 
-/// Adds the file.
-pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Result<Added, NotAdded> {
+/// Makes the change.
+pub(super) fn edit(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Result<Edited, NotEdited> {
     if let Some(why) = edit_obstacle(settings) {
         return Err(refused(settings, why, "nothing was committed"));
     }
@@ -65,7 +65,7 @@ pub(super) fn add(settings: &GitSettings, edit: &Edit, deadline: Instant) -> Res
 /// What ends an attempt.
 enum EditStopped {
     Fetch(FetchError),
-    Refused(NotAdded),
+    Refused(NotEdited),
 }
 
 impl From<FetchError> for EditStopped {
@@ -80,8 +80,8 @@ impl From<git2::Error> for EditStopped {
     }
 }
 
-fn refused(settings: &GitSettings, what: impl Into<String>, hint: impl Into<String>) -> NotAdded {
-    NotAdded::Unwritten { origin: settings.origin(), what: what.into(), hint: hint.into() }
+fn refused(settings: &GitSettings, what: impl Into<String>, hint: impl Into<String>) -> NotEdited {
+    NotEdited::Unwritten { origin: settings.origin(), what: what.into(), hint: hint.into() }
 }
 
 fn attempts(
@@ -90,7 +90,7 @@ fn attempts(
     access: &FetchCredentials,
     edit: &Edit,
     deadline: Instant,
-) -> Result<Added, EditStopped> {
+) -> Result<Edited, EditStopped> {
     let mut before: Option<(Oid, String)> = None;
     for _ in 0..ATTEMPTS {
         let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_cached(repository, tip))?;
@@ -101,7 +101,7 @@ fn attempts(
         }
         let (id, file) = commit(repository, settings, &tip, edit)?;
         match push::push(repository, settings, access, deadline, id, &tip.name)? {
-            Pushed::Done => return Ok(Added { file, commit: Some(id.to_string()) }),
+            Pushed::Done => return Ok(Edited { file, commit: Some(id.to_string()) }),
             Pushed::Rejected(why) => before = Some((tip.id, why)),
         }
     }
@@ -124,7 +124,7 @@ fn commit(
         FetchError::Refused(error) => EditStopped::Refused(error.into()),
         error => EditStopped::Fetch(error),
     })?;
-    let file = (edit.choose_path)(&files).map_err(|problems| EditStopped::Refused(NotAdded::Problems(problems)))?;
+    let change = (edit.decide)(&files).map_err(|problems| EditStopped::Refused(NotEdited::Problems(problems)))?;
     // Links on the way are followed, as they are when the folder is read.
     let folder = match find_path::find(repository, base.id(), &[], &settings.path) {
         Ok(FoundPath { kind: PathKind::Folder, path, .. }) => path,
@@ -134,22 +134,42 @@ fn commit(
             return Err(EditStopped::Refused(refused(settings, "there is no such folder", hint)));
         }
     };
-    let path = [folder.as_slice(), std::slice::from_ref(&file)].concat().join("/");
-    if base.get_path(path.as_ref()).is_ok() {
-        let what = format!("{path} exists already");
-        return Err(EditStopped::Refused(refused(
-            settings,
-            what,
-            "remove it, or add the file under another name yourself",
-        )));
+    let path = [folder.as_slice(), std::slice::from_ref(&change.path)].concat().join("/");
+    let mut update = TreeUpdateBuilder::new();
+    match (&change.before, &change.after) {
+        (None, Some(text)) => {
+            if base.get_path(path.as_ref()).is_ok() {
+                let what = format!("{path} exists already");
+                return Err(EditStopped::Refused(refused(
+                    settings,
+                    what,
+                    "remove it, or add the file under another name yourself",
+                )));
+            }
+            update.upsert(path, repository.blob(text.as_bytes())?, FileMode::Blob);
+        }
+        (Some(_), Some(text)) => {
+            // The file that a link leads to is changed, and the link stays.
+            let real = match find_path::find(repository, base.id(), &folder, &change.path) {
+                Ok(FoundPath { kind: PathKind::File, path, .. }) => path.join("/"),
+                Err(FindError::Git(error)) => return Err(error.into()),
+                Ok(_) | Err(FindError::NotFound(_)) => path,
+            };
+            let is_executable =
+                base.get_path(real.as_ref()).is_ok_and(|entry| entry.filemode() == i32::from(FileMode::BlobExecutable));
+            let mode = if is_executable { FileMode::BlobExecutable } else { FileMode::Blob };
+            update.upsert(real, repository.blob(text.as_bytes())?, mode);
+        }
+        (_, None) => {
+            update.remove(path);
+        }
     }
-    let blob = repository.blob(edit.text.as_bytes())?;
-    let tree = TreeUpdateBuilder::new().upsert(path, blob, FileMode::Blob).create_updated(repository, &base)?;
+    let tree = update.create_updated(repository, &base)?;
     let tree = repository.find_tree(tree)?;
     let (author, committer) = (author(&edit.author)?, Signature::now(COMMITTER.0, COMMITTER.1)?);
     let name = author.name().unwrap_or_default();
     let message = format!("{}\n\nMade-on-the-dashboard-by: {name}\n", edit.summary);
-    Ok((repository.commit(None, &author, &committer, &message, &tree, &[&parent])?, file))
+    Ok((repository.commit(None, &author, &committer, &message, &tree, &[&parent])?, change.path))
 }
 
 /// A git signature for an account. The address belongs to no forge, so that no user there is shown as the author.

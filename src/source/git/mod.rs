@@ -33,7 +33,7 @@ pub(crate) use address::Transport;
 pub(crate) use edit::edit_obstacle;
 pub use settings::{Credentials, GitSettings, Reference};
 
-use super::{Added, Edit, NotAdded, SharedHealth, Snapshot, SourceError, SourceHealth};
+use super::{Edit, Edited, NotEdited, SharedHealth, Snapshot, SourceError, SourceHealth};
 use remote_check::{CheckedTip, check};
 
 /// How long a start waits for the first fetch before it continues with the stored revision.
@@ -151,13 +151,13 @@ impl Git {
     }
 
     /// Commits a file on the tip of the branch and pushes it, never during a fetch.
-    pub async fn add(&self, edit: Edit) -> Result<Added, NotAdded> {
+    pub async fn edit(&self, edit: Edit) -> Result<Edited, NotEdited> {
         let _turn = self.0.turn.lock().await;
         let settings = self.0.settings.clone();
-        let added = self.in_thread(move |deadline| edit::add(&settings, &edit, deadline)).await;
+        let added = self.in_thread(move |deadline| edit::edit(&settings, &edit, deadline)).await;
         added.unwrap_or_else(|ThreadError { what, .. }| {
             let hint = "check whether the branch has the commit, then try again".into();
-            Err(NotAdded::Unwritten { origin: self.origin(), what, hint })
+            Err(NotEdited::Unwritten { origin: self.origin(), what, hint })
         })
     }
 

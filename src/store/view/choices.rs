@@ -12,6 +12,8 @@ pub(crate) struct Choices {
     pub(crate) tenants: Vec<String>,
     /// The number of pods.
     pub(crate) pods: i64,
+    /// How many of them need attention.
+    pub(crate) needs_attention: i64,
 }
 
 impl View<'_> {
@@ -31,7 +33,9 @@ impl View<'_> {
         if tenants.len() > limit {
             tenants.clear();
         }
-        let pods = self.phases().await?.iter().map(|count| count.pods).sum();
-        Ok(Choices { adapters, tenants, pods })
+        let phases = self.phases().await?;
+        let pods = phases.iter().map(|count| count.pods).sum();
+        let needs_attention = phases.iter().filter(|count| count.phase.needs_attention()).map(|count| count.pods).sum();
+        Ok(Choices { adapters, tenants, pods, needs_attention })
     }
 }

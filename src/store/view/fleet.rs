@@ -1,5 +1,7 @@
 //! The read model's types beyond a single pod: the overview, the source, tenants, adapters.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +11,7 @@ use super::{ActionLine, EventLine, PodLine, Time};
 use crate::core::{
     names::{AdapterName, PodId, TenantName},
     problem::Problem,
-    report::phase::Phase,
+    report::{health::FleetHealth, phase::Phase},
 };
 
 /// How many pods are in a phase.
@@ -96,8 +98,12 @@ pub struct SourceLine {
     pub fetched: Option<RevisionLine>,
     /// The revision in force.
     pub accepted: Option<RevisionLine>,
-    /// The newest revision that every pod has matched.
-    pub applied: Option<RevisionLine>,
+    /// The newest revision that was carried out, as far as that was possible.
+    pub synced: Option<RevisionLine>,
+    /// How the pods are, whatever the revision.
+    pub health: FleetHealth,
+    /// How many pods need attention; those whose removal is held are not counted.
+    pub needs_attention: i64,
 }
 
 /// The commit a revision was read from.
@@ -138,10 +144,10 @@ pub struct RevisionLine {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
     pub accepted_at: Option<OffsetDateTime>,
-    /// When every pod first matched it.
+    /// When nothing was left to do for it, for the first time.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
-    pub applied_at: Option<OffsetDateTime>,
+    pub synced_at: Option<OffsetDateTime>,
 }
 
 /// The overview of the fleet. For a tenant's person: that tenant's pods and events, and nothing else.
@@ -153,10 +159,12 @@ pub struct Overview {
     pub ready: i64,
     /// By phase; phases without pods are left out.
     pub phases: Vec<PhaseCount>,
-    /// Pods that need attention: at most fifty, longest first.
+    /// Pods that need attention: at most fifty, longest first. Those whose removal is held are in `held_removals`.
     pub needs_attention: Vec<PodLine>,
-    /// How many pods need attention.
+    /// How many pods need attention, not counting those whose removal is held.
     pub needs_attention_count: i64,
+    /// Removals that are held until somebody approves them.
+    pub held_removals: Option<HeldRemovalsLine>,
     /// The newest twenty events.
     pub events: Vec<EventLine>,
     /// The state of the source; not for a tenant's person.
@@ -173,6 +181,29 @@ pub struct Overview {
     pub acting: Option<ActingLine>,
     /// Whether the last one stopped in order; then everything was current until then.
     pub ended_well: bool,
+}
+
+/// Removals that are held because they are too many at once. Until somebody approves exactly these, the pods keep running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldRemovalsLine {
+    /// The plan's hash, which an approval names; empty if another version of AgentPod held it.
+    pub plan: String,
+    /// Why they are held, as a sentence.
+    pub why: String,
+    /// How many pods.
+    pub count: i64,
+    /// The pods, at most a thousand.
+    pub pods: Vec<PodId>,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Time")]
+    pub since: OffsetDateTime,
+    /// Who approved it, if somebody did and it has not been carried out yet.
+    pub approved_by: Option<String>,
+    /// When it was approved.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub approved_at: Option<OffsetDateTime>,
 }
 
 /// The AgentPod that acts.
@@ -233,6 +264,20 @@ pub struct AdapterLine {
     pub port: u16,
     /// JSON Schema of a pod's `config`.
     pub config_schema: Value,
+    /// The secrets that the agent understands, as variable and what it is for.
+    pub secrets: BTreeMap<String, String>,
+    /// The memory limit of a pod that sets none, like `2Gi`.
+    pub memory: Option<String>,
+    /// The processors of a pod that sets none, like `0.5`.
+    pub cpus: Option<String>,
+    /// The least memory that it can work with.
+    pub minimum_memory: Option<String>,
+    /// How its health is probed, in a few words.
+    pub health: String,
+    /// Whether a running agent gives a login link.
+    pub has_login: bool,
+    /// How many of its pods have a container.
+    pub containers: i64,
     /// Its pods, at most a thousand.
     pub pods: Vec<PodId>,
 }

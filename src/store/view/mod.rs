@@ -3,8 +3,10 @@
 
 mod choices;
 mod cursor;
+mod diff;
 mod events;
 mod fleet;
+mod held;
 mod overview;
 mod pod;
 mod pods;
@@ -13,6 +15,7 @@ mod tenants;
 mod types;
 mod usage;
 
+pub(crate) use diff::{ChangedFile, NotComparable, Side, changed_files, changed_pods};
 pub use fleet::*;
 pub use types::*;
 

@@ -2,7 +2,7 @@
 
 use super::{ActingLine, EventQuery, HostLine, Overview, PhaseCount, PodColumn, PodLine, PodQuery, RoundLine, View};
 use crate::{
-    core::report::phase::Phase,
+    core::report::{phase::Phase, reason::Reason},
     store::{StoreError, error::Result, status::read_phase},
 };
 
@@ -13,8 +13,10 @@ impl View<'_> {
     /// The fleet's counts, what needs attention, and what happened last.
     pub async fn overview(&self) -> Result<Overview> {
         let phases = self.phases().await?;
-        let needs_attention_count =
+        let held_removals = self.held_removals().await?;
+        let all_attention: i64 =
             phases.iter().filter(|count| count.phase.needs_attention()).map(|count| count.pods).sum();
+        let needs_attention_count = all_attention - held_removals.as_ref().map_or(0, |held| held.count);
         let events = self.events(&EventQuery { limit: 20, ..EventQuery::default() }).await?.items;
         let all = self.person.sees_all();
         let freshness = self.store.freshness().await?;
@@ -23,6 +25,7 @@ impl View<'_> {
             ready: phases.iter().map(|count| count.ready).sum(),
             phases,
             needs_attention_count,
+            held_removals,
             needs_attention: self.needing_attention().await?,
             events,
             source: self.source().await?,
@@ -56,7 +59,13 @@ impl View<'_> {
     /// The pods that need attention, longest first.
     async fn needing_attention(&self) -> Result<Vec<PodLine>> {
         let phases = Phase::all_that_need_attention().collect();
-        let query = PodQuery { phases, sort: PodColumn::Since, limit: ATTENTION_LIMIT, ..PodQuery::default() };
+        let query = PodQuery {
+            phases,
+            not_reason: Some(Reason::TooManyRemovals),
+            sort: PodColumn::Since,
+            limit: ATTENTION_LIMIT,
+            ..PodQuery::default()
+        };
         Ok(self.pods(&query).await?.items)
     }
 

@@ -11,9 +11,11 @@ use super::{
 use crate::{
     core::{
         declare::desired_status::DesiredStatus,
+        event::EventKind,
         names::PodId,
         observe::condition::{self, ConditionKind},
         report::{
+            diagnosis::{self, Diagnosis, FailedAttempt, LastExit, Symptoms},
             phase::Phase,
             reason::Reason,
             view::{conceal, side_by_side},
@@ -61,8 +63,46 @@ impl View<'_> {
         let Some(row) = row else { return Ok(None) };
         let sql = sqlx::query_as!(ConditionRow, "SELECT * FROM pod_conditions WHERE pod_id = $1", id.key());
         let rows = self.store.query("pod", sql.fetch_all(&self.store.pool)).await?;
-        detail(row, rows.into_iter().filter_map(ConditionRow::read).map(ConditionLine::from).collect()).map(Some)
+        let mut detail =
+            detail(row, rows.into_iter().filter_map(ConditionRow::read).map(ConditionLine::from).collect())?;
+        if detail.line.phase.needs_attention() {
+            let exit = self.last_exit(id).await?;
+            detail.diagnosis = diagnose(&detail, exit.as_ref());
+        }
+        Ok(Some(detail))
     }
+
+    /// How a pod's container last exited.
+    async fn last_exit(&self, id: &PodId) -> Result<Option<LastExit>> {
+        let query = sqlx::query!(
+            "SELECT e.message, e.details, EXISTS (SELECT FROM pod_events m WHERE m.pod_id = $1 AND m.event_type = $3 \
+             AND m.last_at > e.last_at - interval '30 seconds') AS \"out_of_memory!\" FROM pod_events e \
+             WHERE e.pod_id = $1 AND e.event_type = $2 ORDER BY e.last_at DESC, e.id DESC LIMIT 1",
+            id.key(),
+            EventKind::Exited.as_str(),
+            EventKind::OutOfMemory.as_str()
+        );
+        let row = self.store.query("view_last_exit", query.fetch_optional(&self.store.pool)).await?;
+        Ok(row.map(|row| {
+            let lines = row.details.as_ref().and_then(|details| details["log"].as_array());
+            let lines = lines.into_iter().flatten().filter_map(|line| line.as_str().map(str::to_owned));
+            LastExit { out_of_memory: row.out_of_memory, log: lines.collect(), message: row.message }
+        }))
+    }
+}
+
+fn diagnose(detail: &PodDetail, exit: Option<&LastExit>) -> Option<Diagnosis> {
+    let line = &detail.line;
+    let retry = detail.retry.as_ref().map(|retry| FailedAttempt { failures: retry.failures, why: &retry.why });
+    diagnosis::diagnose(Symptoms {
+        id: &line.id,
+        phase: line.phase,
+        reason: line.reason,
+        message: &line.message,
+        plan: detail.plan.as_ref(),
+        retry,
+        exit,
+    })
 }
 
 fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
@@ -96,6 +136,7 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
         message: line.message.clone(),
         since: row.since,
     };
+    let is_ready = line.ready;
     Ok(PodDetail {
         conditions: [ready, applied]
             .into_iter()
@@ -115,6 +156,8 @@ fn detail(row: PodDetailRow, watched: Vec<ConditionLine>) -> Result<PodDetail> {
             (Some(failures), Some(at), Some(why)) => Some(RetryLine { failures, at, why }),
             _ => None,
         },
+        diagnosis: None,
+        not_ready_since: row.since.filter(|_| !is_ready),
         undeclared_at: row.undeclared_at,
     })
 }

@@ -9,7 +9,10 @@ use super::{
     cursor::{self, CursorPosition},
 };
 use crate::{
-    core::{names::PodId, report::phase::Phase},
+    core::{
+        names::PodId,
+        report::{phase::Phase, reason::Reason},
+    },
     store::{
         StoreError,
         error::Result,
@@ -89,7 +92,8 @@ impl View<'_> {
                AND ($2::text IS NULL OR p.tenant_id = $2) AND ($3::text IS NULL OR p.adapter_id = $3) \
                AND $10::text[] IS NOT NULL AND ($4::text[] IS NULL OR coalesce(s.phase, 'Pending') = ANY($4)) \
                AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', p.tenant_id || '/' || p.name, p.adapter_id, desired.image, p.url, s.message)), \
-                 lower($5)) > 0)) AS lines \
+                 lower($5)) > 0) AND ($11::text IS NULL OR s.reason = $11) \
+               AND ($12::text IS NULL OR s.reason IS DISTINCT FROM $12)) AS lines \
              WHERE $7::text IS NULL OR ({key}, name) {than} ({place}, $7) ORDER BY {key} {order}, name {order} LIMIT $6",
             text.unwrap_or("NULL::text"),
             number.unwrap_or("NULL::float8"),
@@ -110,7 +114,9 @@ impl View<'_> {
             .bind(
                 place.as_ref().map(|place| place.number.as_ref().and_then(|number| number.parse().ok()).unwrap_or(0.0)),
             )
-            .bind(Phase::BY_URGENCY.map(Phase::as_str));
+            .bind(Phase::BY_URGENCY.map(Phase::as_str))
+            .bind(query.reason.map(Reason::as_str))
+            .bind(query.not_reason.map(Reason::as_str));
         let mut rows: Vec<PositionedRow> = self.store.query("pods", sql.fetch_all(&self.store.pool)).await?;
         let more = rows.len() as i64 > limit;
         rows.truncate(limit as usize);

@@ -1,9 +1,12 @@
-//! The source: which revision was fetched, which is in force, which is applied; and the adapters in force. Only for
+//! The source: which revision was fetched, which is in force, which is synced; and the adapters in force. Only for
 //! people who see all tenants.
 
 use super::{AdapterLine, CommitLine, Page, RevisionLine, SourceLine, View, cursor};
 use crate::{
-    core::declare::adapter,
+    core::{
+        declare::adapter,
+        report::{health::FleetHealth, phase::Phase},
+    },
     store::{RevisionRow, error::Result, pods::pod_id},
 };
 
@@ -15,6 +18,13 @@ impl View<'_> {
         }
         let state = self.store.source_state().await?.filter(|state| state.stale_since.is_some());
         let refusal = self.store.source_refusal().await?;
+        let (phases, held) = (self.phases().await?, self.held_removals_count().await?);
+        // Pods whose removal is held still serve, and belong to no revision in force.
+        let counts = phases.iter().map(|count| match count.phase {
+            Phase::Held => (count.phase, count.pods - held),
+            phase => (phase, count.pods),
+        });
+        let counts: Vec<(Phase, i64)> = counts.collect();
         Ok(Some(SourceLine {
             unusable_since: refusal.as_ref().map(|refusal| refusal.since),
             unusable_why: refusal.map(|refusal| refusal.message),
@@ -22,9 +32,11 @@ impl View<'_> {
             read_at: state.as_ref().and_then(|state| state.read_at),
             stale_origin: state.as_ref().map(|state| state.origin.clone()),
             stale_why: state.and_then(|state| state.why),
+            health: FleetHealth::of(counts.iter().copied()),
+            needs_attention: counts.iter().filter(|(phase, _)| phase.needs_attention()).map(|(_, pods)| pods).sum(),
             fetched: self.store.newest().await?.as_ref().map(RevisionLine::from),
             accepted: self.store.in_force().await?.as_ref().map(RevisionLine::from),
-            applied: self.store.last_applied().await?.as_ref().map(RevisionLine::from),
+            synced: self.store.last_synced().await?.as_ref().map(RevisionLine::from),
         }))
     }
 
@@ -54,8 +66,10 @@ impl View<'_> {
         if !self.person.sees_all() {
             return Ok(None);
         }
-        let pods =
-            sqlx::query!("SELECT adapter_id, id FROM pods WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\"");
+        let pods = sqlx::query!(
+            "SELECT adapter_id, id, s.container IS NOT NULL AS \"has_container!\" FROM pods LEFT JOIN pod_phases s \
+                 ON s.pod_id = id WHERE desired_status <> 'deleted' ORDER BY id COLLATE \"C\""
+        );
         let files = self.store.adapters_in_force().await?;
         let pods = self.store.query("view_adapters", pods.fetch_all(&self.store.pool)).await?;
         // They were valid when stored; one that this version of AgentPod can no longer read is left out.
@@ -69,6 +83,14 @@ impl View<'_> {
                 image: adapter.spec.image.clone(),
                 port: adapter.spec.port,
                 config_schema: adapter.config_schema.clone(),
+                secrets: adapter.spec.secrets.clone(),
+                memory: adapter.spec.resources.memory.map(|memory| memory.to_string()),
+                cpus: adapter.spec.resources.cpus.map(|cpus| cpus.to_string()),
+                minimum_memory: adapter.spec.minimum.memory.map(|memory| memory.to_string()),
+                health: adapter.spec.health.describe(),
+                has_login: adapter.spec.login.is_some(),
+                containers: pods.iter().filter(|pod| pod.adapter_id == name.as_str() && pod.has_container).count()
+                    as i64,
                 pods: on_it.take(1000).collect::<Result<_>>()?,
                 name,
             })
@@ -94,7 +116,7 @@ impl From<&RevisionRow> for RevisionLine {
             problems: row.problems.clone(),
             fetched_at: row.fetched_at,
             accepted_at: row.accepted_at,
-            applied_at: row.applied_at,
+            synced_at: row.synced_at,
         }
     }
 }

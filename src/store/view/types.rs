@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
+pub use crate::core::report::diagnosis::Diagnosis;
 pub use crate::core::report::view::{ActionLine, ContainerSummary, FileSummary, PlanLine, SummaryLine};
 use crate::core::{
     declare::desired_status::DesiredStatus,
@@ -85,6 +86,10 @@ pub struct PodQuery {
     pub phases: Vec<Phase>,
     /// Only of this adapter.
     pub adapter: Option<AdapterName>,
+    /// Only those that have their phase for this reason.
+    pub reason: Option<Reason>,
+    /// Only those that have it for another reason than this.
+    pub not_reason: Option<Reason>,
     /// What to sort by.
     pub sort: PodColumn,
     /// Descending.
@@ -197,6 +202,12 @@ pub struct PodDetail {
     pub rejected: Option<RejectedLine>,
     /// When its last failed action is tried again, if it failed.
     pub retry: Option<RetryLine>,
+    /// What is wrong with it, what happens next and what to do; absent if it needs no attention.
+    pub diagnosis: Option<Diagnosis>,
+    /// Since when it has not been ready; absent if it is, or was never observed.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Time>")]
+    pub not_ready_since: Option<OffsetDateTime>,
     /// When it was removed from the manifests; `None` while it is declared.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schemars(with = "Option<Time>")]
@@ -255,7 +266,7 @@ pub struct UsageNow {
     pub storage_mb: Option<i32>,
 }
 
-/// The filter of a list of events; newest first.
+/// The filter of a list of events; those that happened last come first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
     /// Only of this pod.
@@ -264,6 +275,10 @@ pub struct EventQuery {
     pub tenant: Option<TenantName>,
     /// Only of this kind.
     pub kind: Option<EventKind>,
+    /// Only of this severity and worse.
+    pub severity: Option<Severity>,
+    /// Only those that last happened at this time or later.
+    pub since: Option<OffsetDateTime>,
     /// The page size, 1 to 1000; 0 means 100.
     pub limit: u32,
     /// Continue after this: `next` of the previous page.
@@ -273,7 +288,7 @@ pub struct EventQuery {
 /// An event in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
-    /// Ascends with time.
+    /// Ascends with the time when it first happened.
     pub id: i64,
     /// The pod it is about, if any.
     pub pod: Option<PodId>,
@@ -291,12 +306,12 @@ pub struct EventLine {
     pub container: Option<String>,
     /// Details: last log lines, exit code.
     pub details: Option<Value>,
-    /// How often it happened.
+    /// How often it happened, from the first time to the last.
     pub count: i32,
     /// When it first happened.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]
-    pub created_at: OffsetDateTime,
+    pub first_at: OffsetDateTime,
     /// When it last happened.
     #[serde(with = "time::serde::rfc3339")]
     #[schemars(with = "Time")]

@@ -2,7 +2,7 @@
 
 use super::{UsageNow, UsagePoint, View};
 use crate::{
-    core::names::PodId,
+    core::names::{PodId, TenantName},
     store::{error::Result, pods::pod_id},
 };
 
@@ -21,6 +21,22 @@ impl View<'_> {
             id.key()
         );
         self.store.query("view_usage", statement.fetch_all(&self.store.pool)).await.map(Some)
+    }
+
+    /// What a tenant's pods used together over the last day, oldest first: ten-minute spans, then one-minute spans.
+    pub(crate) async fn tenant_usage(&self, tenant: &TenantName) -> Result<Vec<UsagePoint>> {
+        if !self.person.sees(tenant) {
+            return Ok(Vec::new());
+        }
+        let statement = sqlx::query_as!(
+            UsagePoint,
+            "SELECT at, seconds, sum(memory_mb)::int AS \"memory_mb!\", sum(cpu_percent)::real AS \"cpu_percent!\", \
+             sum(storage_mb)::int AS storage_mb FROM pod_usage JOIN pods ON pods.id = pod_id \
+             WHERE tenant_id = $1 AND (seconds = 60 OR at < coalesce((SELECT min(at) FROM pod_usage WHERE seconds = 60), \
+             'infinity') - interval '10 minutes') GROUP BY at, seconds ORDER BY at, seconds DESC",
+            tenant.as_str()
+        );
+        self.store.query("view_tenant_usage", statement.fetch_all(&self.store.pool)).await
     }
 
     /// What every pod used when last measured.

@@ -41,6 +41,30 @@ for (const form of document.querySelectorAll("form.filter")) {
   addEventListener("pageshow", () => { for (const field of form.elements) field.disabled = false; });
 }
 
+// A search narrows the list while it is typed; the URL follows, so that it can be kept and gone back to.
+let typing = 0;
+for (const field of document.querySelectorAll("input[data-as-you-type]")) {
+  field.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => {
+      const url = new URL(field.form.action);
+      for (const [name, value] of new FormData(field.form)) if (value) url.searchParams.set(name, value);
+      history.replaceState(null, "", url);
+      refresh();
+    }, 200);
+  });
+}
+// "/" goes to the search.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, select, textarea, [contenteditable]")) return;
+  const field = document.querySelector("input[type=search]");
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+});
+
 // Brings `old` in line with `fresh`, keeping what is the same: focus, selection, scrolling and opened details stay.
 function align(old, fresh) {
   if (old.isEqualNode(fresh)) return;
@@ -113,6 +137,34 @@ function soon() {
 let lastRefresh = 0;
 document.addEventListener("visibilitychange", () => { if (!document.hidden && askAgain) soon(); });
 
+// Pointing at a plot tells the value there.
+document.addEventListener("pointermove", (event) => {
+  const plot = event.target.closest?.(".plot svg");
+  for (const old of document.querySelectorAll(".plot .cursor")) if (old.parentNode !== plot) forget(old.parentNode);
+  if (!plot) return;
+  const points = JSON.parse(plot.parentNode.dataset.points);
+  const { left, width } = plot.getBoundingClientRect();
+  const at = (event.clientX - left) / width * 320;
+  let best;
+  for (const point of points) if (!best || Math.abs(point[0] - at) < Math.abs(best[0] - at)) best = point;
+  if (!best) return;
+  let cursor = plot.querySelector(".cursor");
+  if (!cursor) {
+    cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    cursor.setAttribute("class", "cursor");
+    cursor.setAttribute("y1", 6);
+    cursor.setAttribute("y2", 92);
+    plot.append(cursor);
+  }
+  cursor.setAttribute("x1", best[0]);
+  cursor.setAttribute("x2", best[0]);
+  plot.parentNode.querySelector("output").textContent = best[2];
+});
+function forget(plot) {
+  plot.querySelector(".cursor").remove();
+  plot.parentNode.querySelector("output").textContent = "";
+}
+
 // The socket.
 const shown = document.getElementById("live");
 function show(state, text) {
@@ -139,8 +191,10 @@ function connect() {
     wasLive = true;
   });
   socket.addEventListener("message", (event) => { if (mine === socket) take(event.data); });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
     if (mine !== socket) return;
+    // Signed out elsewhere, or the account was disabled: the server leads to the sign-in.
+    if (event.code === 4401) { location.reload(); return; }
     show("offline", "offline — reconnecting");
     setTimeout(connect, wait * (0.75 + Math.random() / 2));
     wait = Math.min(wait * 2, 30000);

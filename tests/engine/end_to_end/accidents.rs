@@ -43,11 +43,11 @@ async fn a_container_taken_off_its_network_is_not_ready_and_is_reached_again_soo
     let stand = three_tenants().await;
     stand.routed("alice", "/health").await;
     let (before, bob) = (stand.container(POD), stand.container("bob/assistant"));
-    let applied = async || stand.status().await.and_then(|status| status["source"]["applied"].as_bool());
-    stand.until("all is applied", PATIENCE, async || applied().await.filter(|applied| *applied)).await;
+    let healthy = async || stand.status().await.and_then(|status| status["source"]["healthy"].as_bool());
+    stand.until("all is well", PATIENCE, async || healthy().await.filter(|healthy| *healthy)).await;
     docker(&["network", "disconnect", stand.instance(), &before.name]);
     stand.nudge();
-    stand.until("it is not applied any more", PATIENCE, async || applied().await.filter(|applied| !applied)).await;
+    stand.until("it is not well any more", PATIENCE, async || healthy().await.filter(|healthy| !healthy)).await;
     stand.ready(POD, PATIENCE).await;
     let after = stand.container(POD);
     assert_eq!(after.id, before.id, "its container is the same");
@@ -55,7 +55,7 @@ async fn a_container_taken_off_its_network_is_not_ready_and_is_reached_again_soo
     assert_eq!(stand.container("bob/assistant").life(), bob.life());
     let kinds: Vec<_> = stand.events(POD).iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect();
     assert!(kinds.contains(&"reconnected".to_owned()) && !kinds.contains(&"exited".to_owned()), "{kinds:?}");
-    stand.until("all is applied again", PATIENCE, async || applied().await.filter(|applied| *applied)).await;
+    stand.until("all is well again", PATIENCE, async || healthy().await.filter(|healthy| *healthy)).await;
 }
 
 #[tokio::test]

@@ -63,7 +63,10 @@ async fn a_push_and_its_delivery_replace_the_changed_pod_and_leave_its_siblings_
     let origin = format!("{}@main in pods/", server.url());
     let followed = async || {
         let status = stand.status().await?;
-        (status["source"]["origin"] == *origin && status["source"]["applied"] == true).then_some(())
+        (status["source"]["origin"] == *origin
+            && status["source"]["synced"] == true
+            && status["source"]["healthy"] == true)
+            .then_some(())
     };
     stand.until("the repository is in force", PATIENCE, followed).await;
     for (id, before) in IDS.iter().zip(&before) {

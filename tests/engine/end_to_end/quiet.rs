@@ -24,7 +24,9 @@ async fn rows(stand: &Stand) -> Vec<String> {
 #[tokio::test]
 async fn rounds_over_a_fleet_at_rest_write_no_row() {
     let stand = three_tenants().await;
-    let applied = async || stand.status().await.filter(|status| status["source"]["applied"] == true);
+    let applied = async || {
+        stand.status().await.filter(|status| status["source"]["synced"] == true && status["source"]["healthy"] == true)
+    };
     stand.until("everything is applied", PATIENCE, applied).await;
     // What happened last may still be on its way into the history.
     let mut before = rows(&stand).await;

@@ -85,7 +85,9 @@ async fn problems(stand: &Stand) -> String {
 async fn in_order(stand: &Stand) {
     let applied = async || {
         stand.status().await.filter(|status| {
-            status["source"]["problems"].as_array().is_some_and(Vec::is_empty) && status["source"]["applied"] == true
+            status["source"]["problems"].as_array().is_some_and(Vec::is_empty)
+                && status["source"]["synced"] == true
+                && status["source"]["healthy"] == true
         })
     };
     stand.until("the source is in order and applied", PATIENCE, applied).await;

@@ -171,6 +171,23 @@ fn a_name_taken_during_creation_is_observed_again_at_once_and_only_once() {
 }
 
 #[test]
+fn while_a_failed_step_is_tried_again_the_status_keeps_its_cause() {
+    let mut harness = Harness::new(build(&[running("a", 'm', 'g')]));
+    harness.engine.world().refused.insert("pull agentpod/echo:1".into());
+    for _ in 0..60 {
+        harness.round(usize::MAX);
+        if harness.states[&id()].retry.is_none() {
+            continue;
+        }
+        let said = status(&harness).pulling();
+        let acts = matches!(harness.plans.last().unwrap().pods[&id()], Decision::Act(_));
+        assert_eq!((said.phase, said.reason.as_str()), (Phase::Held, "StepFailed"), "acting: {acts}, {said:?}");
+        assert!(said.message.contains("injected: pull agentpod/echo:1"), "{said:?}");
+        harness.now += Duration::seconds(5);
+    }
+}
+
+#[test]
 fn a_paused_or_disconnected_container_is_not_ready() {
     let wish: DesiredCase = running("a", 'm', 'g');
     let mut harness = Harness::new(build(&[wish]));

@@ -130,7 +130,8 @@ async fn fill(store: &Store, now: OffsetDateTime) {
         store.write_status(&pod(id), &status, now).await.unwrap();
         let event =
             Event { cause: Some("it was declared".into()), ..Event::of_pod(&pod(id), EventKind::Changed, message) };
-        store.record(&event, now).await.unwrap();
+        // After the declaration, whose events have the time at which they were stored.
+        store.record(&event, OffsetDateTime::now_utc()).await.unwrap();
     }
     let measured = Measured { pod: pod("alice/assistant"), memory_mb: 12, cpu_percent: 3.3, storage_mb: Some(5) };
     store.add_usage(&[measured], now).await.unwrap();

@@ -2,6 +2,7 @@
 //! a clock of the test's own; and the real daemon where it is about starting and about what it writes.
 
 mod daemon;
+mod own_account;
 mod response;
 mod sessions;
 mod stage;

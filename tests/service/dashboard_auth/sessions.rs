@@ -85,7 +85,7 @@ async fn a_cookie_is_for_the_server_alone_and_behind_tls_it_is_nobody_elses_to_s
     let stage = Stage::closed().await;
     let answer = stage.try_sign_in("olga", PASSWORD, &[]).await;
     let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("agentpod_session="), "{cookie}");
+    assert!(cookie.starts_with("agentpod_session_test_"), "{cookie}");
     for part in ["; HttpOnly", "; SameSite=Lax", "; Path=/", "; Max-Age=604800"] {
         assert!(cookie.contains(part), "{cookie}");
     }
@@ -96,11 +96,11 @@ async fn a_cookie_is_for_the_server_alone_and_behind_tls_it_is_nobody_elses_to_s
     let ours = [("host", "pods.example.com"), ("origin", "https://pods.example.com")];
     let answer = secure.try_sign_in("olga", PASSWORD, &ours).await;
     let cookie = answer.header("set-cookie");
-    assert!(cookie.starts_with("__Host-agentpod=") && cookie.contains("; Secure"), "{cookie}");
+    assert!(cookie.starts_with("__Host-agentpod_test_") && cookie.contains("; Secure"), "{cookie}");
     assert!(cookie.contains("; HttpOnly") && cookie.contains("; Path=/") && !cookie.contains("Domain"), "{cookie}");
     let sent = answer.cookie();
     assert!(secure.who(&[("cookie", &sent)]).await.is_some());
-    assert_eq!(secure.who(&[("cookie", &sent.replace("__Host-agentpod", "agentpod_session"))]).await, None);
+    assert_eq!(secure.who(&[("cookie", &sent.replace("__Host-agentpod_", "agentpod_session_"))]).await, None);
 }
 
 #[tokio::test]
@@ -135,15 +135,36 @@ async fn signing_out_ends_the_session_and_no_other() {
     assert_eq!(stage.ask("POST", "/logout", &headers, "").await.status, 403, "another page cannot sign somebody out");
     let out = stage.ask("POST", "/logout", &headers, &form(&[("csrf", &csrf)])).await;
     assert_eq!((out.status, out.header("location")), (303, "/"));
-    assert!(
-        out.header("set-cookie").starts_with("agentpod_session=;") && out.header("set-cookie").contains("Max-Age=0")
-    );
+    let name = cookie.split('=').next().unwrap();
+    let removed = out.header("set-cookie");
+    assert!(removed.starts_with(&format!("{name}=;")) && removed.contains("Max-Age=0"), "{removed}");
     assert_eq!(stage.who(&[("cookie", &cookie)]).await, None, "also for whoever kept the cookie");
     assert!(stage.who(&[("cookie", &other)]).await.is_some());
     let viewer = stage.sign_in("victor").await;
     let csrf = stage.csrf(&viewer).await;
     let out = stage.ask("POST", "/logout", &[("cookie", &viewer), ("x-csrf-token", &csrf)], "").await;
     assert_eq!(out.status, 303, "a viewer may sign out, too");
+}
+
+#[tokio::test]
+async fn two_dashboards_on_one_host_do_not_sign_each_other_out() {
+    // Both are of the same instance. A browser keeps one cookie of each name, and sends all of them to every port.
+    let stages = [Stage::closed().await, Stage::closed().await];
+    let mut jar = std::collections::BTreeMap::new();
+    for stage in &stages {
+        let cookies = header_of(&jar);
+        let answer = stage.try_sign_in("olga", PASSWORD, &[("cookie", &cookies)]).await;
+        let (name, value) =
+            answer.cookie().split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+        jar.insert(name, value);
+    }
+    for stage in &stages {
+        assert!(stage.who(&[("cookie", &header_of(&jar))]).await.is_some(), "{jar:?}");
+    }
+}
+
+fn header_of(jar: &std::collections::BTreeMap<String, String>) -> String {
+    jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test]
@@ -179,6 +200,8 @@ async fn the_sessions_of_an_account_that_is_disabled_removed_or_gets_another_pas
 #[tokio::test]
 async fn an_account_keeps_fifty_sessions_and_those_that_are_over_are_forgotten() {
     let stage = Stage::closed().await;
+    let cookie = stage.sign_in("alan").await;
+    let named = |id: &str| format!("{}={id}", cookie.split('=').next().unwrap());
     let mut first = String::new();
     for number in 0..51 {
         let id = format!("session-{number}").into();
@@ -186,11 +209,11 @@ async fn an_account_keeps_fifty_sessions_and_those_that_are_over_are_forgotten()
         let lifetime = agentpod::dashboard::auth::LIFETIME;
         assert!(stage.store.begin_session(&id, "olga", lifetime, &event, stage.now()).await.unwrap());
         stage.later(Duration::seconds(1));
-        first = format!("agentpod_session=session-{number}");
+        first = named(&format!("session-{number}"));
     }
     assert!(stage.who(&[("cookie", &first)]).await.is_some());
-    assert_eq!(stage.who(&[("cookie", "agentpod_session=session-0")]).await, None);
-    assert!(stage.who(&[("cookie", "agentpod_session=session-1")]).await.is_some());
+    assert_eq!(stage.who(&[("cookie", &named("session-0"))]).await, None);
+    assert!(stage.who(&[("cookie", &named("session-1"))]).await.is_some());
     stage.later(Duration::days(8));
     stage.sign_in("victor").await;
     assert_eq!(stage.dump().await.matches("\"id_hash\"").count(), 1);

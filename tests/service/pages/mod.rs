@@ -2,6 +2,7 @@
 //! nothing that is shown becomes markup; and what a form fills in is a manifest without problems.
 
 mod committing;
+mod editing;
 mod forms;
 mod requests;
 mod samples;

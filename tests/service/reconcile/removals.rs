@@ -24,13 +24,15 @@ async fn too_many_removals_are_held_over_a_restart_and_opened_by_their_own_appro
     stage.declare_pods(&ALL);
     stage.start(TICK);
     run_alone(&stage, &ALL).await;
+    let was_ready = stage.overview().pods.get("alice/a").is_some_and(|pod| pod.status.ready);
     stage.engine.world().writes.clear();
     stage.declare_pods(&ALL[4..]);
     let plan = held(&stage).await;
     let status = stage.overview().pods["alice/a"].status.clone();
     assert_eq!((format!("{:?}", status.phase).as_str(), status.reason.as_str()), ("Held", "TooManyRemovals"));
+    assert!(status.ready >= was_ready, "it serves as before: {status:?}");
     assert!(status.message.contains("4 of 6 pods") && status.message.contains(&plan), "{status:?}");
-    assert!(!stage.overview().source.applied);
+    assert!(!stage.overview().source.synced);
     let told = stage.event("removals_held").await.message;
     assert!(told.contains("holds 4 removals") && told.contains(&format!("agentpod approve {plan}")), "{told}");
 

@@ -34,7 +34,7 @@ async fn a_revision_that_changes_one_pod_is_recorded_for_that_pod_alone() {
     assert_eq!(pods(&stage).await[0], before[0], "nothing is written of the one that was not changed");
     // One that changes no pod at all.
     save("name: alice}}", "name: alice}, spec: {displayName: Alice}}");
-    let third = async || stage.store.revision(3).await.unwrap().and_then(|row| row.applied_at);
+    let third = async || stage.store.revision(3).await.unwrap().and_then(|row| row.synced_at);
     eventually("it is applied", third).await;
     let rows = pods(&stage).await;
     let ids: Vec<_> = rows.iter().map(|row| (row.line.revision, row.line.applied_revision)).collect();
@@ -77,7 +77,10 @@ async fn a_thousand_files_at_once_are_one_revision_and_one_round() {
     )
     .unwrap();
     stage.start(Duration::from_mins(10));
-    eventually("it is applied", async || stage.overview().source.applied.then_some(())).await;
+    eventually("it is applied", async || {
+        (stage.overview().source.synced && stage.overview().source.healthy).then_some(())
+    })
+    .await;
     let (mut rounds, mut since) = (0, std::time::Instant::now());
     let at_rest = async || {
         let now = stage.overview().rounds;
@@ -93,7 +96,8 @@ async fn a_thousand_files_at_once_are_one_revision_and_one_round() {
     }
     eventually("all are there", async || (stage.store.newest().await.unwrap()?.id > 1).then_some(())).await;
     eventually("it is applied", async || {
-        (stage.overview().source.applied && stage.overview().rounds > before).then_some(())
+        (stage.overview().source.synced && stage.overview().source.healthy && stage.overview().rounds > before)
+            .then_some(())
     })
     .await;
     assert_eq!(stage.overview().rounds, before + 1);

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, sync
 use agentpod::{
     core::{
         access::{Person, Role},
-        declare::edit::{NewPod, SourceFiles},
+        declare::edit::{FileChange, NewPod, SourceFiles},
         problem::Problem,
     },
-    source::{Directory, Edit, NotAdded, Source},
+    source::{Directory, Edit, NotEdited, Source},
 };
 
 use super::{folder, write};
@@ -32,7 +32,7 @@ async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let adapters = shipped_adapters().await;
     let new = NewPod::parse(&pod("alice/new", "subdomain: new")).unwrap();
     let first = files(&[("alice.yaml", TENANT)]);
-    let place = |files: &SourceFiles| new.path_in("here", files, &adapters, &site());
+    let place = |files: &SourceFiles| new.file_in("here", files, &adapters, &site()).map(|change| change.path);
     assert_eq!(place(&first), Ok("alice-new.yaml".into()));
     let mut taken = first.clone();
     taken.insert("alice-new.yaml".into(), pod("alice/other", "subdomain: other").into_bytes());
@@ -40,7 +40,7 @@ async fn a_new_pod_goes_to_its_own_file_and_never_to_an_existing_one() {
     let below = [first, files(&[("deep/alice-new.yaml", &pod("alice/other", "subdomain: other"))])];
     assert_eq!(place(&below.into_iter().flatten().collect()), Ok("alice-new.yaml".into()));
     let with_tenant = NewPod::parse(&format!("{TENANT}---\n{}", pod("alice/new", "subdomain: new"))).unwrap();
-    assert_eq!(with_tenant.path_in("here", &BTreeMap::new(), &adapters, &site()), Ok("alice-new.yaml".into()));
+    assert_eq!(with_tenant.file_in("here", &BTreeMap::new(), &adapters, &site()).unwrap().path, "alice-new.yaml");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn an_edit_that_would_break_the_revision_is_refused_like_by_validate() {
         (&broken, pod("alice/new", "subdomain: new"), "broken.yaml"),
     ] {
         let new = NewPod::parse(&text).unwrap();
-        let message = message(new.path_in("here", there, &adapters, &site()));
+        let message = message(new.file_in("here", there, &adapters, &site()));
         assert!(message.contains(why), "{text}: {message}");
     }
 }
@@ -110,15 +110,13 @@ fn operators_may_add_pods_tenant_operators_only_without_secrets_and_viewers_none
     }
 }
 
-/// An edit that goes to a fixed file.
+/// An edit that adds a file.
 fn edit(file: &str, text: &str) -> Edit {
-    let file = file.to_owned();
-    Edit {
-        text: text.into(),
-        choose_path: Arc::new(move |_| Ok(file.clone())),
-        author: "tess".into(),
-        summary: "Add pod alice/new".into(),
-    }
+    change(FileChange { path: file.into(), before: None, after: Some(text.into()) })
+}
+
+fn change(change: FileChange) -> Edit {
+    Edit { decide: Arc::new(move |_| Ok(change.clone())), author: "tess".into(), summary: "Add pod alice/new".into() }
 }
 
 fn names(root: &Path) -> Vec<String> {
@@ -132,7 +130,7 @@ fn names(root: &Path) -> Vec<String> {
 async fn a_file_is_added_completely_and_nothing_else_is_left() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
-    let added = Source::Directory(Directory::new(&root)).add(edit("new.yaml", "text\n")).await.unwrap();
+    let added = Source::Directory(Directory::new(&root)).edit(edit("new.yaml", "text\n")).await.unwrap();
     assert_eq!((added.location(), added.commit), ("new.yaml".into(), None));
     assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
     assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "text\n");
@@ -145,11 +143,12 @@ async fn a_file_that_appeared_meanwhile_is_not_overwritten() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1")]);
     let (path, edit) = (root.join("new.yaml"), edit("new.yaml", "ours"));
-    let place = Arc::new(move |_: &SourceFiles| {
+    let ours = edit.decide.clone();
+    let decide = Arc::new(move |files: &SourceFiles| {
         fs::write(&path, "theirs").unwrap();
-        Ok("new.yaml".to_owned())
+        ours(files)
     });
-    let why = Source::Directory(Directory::new(&root)).add(Edit { choose_path: place, ..edit }).await.unwrap_err();
+    let why = Source::Directory(Directory::new(&root)).edit(Edit { decide, ..edit }).await.unwrap_err();
     assert!(why.to_string().contains("was not changed"), "{why}");
     assert_eq!(fs::read_to_string(root.join("new.yaml")).unwrap(), "theirs");
     assert_eq!(names(&root), ["a.yaml", "new.yaml"]);
@@ -159,11 +158,11 @@ async fn a_file_that_appeared_meanwhile_is_not_overwritten() {
 async fn a_refused_edit_is_not_written_and_an_empty_folder_cannot_be_edited() {
     let (_guard, root) = folder();
     let source = Source::Directory(Directory::new(&root));
-    assert!(matches!(source.add(edit("new.yaml", "text")).await, Err(NotAdded::Unread(_))), "a mount that failed?");
+    assert!(matches!(source.edit(edit("new.yaml", "text")).await, Err(NotEdited::Unread(_))), "a mount that failed?");
     write(&root, &[("a.yaml", "1")]);
-    let place =
+    let decide =
         Arc::new(|files: &SourceFiles| Err(vec![Problem::of_file("new.yaml", format!("{} there", files.len()))]));
-    let why = source.add(Edit { choose_path: place, ..edit("new.yaml", "text") }).await.unwrap_err();
+    let why = source.edit(Edit { decide, ..edit("new.yaml", "text") }).await.unwrap_err();
     assert_eq!(why.problems()[0].what, "1 there");
     assert_eq!(names(&root), ["a.yaml"]);
 }
@@ -173,8 +172,33 @@ async fn an_unwritable_folder_is_an_error_that_says_what_to_do() {
     let (_guard, root) = folder();
     write(&root, &[("a.yaml", "1"), ("below/b.yaml", "1")]);
     // Permissions do not stop root, but a missing folder does.
-    let why = Source::Directory(Directory::new(&root)).add(edit("none/new.yaml", "text")).await.unwrap_err();
-    let NotAdded::Unwritten { what, hint, .. } = why else { panic!("{why:?}") };
+    let why = Source::Directory(Directory::new(&root)).edit(edit("none/new.yaml", "text")).await.unwrap_err();
+    let NotEdited::Unwritten { what, hint, .. } = why else { panic!("{why:?}") };
     assert!(what.starts_with("none/new.yaml cannot be written") && hint.contains("save the file yourself"));
     assert_eq!(names(&root), ["a.yaml", "below"]);
+}
+
+#[tokio::test]
+async fn a_file_is_replaced_or_removed_only_if_it_still_is_what_was_seen() {
+    let (_guard, root) = folder();
+    write(&root, &[("a.yaml", "1"), ("b.yaml", "2")]);
+    fs::set_permissions(root.join("a.yaml"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("a.yaml", root.join("link.yaml")).unwrap();
+    let source = Source::Directory(Directory::new(&root));
+    let of = |path: &str, before: &str, after: Option<&str>| {
+        change(FileChange { path: path.into(), before: Some(before.into()), after: after.map(str::to_owned) })
+    };
+    source.edit(of("a.yaml", "1", Some("one\n"))).await.unwrap();
+    assert_eq!(fs::read_to_string(root.join("a.yaml")).unwrap(), "one\n");
+    assert_eq!(fs::metadata(root.join("a.yaml")).unwrap().mode() & 0o777, 0o600, "its permissions stay");
+    source.edit(of("link.yaml", "one\n", Some("through the link\n"))).await.unwrap();
+    assert_eq!(fs::read_to_string(root.join("a.yaml")).unwrap(), "through the link\n");
+    assert!(fs::symlink_metadata(root.join("link.yaml")).unwrap().is_symlink());
+    for after in [Some("ours"), None] {
+        let why = source.edit(of("b.yaml", "seen before", after)).await.unwrap_err();
+        assert!(why.to_string().contains("changed by somebody else"), "{why}");
+    }
+    assert_eq!(fs::read_to_string(root.join("b.yaml")).unwrap(), "2");
+    source.edit(of("b.yaml", "2", None)).await.unwrap();
+    assert_eq!(names(&root), ["a.yaml", "link.yaml"]);
 }

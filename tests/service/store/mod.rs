@@ -1,6 +1,5 @@
 //! The store against a real Postgres, a fresh database per test.
 
-mod applied;
 mod conditions;
 mod events;
 mod failover;
@@ -17,6 +16,7 @@ mod rotation;
 mod source_state;
 mod status;
 mod sync;
+mod synced;
 mod usage;
 mod view;
 

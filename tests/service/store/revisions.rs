@@ -202,12 +202,12 @@ async fn going_back_to_earlier_files_is_a_new_revision() {
 }
 
 #[tokio::test]
-async fn a_revision_is_applied_once() {
+async fn a_revision_is_synced_once() {
     let (store, _) = fresh().await;
     let id = accept(&store, "h", "dir:/m", &files("one"), &adapters("1"), at(1)).await.unwrap().id;
-    assert!(store.mark_applied(id, at(2)).await.unwrap());
-    assert!(!store.mark_applied(id, at(3)).await.unwrap());
-    assert_eq!(store.newest().await.unwrap().unwrap().applied_at, Some(at(2)));
+    assert!(store.mark_synced(id, at(2)).await.unwrap());
+    assert!(!store.mark_synced(id, at(3)).await.unwrap());
+    assert_eq!(store.newest().await.unwrap().unwrap().synced_at, Some(at(2)));
 }
 
 #[tokio::test]

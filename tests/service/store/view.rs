@@ -319,7 +319,7 @@ async fn the_source_shows_what_was_fetched_what_is_in_force_and_what_was_carried
         adapters: &adapters,
     };
     let first = store.accept(&fetched("h1"), at(2)).await.unwrap().id;
-    store.mark_applied(first, at(3)).await.unwrap();
+    store.mark_synced(first, at(3)).await.unwrap();
     let second = store.accept(&fetched("h2"), at(4)).await.unwrap().id;
     let problem = Problem::of_file("a.yaml", "nonsense");
     let third = store.reject(&fetched("h3"), &[problem], at(5)).await.unwrap().id;
@@ -327,7 +327,7 @@ async fn the_source_shows_what_was_fetched_what_is_in_force_and_what_was_carried
     let view = store.view(&person);
     let source = view.source().await.unwrap().unwrap();
     let id = |line: &Option<agentpod::store::view::RevisionLine>| line.as_ref().unwrap().id;
-    assert_eq!((id(&source.fetched), id(&source.accepted), id(&source.applied)), (third, second, first));
+    assert_eq!((id(&source.fetched), id(&source.accepted), id(&source.synced)), (third, second, first));
     assert_eq!(source.fetched.unwrap().problems[0].what, "nonsense");
     assert_eq!(view.revision(first).await.unwrap().unwrap().commit.unwrap().id, "c0ffee");
     let page = view.revisions(2, None).await.unwrap().unwrap();

@@ -2,6 +2,7 @@
 //! `templates/NAME/`; a new kind of agent needs no Rust.
 
 mod check;
+mod login;
 mod probe;
 mod read;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub(crate) use check::MOST_OF_VARIABLE;
+pub(crate) use login::PodLogin;
 pub use probe::Probe;
 pub(crate) use probe::ProbeKind;
 pub(crate) use read::read_into;
@@ -105,6 +107,9 @@ pub(crate) struct AdapterSpec {
     /// How to get a login link, if the agent creates one on request.
     #[serde(default)]
     pub(crate) login: Option<Login>,
+    /// The secrets that the agent understands, as variable and what it is for. People see them; a pod may set others.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 /// What a change of the image means.

@@ -28,6 +28,19 @@ pub struct Probe {
     pub(crate) failures: u32,
 }
 
+impl Probe {
+    /// How it probes, in a few words, like `GET /ready every 10s; up to 3m to start`.
+    pub(crate) fn describe(&self) -> String {
+        let what = match &self.kind {
+            ProbeKind::Http(http) => format!("GET {}", http.path),
+            ProbeKind::Tcp(_) => "a connection to its port".into(),
+            ProbeKind::Exec(_) => "a command in its container".into(),
+            ProbeKind::Websocket(_) => "a WebSocket".into(),
+        };
+        format!("{what} every {}; up to {} to start", self.interval, self.startup)
+    }
+}
+
 /// The kind of probe; exactly one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

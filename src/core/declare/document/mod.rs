@@ -1,10 +1,12 @@
-//! Parses YAML into trees with the position of every key and value. The only place that uses the YAML crates.
+//! Parses YAML into trees with the position of every key and value, and changes it in place (`change`). The only place that
+//! uses the YAML crates.
 //!
 //! A file contains any number of documents, which the parser itself tells apart; one that is broken does not hide the
 //! problems of the next, and every byte of a file is either part of a document or a problem. Size, depth and aliases are
 //! bounded before anything is built.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+mod change;
 mod compose;
 mod excerpt;
 mod plain_words;
@@ -13,6 +15,7 @@ mod write;
 
 use serde_json::{Map, Value};
 
+pub(crate) use change::{Unchangeable, change, part, remove, replace};
 pub(crate) use write::write;
 
 use self::{

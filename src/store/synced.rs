@@ -1,4 +1,4 @@
-//! What is applied: when every pod first matched a revision, and which revision each pod matches. A revision that does
+//! When a revision was first carried out, as far as that was possible, and which revision each pod matches. A revision that does
 //! not change a pod writes nothing about it.
 
 use time::OffsetDateTime;
@@ -7,10 +7,10 @@ use super::{Store, error::Result};
 use crate::core::names::PodId;
 
 impl Store {
-    /// Records when every pod first matched a revision; returns whether that is new.
-    pub async fn mark_applied(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
-        let query = sqlx::query!("UPDATE revisions SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL", id, now);
-        Ok(self.execute("mark_applied", query).await?.rows_affected() > 0)
+    /// Records when a revision was first carried out; returns whether that is new.
+    pub async fn mark_synced(&self, id: i64, now: OffsetDateTime) -> Result<bool> {
+        let query = sqlx::query!("UPDATE revisions SET synced_at = $2 WHERE id = $1 AND synced_at IS NULL", id, now);
+        Ok(self.execute("mark_synced", query).await?.rows_affected() > 0)
     }
 
     /// Records the last declared revision of pods that match it; returns for how many that is new.
