@@ -50,6 +50,7 @@ pub(crate) struct Ledger {
 pub(crate) struct PlanInputs<'a> {
     pub(crate) now: OffsetDateTime,
     pub(crate) removal_grace: Duration,
+    pub(crate) removal_settle: Duration,
     pub(crate) removals: RemovalLimit,
     /// The revision in force.
     pub(crate) revision: &'a str,
@@ -156,6 +157,7 @@ impl Ledger {
         let mut fleet = FleetState {
             now: inputs.now,
             removal_grace: inputs.removal_grace,
+            removal_settle: inputs.removal_settle,
             removals: inputs.removals,
             revision: inputs.revision.to_owned(),
             requests: inputs.requests.to_vec(),

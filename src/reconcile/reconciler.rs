@@ -51,6 +51,8 @@ pub struct Parts {
     pub site: Site,
     /// How long a removed pod's stopped container is kept.
     pub removal_grace: Duration,
+    /// How long no further pod may be removed from the manifests before removals are carried out.
+    pub removal_settle: Duration,
     /// How many pods may be removed at once without approval.
     pub removals: RemovalLimit,
     /// Reads the secrets' values.
@@ -95,6 +97,7 @@ pub struct Reconciler {
 /// What stays the same while it runs.
 pub(super) struct RoundSettings {
     pub(crate) removal_grace: Duration,
+    pub(crate) removal_settle: Duration,
     pub(crate) removals: RemovalLimit,
     /// The longest time between two rounds.
     pub(crate) tick: std::time::Duration,
@@ -103,7 +106,8 @@ pub(super) struct RoundSettings {
 impl Reconciler {
     /// A reconciler that has done nothing yet, and the receiver of its status.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
-        let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, secrets } = parts;
+        let Parts { engine, store, embedded, source, folders, site, secrets, .. } = parts;
+        let Parts { removal_grace, removal_settle, removals, .. } = parts;
         let metrics = Metrics::default();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, status) = Published::new();
@@ -112,7 +116,7 @@ impl Reconciler {
             journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
-            settings: RoundSettings { removal_grace, removals, tick: TICK },
+            settings: RoundSettings { removal_grace, removal_settle, removals, tick: TICK },
             source: SourceTracker::new(Inputs::new(source, folders, site)),
             requests: Requests::default(),
             ledger: Ledger::default(),

@@ -58,6 +58,8 @@ impl Reconciler {
     /// A round without effects: what `agentpod plan` shows. Nothing is stored.
     pub(crate) async fn preview(&mut self) -> Result<Plan, PreviewError> {
         let now = crate::clock::now();
+        // What would happen in the end, and not while it settles.
+        self.settings.removal_settle = time::Duration::ZERO;
         self.load().await?;
         self.source.preview().await?;
         let none = || RefusedRevision { reading: None, problems: Vec::new() };
@@ -154,6 +156,7 @@ impl Reconciler {
         let inputs = PlanInputs {
             now,
             removal_grace: self.settings.removal_grace,
+            removal_settle: self.settings.removal_settle,
             removals: self.settings.removals,
             revision: self.source.revision(),
             requests: self.requests.open(),

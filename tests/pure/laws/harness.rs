@@ -35,6 +35,8 @@ pub struct Harness {
     /// The revision that `desired` stands for.
     pub revision: String,
     pub limit: RemovalLimit,
+    /// How long removals settle.
+    pub removal_settle: Duration,
     /// What people asked for, and nobody is done with yet.
     pub requests: Vec<OpenRequest>,
     /// What came of it.
@@ -54,6 +56,7 @@ impl Harness {
             now: OffsetDateTime::UNIX_EPOCH + Duration::days(1000),
             revision: "r1".into(),
             limit: NO_LIMIT,
+            removal_settle: Duration::ZERO,
             requests: Vec::new(),
             ended: Vec::new(),
             never_ready: BTreeSet::new(),
@@ -131,6 +134,7 @@ impl Harness {
         FleetState {
             now: self.now,
             removal_grace: Duration::minutes(10),
+            removal_settle: self.removal_settle,
             removals: self.limit,
             revision: self.revision.clone(),
             requests: self.requests.clone(),
@@ -178,11 +182,12 @@ impl Harness {
     }
 
     fn waits(&self) -> bool {
-        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
+        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RemovalSettles, RetryAt};
         let last = self.plans.last().expect("a round was made");
-        last.pods
-            .values()
-            .any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
+        let passes = |decision: &Decision| {
+            matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_) | RemovalSettles(_)))
+        };
+        last.pods.values().any(passes)
     }
 
     fn probe(&mut self, seen: &BTreeMap<PodId, Vec<ObservedContainer>>) {

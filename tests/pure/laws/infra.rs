@@ -43,6 +43,7 @@ fn decide(desired: &Desired, infra: BTreeMap<InfraId, InfraState>, now: OffsetDa
     let state = FleetState {
         now,
         removal_grace: Duration::minutes(10),
+        removal_settle: Duration::ZERO,
         removals: NO_LIMIT,
         revision: "r1".into(),
         requests: Vec::new(),

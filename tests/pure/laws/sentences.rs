@@ -67,7 +67,8 @@ impl Scene {
 fn fleet_state(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
     let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
     let infra = [(InfraId::Network("agentpod-net".into()), InfraState::present())].into();
-    FleetState { now: NOON, removal_grace, removals, revision, requests, pods, infra }
+    let removal_settle = Duration::ZERO;
+    FleetState { now: NOON, removal_grace, removal_settle, removals, revision, requests, pods, infra }
 }
 
 fn digest(mode: char) -> agentpod::core::digest::Digest {
