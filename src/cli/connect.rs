@@ -52,14 +52,15 @@ pub(crate) struct DatabaseServer {
 
 /// How to connect to the database that the settings name, and the private server if they name none.
 pub(crate) async fn database_server(settings: &Settings) -> Result<DatabaseServer> {
+    // Before anything is written: a wrong address must leave no mark.
+    if let Some(why) = settings.database_url.as_deref().and_then(database_url_fault) {
+        bail!("DATABASE_URL {why}");
+    }
     let state = &settings.state_dir;
     std::fs::create_dir_all(state).map_err(|error| unusable(state, "created", &error))?;
     check_database_unchanged(state, settings.database_url.as_deref())?;
     match &settings.database_url {
         Some(url) => {
-            if let Some(why) = database_url_fault(url) {
-                bail!("DATABASE_URL {why}");
-            }
             // The parser's own message would repeat the address, and with it the password.
             let options = PgConnectOptions::from_str(url).map_err(|_| {
                 anyhow::anyhow!("DATABASE_URL is not an address like postgres://user:password@host/database")

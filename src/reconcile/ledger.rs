@@ -131,6 +131,13 @@ impl Ledger {
         self.states.get(id)?.health.as_ref()?.last_success
     }
 
+    /// Has a pod whose last step failed tried again now. Returns whether it was waiting.
+    pub(crate) fn try_at_once(&mut self, id: &PodId, now: OffsetDateTime) -> bool {
+        let retry = self.states.get_mut(id).and_then(|pod| pod.retry.as_mut());
+        let waiting = retry.filter(|retry| !retry.crash && retry.at > now);
+        waiting.map(|retry| retry.at = now).is_some()
+    }
+
     fn state(&mut self, id: &PodId) -> &mut PodState {
         self.states.entry(id.clone()).or_default()
     }

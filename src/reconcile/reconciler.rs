@@ -10,7 +10,7 @@ use super::{
     DaemonRole, DaemonStatus, Inputs, PodView,
     act::{secrets_in_use::SecretsInUse, work::Work},
     ledger::Ledger,
-    message::{Report, Trigger},
+    message::{ImageIds, Report, Trigger},
     observe::probe::Probers,
     report::{journal::Journal, metrics::Metrics, published::Published},
     requests::Requests,
@@ -74,6 +74,8 @@ pub struct Reconciler {
     pub(super) published: Published,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
+    /// The images of the declared pods, as last looked for.
+    pub(super) images: ImageIds,
     /// The desired state, as of the last round.
     pub(super) desired: Option<Arc<Desired>>,
     /// Whether the desired state is stored.
@@ -125,6 +127,7 @@ impl Reconciler {
             probers: Probers::default(),
             published,
             metrics,
+            images: ImageIds::new(),
             desired: None,
             is_stored: false,
             actual: Actual::Unknown("it has not been observed yet".into()),

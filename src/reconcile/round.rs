@@ -102,6 +102,7 @@ impl Reconciler {
             self.source.desired_changed();
             self.is_stored = true;
             self.desired = Some(desired);
+            self.look_for_images();
         }
         Ok(())
     }

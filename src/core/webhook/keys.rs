@@ -77,8 +77,7 @@ impl WebhookKeys {
         // Bitbucket's header has GitHub's older name, under which GitHub sends SHA-1.
         let github = header("x-hub-signature-256");
         let bitbucket = || header("x-hub-signature").filter(|text| text.starts_with("sha256="));
-        let prefixed =
-            || github.or_else(bitbucket).map(|text| text.strip_prefix("sha256=").unwrap_or_default());
+        let prefixed = || github.or_else(bitbucket).map(|text| text.strip_prefix("sha256=").unwrap_or_default());
         if let Some(hex) = plain.or_else(prefixed) {
             let tag = hex::decode(hex).map_err(|_| DeliveryRefused::WrongSignature)?;
             self.any_key(|key| hmac::verify(&key.text, delivery.body, &tag).is_ok())?;

@@ -151,7 +151,8 @@ fn a_push_of_azure_is_accepted_by_basic_authentication_or_a_token() {
         let built = br#"{"eventType":"build.complete","resource":{}}"#;
         assert_eq!(ask(&headers, built, None), DeliveryOutcome::Ignored(Ignored::NotAPush("build.complete".into())));
     }
-    for authorization in [basic("anyone:wrong".into()), basic(SECRET.into()), "Bearer wrong", "Bearer", "Basic %%%", ""] {
+    for authorization in [basic("anyone:wrong".into()), basic(SECRET.into()), "Bearer wrong", "Bearer", "Basic %%%", ""]
+    {
         let answer = ask(&vec![("authorization", authorization)], AZURE, None);
         assert_eq!(answer, DeliveryOutcome::Refused(DeliveryRefused::WrongSignature), "{authorization}");
     }

@@ -75,7 +75,8 @@ impl FetchCredentials {
 /// is read; one of another owner, like a mounted secret, is that owner's business.
 fn check_key_mode(file: &str) -> Result<(), FetchError> {
     let Ok(found) = fs::metadata(file) else { return Ok(()) };
-    if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o077 == 0 {
+    let others = found.mode() & 0o077;
+    if found.uid() != rustix::process::geteuid().as_raw() || others == 0 {
         return Ok(());
     }
     let what = format!("the key {file} can be read by others on this machine (mode {:04o})", found.mode() & 0o777);

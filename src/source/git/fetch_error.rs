@@ -67,6 +67,16 @@ impl FetchError {
         }
     }
 
+    /// The same for somebody who waits for a commit: nothing is tried again by itself.
+    pub(super) fn before_a_commit(self) -> Self {
+        match self {
+            Self::Failed { code: UNREACHABLE, what, .. } => {
+                Self::new(UNREACHABLE, what, "nothing was committed; try again once the remote answers")
+            }
+            other => other,
+        }
+    }
+
     /// A repository with SHA-256 object IDs.
     pub(super) fn sha256() -> Self {
         Self::new(

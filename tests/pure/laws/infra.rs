@@ -27,6 +27,7 @@ fn network(name: &str) -> NetworkSpec {
         name: name.into(),
         subnet: "10.1.0.0/24".into(),
         pool: "10.1.0.128/25".into(),
+        mtu: None,
         labels: BTreeMap::new(),
     }
 }

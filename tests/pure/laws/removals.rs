@@ -125,7 +125,9 @@ fn removals_within_ten_minutes_count_together_and_what_is_held_does_not_lapse_by
     assert_eq!(taken(&harness), ["a", "b", "c"]);
     let text = harness.plans.last().unwrap().to_string();
     assert!(
-        text.contains("6 of 12 pods would be removed within ten minutes (3 of them already have been), more than 3 and"),
+        text.contains(
+            "6 of 12 pods would be removed within ten minutes (3 of them already have been), more than 3 and"
+        ),
         "{text}"
     );
     harness.now += Duration::hours(5);

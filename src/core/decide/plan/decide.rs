@@ -46,7 +46,11 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
             removal_grace: state.removal_grace,
             allowed: removals.allowed.get(id).or(pod_state.removal_allowed.as_ref()),
             approved_by: removals.approved_by.as_ref().filter(|_| removals.allowed.contains_key(id)),
-            settles: removals.settling.as_ref().filter(|settling| settling.pods.contains(id)).map(|settling| settling.until),
+            settles: removals
+                .settling
+                .as_ref()
+                .filter(|settling| settling.pods.contains(id))
+                .map(|settling| settling.until),
             held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
             restart: requests.restarts.get(id).copied(),
             resumed: requests.resumed.get(id),

@@ -129,7 +129,11 @@ impl fmt::Display for Hold {
                 write!(f, "it was removed; its stopped container is kept until {}", clock(*until))
             }
             Self::RemovalSettles(until) => {
-                write!(f, "it is no longer declared; it is stopped at {}, if the manifests stay as they are", clock(*until))
+                write!(
+                    f,
+                    "it is no longer declared; it is stopped at {}, if the manifests stay as they are",
+                    clock(*until)
+                )
             }
             Self::TooManyRemovals(why) => write!(f, "{why}"),
             Self::SubdomainTaken(by) => {
@@ -157,11 +161,7 @@ impl fmt::Display for HeldRemovals {
 impl fmt::Display for TooManyRemovals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, held, before, all, limit } = self;
-        write!(
-            f,
-            "its removal is held, and it keeps running: {} of {all} pods would be removed ",
-            held + before
-        )?;
+        write!(f, "its removal is held, and it keeps running: {} of {all} pods would be removed ", held + before)?;
         match before {
             0 => f.write_str("at once")?,
             _ => write!(f, "within ten minutes ({before} of them already have been)")?,

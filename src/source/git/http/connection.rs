@@ -219,11 +219,12 @@ impl Connection {
         if !is_certificate {
             return self.failed(&format!("the encrypted connection failed: {error}"));
         }
-        FetchError::new(
-            UNREACHABLE,
-            format!("the certificate of {} is not trusted: {error}", self.host),
-            "if it comes from your own authority, set SSL_CERT_FILE to that authority's file",
-        )
+        let hint = if error.to_string().contains("CaUsedAsEndEntity") {
+            "it is its own authority (CA:TRUE); create it with basicConstraints=CA:FALSE, or have an authority sign it"
+        } else {
+            "if it comes from your own authority, set SSL_CERT_FILE to that authority's file"
+        };
+        FetchError::new(UNREACHABLE, format!("the certificate of {} is not trusted: {error}", self.host), hint)
     }
 
     async fn handshake<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(

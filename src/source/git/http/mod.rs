@@ -173,11 +173,11 @@ impl Exchange {
 
 impl Read for Exchange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.unread.is_empty() {
-            if let Err(error) = self.fill() {
-                self.session.state().failure = Some(error);
-                return Err(io::Error::other("the conversation with the server failed"));
-            }
+        if self.unread.is_empty()
+            && let Err(error) = self.fill()
+        {
+            self.session.state().failure = Some(error);
+            return Err(io::Error::other("the conversation with the server failed"));
         }
         let length = self.unread.len().min(buffer.len());
         self.unread.copy_to_slice(&mut buffer[..length]);
