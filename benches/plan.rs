@@ -101,6 +101,7 @@ fn seen(desired: &Desired, now: OffsetDateTime, a_tenth_changed: bool) -> (Actua
         FleetState {
             now,
             removal_grace: time::Duration::minutes(10),
+            removal_settle: time::Duration::ZERO,
             removals: Default::default(),
             max_unavailable: Default::default(),
             revision: "r1".into(),

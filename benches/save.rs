@@ -116,8 +116,13 @@ impl Bare {
         let (cidr, pool) = (subnet.cidr(), subnet.pool());
         let _cleanup = Cleanup(instance.clone());
         let bare = Self { docker, instance, network, running: None, _cleanup, _subnet: subnet };
-        let network =
-            NetworkSpec { name: bare.network.clone(), subnet: cidr, pool, labels: labels::owned(&bare.instance) };
+        let network = NetworkSpec {
+            name: bare.network.clone(),
+            subnet: cidr,
+            pool,
+            mtu: None,
+            labels: labels::owned(&bare.instance),
+        };
         bare.docker.ensure_network(&network).await.unwrap();
         bare.docker.ensure_volume(&VolumeSpec { name: bare.volume(), labels: bare.labels() }).await.unwrap();
         bare
@@ -156,6 +161,7 @@ impl Bare {
             stop_timeout: 10,
             secrets: BTreeMap::new(),
             token_version: 1,
+            generated_version: None,
         };
         let digest = Digest::of(&(&blueprint, self.instance.as_str()));
         let name = container_name(&"alice/a".parse().unwrap(), &digest);

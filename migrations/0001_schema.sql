@@ -113,6 +113,8 @@ CREATE TABLE pods (
   container_id       TEXT,                                -- the engine's ID of its container; NULL: none
   gateway_token      TEXT NOT NULL,                       -- sealed; generated once
   token_version      INTEGER NOT NULL DEFAULT 1,          -- grows with each rotation of the token
+  generated_seed     TEXT NOT NULL,                       -- sealed; what its adapter's generated secrets are derived from
+  generated_version  INTEGER NOT NULL DEFAULT 1,          -- grows with each rotation of the seed
   volume             TEXT NOT NULL,                       -- the volume with its data; never renamed
   data_dir           TEXT NOT NULL,                       -- VOLUME:PATH, PATH being where it is mounted
   node               TEXT NOT NULL DEFAULT 'local',       -- the machine it runs on

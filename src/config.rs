@@ -105,6 +105,10 @@ pub(crate) struct SettingsArgs {
     /// The network's subnet; the upper half is for pods, the lower for the proxy
     #[arg(long, env = "AGENTPOD_NETWORK_SUBNET", default_value = "10.213.0.0/20", value_name = "CIDR", global = true)]
     pub(crate) network_subnet: String,
+    /// The largest packet on the network, in bytes [default: that of the engine's default network]
+    #[arg(long, env = "AGENTPOD_NETWORK_MTU", value_name = "BYTES", global = true,
+        value_parser = clap::value_parser!(u16).range(576..))]
+    pub(crate) network_mtu: Option<u16>,
     /// The proxy's address on the network [default: the second address of the subnet]
     #[arg(long, env = "AGENTPOD_PROXY_ADDRESS", value_name = "IP", global = true)]
     pub(crate) proxy_address: Option<IpAddr>,
@@ -265,6 +269,7 @@ impl SettingsArgs {
                     name: self.network,
                     subnet: self.network_subnet,
                     pool: upper_half(subnet)?.to_string(),
+                    mtu: self.network_mtu,
                     labels: network_labels,
                 },
                 proxy_address,

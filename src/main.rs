@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use agentpod::cli::{self, Cli};
+use agentpod::{
+    cli::{self, Cli},
+    source::git::{HTTP_SCHEME, http_transport},
+};
 use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = Cli::parse();
-    if let Err(error) = set_git_timeouts() {
+    if let Err(error) = set_up_git() {
         eprintln!("error: cannot set up git: {error}");
         return ExitCode::FAILURE;
     }
@@ -27,12 +30,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Sets how long libgit2 waits for a silent remote, for the whole process.
+/// Sets how long libgit2 waits for a silent remote, and its transport for HTTP, for the whole process.
 #[expect(unsafe_code, reason = "libgit2 keeps its options in globals; no other thread runs yet that could read them")]
-fn set_git_timeouts() -> Result<(), git2::Error> {
+fn set_up_git() -> Result<(), git2::Error> {
     // SAFETY: no other thread runs yet, as these functions require.
     unsafe {
         git2::opts::set_server_connect_timeout_in_milliseconds(15_000)?;
-        git2::opts::set_server_timeout_in_milliseconds(30_000)
+        git2::opts::set_server_timeout_in_milliseconds(30_000)?;
+        git2::transport::register(HTTP_SCHEME, http_transport)
     }
 }

@@ -142,6 +142,7 @@ fn site() -> &'static Site {
                 name: "agentpod-net".into(),
                 subnet: "10.0.0.0/24".into(),
                 pool: "10.0.0.128/25".into(),
+                mtu: None,
                 labels: Default::default(),
             },
             proxy_address: [10, 0, 0, 2].into(),

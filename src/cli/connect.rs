@@ -7,6 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::{
     config::Settings,
+    core::decide::plan::REMOVAL_SETTLE,
     engine::{self, Engine},
     postgres::EmbeddedPostgres,
     reconcile::{Edits, Parts},
@@ -56,6 +57,10 @@ pub(crate) struct DatabaseServer {
 
 /// How to connect to the database that the settings name, and the private server if they name none.
 pub(crate) async fn database_server(settings: &Settings) -> Result<DatabaseServer> {
+    // Before anything is written: a wrong address must leave no mark.
+    if let Some(why) = settings.database_url.as_deref().and_then(database_url_fault) {
+        bail!("DATABASE_URL {why}");
+    }
     let state = &settings.state_dir;
     std::fs::create_dir_all(state).map_err(|error| unusable(state, "created", &error))?;
     check_database_unchanged(state, settings.database_url.as_deref())?;
@@ -72,6 +77,25 @@ pub(crate) async fn database_server(settings: &Settings) -> Result<DatabaseServe
             Ok(DatabaseServer { options: embedded.connect_options(), embedded: Some(Arc::new(embedded)) })
         }
     }
+}
+
+/// What is wrong with a database's address that its parser would misread. It is never quoted, since it has a password.
+fn database_url_fault(url: &str) -> Option<&'static str> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Some("is not an address like postgres://user:password@host/database");
+    };
+    if !matches!(scheme, "postgres" | "postgresql") {
+        return Some("does not start with postgres:// or postgresql://; AgentPod works with PostgreSQL only");
+    }
+    // What follows it would be ignored, and with it the host: the rest of the password would be tried as one.
+    if rest.contains('#') {
+        return Some("contains a #; in a user name or password, write it as %23");
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if rest.contains('@') && !authority.contains('@') {
+        return Some("has a / or ? before its @; in a user name or password, write / as %2F and ? as %3F");
+    }
+    None
 }
 
 /// Refuses to switch databases silently: an empty one looks as if nothing was ever declared.
@@ -134,9 +158,36 @@ pub(crate) fn parts(settings: &Settings, database: &Database) -> Result<Parts> {
         folders: folders(settings),
         site: settings.site.clone(),
         removal_grace: settings.removal_grace,
+        removal_settle: REMOVAL_SETTLE,
         removals: settings.removals,
         max_unavailable: settings.max_unavailable,
         secrets: SecretReader::new(Identities::new(settings.age_identities.clone()))
             .within(SecretAccess::new(settings.site.secrets.clone(), settings.own_files())),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::database_url_fault;
+
+    #[test]
+    fn an_address_that_would_be_misread_is_named_as_what_it_is_without_its_password() {
+        for (url, what) in [
+            ("mysql://me:s3cret@db/agentpod", "PostgreSQL only"),
+            ("db.example/agentpod", "is not an address like"),
+            ("postgres://me:s3#cret@db/agentpod", "write it as %23"),
+            ("postgres://me:s3/cret@db/agentpod", "write / as %2F"),
+            ("postgres://me:s3?cret@db/agentpod", "write / as %2F"),
+        ] {
+            let why = database_url_fault(url).unwrap_or_else(|| panic!("{url} is taken"));
+            assert!(why.contains(what) && !why.contains("s3"), "{url}: {why}");
+        }
+        for url in [
+            "postgres://me:s3%23cret@db:5432/agentpod?sslmode=require",
+            "postgresql:///agentpod?host=/run/postgresql&user=me",
+            "postgres://db/agentpod",
+        ] {
+            assert_eq!(database_url_fault(url), None, "{url}");
+        }
+    }
 }

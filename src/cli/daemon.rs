@@ -147,7 +147,12 @@ async fn reconcile(
 ) -> Result<()> {
     let parts = connect::parts(settings, database)?;
     match parts.engine.info().await {
-        Ok(engine) => info!("container engine {} (API {})", engine.version, engine.api),
+        Ok(engine) => {
+            info!("container engine {} (API {})", engine.version, engine.api);
+            if let Some(why) = parts.engine.network_conflict(&settings.site.network).await? {
+                bail!("{why}");
+            }
+        }
         Err(error) => warn!(code = error.code(), "{error}"),
     }
     let mut watched = parts.source.folders();

@@ -10,7 +10,7 @@ use clap::Subcommand;
 use secrecy::ExposeSecret;
 
 use super::{ask, connect::Database, output};
-use crate::{config::Settings, core::names::PodId};
+use crate::{config::Settings, core::names::PodId, store::Rotated};
 
 /// The subcommands of `agentpod token`.
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,9 @@ pub(crate) enum TokenCommand {
     Rotate {
         /// The pod, as TENANT/POD
         pod: PodId,
+        /// Rotate the secrets that its adapter generated instead, and not the token; what depends on them may be lost
+        #[arg(long)]
+        generated: bool,
         /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
@@ -49,17 +52,30 @@ async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode>
             }
             output::print(token.expose_secret())?;
         }
-        TokenCommand::Rotate { pod, yes } => {
-            if !ask::confirm(&format!("give {pod} a new token and replace its container"), yes)? {
+        TokenCommand::Rotate { pod, generated, yes } => {
+            let (what, question) = match generated {
+                true => (
+                    Rotated::Generated,
+                    format!(
+                        "give {pod} new generated secrets, lose what depends on the present ones (see its adapter), and replace \
+                         its container"
+                    ),
+                ),
+                false => (
+                    Rotated::Token,
+                    format!("give {pod} a new gateway token (its generated secrets stay) and replace its container"),
+                ),
+            };
+            if !ask::confirm(&question, yes)? {
                 return Ok(ExitCode::FAILURE);
             }
-            let version = database.store.rotate_token(&pod, &ask::actor(), crate::clock::now()).await?;
+            let version = database.store.rotate(&pod, what, &ask::actor(), crate::clock::now()).await?;
             let version = version.with_context(|| unknown(&pod))?;
             let when = match database.store.leader().await? {
                 Some(_) => "the daemon replaces its container now",
                 None => "AgentPod replaces its container when it runs again",
             };
-            output::print(&format!("token of {pod} rotated (version {version}); {when}"))?;
+            output::print(&format!("{what} of {pod} rotated (version {version}); {when}"))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -122,6 +122,8 @@ kinds! {
     OutOfMemory = "out_of_memory", Error;
     /// Somebody else removed the container.
     Vanished = "vanished", Warning;
+    /// The tag that the container's image was found by means another image now.
+    ImageMoved = "image_moved", Warning;
     /// The limits in force for the container are not the declared ones.
     Deviates = "deviates", Warning;
     /// They are the declared ones again.

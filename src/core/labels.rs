@@ -96,6 +96,7 @@ mod tests {
                 name: "agentpod-net".into(),
                 subnet: "10.0.0.0/24".into(),
                 pool: "10.0.0.128/25".into(),
+                mtu: None,
                 labels: BTreeMap::new(),
             },
             proxy_address: "10.0.0.2".parse().unwrap(),

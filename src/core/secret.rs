@@ -6,6 +6,7 @@ mod roots;
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use ring::hmac;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,12 @@ impl fmt::Display for SecretRef {
             (None, None, None) => f.write_str("nowhere"),
         }
     }
+}
+
+/// The value of a generated secret: the same for the same seed and name, and nothing is learned from one about another.
+pub(crate) fn generated(seed: &str, name: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, seed.as_bytes());
+    hex::encode(hmac::sign(&key, format!("generated:{name}").as_bytes()))
 }
 
 /// The first and last line of an armored age file.
@@ -194,6 +201,14 @@ mod tests {
 
     fn file(stanza: &str) -> String {
         BASE64_STANDARD.encode(format!("age-encryption.org/v1\n-> {stanza} x\nbody\n--- mac\n\u{1}\u{2}payload"))
+    }
+
+    #[test]
+    fn a_generated_secret_is_the_same_for_a_seed_and_a_name_and_differs_for_every_other() {
+        let value = generated("one", "sessionKey");
+        assert_eq!(value, generated("one", "sessionKey"));
+        assert_eq!(value.len(), 64);
+        assert!(value != generated("one", "otherKey") && value != generated("two", "sessionKey"));
     }
 
     #[test]

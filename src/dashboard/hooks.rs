@@ -29,6 +29,12 @@ const AT_ONCE: usize = 16;
 /// How long after a refused delivery others are not logged.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// How a delivery shows that it is genuine.
+const UNDERSTOOD: &str = "this delivery does not show that it is genuine. Set the secret of --hook-secret-file in the forge: in \
+    GitHub, Gitea, Forgejo and Bitbucket as the webhook's secret, in GitLab as its secret token or signing token, in Azure \
+    DevOps as the password of basic authentication, with any user name, or in a header \"Authorization: Bearer SECRET\"; \
+    AgentPod's log says what was wrong";
+
 /// Called for a valid push; returns at once, and many calls may be merged into one read.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -146,8 +152,10 @@ fn too_large() -> Response {
     answer(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB; polling will find the push")
 }
 
+/// The same for every delivery that is not genuine: what AgentPod takes, and not what was wrong.
 fn unauthorized() -> Response {
-    StatusCode::UNAUTHORIZED.into_response()
+    let answer = respond(StatusCode::UNAUTHORIZED, &json!({"accepted": false, "why": UNDERSTOOD}));
+    reply::with_header(answer, header::WWW_AUTHENTICATE, "Basic realm=\"agentpod\"").into_response()
 }
 
 fn answer(status: StatusCode, why: &str) -> Response {

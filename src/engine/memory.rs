@@ -47,11 +47,12 @@ const NODE: &str = "local";
 pub struct MemoryEngine {
     world: Mutex<World>,
     events: broadcast::Sender<EngineEvent>,
+    image_changes: broadcast::Sender<()>,
 }
 
 impl Default for MemoryEngine {
     fn default() -> Self {
-        Self { world: Mutex::default(), events: broadcast::channel(1024).0 }
+        Self { world: Mutex::default(), events: broadcast::channel(1024).0, image_changes: broadcast::channel(64).0 }
     }
 }
 
@@ -69,6 +70,11 @@ impl MemoryEngine {
     /// Sends an event to whoever watches; returns whether anybody does.
     pub fn say(&self, event: EngineEvent) -> bool {
         self.events.send(event).is_ok()
+    }
+
+    /// Says that images changed; returns whether anybody listens.
+    pub fn say_images_changed(&self) -> bool {
+        self.image_changes.send(()).is_ok()
     }
 
     /// How many of the injected faults have not occurred yet.
@@ -188,10 +194,23 @@ impl Engine for MemoryEngine {
             return Ok(());
         }
         self.hang_if_asked(image).await;
+        if self.world().missing_images.contains(image) {
+            return Err(EngineError::NotFound(format!("{image} is not on this machine, and no registry has it")));
+        }
         self.change(format!("pull {image}"), |world| {
             world.images.insert(image.into());
             Ok(())
         })
+    }
+
+    async fn image_id(&self, image: &str) -> Result<Option<String>> {
+        let world = self.check_answers()?;
+        let id = || world.image_ids.get(image).cloned().unwrap_or_else(|| format!("sha256:{image}"));
+        Ok(world.images.contains(image).then(id))
+    }
+
+    async fn network_conflict(&self, _: &NetworkSpec) -> Result<Option<String>> {
+        Ok(None)
     }
 
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
@@ -240,6 +259,8 @@ impl Engine for MemoryEngine {
                 return Err(EngineError::NotFound(format!("creating {name}: there is no such image or volume")));
             }
             world.made += 1;
+            let image = &blueprint.image;
+            let image = world.image_ids.get(image).cloned().unwrap_or_else(|| format!("sha256:{image}"));
             let made = MemoryContainer {
                 pod,
                 digest: digest.clone(),
@@ -250,7 +271,7 @@ impl Engine for MemoryEngine {
                 networks: BTreeSet::from([blueprint.network.clone()]),
                 files: BTreeMap::new(),
                 restarts: 0,
-                in_force: Some(Arc::new(InForce::of_blueprint(blueprint))),
+                in_force: Some(Arc::new(InForce { image: Some(image), ..InForce::of_blueprint(blueprint) })),
                 order: world.made,
             };
             world.containers.insert(name.clone(), made);
@@ -386,5 +407,13 @@ impl Engine for MemoryEngine {
             Some((Ok(event), events))
         };
         Ok(futures_util::stream::unfold(self.events.subscribe(), next).boxed())
+    }
+
+    async fn watch_images(&self) -> Result<BoxStream<'static, Result<()>>> {
+        let next = async |mut changes: broadcast::Receiver<()>| {
+            changes.recv().await.ok()?;
+            Some((Ok(()), changes))
+        };
+        Ok(futures_util::stream::unfold(self.image_changes.subscribe(), next).boxed())
     }
 }

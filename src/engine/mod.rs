@@ -211,6 +211,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Pulls the image unless it is present. `progress` is called now and then during a pull.
     async fn ensure_image(&self, image: &str, progress: &(dyn Fn(PullProgress) + Send + Sync)) -> Result<()>;
 
+    /// The ID of an image; `None` if the engine does not have it.
+    async fn image_id(&self, image: &str) -> Result<Option<String>>;
+
+    /// Why the network cannot be created on this machine, if it does not exist and cannot.
+    async fn network_conflict(&self, network: &NetworkSpec) -> Result<Option<String>>;
+
     /// Creates the network unless it exists; an existing network of that name is used as it is, whoever created it.
     /// Returns the network's labels.
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>>;
@@ -221,7 +227,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Creates the volume with its labels unless it exists; a foreign one is [`EngineError::NameTaken`].
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Result<()>;
 
-    /// Creates the container, with `environment` in place of the blueprint's placeholders. It is not started.
+    /// Creates the container, with `environment` in place of the blueprint's placeholders. It is not started. An image that
+    /// cannot run here, lacks the program, or would put data where it is lost is [`EngineError::Refused`].
     async fn create(&self, container: &ContainerSpec, environment: &BTreeMap<String, String>) -> Result<()>;
 
     /// Writes files into a container, running or not; owned by root, readable by the agent. How is up to the engine:
@@ -267,6 +274,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Events of our containers from now on. At its end or an error: subscribe again, then observe.
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;
+
+    /// An item for every change of the engine's images from now on: one that appeared, went, or has another name.
+    async fn watch_images(&self) -> Result<BoxStream<'static, Result<()>>>;
 }
 
 /// The container engine at an address: `unix:///var/run/docker.sock`, `tcp://HOST:PORT`; without one the address in

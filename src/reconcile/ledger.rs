@@ -52,6 +52,7 @@ pub(crate) struct Ledger {
 pub(crate) struct PlanInputs<'a> {
     pub(crate) now: OffsetDateTime,
     pub(crate) removal_grace: Duration,
+    pub(crate) removal_settle: Duration,
     pub(crate) removals: RemovalLimit,
     pub(crate) max_unavailable: MaxUnavailable,
     /// The revision in force.
@@ -133,6 +134,13 @@ impl Ledger {
         self.states.get(id)?.health.as_ref()?.last_success
     }
 
+    /// Has a pod whose last step failed tried again now. Returns whether it was waiting.
+    pub(crate) fn try_at_once(&mut self, id: &PodId, now: OffsetDateTime) -> bool {
+        let retry = self.states.get_mut(id).and_then(|pod| pod.retry.as_mut());
+        let waiting = retry.filter(|retry| !retry.crash && retry.at > now);
+        waiting.map(|retry| retry.at = now).is_some()
+    }
+
     fn state(&mut self, id: &PodId) -> &mut PodState {
         self.states.entry(id.clone()).or_default()
     }
@@ -159,6 +167,7 @@ impl Ledger {
         let mut fleet = FleetState {
             now: inputs.now,
             removal_grace: inputs.removal_grace,
+            removal_settle: inputs.removal_settle,
             removals: inputs.removals,
             max_unavailable: inputs.max_unavailable,
             revision: inputs.revision.to_owned(),

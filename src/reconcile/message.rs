@@ -1,7 +1,10 @@
 //! The messages to the reconciler's task: what woke it, and what the tasks it started report back. They carry what
 //! happened, for events and status; the planner never sees them.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use tokio::sync::oneshot;
 
@@ -18,6 +21,9 @@ use crate::{
 
 /// A container, and what finds its secrets in text.
 pub(crate) type Revealed = Result<(String, Redactor), LogUnavailable>;
+
+/// The ID of each image by its name; `None` for one that the engine does not have.
+pub(crate) type ImageIds = BTreeMap<String, Option<String>>;
 
 /// Why there is no log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +55,10 @@ pub(crate) enum Report {
     Judged,
     /// The engine reports an event of one of our containers.
     Engine(EngineEvent),
+    /// The engine's images changed.
+    ImagesChanged,
+    /// The IDs of the declared pods' images.
+    Images(ImageIds),
     /// The engine's event stream broke off or started again: events may have been missed.
     EngineReconnected,
     /// The source was fetched for these requests.
@@ -84,7 +94,7 @@ impl Report {
             Self::FilesChanged | Self::Judged => Trigger::File,
             Self::Fetched => Trigger::Fetch,
             Self::Requested | Self::Synced(_) => Trigger::Request,
-            Self::Engine(_) | Self::EngineReconnected => Trigger::Engine,
+            Self::Engine(_) | Self::EngineReconnected | Self::ImagesChanged | Self::Images(_) => Trigger::Engine,
             Self::Step(..) | Self::Pulling(..) | Self::Finished { .. } | Self::InfraFinished { .. } => Trigger::Steps,
             Self::Probed { .. } => Trigger::Probe,
             Self::Event(..) | Self::Reveal(..) => Trigger::Log,

@@ -10,7 +10,7 @@ use super::{
     DaemonRole, DaemonStatus, Inputs, PodView,
     act::{fenced::fenced, secrets_in_use::SecretsInUse, work::Work},
     ledger::Ledger,
-    message::{Report, Trigger},
+    message::{ImageIds, Report, Trigger},
     observe::probe::Probers,
     report::{journal::Journal, metrics::Metrics, published::Published},
     requests::Requests,
@@ -51,6 +51,8 @@ pub struct Parts {
     pub site: Site,
     /// How long a removed pod's stopped container is kept.
     pub removal_grace: Duration,
+    /// How long no further pod may be removed from the manifests before removals are carried out.
+    pub removal_settle: Duration,
     /// How many pods may be removed at once without approval.
     pub removals: RemovalLimit,
     /// How many pods may be unavailable at once because they are replaced.
@@ -74,6 +76,8 @@ pub struct Reconciler {
     pub(super) published: Published,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
+    /// The images of the declared pods, as last looked for.
+    pub(super) images: ImageIds,
     /// The desired state, as of the last round.
     pub(super) desired: Option<Arc<Desired>>,
     /// Whether the desired state is stored.
@@ -105,6 +109,7 @@ pub(super) struct Outage {
 /// What stays the same while it runs.
 pub(super) struct RoundSettings {
     pub(crate) removal_grace: Duration,
+    pub(crate) removal_settle: Duration,
     pub(crate) removals: RemovalLimit,
     pub(crate) max_unavailable: MaxUnavailable,
     /// The longest time between two rounds.
@@ -114,8 +119,8 @@ pub(super) struct RoundSettings {
 impl Reconciler {
     /// A reconciler that has done nothing yet, and the receiver of its status.
     pub fn new(parts: Parts) -> (Self, watch::Receiver<DaemonStatus>) {
-        let Parts { engine, store, embedded, source, folders, site, removal_grace, removals, max_unavailable, secrets } =
-            parts;
+        let Parts { engine, store, embedded, source, folders, site, secrets, .. } = parts;
+        let Parts { removal_grace, removal_settle, removals, max_unavailable, .. } = parts;
         let metrics = Metrics::default();
         let (reports, inbox) = mpsc::unbounded_channel();
         let (published, status) = Published::new();
@@ -128,7 +133,7 @@ impl Reconciler {
             journal: Journal::new(store.clone(), metrics.clone()),
             store,
             embedded,
-            settings: RoundSettings { removal_grace, removals, max_unavailable, tick: TICK },
+            settings: RoundSettings { removal_grace, removal_settle, removals, max_unavailable, tick: TICK },
             source: SourceTracker::new(inputs),
             requests: Requests::default(),
             ledger: Ledger::default(),
@@ -136,6 +141,7 @@ impl Reconciler {
             probers: Probers::default(),
             published,
             metrics,
+            images: ImageIds::new(),
             desired: None,
             is_stored: false,
             actual: Actual::Unknown("it has not been observed yet".into()),

@@ -59,6 +59,8 @@ impl Reconciler {
     /// A round without effects: what `agentpod plan` shows. Nothing is stored.
     pub(crate) async fn preview(&mut self) -> Result<Plan, PreviewError> {
         let now = crate::clock::now();
+        // What would happen in the end, and not while it settles.
+        self.settings.removal_settle = time::Duration::ZERO;
         self.load().await?;
         self.source.preview().await?;
         let none = || RefusedRevision { reading: None, problems: Vec::new() };
@@ -104,6 +106,7 @@ impl Reconciler {
             self.source.desired_changed();
             self.is_stored = true;
             self.desired = Some(desired);
+            self.look_for_images();
         }
         Ok(())
     }
@@ -117,6 +120,7 @@ impl Reconciler {
         let inputs = PlanInputs {
             now,
             removal_grace: self.settings.removal_grace,
+            removal_settle: self.settings.removal_settle,
             removals: self.settings.removals,
             max_unavailable: self.settings.max_unavailable,
             revision: self.source.revision(),

@@ -65,6 +65,7 @@ impl Reconciler {
     pub async fn run(mut self, mode: Mode, watch: Option<Watch>, stop: CancellationToken) -> Ending {
         let started = crate::clock::runtime_instant();
         tokio::spawn(triggers::engine_events(self.engine.clone(), self.reports.clone(), stop.clone()));
+        tokio::spawn(triggers::image_changes(self.engine.clone(), self.reports.clone(), stop.clone()));
         if mode == Mode::Daemon {
             tokio::spawn(triggers::requests(self.store.clone(), self.reports.clone(), stop.clone()));
         }
@@ -217,7 +218,16 @@ impl Reconciler {
                 self.source.set_due();
                 true
             }
-            Report::EngineReconnected | Report::Requested => true,
+            Report::EngineReconnected => {
+                self.look_for_images();
+                true
+            }
+            Report::Requested => true,
+            Report::ImagesChanged => {
+                self.look_for_images();
+                false
+            }
+            Report::Images(ids) => self.images_seen(ids),
             Report::Engine(event) => {
                 if event.change == ContainerChange::Removed {
                     self.last_seen.forget(&event.container);

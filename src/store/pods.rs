@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{
     Store,
     error::{Result, StoreError},
+    key::InstanceKey,
     without_nul,
 };
 use crate::core::{
@@ -37,20 +38,51 @@ pub(super) fn token_context(key: &str) -> String {
     format!("token:{key}")
 }
 
-/// A pod's gateway token.
+/// The context that the seed of a pod's generated secrets is sealed for.
+pub(super) fn seed_context(key: &str) -> String {
+    format!("generated:{key}")
+}
+
+/// What a pod was given at random.
 #[derive(Debug, Clone)]
-pub struct PodToken {
-    /// The token's version, from 1; each rotation adds one.
-    pub(crate) version: i32,
-    /// The token itself.
+pub struct PodSecrets {
+    /// The gateway token's version, from 1; each rotation adds one.
+    pub(crate) token_version: i32,
+    /// The gateway token.
     pub(crate) token: SecretString,
+    /// The version of the generated secrets.
+    pub(crate) generated_version: i32,
+    /// What the generated secrets are derived from.
+    pub(crate) seed: SecretString,
+}
+
+struct SealedRow {
+    id: String,
+    token_version: i32,
+    gateway_token: String,
+    generated_version: i32,
+    generated_seed: String,
+}
+
+impl SealedRow {
+    /// The row's secrets, or the column that does not open.
+    fn open(&self, instance_key: &InstanceKey) -> Result<PodSecrets, &'static str> {
+        let token = instance_key.open_sealed(&self.gateway_token, &token_context(&self.id));
+        let seed = instance_key.open_sealed(&self.generated_seed, &seed_context(&self.id));
+        Ok(PodSecrets {
+            token_version: self.token_version,
+            token: token.map_err(|_| "gateway_token")?,
+            generated_version: self.generated_version,
+            seed: seed.map_err(|_| "generated_seed")?,
+        })
+    }
 }
 
 /// Changes whenever any pod's identity does; see [`Store::identities_stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentitiesStamp {
     pods: i64,
-    token_versions: i64,
+    versions: i64,
 }
 
 struct PodStateRow {
@@ -74,10 +106,14 @@ struct PodStateRow {
 impl Store {
     /// What every pod that was ever declared keeps from its first declaration on.
     pub async fn identities(&self) -> Result<BTreeMap<PodId, PodIdentity>> {
-        let query = sqlx::query!("SELECT id, volume, token_version FROM pods");
+        let query = sqlx::query!("SELECT id, volume, token_version, generated_version FROM pods");
         let rows = self.query("identities", query.fetch_all(&self.pool)).await?;
-        let identity = |volume, token_version| PodIdentity { volume, token_version };
-        rows.into_iter().map(|row| Ok((pod_id(&row.id)?, identity(row.volume, row.token_version)))).collect()
+        rows.into_iter()
+            .map(|row| {
+                let (token_version, generated_version) = (row.token_version, row.generated_version);
+                Ok((pod_id(&row.id)?, PodIdentity { volume: row.volume, token_version, generated_version }))
+            })
+            .collect()
     }
 
     /// The stored state of every pod that was ever declared. What has to be measured is left out.
@@ -155,24 +191,30 @@ impl Store {
         .await
     }
 
-    /// Every pod's gateway token and its version. One that cannot be opened is left out.
-    pub(crate) async fn tokens(&self) -> Result<BTreeMap<PodId, PodToken>> {
-        let query = sqlx::query!("SELECT id, token_version, gateway_token FROM pods");
-        let rows = self.query("tokens", query.fetch_all(&self.pool)).await?;
+    /// What every pod was given at random. A pod of which something cannot be opened is left out.
+    pub(crate) async fn all_pod_secrets(&self) -> Result<BTreeMap<PodId, PodSecrets>> {
+        let query = sqlx::query_as!(
+            SealedRow,
+            "SELECT id, token_version, gateway_token, generated_version, generated_seed FROM pods"
+        );
+        let rows = self.query("all_pod_secrets", query.fetch_all(&self.pool)).await?;
         let instance_key = self.key();
-        let open = |row: &str, sealed: &str| instance_key.open_sealed(sealed, &token_context(row)).ok();
         rows.into_iter()
-            .filter_map(|row| {
-                let token = open(&row.id, &row.gateway_token)?;
-                Some(pod_id(&row.id).map(|id| (id, PodToken { version: row.token_version, token })))
-            })
+            .filter_map(|row| Some((pod_id(&row.id), row.open(&instance_key).ok()?)))
+            .map(|(id, secrets)| Ok((id?, secrets)))
             .collect()
     }
 
     /// A pod's gateway token; `None` for a pod that was never declared.
     pub async fn token(&self, pod: &PodId) -> Result<Option<SecretString>> {
-        let (key, context) = (pod.key(), token_context(&pod.key()));
-        self.run("token", async {
+        Ok(self.pod_secrets(pod).await?.map(|secrets| secrets.token))
+    }
+
+    /// What a pod was given at random; `None` for a pod that was never declared.
+    pub async fn pod_secrets(&self, pod: &PodId) -> Result<Option<PodSecrets>> {
+        let key = pod.key();
+        self.run("pod_secrets", async {
+            let mut damaged = "gateway_token";
             // Twice: the instance key may have been rotated since it was read.
             for again in [false, true] {
                 let mut connection = self.pool.acquire().await?;
@@ -180,15 +222,18 @@ impl Store {
                     true => self.sealing_key(&mut connection).await?,
                     false => self.key(),
                 };
-                let query = sqlx::query_scalar!("SELECT gateway_token FROM pods WHERE id = $1", &key);
-                let sealed: Option<String> = query.fetch_optional(&mut *connection).await?;
-                match sealed.map(|sealed| instance_key.open_sealed(&sealed, &context)) {
+                let query = sqlx::query_as!(
+                    SealedRow,
+                    "SELECT id, token_version, gateway_token, generated_version, generated_seed FROM pods WHERE id = $1",
+                    &key
+                );
+                match query.fetch_optional(&mut *connection).await?.map(|row| row.open(&instance_key)) {
                     None => return Ok(None),
-                    Some(Ok(token)) => return Ok(Some(token)),
-                    Some(Err(_)) => {}
+                    Some(Ok(secrets)) => return Ok(Some(secrets)),
+                    Some(Err(column)) => damaged = column,
                 }
             }
-            Err(StoreError::inconsistent("pods", key.as_str(), "its gateway_token cannot be opened"))
+            Err(StoreError::inconsistent("pods", key.as_str(), format!("its {damaged} cannot be opened")))
         })
         .await
     }
@@ -197,7 +242,8 @@ impl Store {
     pub async fn identities_stamp(&self) -> Result<IdentitiesStamp> {
         let query = sqlx::query_as!(
             IdentitiesStamp,
-            "SELECT count(*) AS \"pods!\", coalesce(sum(token_version), 0)::bigint AS \"token_versions!\" FROM pods"
+            "SELECT count(*) AS \"pods!\", coalesce(sum(token_version + generated_version), 0)::bigint AS \"versions!\" \
+             FROM pods"
         );
         self.query("identities_stamp", query.fetch_one(&self.pool)).await
     }

@@ -4,7 +4,7 @@
 //! The next key is written to a file beside the current one first, then the rows, then the file takes its place. If the
 //! process stops before the commit, the current key is still right; after it, the next one is, and every start finds it.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ use super::{
     instance::{self, InstanceRow, NEXT, OLD, beside},
     key::{InstanceKey, random_text},
     lease::{self, Candidate, Lead},
-    pods::{pod_id, token_context},
+    pods::{pod_id, seed_context, token_context},
     request_listener,
     sync::SYNC,
     with_timeout,
@@ -48,18 +48,24 @@ impl Store {
                 remove(&next)?;
                 let new = InstanceKey::create(&next)?;
                 instance::write(&mut *transaction, row.resealed(&old, &new)?).await?;
-                let tokens = tokens(&mut transaction).await?;
+                let rows = sealed_rows(&mut transaction).await?;
                 let mut resealed = Vec::new();
-                for (id, text) in &tokens {
-                    let context = token_context(id);
-                    let token = old.open_sealed(text, &context).map_err(|_| cannot_open(id))?;
-                    resealed.push(new.seal(&token, &context)?);
+                for row in &rows {
+                    let again = |sealed: &str, context: &str, what: Rotated| {
+                        let text = old.open_sealed(sealed, context).map_err(|_| cannot_open(&row.id, what))?;
+                        new.seal(&text, context)
+                    };
+                    resealed.push(SealedRow {
+                        id: row.id.clone(),
+                        token: again(&row.token, &token_context(&row.id), Rotated::Token)?,
+                        seed: again(&row.seed, &seed_context(&row.id), Rotated::Generated)?,
+                    });
                 }
-                put_tokens(&mut transaction, tokens.iter().map(|(id, _)| id.clone()).collect(), resealed, 0).await?;
-                let message = format!("{actor} rotated the instance key; {} tokens were sealed again", tokens.len());
+                put_sealed(&mut transaction, resealed, 0).await?;
+                let message = format!("{actor} rotated the instance key; {} tokens were sealed again", rows.len());
                 events::record(&mut transaction, &Event::of_none(EventKind::KeyRotated, message), now).await?;
                 transaction.commit().await?;
-                Ok((new, tokens.len()))
+                Ok((new, rows.len()))
             })
             .await?;
         replace_key_file(file)?;
@@ -94,11 +100,15 @@ impl Store {
                 None => InstanceKey::create(file)?,
             };
             instance::write(&mut *transaction, instance::seal_new(&key)?).await?;
-            let ids: Vec<String> = tokens(&mut transaction).await?.into_iter().map(|(id, _)| id).collect();
-            let seal = |id: &String| key.seal(&random_text()?, &token_context(id));
+            let ids: Vec<String> = sealed_rows(&mut transaction).await?.into_iter().map(|row| row.id).collect();
+            let seal = |id: &String| -> Result<SealedRow> {
+                let token = key.seal(&random_text()?, &token_context(id))?;
+                Ok(SealedRow { id: id.clone(), token, seed: key.seal(&random_text()?, &seed_context(id))? })
+            };
             let sealed = ids.iter().map(seal).collect::<Result<Vec<_>>>()?;
-            put_tokens(&mut transaction, ids.clone(), sealed, 1).await?;
-            let message = format!("{actor} replaced the lost instance key; every pod has a new token");
+            put_sealed(&mut transaction, sealed, 1).await?;
+            let message =
+                format!("{actor} replaced the lost instance key; every pod has a new token and new generated secrets");
             events::record(&mut transaction, &Event::of_none(EventKind::KeyReset, message), now).await?;
             transaction.commit().await?;
             ids.iter().map(|id| pod_id(id)).collect()
@@ -109,25 +119,38 @@ impl Store {
         pods
     }
 
-    /// Gives a pod a new token and notifies the daemon, which replaces the container. Returns the
-    /// token's new version, or `None` for a pod that was never declared.
-    pub async fn rotate_token(&self, pod: &PodId, actor: &str, now: OffsetDateTime) -> Result<Option<i32>> {
+    /// Gives a pod a new token, or new generated secrets, and notifies the daemon, which replaces the container. Returns the
+    /// new version, or `None` for a pod that was never declared.
+    pub async fn rotate(&self, pod: &PodId, what: Rotated, actor: &str, now: OffsetDateTime) -> Result<Option<i32>> {
         let key = pod.key();
-        self.run("rotate_token", async {
+        self.run("rotate", async {
             let mut transaction = self.begin().await?;
             lock_row(&mut transaction).await?;
-            let token = self.sealing_key(&mut transaction).await?.seal(&random_text()?, &token_context(&key))?;
-            let version: Option<i32> = sqlx::query_scalar!(
-                "UPDATE pods SET gateway_token = $2, token_version = token_version + 1, updated_at = $3 WHERE id = $1 \
-                 RETURNING token_version",
-                &key,
-                token,
-                now
-            )
-            .fetch_optional(&mut *transaction)
-            .await?;
+            let sealing_key = self.sealing_key(&mut transaction).await?;
+            let version: Option<i32> = match what {
+                Rotated::Token => {
+                    let query = sqlx::query_scalar!(
+                        "UPDATE pods SET gateway_token = $2, token_version = token_version + 1, updated_at = $3 \
+                         WHERE id = $1 RETURNING token_version",
+                        &key,
+                        sealing_key.seal(&random_text()?, &token_context(&key))?,
+                        now
+                    );
+                    query.fetch_optional(&mut *transaction).await?
+                }
+                Rotated::Generated => {
+                    let query = sqlx::query_scalar!(
+                        "UPDATE pods SET generated_seed = $2, generated_version = generated_version + 1, \
+                         updated_at = $3 WHERE id = $1 RETURNING generated_version",
+                        &key,
+                        sealing_key.seal(&random_text()?, &seed_context(&key))?,
+                        now
+                    );
+                    query.fetch_optional(&mut *transaction).await?
+                }
+            };
             if let Some(version) = version {
-                let message = format!("{actor} rotated its gateway token (version {version})");
+                let message = format!("{actor} rotated its {what} (version {version})");
                 events::record(&mut transaction, &Event::of_pod(pod, EventKind::TokenRotated, message), now).await?;
                 request_listener::notify(&mut transaction).await?;
             }
@@ -186,17 +209,50 @@ async fn read_row(connection: &mut PgConnection) -> Result<InstanceRow> {
     row.ok_or_else(|| StoreError::inconsistent("instance", "", "it is gone; restore it from a backup"))
 }
 
-async fn tokens(connection: &mut PgConnection) -> Result<Vec<(String, String)>> {
-    let query = sqlx::query!("SELECT id, gateway_token FROM pods ORDER BY id FOR UPDATE");
-    Ok(query.fetch_all(connection).await?.into_iter().map(|row| (row.id, row.gateway_token)).collect())
+/// What a pod was given at random, and can be given anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// The gateway token.
+    Token,
+    /// The secrets that its adapter asks for; what depends on them may be lost.
+    Generated,
 }
 
-async fn put_tokens(connection: &mut PgConnection, ids: Vec<String>, sealed: Vec<String>, raise: i32) -> Result<()> {
+impl fmt::Display for Rotated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "gateway token",
+            Self::Generated => "generated secrets",
+        })
+    }
+}
+
+/// A pod's sealed texts.
+struct SealedRow {
+    id: String,
+    token: String,
+    seed: String,
+}
+
+async fn sealed_rows(connection: &mut PgConnection) -> Result<Vec<SealedRow>> {
+    let query = sqlx::query_as!(
+        SealedRow,
+        "SELECT id, gateway_token AS token, generated_seed AS seed FROM pods ORDER BY id FOR UPDATE"
+    );
+    Ok(query.fetch_all(connection).await?)
+}
+
+async fn put_sealed(connection: &mut PgConnection, rows: Vec<SealedRow>, raise: i32) -> Result<()> {
+    let (ids, sealed): (Vec<String>, Vec<(String, String)>) =
+        rows.into_iter().map(|row| (row.id, (row.token, row.seed))).unzip();
+    let (tokens, seeds): (Vec<String>, Vec<String>) = sealed.into_iter().unzip();
     sqlx::query!(
-        "UPDATE pods SET gateway_token = new.token, token_version = token_version + $3 \
-         FROM unnest($1::text[], $2::text[]) AS new (id, token) WHERE pods.id = new.id",
+        "UPDATE pods SET gateway_token = new.token, token_version = token_version + $4, \
+         generated_seed = new.seed, generated_version = generated_version + $4 \
+         FROM unnest($1::text[], $2::text[], $3::text[]) AS new (id, token, seed) WHERE pods.id = new.id",
         &ids,
-        &sealed,
+        &tokens,
+        &seeds,
         raise
     )
     .execute(connection)
@@ -204,12 +260,16 @@ async fn put_tokens(connection: &mut PgConnection, ids: Vec<String>, sealed: Vec
     Ok(())
 }
 
-fn cannot_open(id: &str) -> StoreError {
+fn cannot_open(id: &str, what: Rotated) -> StoreError {
     let pod = PodId::from_key(id).map_or_else(|| id.to_owned(), |pod| pod.to_string());
+    let (column, flag) = match what {
+        Rotated::Token => ("gateway_token", ""),
+        Rotated::Generated => ("generated_seed", " --generated"),
+    };
     StoreError::inconsistent(
         "pods",
         id,
-        format!("its gateway_token cannot be opened; rotate it first: agentpod token rotate {pod}"),
+        format!("its {column} cannot be opened; rotate it first: agentpod token rotate {pod}{flag}"),
     )
 }
 

@@ -13,7 +13,7 @@ use super::{
     events::{self, Event},
     json_without_nul,
     key::random_text,
-    pods::{desired_status, pod_id, token_context},
+    pods::{desired_status, pod_id, seed_context, token_context},
     without_nul,
 };
 use crate::core::{
@@ -108,12 +108,15 @@ impl Store {
     ) -> Result<()> {
         let id = &pod.declared.id;
         let key = id.key();
-        let token = self.sealing_key(connection).await?.seal(&random_text()?, &token_context(&key))?;
+        let sealing_key = self.sealing_key(connection).await?;
+        let token = sealing_key.seal(&random_text()?, &token_context(&key))?;
+        let seed = sealing_key.seal(&random_text()?, &seed_context(&key))?;
         let blueprint = &pod.container.blueprint;
         sqlx::query!(
             "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, desired_status, \
              gateway_token, token_version, volume, data_dir, digest, created_at, updated_at, \
-             declared_revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)",
+             declared_revision, generated_seed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, \
+             $14, $15)",
             &key,
             id.tenant.as_str(),
             id.pod.as_str(),
@@ -127,7 +130,8 @@ impl Store {
             difference::data_dir(&blueprint.volume, pod),
             difference::known_digest(pod).map(Digest::as_str),
             now,
-            revision
+            revision,
+            seed
         )
         .execute(&mut *connection)
         .await?;

@@ -24,6 +24,7 @@ pub fn parts(engine: &Arc<MemoryEngine>, store: &Arc<Store>, source: Source) -> 
         folders: shipped_folders(),
         site: site(),
         removal_grace: time::Duration::hours(1),
+        removal_settle: time::Duration::ZERO,
         removals: Default::default(),
         max_unavailable: MaxUnavailable(100),
         secrets: Default::default(),

@@ -15,9 +15,15 @@ pub struct Repository {
 impl Repository {
     /// An empty one, whose own branch will be `main`.
     pub fn new() -> Self {
+        Self::of("sha1")
+    }
+
+    /// One whose objects have IDs of this kind, `sha1` or `sha256`.
+    pub fn of(ids: &str) -> Self {
         let repository = Self { folder: tempfile::Builder::new().prefix("agentpod-git-").tempdir().unwrap() };
-        git(repository.root(), &["init", "--quiet", "--bare", "repo.git"]);
-        git(repository.root(), &["init", "--quiet", "work"]);
+        let ids = format!("--object-format={ids}");
+        git(repository.root(), &["init", "--quiet", &ids, "--bare", "repo.git"]);
+        git(repository.root(), &["init", "--quiet", &ids, "work"]);
         git(&repository.work(), &["remote", "add", "origin", repository.bare().to_str().unwrap()]);
         repository
     }

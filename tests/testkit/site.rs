@@ -35,6 +35,7 @@ pub fn network() -> NetworkSpec {
         name: "agentpod-net".into(),
         subnet: "10.0.0.0/24".into(),
         pool: "10.0.0.128/25".into(),
+        mtu: None,
         labels: Default::default(),
     }
 }

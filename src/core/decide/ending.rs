@@ -89,7 +89,9 @@ impl Progress<'_> {
             (_, Some(Decision::Hold(Hold::TooManyRemovals(_)))) => PodProgress::Done,
             (Phase::Running | Phase::Stopped, Some(Decision::Settled)) => PodProgress::Done,
             (Phase::Stopped, _) if status.reason == Reason::Paused => PodProgress::Done,
-            (Phase::Deleting, Some(Decision::Act(_) | Decision::Hold(Hold::Busy))) => PodProgress::Waiting,
+            (Phase::Deleting, Some(Decision::Act(_) | Decision::Hold(Hold::Busy | Hold::RemovalSettles(_)))) => {
+                PodProgress::Waiting
+            }
             (Phase::Deleting, _) => PodProgress::Done,
             // The engine does not answer: one sentence for all pods.
             (Phase::Unknown, _) if matches!(self.actual, Actual::Unknown(_)) => PodProgress::Done,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    adapter::{Adapters, Apply, MOST_OF_VARIABLE},
+    adapter::{Adapters, Apply, GeneratedName, MOST_OF_VARIABLE},
     infra::{InfraSpec, NetworkSpec, VolumeSpec},
     manifest::{Manifests, RunState, Tenant},
     references,
@@ -104,6 +104,9 @@ pub struct Blueprint {
     pub secrets: BTreeMap<String, Fingerprint>,
     /// The number of the gateway token, from 1; a rotation increments it.
     pub token_version: i32,
+    /// The number of the adapter's generated secrets, from 1; `None` if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated_version: Option<i32>,
 }
 
 /// A rendered file.
@@ -127,6 +130,8 @@ pub struct PodIdentity {
     pub volume: String,
     /// The number of its gateway token, from 1; a rotation increments it.
     pub token_version: i32,
+    /// The number of its generated secrets, from 1; a rotation increments it.
+    pub generated_version: i32,
 }
 
 /// Texts for templates: placeholders for secrets, or the real values.
@@ -136,13 +141,17 @@ pub(crate) struct SecretTexts {
     pub(crate) secrets: BTreeMap<String, String>,
     /// The pod's gateway token.
     pub(crate) token: String,
+    /// The adapter's generated secrets, by name.
+    pub(crate) generated: BTreeMap<String, String>,
 }
 
 impl SecretTexts {
     /// Placeholders, for everything except the engine.
     pub(crate) fn placeholders(pod: &ResolvedPod) -> Self {
         let secrets = pod.secrets.keys().map(|name| (name.clone(), format!("[secret {name}]"))).collect();
-        Self { secrets, token: "[gateway token]".into() }
+        let generated = pod.adapter.spec.generated.keys();
+        let generated = generated.map(|GeneratedName(name)| (name.clone(), format!("[generated {name}]"))).collect();
+        Self { secrets, token: "[gateway token]".into(), generated }
     }
 }
 
@@ -273,6 +282,7 @@ fn template_values(site: &Site, pod: &ResolvedPod, texts: &SecretTexts) -> Value
         "data": pod.adapter.spec.data,
         "secrets": texts.secrets,
         "token": texts.token,
+        "generated": texts.generated,
     })
 }
 
@@ -331,6 +341,8 @@ fn desired_pod(
         stop_timeout: spec.stop_timeout.0.div_ceil(1000),
         secrets,
         token_version: identity.map_or(1, |identity| identity.token_version),
+        generated_version: (!spec.generated.is_empty())
+            .then(|| identity.map_or(1, |identity| identity.generated_version)),
     };
     let digest = Digest::of(&blueprint);
     DesiredPod {

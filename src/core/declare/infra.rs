@@ -14,6 +14,8 @@ pub struct NetworkSpec {
     /// The part of the subnet that the engine assigns addresses from; those outside it are assigned on request, like the
     /// proxy.
     pub pool: String,
+    /// The largest packet in bytes; `None` for that of the engine's default network.
+    pub mtu: Option<u16>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }

@@ -19,7 +19,7 @@ pub enum Part {
     Environment,
     /// Rendered files whose change replaces the container.
     Files,
-    /// Values of secrets, and the gateway token.
+    /// Values of secrets, the gateway token, and generated secrets.
     Secrets,
     /// Limits on memory, processors and processes.
     Resources,
@@ -93,6 +93,7 @@ impl PartDigests {
             stop_timeout,
             secrets,
             token_version,
+            generated_version,
         } = blueprint;
         fn digest(part: Part, value: &impl Serialize) -> (Part, String) {
             (part, Digest::of(value).short().to_owned())
@@ -102,7 +103,7 @@ impl PartDigests {
             digest(Part::Process, &(command, user, read_only_root, stop_timeout)),
             digest(Part::Environment, environment),
             digest(Part::Files, &(files, folders)),
-            digest(Part::Secrets, &(secrets, token_version)),
+            digest(Part::Secrets, &(secrets, token_version, generated_version)),
             digest(Part::Resources, &(memory, nano_cpus, pids)),
             digest(Part::Storage, &(volume, data, tmpfs)),
             digest(Part::Network, network),
@@ -150,6 +151,7 @@ mod tests {
         assert_eq!(since(|after| after.image = "other:2".into()), [Part::Image]);
         assert_eq!(since(|after| after.memory += 1), [Part::Resources]);
         assert_eq!(since(|after| after.token_version += 1), [Part::Secrets]);
+        assert_eq!(since(|after| after.generated_version = Some(2)), [Part::Secrets]);
         assert_eq!(since(|after| after.network = "n2".into()), [Part::Network]);
         let both = since(|after| (after.user, after.data) = ("1:1".into(), "/other".into()));
         assert_eq!(both, [Part::Process, Part::Storage]);

@@ -48,6 +48,10 @@ pub struct InForce {
     pub(crate) host_paths: Option<Vec<String>>,
     /// Volumes by name.
     pub(crate) volumes: Option<Vec<String>>,
+    /// The volume's name by the path at which it is mounted.
+    pub(crate) volume_at: Option<BTreeMap<String, String>>,
+    /// The ID of its image.
+    pub(crate) image: Option<String>,
     /// What stores its log.
     pub(crate) log: Option<LogDriver>,
     /// Its labels that the proxy reads.
@@ -77,6 +81,8 @@ impl InForce {
             devices: Some(Vec::new()),
             host_paths: Some(Vec::new()),
             volumes: Some(vec![blueprint.volume.clone()]),
+            volume_at: Some([(blueprint.data.clone(), blueprint.volume.clone())].into()),
+            image: None,
             log: Some(LogDriver { name: "local".into(), is_bounded: true }),
             proxy_labels: Some(proxy_labels.collect()),
         }

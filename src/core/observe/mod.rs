@@ -3,6 +3,7 @@
 //! | file | what it tells |
 //! | --- | --- |
 //! | `actual` | containers, volumes and networks as the engine listed them |
+//! | `image` | what an image is, and whether a container can be created from it |
 //! | `in_force` | the settings in force for a container |
 //! | `health` | whether a container's probe succeeds |
 //! | `crash` | whether it restarts too often |
@@ -20,6 +21,7 @@ pub mod condition;
 pub(crate) mod crash;
 pub mod hardening;
 pub mod health;
+pub(crate) mod image;
 pub mod in_force;
 pub(crate) mod last_seen;
 pub mod routing;

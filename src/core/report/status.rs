@@ -124,7 +124,7 @@ pub fn status(
             };
             return say(Phase::Held, Reason::StepFailed, format!("{hold}{goes_on}"));
         }
-        Decision::Hold(hold @ Hold::RemovalGrace(_)) => {
+        Decision::Hold(hold @ (Hold::RemovalGrace(_) | Hold::RemovalSettles(_))) => {
             return say(Phase::Deleting, Reason::Undeclared, hold.to_string());
         }
         Decision::Hold(hold @ Hold::RolledBack(_)) => {

@@ -74,15 +74,26 @@ impl WebhookKeys {
         }
         // Gitea also sends GitHub's header, and leaves the digest empty if it has no secret.
         let plain = header("x-forgejo-signature").or_else(|| header("x-gitea-signature"));
-        let prefixed = || header("x-hub-signature-256").map(|text| text.strip_prefix("sha256=").unwrap_or_default());
+        // Bitbucket's header has GitHub's older name, under which GitHub sends SHA-1.
+        let github = header("x-hub-signature-256");
+        let bitbucket = || header("x-hub-signature").filter(|text| text.starts_with("sha256="));
+        let prefixed = || github.or_else(bitbucket).map(|text| text.strip_prefix("sha256=").unwrap_or_default());
         if let Some(hex) = plain.or_else(prefixed) {
             let tag = hex::decode(hex).map_err(|_| DeliveryRefused::WrongSignature)?;
             self.any_key(|key| hmac::verify(&key.text, delivery.body, &tag).is_ok())?;
-            let name = ["x-forgejo-delivery", "x-gitea-delivery", "x-github-delivery"].into_iter().find_map(header);
+            let names =
+                ["x-forgejo-delivery", "x-gitea-delivery", "x-github-delivery", "x-request-uuid", "x-request-id"];
+            let name = names.into_iter().find_map(header);
             // Only the body is signed, so a replay could use a new ID: the body's digest is a mark too.
             let marks = name.map(|name| Digest::of_bytes(format!("delivery {name}").as_bytes()));
             let marks = marks.into_iter().chain([Digest::of_bytes(delivery.body)]).collect();
             return Ok(Proof { delivery: name.map(str::to_owned), marks });
+        }
+        if let Some(authorization) = header("authorization").filter(|_| header("x-gitlab-token").is_none()) {
+            let token = authorized(authorization).ok_or(DeliveryRefused::WrongSignature)?;
+            self.any_key(|key| hmac::verify(&key.text, &token, key.own_tag.as_ref()).is_ok())?;
+            // Azure's deliveries have their ID in the body.
+            return Ok(Proof { delivery: None, marks: vec![Digest::of_bytes(delivery.body)] });
         }
         let token = header("x-gitlab-token").ok_or(DeliveryRefused::Unsigned)?;
         self.any_key(|key| hmac::verify(&key.text, token.as_bytes(), key.own_tag.as_ref()).is_ok())?;
@@ -126,6 +137,18 @@ impl WebhookKeys {
         let found = self.0.iter().fold(false, |found, key| found | matches(key));
         if found { Ok(()) } else { Err(DeliveryRefused::WrongSignature) }
     }
+}
+
+/// The token of `Bearer`, or the password of `Basic`, whatever the user is called.
+fn authorized(header: &str) -> Option<Vec<u8>> {
+    let (scheme, value) = header.split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.as_bytes().to_vec());
+    }
+    let pair = scheme.eq_ignore_ascii_case("basic").then(|| BASE64.decode(value).ok())??;
+    let at = pair.iter().position(|byte| *byte == b':')?;
+    Some(pair[at + 1..].to_vec())
 }
 
 /// Why the webhook's secrets cannot be used. No message quotes one.

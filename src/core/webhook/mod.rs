@@ -1,8 +1,8 @@
 //! Decides what to do about a delivery to the webhook: fetch the source, ignore it or refuse it. It depends on nothing but
 //! the headers, the body, the secrets and the time.
 //!
-//! A delivery only triggers a fetch from the configured remote, so a forged one gains nothing. Of its body only the name of
-//! the pushed reference is used.
+//! A delivery only triggers a fetch from the configured remote, so a forged one gains nothing. Of its body only the names of
+//! the pushed references are used.
 //!
 //! The forges' formats, from their documentation:
 //! - GitHub (docs.github.com, "Validating webhook deliveries" and "Webhook events and payloads"): `X-Hub-Signature-256:
@@ -12,24 +12,31 @@
 //! - GitLab (docs.gitlab.com, "Webhooks"; merge request 230944 of gitlab-org/gitlab): `X-Gitlab-Token` is the secret
 //!   itself; a signing token instead gives `webhook-id`, `webhook-timestamp` and `webhook-signature: v1,<base64>` over
 //!   `id.timestamp.body`, as standardwebhooks.com has it.
+//! - Bitbucket (support.atlassian.com, "Event payloads" and "Manage webhooks"), Cloud and Data Center: `X-Hub-Signature:
+//!   sha256=<hex>` over the body, `X-Event-Key`.
+//! - Azure DevOps (learn.microsoft.com, "Web Hooks"): signs nothing; basic authentication with the secret as the password, or
+//!   a header `Authorization: Bearer <secret>`.
 
 mod keys;
+mod push;
 mod recent;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
 use time::{Duration, OffsetDateTime};
 
 pub use keys::WebhookKeys;
+use push::parse;
 pub use recent::RecentDeliveries;
 
 /// The headers that a decision needs, in lower case.
-pub const HEADERS: [&str; 15] = [
+pub const HEADERS: [&str; 20] = [
+    "authorization",
     "content-type",
     "webhook-id",
     "webhook-signature",
     "webhook-timestamp",
+    "x-event-key",
     "x-forgejo-delivery",
     "x-forgejo-event",
     "x-forgejo-signature",
@@ -40,7 +47,10 @@ pub const HEADERS: [&str; 15] = [
     "x-github-event",
     "x-gitlab-event-uuid",
     "x-gitlab-token",
+    "x-hub-signature",
     "x-hub-signature-256",
+    "x-request-id",
+    "x-request-uuid",
 ];
 /// How far a signed time may be from the clock.
 pub(crate) const MAX_CLOCK_SKEW: Duration = Duration::minutes(5);
@@ -112,9 +122,9 @@ impl fmt::Display for Ignored {
 impl fmt::Display for DeliveryRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unsigned => "it has no signature; set one of the secrets in the forge's webhook",
+            Self::Unsigned => "it has no signature or token; set one of the secrets in the forge's webhook",
             Self::WrongSignature => {
-                "its signature matches none of the secrets; set the same secret in the forge and in AgentPod"
+                "its signature or token matches none of the secrets; set the same secret in the forge and in AgentPod"
             }
             Self::NotFresh => {
                 "its signed time is more than five minutes off; if it is not a replay, set this machine's clock"
@@ -139,55 +149,31 @@ pub fn decide(
     };
     let header = |name: &str| delivery.headers.get(name).copied();
     // GitLab's kind of event is read from the body, since its header is not signed.
-    let event = ["x-forgejo-event", "x-gitea-event", "x-github-event"].into_iter().find_map(header);
-    if event == Some("ping") {
+    let event = ["x-forgejo-event", "x-gitea-event", "x-github-event", "x-event-key"].into_iter().find_map(header);
+    if matches!(event, Some("ping" | "diagnostics:ping")) {
         return DeliveryOutcome::Ignored(Ignored::Ping);
     }
-    if let Some(other) = event.filter(|event| *event != "push") {
+    if let Some(other) = event.filter(|event| !matches!(*event, "push" | "repo:push" | "repo:refs_changed")) {
         return DeliveryOutcome::Ignored(Ignored::NotAPush(quoted(other)));
     }
     let Some(push) = parse(delivery) else { return DeliveryOutcome::Refused(DeliveryRefused::Unreadable) };
-    let kind = push.object_kind.or(push.event_name);
-    let reference = match (kind.as_deref(), push.reference) {
-        (None | Some("push" | "tag_push"), Some(reference)) => reference,
-        (kind, _) => {
-            return DeliveryOutcome::Ignored(Ignored::NotAPush(quoted(kind.unwrap_or("something without a ref"))));
-        }
+    let references = match push.kind.as_deref() {
+        None | Some("push" | "tag_push" | "git.push") if !push.references.is_empty() => push.references,
+        kind => return DeliveryOutcome::Ignored(Ignored::NotAPush(quoted(kind.unwrap_or("something without a ref")))),
     };
-    if !is_followed(&reference, followed) {
-        return DeliveryOutcome::Ignored(Ignored::OtherReference(quoted(&reference)));
-    }
+    let Some(reference) = references.iter().find(|reference| is_followed(reference, followed)) else {
+        return DeliveryOutcome::Ignored(Ignored::OtherReference(quoted(&references.join(", "))));
+    };
     if !recent.insert(&proof.marks, now) {
         return DeliveryOutcome::Ignored(Ignored::Replay);
     }
-    DeliveryOutcome::Accepted { reference: quoted(&reference), delivery: proof.delivery.map(|id| quoted(&id)) }
+    DeliveryOutcome::Accepted { reference: quoted(reference), delivery: proof.delivery.map(|id| quoted(&id)) }
 }
 
 fn is_followed(reference: &str, followed: Option<&str>) -> bool {
     let Some(followed) = followed else { return true };
     let short = reference.strip_prefix("refs/heads/").or_else(|| reference.strip_prefix("refs/tags/"));
     reference == followed || short == Some(followed)
-}
-
-/// The fields of a push that are used.
-#[derive(Deserialize)]
-struct Push {
-    #[serde(rename = "ref")]
-    reference: Option<String>,
-    object_kind: Option<String>,
-    event_name: Option<String>,
-}
-
-fn parse(delivery: &Delivery<'_>) -> Option<Push> {
-    let kind = delivery.headers.get("content-type").copied().unwrap_or_default();
-    let is_form = kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
-    let json = if is_form {
-        let field = form_urlencoded::parse(delivery.body).find(|(name, _)| name == "payload");
-        Cow::Owned(field?.1.into_owned().into_bytes())
-    } else {
-        Cow::Borrowed(delivery.body)
-    };
-    serde_json::from_slice(&json).ok()
 }
 
 /// A foreign text, sanitized for one line.

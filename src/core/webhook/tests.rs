@@ -1,4 +1,4 @@
-//! Deliveries as the three forges really send them; their bodies are in `tests/hooks`.
+//! Deliveries as the forges really send them; their bodies are in `tests/hooks`.
 
 use super::{
     keys::MAX_SECRETS,
@@ -108,6 +108,54 @@ fn a_push_of_each_forge_is_accepted() {
         ("x-gitea-signature", GITEA_SIGNATURE),
     ];
     assert_eq!(ask(&forgejo, GITEA, Some("main")), accepted("5a1e"));
+}
+
+const BITBUCKET: &[u8] = br#"{"push":{"changes":[{"new":{"type":"branch","name":"other"},"old":null},{"new":{"type":"branch","name":"main"},"old":{"type":"branch","name":"main"}}]}}"#;
+const DATA_CENTER: &[u8] = br#"{"eventKey":"repo:refs_changed","changes":[{"ref":{"id":"refs/heads/main","displayId":"main","type":"BRANCH"},"refId":"refs/heads/main","type":"UPDATE"}]}"#;
+const AZURE: &[u8] = br#"{"id":"03c164c2","eventType":"git.push","resource":{"refUpdates":[{"name":"refs/heads/main","oldObjectId":"aa","newObjectId":"bb"}]}}"#;
+
+/// The signature of a body, as the header of GitHub and Bitbucket has it.
+fn signed_by_us(body: &[u8]) -> &'static str {
+    let tag = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes()), body);
+    format!("sha256={}", hex::encode(tag)).leak()
+}
+
+#[test]
+fn a_push_of_bitbucket_is_accepted_by_its_signature_and_only_for_the_branch_that_is_followed() {
+    for (body, event) in [(BITBUCKET, "repo:push"), (DATA_CENTER, "repo:refs_changed")] {
+        let headers = vec![("x-event-key", event), ("x-request-uuid", "5f1e"), ("x-hub-signature", signed_by_us(body))];
+        assert_eq!(ask(&headers, body, Some("main")), accepted("5f1e"), "{event}");
+        let other = ask(&headers, body, Some("production"));
+        assert!(matches!(other, DeliveryOutcome::Ignored(Ignored::OtherReference(_))), "{other:?}");
+        let wrong = with(headers.clone(), "x-hub-signature", signed_by_us(b"something else"));
+        assert_eq!(ask(&wrong, body, None), DeliveryOutcome::Refused(DeliveryRefused::WrongSignature));
+        let forked = with(headers, "x-event-key", "repo:fork");
+        assert_eq!(ask(&forked, body, None), DeliveryOutcome::Ignored(Ignored::NotAPush("repo:fork".into())));
+    }
+    let ping = vec![("x-event-key", "diagnostics:ping"), ("x-hub-signature", signed_by_us(b"{\"test\":true}"))];
+    assert_eq!(ask(&ping, b"{\"test\":true}", None), DeliveryOutcome::Ignored(Ignored::Ping));
+    // GitHub's older signature beside its newer one does not count, and alone it is none.
+    let sha1 = vec![("x-github-event", "push"), ("x-hub-signature", "sha1=5cb1497252aad1a47babcf6d131fe2af8ec703ee")];
+    assert_eq!(ask(&sha1, GITHUB, None), DeliveryOutcome::Refused(DeliveryRefused::Unsigned));
+}
+
+#[test]
+fn a_push_of_azure_is_accepted_by_basic_authentication_or_a_token() {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    let basic = |pair: String| format!("Basic {}", BASE64_STANDARD.encode(pair)).leak() as &'static str;
+    for authorization in [basic(format!("anyone:{SECRET}")), format!("Bearer {SECRET}").leak()] {
+        let headers = vec![("content-type", "application/json"), ("authorization", authorization)];
+        let answer = ask(&headers, AZURE, Some("main"));
+        let expected = DeliveryOutcome::Accepted { reference: "refs/heads/main".into(), delivery: None };
+        assert_eq!(answer, expected, "{authorization}");
+        let built = br#"{"eventType":"build.complete","resource":{}}"#;
+        assert_eq!(ask(&headers, built, None), DeliveryOutcome::Ignored(Ignored::NotAPush("build.complete".into())));
+    }
+    for authorization in [basic("anyone:wrong".into()), basic(SECRET.into()), "Bearer wrong", "Bearer", "Basic %%%", ""]
+    {
+        let answer = ask(&vec![("authorization", authorization)], AZURE, None);
+        assert_eq!(answer, DeliveryOutcome::Refused(DeliveryRefused::WrongSignature), "{authorization}");
+    }
 }
 
 #[test]

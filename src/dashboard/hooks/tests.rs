@@ -60,9 +60,14 @@ async fn a_sender_without_a_secret_learns_nothing_and_wakes_nobody() {
         unsigned().header("x-hub-signature-256", signature(b"something else")),
         unsigned().header("x-gitlab-token", "a guess at the secret"),
         unsigned().header("x-hub-signature-256", [0xff; 70].as_slice()),
+        unsigned().header("authorization", "Basic bWU6Z3Vlc3M="),
+        unsigned().header("authorization", "Negotiate x"),
     ] {
-        let answer = request.reply(&route(Some(hooks.clone()))).await;
-        assert_eq!((answer.status().as_u16(), answer.body().as_ref()), (401, &b""[..]));
+        // The same for all: what is taken, and not what was wrong.
+        let (status, body) = send(request, &hooks).await;
+        let why = body["why"].as_str().unwrap();
+        assert_eq!((status, why), (401, UNDERSTOOD));
+        assert!(why.contains("Bitbucket") && why.contains("Azure DevOps as the password"), "{why}");
     }
     assert_eq!(send(push(b"no JSON"), &hooks).await.0, 400);
     assert_eq!(woken.load(Ordering::Relaxed), 0);

@@ -18,6 +18,7 @@ use crate::{
     core::{
         declare::desired::{ContainerSpec, RenderedFile},
         labels,
+        observe::image,
     },
     engine::{
         EngineError, Result,
@@ -37,13 +38,21 @@ impl Docker {
         environment: &BTreeMap<String, String>,
     ) -> Result<()> {
         let name = &container.name;
+        let facts = self.image_facts(&container.blueprint.image).await?;
+        if let Some(why) = image::objection(&facts, &container.blueprint) {
+            return Err(EngineError::Refused(why));
+        }
+        let folders = image::data_folders(&facts, &container.blueprint);
+        if !folders.is_empty() {
+            self.make_data_folders(container, &folders).await?;
+        }
         let options = CreateContainerOptionsBuilder::new().name(name).build();
-        let body = container::body(container, environment);
+        let body = container::body(container, environment, &folders);
         let made = self.call_within(LONG_TIMEOUT, format!("creating the container {name}"), async |client| {
             client.create_container(Some(options), body).await
         });
         match made.await {
-            Ok(_) => Ok(()),
+            Ok(_) => self.check_program(container).await,
             Err(failure) if failure.status == Some(409) => self.check_existing(container).await,
             Err(failure) => Err(without_secrets(failure.error, environment, &container.blueprint.environment)),
         }

@@ -11,6 +11,7 @@ mod image;
 mod networks;
 mod observe;
 mod orphans;
+mod prepare;
 mod stats;
 mod stream;
 
@@ -200,6 +201,14 @@ impl Engine for Docker {
         self.pull_unless_present(image, progress).await
     }
 
+    async fn image_id(&self, image: &str) -> Result<Option<String>> {
+        self.find_image(image).await
+    }
+
+    async fn network_conflict(&self, network: &NetworkSpec) -> Result<Option<String>> {
+        self.host_conflict(network).await
+    }
+
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
         self.create_network(network).await
     }
@@ -270,5 +279,9 @@ impl Engine for Docker {
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {
         self.event_stream().await
+    }
+
+    async fn watch_images(&self) -> Result<BoxStream<'static, Result<()>>> {
+        self.image_event_stream()
     }
 }

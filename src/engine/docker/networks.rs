@@ -1,14 +1,24 @@
 //! Networks and volumes: created once, then found again. A volume is only used if it is ours.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use bollard::models::{Ipam, IpamConfig, NetworkConnectRequest, NetworkCreateRequest, VolumeCreateRequest};
 
 use super::Docker;
 use crate::{
     core::{declare::infra::NetworkSpec, labels},
-    engine::{EngineError, Result},
+    engine::{Engine as _, EngineError, Result, wire::routes},
 };
+
+/// The engine's default network.
+const DEFAULT_NETWORK: &str = "bridge";
+/// The option of a network with its largest packet.
+const MTU: &str = "com.docker.network.driver.mtu";
+/// Where the kernel lists the machine's routes.
+const ROUTES: &str = "/proc/net/route";
 
 /// How often, and how long apart, to look for a network that somebody else may be creating.
 const APPEARS: (u32, Duration) = (20, Duration::from_millis(100));
@@ -18,6 +28,13 @@ impl Docker {
         if let Some(labels) = self.network_labels(&network.name).await? {
             return Ok(labels);
         }
+        if let Some(why) = self.host_conflict(network).await? {
+            return Err(EngineError::Refused(why));
+        }
+        let mtu = match network.mtu {
+            Some(mtu) => Some(mtu.to_string()),
+            None => self.default_mtu().await?,
+        };
         let request = NetworkCreateRequest {
             name: network.name.clone(),
             driver: Some("bridge".into()),
@@ -30,6 +47,7 @@ impl Docker {
                 ..Default::default()
             }),
             labels: Some(network.labels.clone().into_iter().collect()),
+            options: mtu.map(|mtu| HashMap::from([(MTU.to_owned(), mtu)])),
             ..Default::default()
         };
         let what = format!("creating the network {}", network.name);
@@ -54,6 +72,34 @@ impl Docker {
             Ok(_) => {
                 Err(EngineError::Other(format!("the network {} disappeared right after it was created", network.name)))
             }
+        }
+    }
+
+    /// Why a network that does not exist yet cannot be created beside the machine's own networks.
+    pub(super) async fn host_conflict(&self, network: &NetworkSpec) -> Result<Option<String>> {
+        let Ok(subnet) = network.subnet.parse() else { return Ok(None) };
+        let text = tokio::fs::read_to_string(ROUTES).await.unwrap_or_default();
+        let routes = routes::routes(&text);
+        let Some(route) = routes::overlapping(subnet, &routes) else { return Ok(None) };
+        if self.network_exists(&network.name).await? {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "the network {} cannot have the addresses {}: this machine reaches {} of them through {}; choose others with \
+             --network-subnet",
+            network.name, network.subnet, route.to, route.interface
+        )))
+    }
+
+    /// The largest packet on the engine's default network, if it was set there.
+    async fn default_mtu(&self) -> Result<Option<String>> {
+        let what = format!("inspecting the network {DEFAULT_NETWORK}");
+        match self.call(what, async |client| client.inspect_network(DEFAULT_NETWORK, None).await).await {
+            Ok(found) => Ok(found.options.and_then(|mut options| options.remove(MTU))),
+            Err(failure) => match failure.error {
+                EngineError::NotFound(_) => Ok(None),
+                error => Err(error),
+            },
         }
     }
 

@@ -70,6 +70,19 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// An item whenever an image was pulled, built, loaded, tagged or untagged.
+    pub(super) fn image_event_stream(&self) -> Result<BoxStream<'static, Result<()>>> {
+        let options = EventsOptionsBuilder::new().filters(&event::image_filters()).build();
+        let messages = self.client()?.events(Some(options));
+        let host = self.host.clone();
+        let changes = messages.map(move |message| {
+            message.map(drop).map_err(|error| errors::explain(&host, "listening for changes of images", &error).error)
+        });
+        Ok(until_error(changes))
+    }
+}
+
 /// The stream up to and including its first error.
 fn until_error<T: Send + 'static>(
     stream: impl stream::Stream<Item = Result<T>> + Send + 'static,

@@ -82,7 +82,11 @@ pub struct World {
     /// Networks.
     pub(crate) networks: BTreeSet<String>,
     /// Images that are present.
-    pub(crate) images: BTreeSet<String>,
+    pub images: BTreeSet<String>,
+    /// IDs of images by name, where they differ from `sha256:NAME`.
+    pub image_ids: BTreeMap<String, String>,
+    /// Images that no registry has.
+    pub missing_images: BTreeSet<String>,
     /// Every call that changed something, in order: `start alice_a-0123abcd`.
     pub writes: Vec<String>,
     /// How often containers were listed.

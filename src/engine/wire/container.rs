@@ -19,8 +19,16 @@ use crate::core::{
     names::PodId,
 };
 
+/// Where a container that makes folders has the whole volume of the data.
+pub(crate) const MAKER_DATA: &str = "/agentpod-data";
+
 /// The body of the call that creates a container. Contains secrets: never log it.
-pub(crate) fn body(container: &ContainerSpec, environment: &BTreeMap<String, String>) -> ContainerCreateBody {
+/// `data_folders` are mounted from the data's volume once more, each at its own path.
+pub(crate) fn body(
+    container: &ContainerSpec,
+    environment: &BTreeMap<String, String>,
+    data_folders: &[String],
+) -> ContainerCreateBody {
     let blueprint = &container.blueprint;
     let mut labels: HashMap<String, String> = blueprint.labels.clone().into_iter().collect();
     labels.insert(labels::DIGEST.into(), container.digest.as_str().into());
@@ -35,12 +43,12 @@ pub(crate) fn body(container: &ContainerSpec, environment: &BTreeMap<String, Str
         stop_timeout: Some(signed(blueprint.stop_timeout)),
         // We probe ourselves: images' own checks run minutes apart, and the proxy would wait for them.
         healthcheck: Some(HealthConfig { test: Some(vec!["NONE".into()]), ..Default::default() }),
-        host_config: Some(baseline(blueprint)),
+        host_config: Some(baseline(blueprint, data_folders)),
         ..Default::default()
     }
 }
 
-fn baseline(blueprint: &Blueprint) -> HostConfig {
+fn baseline(blueprint: &Blueprint, data_folders: &[String]) -> HostConfig {
     HostConfig {
         cap_drop: Some(vec!["ALL".into()]),
         security_opt: Some(vec!["no-new-privileges:true".into()]),
@@ -54,7 +62,7 @@ fn baseline(blueprint: &Blueprint) -> HostConfig {
         nano_cpus: Some(signed(blueprint.nano_cpus)),
         pids_limit: Some(i64::from(blueprint.pids)),
         network_mode: Some(blueprint.network.clone()),
-        mounts: Some(mounts(blueprint)),
+        mounts: Some(mounts(blueprint, data_folders)),
         tmpfs: Some(blueprint.tmpfs.iter().map(|(path, size)| (path.clone(), tmpfs(*size, &blueprint.user))).collect()),
         restart_policy: Some(RestartPolicy {
             name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
@@ -80,13 +88,12 @@ fn tmpfs(size: u64, user: &str) -> String {
 
 /// The data, and an anonymous volume for each folder of rendered files: the archive upload is refused for a read-only
 /// root, and an anonymous volume is removed with its container.
-fn mounts(blueprint: &Blueprint) -> Vec<Mount> {
-    let data = Mount {
-        target: Some(blueprint.data.clone()),
-        source: Some(blueprint.volume.clone()),
-        typ: Some(MountType::VOLUME),
-        ..Default::default()
-    };
+fn mounts(blueprint: &Blueprint, data_folders: &[String]) -> Vec<Mount> {
+    // A path that the image declares as a volume would get an anonymous one instead.
+    let in_data = data_folders.iter().map(|folder| Mount {
+        volume_options: Some(MountVolumeOptions { subpath: Some(folder.clone()), ..Default::default() }),
+        ..volume_at(blueprint, format!("{}/{folder}", blueprint.data))
+    });
     let folder = |path: &String| Mount {
         target: Some(path.clone()),
         typ: Some(MountType::VOLUME),
@@ -95,7 +102,35 @@ fn mounts(blueprint: &Blueprint) -> Vec<Mount> {
     };
     // A folder that is the data volume itself is writable already.
     let folders = blueprint.folders.iter().filter(|path| **path != blueprint.data).map(folder);
-    std::iter::once(data).chain(folders).collect()
+    std::iter::once(volume_at(blueprint, blueprint.data.clone())).chain(in_data).chain(folders).collect()
+}
+
+/// The volume with the pod's data, at a path.
+fn volume_at(blueprint: &Blueprint, target: String) -> Mount {
+    Mount {
+        target: Some(target),
+        source: Some(blueprint.volume.clone()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    }
+}
+
+/// The body of a container that is never started: through it, folders are made in the data's volume. The volume is mounted
+/// at its own path too, so that an empty one is filled from the image as it would be for the pod's container.
+pub(crate) fn folder_maker(blueprint: &Blueprint) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(blueprint.image.clone()),
+        cmd: blueprint.command.clone(),
+        user: Some(blueprint.user.clone()),
+        labels: Some(HashMap::from([(labels::MANAGED.to_owned(), "true".to_owned())])),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".into()),
+            cap_drop: Some(vec!["ALL".into()]),
+            mounts: Some([blueprint.data.clone(), MAKER_DATA.into()].map(|path| volume_at(blueprint, path)).into()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
 }
 
 fn owner_labels(blueprint: &Blueprint) -> HashMap<String, String> {
@@ -150,13 +185,15 @@ mod tests {
             stop_timeout: 10,
             secrets: BTreeMap::new(),
             token_version: 1,
+            generated_version: None,
         };
         ContainerSpec { name: "alice_assistant-01234567".into(), digest: Digest::from_label("0123456789"), blueprint }
     }
 
     #[test]
     fn the_body_of_a_container() {
-        let body = body(&spec(), &text(&[("ECHO_DATA", "/data"), ("ECHO_TOKEN", "the real token")]));
+        let environment = text(&[("ECHO_DATA", "/data"), ("ECHO_TOKEN", "the real token")]);
+        let body = body(&spec(), &environment, &[]);
         let body = serde_json::to_value(body).unwrap();
         insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!("container", body) });
     }
@@ -165,7 +202,7 @@ mod tests {
     fn a_container_never_reaches_the_host() {
         let mut spec = spec();
         spec.blueprint.read_only_root = false;
-        let body = serde_json::to_value(body(&spec, &BTreeMap::new())).unwrap();
+        let body = serde_json::to_value(body(&spec, &BTreeMap::new(), &["sub".into()])).unwrap();
         let host = &body["HostConfig"];
         for key in [
             "Binds",
@@ -182,6 +219,9 @@ mod tests {
         }
         let mounts = host["Mounts"].as_array().unwrap();
         assert!(mounts.iter().all(|mount| mount["Type"] == "volume"), "{mounts:?}");
+        let at = |path: &str| mounts.iter().find(|mount| mount["Target"] == path).unwrap();
+        assert_eq!(at("/data/sub")["Source"], at("/data")["Source"]);
+        assert_eq!(at("/data/sub")["VolumeOptions"]["Subpath"], "sub");
         assert!(!body.to_string().contains("docker.sock"));
     }
 }

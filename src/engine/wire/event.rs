@@ -34,6 +34,15 @@ pub(crate) fn filters(instance: &InstanceName) -> HashMap<String, Vec<String>> {
     filters
 }
 
+/// Only changes of images. They have none of our labels.
+pub(crate) fn image_filters() -> HashMap<String, Vec<String>> {
+    let actions = ["pull", "load", "import", "tag", "untag", "delete"];
+    HashMap::from([
+        ("type".to_owned(), vec!["image".to_owned()]),
+        ("event".to_owned(), actions.map(str::to_owned).into()),
+    ])
+}
+
 /// The ID of a container that has to be inspected again although the list would not show why.
 pub(crate) fn needs_inspection(message: &EventMessage) -> Option<&str> {
     message.actor.as_ref()?.id.as_deref().filter(|_| message.action.as_deref() == Some(UPDATE))

@@ -35,6 +35,41 @@ pub(crate) fn archives(files: &[RenderedFile], changed_at: u64) -> Result<BTreeM
     builders.into_iter().map(finish).collect()
 }
 
+/// An archive with an empty folder and the folders above it, as they are below the folder that it is unpacked into.
+pub(crate) fn folder(path: &str, owner: Owner, changed_at: u64) -> Result<Vec<u8>> {
+    let failed = |error: std::io::Error| EngineError::Refused(format!("the folder {path} cannot be archived: {error}"));
+    let mut builder = Builder::new(Vec::new());
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::Directory);
+        header.set_size(0);
+        header.set_mode(0o755);
+        header.set_uid(owner.user);
+        header.set_gid(owner.group);
+        header.set_mtime(changed_at);
+        builder.append_data(&mut header, format!("{}/", &path[..end]), std::io::empty()).map_err(failed)?;
+    }
+    builder.into_inner().map_err(failed)
+}
+
+/// The owner of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The user's number.
+    pub(crate) user: u64,
+    /// The group's number.
+    pub(crate) group: u64,
+}
+
+impl Owner {
+    /// From `uid:gid`.
+    pub(crate) fn of(user: &str) -> Option<Self> {
+        let (user, group) = user.split_once(':')?;
+        Some(Self { user: user.parse().ok()?, group: group.parse().ok()? })
+    }
+}
+
 fn split(path: &str) -> Option<(&str, &str)> {
     let (folder, name) = path.rsplit_once('/')?;
     let absolute = path.starts_with('/') && !matches!(name, "" | "." | "..");

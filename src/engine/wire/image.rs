@@ -2,9 +2,40 @@
 
 use std::collections::HashMap;
 
-use bollard::models::CreateImageInfo;
+use bollard::models::{CreateImageInfo, ImageInspect};
 
-use crate::engine::{EngineError, PullProgress};
+use crate::{
+    core::observe::image::ImageFacts,
+    engine::{EngineError, PullProgress},
+};
+
+/// What an image's inspection says, for a machine like `linux/amd64`. `emulates`: whether it runs programs of an architecture
+/// that is not its own.
+pub(crate) fn facts(image: ImageInspect, machine: &str, emulates: impl Fn(&str) -> bool) -> ImageFacts {
+    let (system, architecture) = (image.os.unwrap_or_default(), image.architecture.unwrap_or_default());
+    let platform = format!("{system}/{architecture}");
+    let config = image.config.unwrap_or_default();
+    let is_some = |words: &Option<Vec<String>>| words.as_ref().is_some_and(|words| !words.is_empty());
+    ImageFacts {
+        // What an old image leaves out is not held against it.
+        runs_here: platform == machine || architecture.is_empty() || machine.ends_with('/') || emulates(&architecture),
+        platform,
+        machine: machine.to_owned(),
+        has_command: is_some(&config.entrypoint) || is_some(&config.cmd),
+        volumes: config.volumes.unwrap_or_default().into_iter().collect(),
+    }
+}
+
+/// The name under which the kernel lists its emulator of an architecture.
+pub(crate) fn emulator(architecture: &str) -> String {
+    let name = match architecture {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "386" => "i386",
+        other => other,
+    };
+    format!("qemu-{name}")
+}
 
 /// The tag to request besides the image's name: without one, the engine would pull every tag.
 pub(crate) fn default_tag(image: &str) -> Option<&'static str> {
@@ -91,6 +122,18 @@ mod tests {
         for exact in ["echo:1", "localhost:5000/echo:1", "echo@sha256:00"] {
             assert_eq!(default_tag(exact), None, "{exact}");
         }
+    }
+
+    #[test]
+    fn an_image_for_another_machine_runs_only_where_that_is_emulated() {
+        let inspect = |json: &str| serde_json::from_str::<ImageInspect>(json).unwrap();
+        let json = r#"{"Id":"sha256:5f","Os":"linux","Architecture":"arm64","Config":{"Entrypoint":["/agent"],"Volumes":{"/data/sub":{}}}}"#;
+        let here = facts(inspect(json), "linux/amd64", |_| false);
+        assert_eq!((here.runs_here, here.has_command, here.platform.as_str()), (false, true, "linux/arm64"));
+        assert_eq!(here.volumes.iter().collect::<Vec<_>>(), ["/data/sub"]);
+        assert!(facts(inspect(json), "linux/arm64", |_| false).runs_here);
+        assert!(facts(inspect(json), "linux/amd64", |other| emulator(other) == "qemu-aarch64").runs_here);
+        assert!(!facts(inspect(r#"{"Os":"linux","Architecture":"amd64"}"#), "linux/amd64", |_| false).has_command);
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub(crate) fn in_force(inspected: &ContainerInspectResponse) -> InForce {
                 .collect()
         }),
         volumes: mounts.map(|all| all.iter().filter(volume).filter_map(|mount| mount.name.clone()).collect()),
+        volume_at: mounts.map(|all| {
+            let entry = |mount: &MountPoint| Some((mount.destination.clone()?, mount.name.clone()?));
+            all.iter().filter(volume).filter_map(entry).collect()
+        }),
+        image: inspected.image.clone(),
         host_paths: mounts.map(|all| {
             let source = |mount: &MountPoint| mount.source.clone().unwrap_or_else(|| "an unnamed one".into());
             all.iter().filter(host_path).map(source).collect()
@@ -138,6 +143,7 @@ mod tests {
             (is.volumes, is.log),
             (words(&["mine_alice_assistant"]), Some(LogDriver { name: "local".into(), is_bounded: true }))
         );
+        assert_eq!(is.volume_at, Some(BTreeMap::from([("/data".into(), "mine_alice_assistant".into())])));
         assert_eq!(is.proxy_labels, Some(BTreeMap::from([("traefik.enable".into(), "true".into())])));
         assert_eq!(is.namespaces.unwrap()["network"], "agentpod-net");
     }

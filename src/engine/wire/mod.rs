@@ -9,3 +9,4 @@ pub(crate) mod in_force;
 pub(crate) mod lines;
 pub(crate) mod observed;
 pub(crate) mod orphans;
+pub(crate) mod routes;

@@ -10,17 +10,17 @@ use super::redact::Redactor;
 use crate::{
     core::{
         declare::{
-            adapter::Adapters,
+            adapter::{Adapters, GeneratedName},
             desired::{self, Desired, DesiredPod, SecretTexts},
         },
         names::PodId,
         observe::actual::{Actual, ObservedContainer},
-        secret::{Fingerprints, SecretRef},
+        secret::{self, Fingerprints, SecretRef},
         site::Site,
     },
     engine::Materials,
     secrets::{SecretReader, SecretValues},
-    store::{PodToken, Store, StoreError},
+    store::{PodSecrets, Store, StoreError},
 };
 
 /// What replaces a gateway token in text.
@@ -38,11 +38,18 @@ impl Values {
             values.add_secret(name, value.as_str().into());
         }
         values.add(TOKEN.into(), texts.token.as_str().into());
+        values.add_generated(&texts.generated);
         values
     }
 
     fn add_secret(&mut self, name: &str, value: SecretString) {
         self.add(format!("[secret {name}]"), value);
+    }
+
+    fn add_generated(&mut self, generated: &BTreeMap<String, String>) {
+        for (name, value) in generated {
+            self.add(format!("[generated {name}]"), value.as_str().into());
+        }
     }
 
     fn add(&mut self, name: String, value: SecretString) {
@@ -74,6 +81,12 @@ pub(crate) struct SecretsInUse {
 struct HeldValues {
     pod: PodId,
     values: Values,
+}
+
+/// The secrets that a pod's adapter asks for, derived from the pod's seed.
+fn generated(pod: &DesiredPod, seed: &SecretString) -> BTreeMap<String, String> {
+    let names = pod.declared.adapter.spec.generated.keys();
+    names.map(|GeneratedName(name)| (name.clone(), secret::generated(seed.expose_secret(), name))).collect()
 }
 
 /// Why a container's environment and files cannot be rendered.
@@ -136,12 +149,15 @@ impl SecretsInUse {
         if proven.is_empty() {
             return Ok(());
         }
-        let tokens = store.tokens().await?;
+        let given = store.all_pod_secrets().await?;
         for (container, pod, mut values) in proven {
-            if let Some(PodToken { version, token }) = tokens.get(&container.pod)
-                && *version == pod.container.blueprint.token_version
+            let blueprint = &pod.container.blueprint;
+            if let Some(PodSecrets { token_version, token, generated_version, seed }) = given.get(&container.pod)
+                && *token_version == blueprint.token_version
+                && blueprint.generated_version.is_none_or(|version| version == *generated_version)
             {
                 values.add(TOKEN.into(), token.clone());
+                values.add_generated(&generated(pod, seed));
                 self.give(&container.name, &container.pod, values);
             }
         }
@@ -196,7 +212,7 @@ impl SecretsInUse {
     ) -> Result<(Materials, Values), MaterialsError> {
         let refuse = |why: String| Err(MaterialsError::Pod(why));
         let declared = &pod.declared;
-        let Some(token) = store.token(&declared.id).await? else {
+        let Some(PodSecrets { token, seed, .. }) = store.pod_secrets(&declared.id).await? else {
             return refuse("it has no gateway token yet".into());
         };
         let mut secrets = BTreeMap::new();
@@ -207,7 +223,7 @@ impl SecretsInUse {
                 None => return refuse(format!("secret {name} was not read")),
             };
         }
-        let texts = SecretTexts { secrets, token: token.expose_secret().to_owned() };
+        let texts = SecretTexts { secrets, token: token.expose_secret().to_owned(), generated: generated(pod, &seed) };
         let Some(adapters) = adapters else { return refuse("no adapters are in force".into()) };
         match desired::render(adapters, site, declared, &texts) {
             Ok(rendered) => {

@@ -50,6 +50,35 @@ pub(crate) async fn engine_events(
     }
 }
 
+/// How long changes of images are merged: a build or a load makes many.
+const IMAGES_MERGE: Duration = Duration::from_millis(250);
+
+/// Sends a message when the engine's images changed, until stopped.
+pub(crate) async fn image_changes(
+    engine: Arc<dyn Engine>,
+    reports: mpsc::UnboundedSender<Report>,
+    stop: CancellationToken,
+) {
+    let forward = async {
+        loop {
+            if let Ok(mut changes) = engine.watch_images().await {
+                while let Some(Ok(())) = changes.next().await {
+                    tokio::time::sleep(IMAGES_MERGE).await;
+                    while let Some(Some(Ok(()))) = changes.next().now_or_never() {}
+                    let _ = reports.send(Report::ImagesChanged);
+                }
+            }
+            tokio::time::sleep(RECONNECT_INTERVAL).await;
+            // Some may have been missed meanwhile.
+            let _ = reports.send(Report::ImagesChanged);
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = forward => {}
+    }
+}
+
 /// Sends a message whenever another process stores a request.
 pub(crate) async fn requests(store: Arc<Store>, reports: mpsc::UnboundedSender<Report>, stop: CancellationToken) {
     let hear = async {

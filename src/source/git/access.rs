@@ -1,7 +1,7 @@
 //! The credentials for a remote. They are read again for every fetch, so that a rotated credential takes effect at once,
 //! and are sent only to the remote itself.
 
-use std::fmt;
+use std::{fmt, fs, os::unix::fs::MetadataExt};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use git2::{Cred, CredentialType};
@@ -20,7 +20,7 @@ const TOKEN_USER: &str = "x-access-token";
 /// The credentials for one fetch.
 #[derive(Default)]
 pub(super) struct FetchCredentials {
-    /// The header for HTTP, sent with the first request to save a round trip.
+    /// The value of `Authorization` for HTTP, sent with the first request to save a round trip.
     pub(crate) header: Option<Zeroizing<String>>,
     key: Option<SecretString>,
     passphrase: Option<SecretString>,
@@ -40,6 +40,9 @@ impl FetchCredentials {
         let references = &settings.credentials;
         let mut access = Self::default();
         if settings.address.transport == Transport::Ssh {
+            if let Some(file) = references.key.as_ref().and_then(|key| key.file.as_deref()) {
+                check_key_mode(file)?;
+            }
             access.key = references.key.as_ref().map(credential).transpose()?;
             access.passphrase = references.passphrase.as_ref().map(credential).transpose()?;
             access.secrets.extend(access.passphrase.clone());
@@ -47,7 +50,7 @@ impl FetchCredentials {
             let user = references.user.as_deref().unwrap_or(TOKEN_USER);
             let pair = Zeroizing::new(format!("{user}:{}", password.expose_secret()));
             let pair = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-            access.header = Some(Zeroizing::new(format!("Authorization: Basic {}", pair.as_str())));
+            access.header = Some(Zeroizing::new(format!("Basic {}", pair.as_str())));
             access.secrets.extend([SecretString::from(pair.as_str()), password]);
         }
         Ok(access)
@@ -66,6 +69,19 @@ impl FetchCredentials {
         let key = Zeroizing::new(format!("{}\n", key.expose_secret()));
         Cred::ssh_key_from_memory(user, None, &key, self.passphrase.as_ref().map(ExposeSecret::expose_secret))
     }
+}
+
+/// Refuses a private key of ours that others on this machine can read, as OpenSSH does. A missing file is reported where it
+/// is read; one of another owner, like a mounted secret, is that owner's business.
+fn check_key_mode(file: &str) -> Result<(), FetchError> {
+    let Ok(found) = fs::metadata(file) else { return Ok(()) };
+    let others = found.mode() & 0o077;
+    if found.uid() != rustix::process::geteuid().as_raw() || others == 0 {
+        return Ok(());
+    }
+    let what = format!("the key {file} can be read by others on this machine (mode {:04o})", found.mode() & 0o777);
+    let hint = format!("run: chmod 600 {file}; then consider replacing the key, since somebody may have copied it");
+    Err(FetchError::new(DENIED, what, hint))
 }
 
 fn credential(reference: &SecretRef) -> Result<SecretString, FetchError> {

@@ -93,7 +93,8 @@ fn attempts(
 ) -> Result<Edited, EditStopped> {
     let mut before: Option<(Oid, String)> = None;
     for _ in 0..ATTEMPTS {
-        let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_cached(repository, tip))?;
+        let tip = remote::fetch(repository, settings, access, deadline, Depth::All, |tip| is_cached(repository, tip))
+            .map_err(FetchError::before_a_commit)?;
         if let Some((_, why)) = before.as_ref().filter(|(id, _)| *id == tip.id) {
             let hint = "let AgentPod's token or key push to this branch, or add the file yourself";
             let what = format!("the remote rejected the commit: {why}");

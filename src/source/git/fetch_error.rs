@@ -31,26 +31,16 @@ impl FetchError {
     }
 
     /// Explains an error of the connection to the remote.
-    pub(super) fn from_remote(error: git2::Error, settings: &GitSettings) -> Self {
+    pub(super) fn from_remote(error: git2::Error, settings: &GitSettings, phase: Phase) -> Self {
         let message = error.message().trim().trim_end_matches('.').to_owned();
+        if is_about_sha256(&message) {
+            return Self::sha256();
+        }
         let host = &settings.address.host;
-        let is_denied = error.code() == ErrorCode::Auth
-            || message.contains("authentication required")
-            || message.contains("status code: 403")
-            || message.contains("too many redirects or authentication replays");
+        let is_denied = error.code() == ErrorCode::Auth || message.contains("authentication required");
         match error.class() {
             _ if is_denied => Self::new(DENIED, format!("{host} refused access: {message}"), denied(settings)),
-            _ if error.code() == ErrorCode::Certificate || error.class() == ErrorClass::Ssl => Self::new(
-                UNREACHABLE,
-                format!("the certificate of {host} is not trusted: {message}"),
-                "if it comes from your own authority, set SSL_CERT_FILE to that authority's file",
-            ),
-            _ if message.contains("status code: 404") => Self::new(
-                DENIED,
-                "the repository does not exist, or is not visible with these credentials (404)",
-                format!("check the address; {}", denied(settings)),
-            ),
-            ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Callback => Self::new(
+            ErrorClass::Net | ErrorClass::Ssh | ErrorClass::Callback => Self::new(
                 UNREACHABLE,
                 format!("cannot fetch: {message}"),
                 format!("it is tried again automatically; check that {host} can be reached from here"),
@@ -67,8 +57,33 @@ impl FetchError {
                 format!("cannot fetch: {message}"),
                 "check that it is a git repository, and that AgentPod's user owns it",
             ),
-            _ => Self::Cache(error),
+            _ if phase == Phase::Transfer && is_about_cache(&error, settings) => Self::Cache(error),
+            // What the operating system says about a connection, like a refusal or a missing route.
+            _ => Self::new(
+                UNREACHABLE,
+                format!("cannot fetch: {message}"),
+                format!("it is tried again automatically; check that {host} can be reached from here"),
+            ),
         }
+    }
+
+    /// The same for somebody who waits for a commit: nothing is tried again by itself.
+    pub(super) fn before_a_commit(self) -> Self {
+        match self {
+            Self::Failed { code: UNREACHABLE, what, .. } => {
+                Self::new(UNREACHABLE, what, "nothing was committed; try again once the remote answers")
+            }
+            other => other,
+        }
+    }
+
+    /// A repository with SHA-256 object IDs.
+    pub(super) fn sha256() -> Self {
+        Self::new(
+            UNREACHABLE,
+            "cannot fetch: this repository uses SHA-256 object IDs, which AgentPod does not support",
+            "keep the manifests in a repository with SHA-1 object IDs, the default of git init",
+        )
     }
 
     /// The error of the source, with these secrets redacted.
@@ -89,7 +104,16 @@ impl FetchError {
     }
 }
 
-fn denied(settings: &GitSettings) -> String {
+/// A remote's errors, in the order in which libgit2 meets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Connecting and listing references. The cache takes no part in it.
+    Listing,
+    /// Transferring commits into the cache.
+    Transfer,
+}
+
+pub(super) fn denied(settings: &GitSettings) -> String {
     let what = match settings.address.transport {
         Transport::Ssh => "check that the key in --git-ssh-key may read the repository",
         _ if settings.credentials.password.is_some() => {
@@ -98,6 +122,22 @@ fn denied(settings: &GitSettings) -> String {
         _ => "give a token with --git-token-file, or a user and password with --git-user and --git-password-file",
     };
     format!("{what}; credential files are read again for every fetch")
+}
+
+/// Whether an error during a transfer comes from the cache and not from the connection.
+fn is_about_cache(error: &git2::Error, settings: &GitSettings) -> bool {
+    match error.class() {
+        // Of the operating system's errors, only those about files of the cache.
+        ErrorClass::Os | ErrorClass::None => error.message().contains(&*settings.cache_dir.to_string_lossy()),
+        ErrorClass::Net | ErrorClass::Http | ErrorClass::Ssh | ErrorClass::Ssl | ErrorClass::Callback => false,
+        _ => true,
+    }
+}
+
+/// Whether libgit2 stumbled over a repository with SHA-256 object IDs.
+fn is_about_sha256(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["sha256", "objectformat", "object format", "object-format"].iter().any(|name| message.contains(name))
 }
 
 /// Replaces credentials in a message.

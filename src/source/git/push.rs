@@ -6,12 +6,13 @@ use std::{
     time::Instant,
 };
 
-use git2::{ErrorCode, Oid, ProxyOptions, PushOptions, RemoteRedirect, Repository};
+use git2::{ErrorCode, Oid, PushOptions, Repository};
 
 use super::{
     access::FetchCredentials,
-    fetch_error::{DENIED, FetchError, REFUSED},
-    remote::callbacks,
+    fetch_error::{DENIED, FetchError, Phase, REFUSED},
+    http::Session,
+    remote::{callbacks, session, url},
     settings::GitSettings,
 };
 
@@ -43,13 +44,10 @@ pub(super) fn push(
         Ok(())
     });
     let mut options = PushOptions::new();
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    options.remote_callbacks(callbacks).proxy_options(proxy).follow_redirects(RemoteRedirect::None);
-    if let Some(header) = &access.header {
-        options.custom_headers(&[header]);
-    }
-    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(FetchError::Cache)?;
+    options.remote_callbacks(callbacks);
+    let session = session(settings, access, deadline)?;
+    let _entered = session.as_ref().map(Session::enter);
+    let mut remote = repository.remote_anonymous(&url(settings)).map_err(FetchError::Cache)?;
     let pushed = remote.push(&[format!("{commit}:{branch}")], Some(&mut options));
     drop(options);
     match (pushed, answer.take()) {
@@ -59,14 +57,17 @@ pub(super) fn push(
         (Err(error), _) if error.code() == ErrorCode::NotFastForward => {
             Ok(Pushed::Rejected("the branch has moved".into()))
         }
-        (Err(error), _) => Err(reason.take().unwrap_or_else(|| push_error(error, settings))),
+        (Err(error), _) => {
+            let exact = reason.take().or_else(|| session.as_ref().and_then(Session::take_failure));
+            Err(push_error(error, exact, settings))
+        }
     }
 }
 
 /// Explains an error of a push.
-fn push_error(error: git2::Error, settings: &GitSettings) -> FetchError {
+fn push_error(error: git2::Error, exact: Option<FetchError>, settings: &GitSettings) -> FetchError {
     let message = plain(error.message().trim_end_matches('.'));
-    match FetchError::from_remote(error, settings) {
+    match exact.unwrap_or_else(|| FetchError::from_remote(error, settings, Phase::Transfer)) {
         FetchError::Failed { code: DENIED, what, .. } => {
             let hint = "give AgentPod a token or key that may push to this branch, or omit --edits";
             FetchError::new(REFUSED, format!("AgentPod may not push: {what}"), hint)

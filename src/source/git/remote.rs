@@ -1,5 +1,5 @@
 //! Talks to the remote: finds the newest commit, and fetches it unless it is cached. One connection, and one small request
-//! if there is nothing to fetch. Redirects are not followed, since they would take the credentials along.
+//! if there is nothing to fetch.
 
 use std::{
     cell::{Cell, RefCell},
@@ -7,15 +7,15 @@ use std::{
 };
 
 use git2::{
-    AutotagOption, CertificateCheckStatus, ErrorClass, ErrorCode, FetchOptions, Oid, ProxyOptions, RemoteCallbacks,
-    RemoteRedirect, Repository,
+    AutotagOption, CertificateCheckStatus, ErrorClass, ErrorCode, FetchOptions, Oid, RemoteCallbacks, Repository,
 };
 
 use super::{
     access::FetchCredentials,
     address::Transport,
-    fetch_error::{FetchError, NO_REFERENCE, UNREACHABLE},
+    fetch_error::{FetchError, NO_REFERENCE, Phase, UNREACHABLE},
     hosts,
+    http::{HTTP_SCHEME, Session},
     settings::{GitSettings, Reference},
 };
 use crate::source::SourceError;
@@ -55,17 +55,17 @@ pub(super) fn fetch(
     let (reason, key_sent) = (RefCell::new(None), Cell::new(false));
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks(settings, access, deadline, &reason, &key_sent));
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    options.proxy_options(proxy).download_tags(AutotagOption::None).follow_redirects(RemoteRedirect::None);
-    if let Some(header) = &access.header {
-        options.custom_headers(&[header]);
-    }
-    let mut remote = repository.remote_anonymous(settings.address.as_str()).map_err(FetchError::Cache)?;
-    let explain = |error| reason.take().unwrap_or_else(|| FetchError::from_remote(error, settings));
-    remote.download(&[LIST_ONLY], Some(&mut options)).map_err(explain)?;
+    options.download_tags(AutotagOption::None);
+    let session = session(settings, access, deadline)?;
+    let _entered = session.as_ref().map(Session::enter);
+    let mut remote = repository.remote_anonymous(&url(settings)).map_err(FetchError::Cache)?;
+    let explain = |error, phase| {
+        let exact = reason.take().or_else(|| session.as_ref().and_then(Session::take_failure));
+        exact.unwrap_or_else(|| FetchError::from_remote(error, settings, phase))
+    };
+    remote.download(&[LIST_ONLY], Some(&mut options)).map_err(|error| explain(error, Phase::Listing))?;
     let name = settings.reference.full_name();
-    let heads = remote.list().map_err(explain)?;
+    let heads = remote.list().map_err(|error| explain(error, Phase::Listing))?;
     let found = heads.iter().find(|head| head.name() == name);
     let Some(tip) = found.map(|head| Tip { id: head.oid(), name: head.symref_target().unwrap_or(&name).into() }) else {
         return Err(no_reference(settings, heads.iter().map(git2::RemoteHead::name)));
@@ -74,11 +74,29 @@ pub(super) fn fetch(
         if depth == Depth::Newest && settings.address.transport != Transport::File {
             options.depth(1);
         }
-        remote.download(&[&name], Some(&mut options)).map_err(explain)?;
+        remote.download(&[&name], Some(&mut options)).map_err(|error| explain(error, Phase::Transfer))?;
     }
     // The fetch is complete, so an error of the disconnect does not matter.
     let _ = remote.disconnect();
     Ok(tip)
+}
+
+/// The conversation over HTTP, if that is how the repository is reached.
+pub(super) fn session(
+    settings: &GitSettings,
+    access: &FetchCredentials,
+    deadline: Instant,
+) -> Result<Option<Session>, FetchError> {
+    let is_http = matches!(settings.address.transport, Transport::Http | Transport::Https);
+    is_http.then(|| Session::new(settings, access, deadline)).transpose()
+}
+
+/// The address for libgit2: of HTTP it learns only that there is a session.
+pub(super) fn url(settings: &GitSettings) -> String {
+    match settings.address.transport {
+        Transport::Http | Transport::Https => format!("{HTTP_SCHEME}://repository"),
+        Transport::Ssh | Transport::File => settings.address.as_str().to_owned(),
+    }
 }
 
 pub(super) fn callbacks<'a>(

@@ -12,6 +12,7 @@ use super::{
     fetch_error::FetchError,
     remote::{self, Depth},
     settings::GitSettings,
+    shown::{person, plain},
     tree, verify,
 };
 use crate::{
@@ -110,15 +111,10 @@ fn read_tip(
 
 /// A commit for people, with control characters replaced since its author can write anything.
 fn describe(commit: &git2::Commit<'_>) -> Commit {
-    let plain = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect::<String>()
-    };
-    let author = commit.author();
     let committed_at = OffsetDateTime::from_unix_timestamp(commit.time().seconds());
     Commit {
         id: commit.id().to_string(),
-        author: format!("{} <{}>", plain(author.name_bytes()), plain(author.email_bytes())),
+        author: person(&commit.author()),
         summary: plain(commit.summary_bytes().unwrap_or_default()),
         committed_at: committed_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
     }

@@ -87,3 +87,23 @@ impl GitSettings {
         format!("{}{reference}{path}", self.address)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Settings for an address, and nothing else.
+    pub(in crate::source::git) fn settings(address: Address) -> GitSettings {
+        GitSettings {
+            address,
+            reference: Reference::Head,
+            path: String::new(),
+            interval: Duration::from_mins(1),
+            timeout: Duration::from_secs(20),
+            credentials: Credentials::default(),
+            known_hosts: None,
+            signers: None,
+            cache_dir: "/state/git".into(),
+        }
+    }
+}

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::{
     fetch_error::{FetchError, UNVERIFIED},
+    shown::person,
     signers::{SignatureError, Signers},
 };
 use crate::core::{declare::commit::Commit, digest::Digest};
@@ -55,15 +56,30 @@ pub(super) fn check(
         },
     };
     outcome.map_err(|error| {
+        // Who signs is who committed: for a merge made on a forge's pages, the forge.
+        let committer = Oid::from_str(&commit.id)
+            .and_then(|id| repository.find_commit(id))
+            .map(|found| person(&found.committer()))
+            .ok()
+            .filter(|committer| *committer != commit.author)
+            .map(|committer| format!(" and committed by {committer}"))
+            .unwrap_or_default();
         let what = format!(
-            "the newest commit is refused: {error}. It is {} by {}: {:?}; the last accepted one stays in force",
+            "the newest commit is refused: {error}. It is {} by {}{committer}: {:?}; the last accepted one stays in force",
             commit.id, commit.author, commit.summary
         );
-        let hint = format!(
-            "review it; if it is good, sign it (git commit --amend -S, with gpg.format=ssh) with a key from {}, or add the \
-             key there",
-            file.display()
-        );
+        let hint = match error {
+            SignatureError::Gpg => format!(
+                "forges sign merges made on their pages with a GPG key of their own; merge with git instead, signed \
+                 (gpg.format=ssh) with a key from {}, and push",
+                file.display()
+            ),
+            _ => format!(
+                "review it; if it is good, sign it (git commit --amend -S, with gpg.format=ssh) with a key from {}, or add \
+                 the key there",
+                file.display()
+            ),
+        };
         FetchError::new(UNVERIFIED, what, hint)
     })
 }

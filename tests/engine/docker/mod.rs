@@ -4,6 +4,7 @@
 mod accidents;
 mod fake;
 mod hardened;
+mod images;
 mod inside;
 mod life;
 mod networks;

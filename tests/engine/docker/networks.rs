@@ -14,6 +14,7 @@ fn network(stage: &Stage, subnet: &Subnet) -> NetworkSpec {
         name: format!("{}-net", stage.instance),
         subnet: subnet.cidr(),
         pool: subnet.pool(),
+        mtu: None,
         labels: labels::owned(&stage.instance),
     }
 }
@@ -88,4 +89,19 @@ async fn a_container_taken_off_its_network_is_noticed_and_attached_again_running
         assert!(!observed.is_cut_off(&pod), "{observed:?}");
         assert_eq!(observed.addresses.contains_key(&spec.name), running);
     }
+}
+
+#[tokio::test]
+async fn a_network_has_the_packet_size_that_is_set_or_that_of_the_engines_default_network() {
+    let subnets = (Subnet::take(), Subnet::take());
+    let stage = Stage::new();
+    let size = |name: &str| {
+        docker(&["network", "inspect", "--format", "{{index .Options \"com.docker.network.driver.mtu\"}}", name])
+    };
+    let set = NetworkSpec { mtu: Some(1400), ..network(&stage, &subnets.0) };
+    stage.docker.ensure_network(&set).await.unwrap();
+    assert_eq!(size(&set.name), "1400");
+    let followed = NetworkSpec { name: format!("{}-other", stage.instance), ..network(&stage, &subnets.1) };
+    stage.docker.ensure_network(&followed).await.unwrap();
+    assert_eq!(size(&followed.name), size("bridge"));
 }

@@ -76,6 +76,7 @@ impl Stage {
             stop_timeout: 5,
             secrets: BTreeMap::new(),
             token_version: 1,
+            generated_version: None,
         };
         change(&mut blueprint);
         let digest = Digest::of(&(&blueprint, self.instance.as_str()));

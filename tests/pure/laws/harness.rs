@@ -38,6 +38,8 @@ pub struct Harness {
     pub revision: String,
     pub limit: RemovalLimit,
     pub max_unavailable: MaxUnavailable,
+    /// How long removals settle.
+    pub removal_settle: Duration,
     /// What people asked for, and nobody is done with yet.
     pub requests: Vec<OpenRequest>,
     /// What came of it.
@@ -60,6 +62,7 @@ impl Harness {
             revision: "r1".into(),
             limit: NO_LIMIT,
             max_unavailable: MaxUnavailable(100),
+            removal_settle: Duration::ZERO,
             requests: Vec::new(),
             ended: Vec::new(),
             never_ready: BTreeSet::new(),
@@ -140,6 +143,7 @@ impl Harness {
         FleetState {
             now: self.now,
             removal_grace: Duration::minutes(10),
+            removal_settle: self.removal_settle,
             removals: self.limit,
             max_unavailable: self.max_unavailable,
             revision: self.revision.clone(),
@@ -189,11 +193,12 @@ impl Harness {
     }
 
     fn waits(&self) -> bool {
-        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RetryAt};
+        use agentpod::core::decide::plan::Hold::{AwaitingReady, RemovalGrace, RemovalSettles, RetryAt};
         let last = self.plans.last().expect("a round was made");
-        last.pods
-            .values()
-            .any(|decision| matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_))))
+        let passes = |decision: &Decision| {
+            matches!(decision, Decision::Hold(AwaitingReady | RetryAt(_) | RemovalGrace(_) | RemovalSettles(_)))
+        };
+        last.pods.values().any(passes)
     }
 
     fn probe(&mut self, seen: &BTreeMap<PodId, Vec<ObservedContainer>>) {

@@ -27,6 +27,7 @@ fn network(name: &str) -> NetworkSpec {
         name: name.into(),
         subnet: "10.1.0.0/24".into(),
         pool: "10.1.0.128/25".into(),
+        mtu: None,
         labels: BTreeMap::new(),
     }
 }
@@ -43,6 +44,7 @@ fn decide(desired: &Desired, infra: BTreeMap<InfraId, InfraState>, now: OffsetDa
     let state = FleetState {
         now,
         removal_grace: Duration::minutes(10),
+        removal_settle: Duration::ZERO,
         removals: NO_LIMIT,
         max_unavailable: MaxUnavailable(100),
         revision: "r1".into(),

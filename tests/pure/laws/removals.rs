@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use agentpod::{
     core::{
         decide::{
-            plan::{Decision, Hold, RemovalLimit},
+            plan::{Decision, Hold, REMOVAL_SETTLE, RemovalLimit},
             request::RequestSpec,
         },
         names::PodId,
@@ -94,6 +94,78 @@ fn a_fifth_of_a_large_fleet_may_go_even_if_that_is_more_than_three() {
     declare(&mut harness, "r2", &NAMES[4..]);
     harness.settle();
     assert_eq!(taken(&harness), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn pods_that_vanish_one_by_one_are_counted_as_a_whole_once_that_stops() {
+    let mut harness = at_rest(12, RemovalLimit::default());
+    harness.removal_settle = REMOVAL_SETTLE;
+    for gone in 1..=10 {
+        harness.now += Duration::seconds(2);
+        declare(&mut harness, &format!("r{gone}"), &NAMES[gone..12]);
+        harness.round(usize::MAX);
+        assert!(matches!(harness.plans.last().unwrap().pods[&pod("a")], Decision::Hold(Hold::RemovalSettles(_))));
+    }
+    harness.settle();
+    assert_eq!(writes(&harness), Vec::<String>::new(), "ten of twelve are held");
+    let hash = held(&harness).unwrap();
+    approve(&mut harness, &hash);
+    harness.settle();
+    assert_eq!(taken(&harness), NAMES[..10]);
+}
+
+#[test]
+fn removals_within_ten_minutes_count_together_and_what_is_held_does_not_lapse_by_waiting() {
+    let mut harness = at_rest(12, RemovalLimit::default());
+    for gone in 1..=6 {
+        harness.now += Duration::minutes(2);
+        declare(&mut harness, &format!("r{gone}"), &NAMES[gone..12]);
+        harness.round(usize::MAX);
+    }
+    assert_eq!(taken(&harness), ["a", "b", "c"]);
+    let text = harness.plans.last().unwrap().to_string();
+    assert!(
+        text.contains(
+            "6 of 12 pods would be removed within ten minutes (3 of them already have been), more than 3 and"
+        ),
+        "{text}"
+    );
+    harness.now += Duration::hours(5);
+    harness.settle();
+    assert_eq!(taken(&harness), ["a", "b", "c"]);
+    assert!(held(&harness).is_some());
+    // Apart by more than that, they are not counted together.
+    let mut harness = at_rest(12, RemovalLimit::default());
+    for gone in 1..=6 {
+        harness.now += Duration::minutes(11);
+        declare(&mut harness, &format!("r{gone}"), &NAMES[gone..12]);
+        harness.round(usize::MAX);
+    }
+    assert_eq!(taken(&harness), NAMES[..6]);
+}
+
+#[test]
+fn a_pod_that_comes_back_while_its_removal_settles_is_never_stopped_and_endless_removals_are_decided_on_all_the_same() {
+    let mut harness = at_rest(12, RemovalLimit::default());
+    harness.removal_settle = REMOVAL_SETTLE;
+    declare(&mut harness, "r2", &NAMES[2..12]);
+    harness.now += Duration::SECOND;
+    harness.round(usize::MAX);
+    declare(&mut harness, "r3", &NAMES[..12]);
+    harness.settle();
+    assert_eq!(writes(&harness), Vec::<String>::new());
+
+    harness.limit = super::harness::NO_LIMIT;
+    let begun = harness.now;
+    for gone in (1..12).cycle() {
+        harness.now += Duration::seconds(4);
+        declare(&mut harness, &format!("r{gone}"), &NAMES[..12 - gone]);
+        harness.round(usize::MAX);
+        if !taken(&harness).is_empty() {
+            break;
+        }
+        assert!(harness.now < begun + Duration::minutes(2), "nothing is ever decided");
+    }
 }
 
 #[test]

@@ -67,8 +67,8 @@ impl Scene {
 pub(super) fn fleet_state(removal_grace: Duration, pods: BTreeMap<PodId, PodState>) -> FleetState {
     let (removals, revision, requests) = (RemovalLimit::default(), "r1".to_owned(), Vec::new());
     let infra = [(InfraId::Network("agentpod-net".into()), InfraState::present())].into();
-    let max_unavailable = MaxUnavailable(100);
-    FleetState { now: NOON, removal_grace, removals, max_unavailable, revision, requests, pods, infra }
+    let (max_unavailable, removal_settle) = (MaxUnavailable(100), Duration::ZERO);
+    FleetState { now: NOON, removal_grace, removal_settle, removals, max_unavailable, revision, requests, pods, infra }
 }
 
 pub(super) fn digest(mode: char) -> agentpod::core::digest::Digest {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use agentpod::source::{
     Git, Snapshot, SourceError,
-    git::{Credentials, GitSettings},
+    git::{Address, Credentials, GitSettings},
 };
 
 use super::{fetch, file, settings, texts, why};
@@ -146,25 +146,87 @@ async fn a_misbehaving_remote_is_an_error_until_it_recovers() {
 }
 
 #[tokio::test]
-async fn fetches_of_a_hanging_remote_do_not_pile_up() {
+async fn a_conversation_that_hangs_ends_with_its_time_and_keeps_nothing_from_the_next() {
     let (_repository, server, settings) = with_password().await;
-    let git = Git::new(GitSettings { timeout: Duration::from_millis(300), ..settings });
+    let git = Git::new(GitSettings { timeout: Duration::from_millis(300), ..settings.clone() });
     server.answers(Manner::Never);
-    for _ in 0..3 {
+    for _ in 0..5 {
         assert!(why(fetch(&git).await).contains("did not answer within"));
     }
-    assert!(why(fetch(&git).await).contains("did not answer this time or before"));
-    assert_eq!(server.asked().len(), 3);
+    server.answers(Manner::Well);
+    assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=1");
 }
 
 #[tokio::test]
-async fn a_password_is_not_sent_to_another_host() {
+async fn a_password_is_sent_to_the_same_scheme_host_and_port_only() {
     let (repository, server, settings) = with_password().await;
     let other = GitHttp::start(repository.root(), None).await;
-    let elsewhere = other.url().replace("127.0.0.1", "localhost");
-    server.answers(Manner::SendsTo(format!("{elsewhere}/info/refs?service=git-upload-pack")));
-    let outcome = fetch(&Git::new(settings)).await;
-    gives_nothing_away(&outcome);
-    assert!(why(outcome).contains("redirect"));
-    assert_eq!(other.asked(), Vec::<String>::new());
+    let by_name = server.url().replace("127.0.0.1", "localhost");
+    for elsewhere in [other.url(), other.url().replace("127.0.0.1", "localhost"), by_name] {
+        server.answers(Manner::SendsTo(format!("{elsewhere}/info/refs?service=git-upload-pack")));
+        let outcome = fetch(&Git::new(settings.clone())).await;
+        gives_nothing_away(&outcome);
+        let message = why(outcome);
+        assert!(message.contains(&format!("127.0.0.1 redirects to \"{elsewhere}")), "{message}");
+        assert!(message.contains("set --git to the new address"), "{message}");
+        assert_eq!(other.asked(), Vec::<String>::new());
+        assert_eq!(server.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_server_is_followed_and_one_without_end_is_named_as_such() {
+    let (_repository, server, settings) = with_password().await;
+    let moved = Address::parse(&server.url().replace("/repo.git", "/old/name.git")).unwrap();
+    server.moves("/old/name.git", "/repo.git");
+    let git = Git::new(GitSettings { address: moved, ..settings.clone() });
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1");
+    server.answers(Manner::SendsTo("/repo.git/info/refs?service=git-upload-pack".into()));
+    let message = why(fetch(&Git::new(settings)).await);
+    assert!(message.contains("127.0.0.1 redirects again and again"), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_of_plain_files_and_a_repository_of_sha256_ids_are_named_as_what_they_are() {
+    let (_repository, server, settings) = with_password().await;
+    server.answers(Manner::Says(200, format!("{}\trefs/heads/main\n", "0a".repeat(20))));
+    let message = why(fetch(&Git::new(settings)).await);
+    assert!(message.contains("serves the repository as plain files"), "{message}");
+
+    let repository = Repository::of("sha256");
+    repository.push(&[("a.yaml", "1")], "the first");
+    let server = GitHttp::start(repository.root(), None).await;
+    for address in [server.url(), format!("file://{}", repository.bare().display())] {
+        let error = fetch(&Git::new(super::settings(&address, repository.root()))).await.unwrap_err();
+        assert!(error.to_string().contains("uses SHA-256 object IDs"), "{address}: {error}");
+        assert_eq!(error.code(), "source_unreachable");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_references_without_end_is_read_up_to_a_limit() {
+    let (_repository, server, settings) = with_password().await;
+    server.answers(Manner::ListsWithoutEnd);
+    let message = why(fetch(&Git::new(settings)).await);
+    assert!(message.contains("its list of branches and tags is larger than 32 MiB"), "{message}");
+}
+
+#[tokio::test]
+async fn a_remote_that_cannot_be_reached_leaves_the_cache_alone() {
+    let (repository, server, settings) = with_password().await;
+    fetch(&Git::new(settings.clone())).await.unwrap();
+    let cache = std::fs::read_dir(repository.path("caches")).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(cache.join("mark"), "").unwrap();
+    drop(server);
+    // Nothing listens at either.
+    let key = file(&repository.key("key", ""));
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for address in [settings.address.to_string(), format!("ssh://git@{nowhere}/repo.git")] {
+        let credentials = Credentials { key: key.clone(), ..settings.credentials.clone() };
+        let there = GitSettings { address: Address::parse(&address).unwrap(), credentials, ..settings.clone() };
+        let error = fetch(&Git::new(there)).await.unwrap_err();
+        assert_eq!(error.code(), "source_unreachable", "{error}");
+        assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+    }
+    assert!(cache.join("mark").exists(), "the cache was thrown away");
 }

@@ -92,6 +92,24 @@ async fn a_commit_that_was_changed_after_it_was_signed_is_refused() {
 }
 
 #[tokio::test]
+async fn a_merge_that_a_forge_signed_with_its_own_gpg_key_names_the_forge() {
+    let (repository, settings) = signed();
+    let object = repository.run(&["cat-file", "commit", "HEAD"]);
+    let tree = object.lines().next().unwrap();
+    let signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n wsFcBAABCAAQBQJm\n -----END PGP SIGNATURE-----";
+    let merge = format!(
+        "{tree}\nauthor Tess <tess@example.com> 1795512345 +0000\ncommitter GitHub <noreply@github.com> 1795512345 +0000\n\
+         {signature}\n\nMerge pull request #1\n"
+    );
+    let id = put(&repository.work(), &merge);
+    repository.run(&["push", "--quiet", "--force", "origin", &format!("{id}:refs/heads/main")]);
+    let message = fetch(&Git::new(settings)).await.unwrap_err().to_string();
+    assert!(message.contains("signed with GPG") && message.contains(&id), "{message}");
+    assert!(message.contains("by Tess <tess@example.com> and committed by GitHub <noreply@github.com>"), "{message}");
+    assert!(message.contains("merge with git instead"), "{message}");
+}
+
+#[tokio::test]
 async fn a_signed_tag_is_enough_and_an_unsigned_one_needs_a_signed_commit() {
     let (repository, settings) = signed();
     repository.run(&["config", "commit.gpgsign", "false"]);

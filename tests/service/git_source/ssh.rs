@@ -1,10 +1,10 @@
 //! Over SSH: which keys are accepted, and which hosts are trusted.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use agentpod::source::{
     Git,
-    git::{Credentials, GitSettings},
+    git::{Address, Credentials, GitSettings},
 };
 
 use super::{fetch, file, settings, texts, why};
@@ -78,6 +78,33 @@ async fn an_unknown_key_is_refused_and_an_encrypted_one_needs_its_passphrase() {
     assert!(!format!("{without} {wrong}").contains("s3cret"), "{without} {wrong}");
     fs::write(stage.repository.path("phrase"), "s3cret-phrase\n").unwrap();
     assert_eq!(texts(&fetch(&Git::new(settings)).await.unwrap()), "a.yaml=1");
+}
+
+#[tokio::test]
+async fn a_key_that_others_can_read_is_refused_as_openssh_does() {
+    let stage = Stage::new();
+    let key = stage.repository.path("key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let git = Git::new(stage.settings("key", &stage.identities()));
+    let message = why(fetch(&git).await);
+    assert!(message.contains("can be read by others on this machine (mode 0644)"), "{message}");
+    assert!(message.contains(&format!("chmod 600 {}", key.display())), "{message}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(texts(&fetch(&git).await.unwrap()), "a.yaml=1", "without a restart");
+}
+
+#[tokio::test]
+async fn fetches_of_a_hanging_remote_do_not_pile_up() {
+    let stage = Stage::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = stage.settings("key", &stage.identities());
+    settings.address = Address::parse(&format!("ssh://git@{}/repo.git", silent.local_addr().unwrap())).unwrap();
+    settings.timeout = Duration::from_millis(300);
+    let git = Git::new(settings);
+    for _ in 0..3 {
+        assert!(why(fetch(&git).await).contains("did not answer within"));
+    }
+    assert!(why(fetch(&git).await).contains("did not answer this time or before"));
 }
 
 #[tokio::test]

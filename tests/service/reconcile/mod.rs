@@ -3,6 +3,7 @@
 mod causes;
 mod conditions;
 mod faults;
+mod images;
 mod last_words;
 mod logs;
 mod mishaps;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use agentpod::{core::observe::actual::ContainerState, secrets};
+use agentpod::{core::observe::actual::ContainerState, secrets, store::Rotated};
 
 use super::stage::{POD, Stage};
 use crate::testkit::wait::eventually;
@@ -87,7 +87,8 @@ async fn a_new_token_rolls_its_pod_alone_at_once_and_keeps_its_volume() {
     stage.listens().await;
     let volume = |name: &str| stage.engine.world().containers[name].volume.clone();
     let before = volume(&first);
-    let asked = stage.store.rotate_token(&POD.parse().unwrap(), "root", time::OffsetDateTime::now_utc()).await;
+    let asked =
+        stage.store.rotate(&POD.parse().unwrap(), Rotated::Token, "root", time::OffsetDateTime::now_utc()).await;
     assert_eq!(asked.unwrap(), Some(2));
     let second = stage.runs(&first).await;
     assert_eq!((volume(&second), stage.other()), (before, other));

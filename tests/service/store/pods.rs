@@ -86,8 +86,8 @@ async fn a_row_that_is_no_pod_is_named_rather_than_skipped() {
     let (store, options) = fresh().await;
     store.sync(&alice().build(), at(0)).await.unwrap();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
-    let query = "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, gateway_token, volume, data_dir) \
-                 VALUES ('nonsense', 'alice', 'n', 'echo', 'n', '', '', '', '')";
+    let query = "INSERT INTO pods (id, tenant_id, name, adapter_id, subdomain, url, gateway_token, generated_seed, volume, \
+                 data_dir) VALUES ('nonsense', 'alice', 'n', 'echo', 'n', '', '', '', '', '')";
     sqlx::query(query).execute(&mut connection).await.unwrap();
     let error = store.identities().await.unwrap_err();
     assert_eq!(

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use agentpod::store::{InstanceKey, Lead, Store, StoreError};
+use agentpod::store::{InstanceKey, Lead, Rotated, Store, StoreError};
 use secrecy::ExposeSecret;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
@@ -248,7 +248,7 @@ async fn a_token_that_cannot_be_opened_stops_an_exchange_until_it_is_made_anew()
     let error = store.rotate_key(&held, "root", at(1)).await.unwrap_err().to_string();
     assert!(error.contains("agentpod token rotate bob/x"), "{error}");
     assert_eq!(read(&stage.file("")), key);
-    assert_eq!(store.rotate_token(&pod("bob/x"), "root", at(2)).await.unwrap(), Some(2));
+    assert_eq!(store.rotate(&pod("bob/x"), Rotated::Token, "root", at(2)).await.unwrap(), Some(2));
     assert_eq!(store.rotate_key(&held, "root", at(3)).await.unwrap(), 2);
 }
 
@@ -337,7 +337,7 @@ async fn a_new_token_is_one_pods_alone_and_tells_whoever_looks() {
     let store = stage.open().await.unwrap();
     let (before, stamp) = (tokens(&store).await, store.identities_stamp().await.unwrap());
     assert_eq!(store.identities_stamp().await.unwrap(), stamp);
-    assert_eq!(store.rotate_token(&pod("alice/assistant"), "root", at(1)).await.unwrap(), Some(2));
+    assert_eq!(store.rotate(&pod("alice/assistant"), Rotated::Token, "root", at(1)).await.unwrap(), Some(2));
     let after = tokens(&store).await;
     assert!(after[0] != before[0] && after[0].len() == 64 && after[1] == before[1]);
     assert_eq!(versions(&store).await, [2, 1]);
@@ -348,6 +348,54 @@ async fn a_new_token_is_one_pods_alone_and_tells_whoever_looks() {
         ("token_rotated", "root rotated its gateway token (version 2)")
     );
     let rows = dump(&stage.options).await;
-    assert_eq!(store.rotate_token(&pod("alice/nobody"), "root", at(2)).await.unwrap(), None);
+    assert_eq!(store.rotate(&pod("alice/nobody"), Rotated::Token, "root", at(2)).await.unwrap(), None);
     assert_eq!(dump(&stage.options).await, rows);
+}
+
+/// The seeds of the pods' generated secrets, sealed, with their versions.
+async fn seeds(stage: &Stage) -> Vec<(String, i32)> {
+    let mut connection = PgConnection::connect_with(&stage.options).await.unwrap();
+    let query = "SELECT generated_seed, generated_version FROM pods ORDER BY id";
+    sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn generated_secrets_outlive_a_new_token_and_are_rotated_by_their_own_name_alone() {
+    let stage = Stage::new().await;
+    let store = stage.open().await.unwrap();
+    let (before, given) = (seeds(&stage).await, tokens(&store).await);
+    assert_eq!(before.iter().map(|(_, version)| *version).collect::<Vec<_>>(), [1, 1]);
+    let id = pod("alice/assistant");
+    store.rotate(&id, Rotated::Token, "root", at(1)).await.unwrap();
+    assert_eq!(seeds(&stage).await, before, "a new token leaves them alone");
+    let (token, stamp) = (tokens(&store).await, store.identities_stamp().await.unwrap());
+    assert_ne!(token, given);
+    assert_eq!(store.rotate(&id, Rotated::Generated, "root", at(2)).await.unwrap(), Some(2));
+    let after = seeds(&stage).await;
+    assert!(after[0].0 != before[0].0 && after[0].1 == 2 && after[1] == before[1], "{after:?}");
+    assert_eq!(tokens(&store).await, token);
+    assert_ne!(store.identities_stamp().await.unwrap(), stamp);
+    let event = rows::events(&store, Some(&id), 10).await.pop().unwrap();
+    assert_eq!(event.message, "root rotated its generated secrets (version 2)");
+}
+
+#[tokio::test]
+async fn an_exchange_of_the_key_seals_generated_secrets_again_and_names_one_that_does_not_open() {
+    let stage = Stage::new().await;
+    let key = |end: &str| InstanceKey::load(&stage.file(end)).unwrap().unwrap();
+    let opened = |key: &InstanceKey, sealed: &str| {
+        let opened = key.open_sealed(sealed, "generated:alice_assistant");
+        opened.map(|text| text.expose_secret().to_owned()).ok()
+    };
+    let before = opened(&key(""), &seeds(&stage).await[0].0).unwrap();
+    stage.exchange().await;
+    let sealed = seeds(&stage).await[0].clone();
+    assert_eq!((opened(&key(""), &sealed.0), sealed.1), (Some(before), 1));
+    assert_eq!(opened(&key(".old"), &sealed.0), None);
+
+    stage.sql("UPDATE pods SET generated_seed = 'v1:00' WHERE id = 'bob_x'").await;
+    let store = stage.open().await.unwrap();
+    let held = lead(&store).await;
+    let error = store.rotate_key(&held, "root", at(1)).await.unwrap_err().to_string();
+    assert!(error.contains("agentpod token rotate bob/x --generated"), "{error}");
 }

@@ -20,6 +20,8 @@ pub(crate) struct PodContext<'a> {
     pub(crate) allowed: Option<&'a Allowance>,
     /// Who approved its removal in this round.
     pub(crate) approved_by: Option<&'a String>,
+    /// When its removal is carried out, if it still settles.
+    pub(crate) settles: Option<OffsetDateTime>,
     /// Why its removal is held.
     pub(crate) held: Option<&'a TooManyRemovals>,
     /// The requested restart.

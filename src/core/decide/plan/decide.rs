@@ -48,6 +48,11 @@ pub fn plan(desired: &Desired, actual: &Actual, state: &FleetState) -> Plan {
             removal_grace: state.removal_grace,
             allowed: removals.allowed.get(id).or(pod_state.removal_allowed.as_ref()),
             approved_by: removals.approved_by.as_ref().filter(|_| removals.allowed.contains_key(id)),
+            settles: removals
+                .settling
+                .as_ref()
+                .filter(|settling| settling.pods.contains(id))
+                .map(|settling| settling.until),
             held: removals.held.as_ref().filter(|held| held.pods.contains(id)).map(|held| &held.why),
             restart: requests.restarts.get(id).copied(),
             resumed: requests.resumed.get(id),
@@ -114,6 +119,9 @@ impl PodContext<'_> {
     fn undeclared(&self) -> Decision {
         if self.observed.is_empty() {
             return Decision::Settled;
+        }
+        if let Some(until) = self.settles {
+            return Decision::Hold(Hold::RemovalSettles(until));
         }
         if let Some(held) = self.held {
             return Decision::Hold(Hold::TooManyRemovals(held.clone()));

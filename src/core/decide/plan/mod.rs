@@ -19,7 +19,7 @@ use time::{Duration, OffsetDateTime};
 pub use decide::plan;
 pub use infra::{InfraState, Presence};
 pub use progress::{ActionFailure, Fault, STABLE};
-pub use removals::{HeldRemovals, RemovalLimit, TooManyRemovals};
+pub use removals::{HeldRemovals, REMOVAL_SETTLE, RemovalLimit, TooManyRemovals};
 pub use stagger::MaxUnavailable;
 
 use super::{
@@ -44,6 +44,9 @@ pub struct FleetState {
     pub now: OffsetDateTime,
     /// How long a removed pod's container is kept, stopped.
     pub removal_grace: Duration,
+    /// How long no further pod may be removed from the manifests before removals are carried out: files that vanish one by
+    /// one, or a file that is being written, are counted as a whole.
+    pub removal_settle: Duration,
     /// How many pods may be removed at once.
     pub removals: RemovalLimit,
     /// How many pods may be unavailable at once because they are replaced.
@@ -304,6 +307,8 @@ pub enum Hold {
     RolledBack(Rejected),
     /// It was removed; its stopped container is kept until then.
     RemovalGrace(OffsetDateTime),
+    /// It was removed from the manifests a moment ago, or others were; if nothing changes, it is stopped then.
+    RemovalSettles(OffsetDateTime),
     /// It was removed together with too many others.
     TooManyRemovals(TooManyRemovals),
     /// This pod still runs at its subdomain.

@@ -1,9 +1,10 @@
-//! The limit on removals: how many pods one revision may remove before a person has approved exactly these. May
-//! only hold or allow; what is then done about a pod is decided in `decide`.
+//! The limit on removals: how many pods may go within ten minutes before a person has approved exactly these. May only
+//! hold or allow; what is then done about a pod is decided in `decide`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use time::{Duration, OffsetDateTime};
 
 use super::{Allowance, FleetState};
 use crate::core::{
@@ -13,6 +14,14 @@ use crate::core::{
     names::PodId,
     observe::actual::ObservedContainer,
 };
+
+/// How long no further pod may be removed from the manifests before removals are carried out. A writer that pauses for a
+/// moment, and a folder that loses its files one by one, are then counted as a whole.
+pub const REMOVAL_SETTLE: Duration = Duration::seconds(5);
+/// How long removals settle at most, however often further ones follow.
+const MAX_SETTLE: Duration = Duration::minutes(1);
+/// Removals this long before another one count together with it.
+const WINDOW: Duration = Duration::minutes(10);
 
 /// How many pods may be removed at once without approval. Removals are held when they exceed both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -43,7 +52,7 @@ pub struct TooManyRemovals {
     pub plan: String,
     /// How many are held.
     pub(crate) held: usize,
-    /// How many of the same revision were allowed before.
+    /// How many were allowed in the ten minutes before.
     pub(crate) before: usize,
     /// How many pods there would be without removals.
     pub(crate) all: usize,
@@ -61,11 +70,22 @@ pub struct HeldRemovals {
     pub why: TooManyRemovals,
 }
 
+/// Removals that are too recent to be counted.
+#[derive(Debug)]
+pub(crate) struct SettlingRemovals {
+    /// The pods.
+    pub(crate) pods: BTreeSet<PodId>,
+    /// When they are counted, if no others follow.
+    pub(crate) until: OffsetDateTime,
+}
+
 /// What this round decided about removals.
 #[derive(Debug, Default)]
 pub(crate) struct Removals {
     /// Those allowed in this round.
     pub(crate) allowed: BTreeMap<PodId, Allowance>,
+    /// Those to be decided on a little later.
+    pub(crate) settling: Option<SettlingRemovals>,
     /// Who approved them, if they were held.
     pub(crate) approved_by: Option<String>,
     /// Those held.
@@ -91,11 +111,16 @@ pub(crate) fn decide(
         .filter(|(id, containers)| !containers.is_empty() && undeclared(id) && is_fresh(id))
         .map(|(id, _)| id.clone())
         .collect();
-    // Containers may show up in several rounds; the limit is for the revision, so earlier ones count.
-    let of_this = |allowed: &Allowance| allowed.revision.as_ref() == Some(revision);
+    let since = |id: &PodId| pods.get(id).and_then(|pod_state| pod_state.undeclared_since);
+    let (first, last) = (fresh.iter().filter_map(since).min(), fresh.iter().filter_map(since).max());
+    // Containers may show up in several rounds, so earlier removals by the revision count, however long ago. Those by others
+    // count from ten minutes before the first that is decided on now: what is held once does not lapse by waiting.
+    let counts = |allowed: &Allowance| {
+        allowed.revision.as_ref() == Some(revision) || first.is_some_and(|first| allowed.at > first - WINDOW)
+    };
     let before = pods
         .iter()
-        .filter(|(id, pod_state)| undeclared(id) && pod_state.removal_allowed.as_ref().is_some_and(of_this))
+        .filter(|(id, pod_state)| undeclared(id) && pod_state.removal_allowed.as_ref().is_some_and(counts))
         .count();
     let all = desired.pods.len() + before + fresh.len();
     let mut removals = Removals::default();
@@ -103,7 +128,10 @@ pub(crate) fn decide(
         let allowance = Allowance { at: *now, revision: Some(revision.clone()) };
         fresh.into_iter().map(|id| (id, allowance.clone())).collect()
     };
-    if fresh.is_empty() || !limit.is_exceeded(before + fresh.len(), all) {
+    let until = first.zip(last).map(|(first, last)| (last + state.removal_settle).min(first + MAX_SETTLE));
+    if let Some(until) = until.filter(|until| *until > *now) {
+        removals.settling = Some(SettlingRemovals { pods: fresh, until });
+    } else if fresh.is_empty() || !limit.is_exceeded(before + fresh.len(), all) {
         removals.allowed = allow(fresh);
     } else {
         let why = TooManyRemovals { plan: hash(&fresh, revision), held: fresh.len(), before, all, limit: *limit };
@@ -124,6 +152,9 @@ pub(crate) fn decide(
             }
             None => {
                 let why = match &removals.held {
+                    None if removals.settling.is_some() => {
+                        "the removals changed a moment ago; see agentpod plan, and approve again".to_owned()
+                    }
                     Some(held) => format!(
                         "that plan is not held; plan {} is, with {} removals: see agentpod plan",
                         held.why.plan, held.why.held

@@ -151,6 +151,13 @@ impl fmt::Display for Hold {
             Self::RemovalGrace(until) => {
                 write!(f, "it was removed; its stopped container is kept until {}", clock(*until))
             }
+            Self::RemovalSettles(until) => {
+                write!(
+                    f,
+                    "it is no longer declared; it is stopped at {}, if the manifests stay as they are",
+                    clock(*until)
+                )
+            }
             Self::TooManyRemovals(why) => write!(f, "{why}"),
             Self::SubdomainTaken(by) => {
                 write!(f, "{by} still runs at its subdomain; it starts when {by} has stopped")
@@ -177,13 +184,10 @@ impl fmt::Display for HeldRemovals {
 impl fmt::Display for TooManyRemovals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, held, before, all, limit } = self;
-        write!(
-            f,
-            "its removal is held, and it keeps running: {} of {all} pods would be removed at once",
-            held + before
-        )?;
-        if *before > 0 {
-            write!(f, " ({before} of them already have been)")?;
+        write!(f, "its removal is held, and it keeps running: {} of {all} pods would be removed ", held + before)?;
+        match before {
+            0 => f.write_str("at once")?,
+            _ => write!(f, "within ten minutes ({before} of them already have been)")?,
         }
         let (count, percent) = (limit.count, limit.percent);
         write!(f, ", more than {count} and more than {percent} %; if this is intended, run: agentpod approve {plan}")

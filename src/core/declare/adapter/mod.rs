@@ -93,6 +93,10 @@ pub(crate) struct AdapterSpec {
     /// Files to render for the agent.
     #[serde(default)]
     pub(crate) files: Vec<FileSpec>,
+    /// Secrets of the agent's own, as name and what depends on it: each pod gets a random value once, which a rotation of the
+    /// token does not change. Templates use them as `generated.NAME`.
+    #[serde(default)]
+    pub(crate) generated: BTreeMap<GeneratedName, String>,
     /// The JSON Schema (2020-12) of a pod's `config`.
     #[serde(default)]
     pub(crate) config_schema: Map<String, Value>,
@@ -188,6 +192,12 @@ pub(crate) struct Login {
     #[serde(default)]
     pub(crate) valid_for: Option<Span>,
 }
+
+/// The name of a generated secret, as templates write it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+pub(crate) struct GeneratedName(#[schemars(regex(pattern = "^[a-z][A-Za-z0-9]{0,59}$"))] pub String);
 
 /// An absolute path inside a container, without `..` or special characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -241,7 +241,7 @@ fn problem_in(file: &str, source: &str, error: &Error) -> Problem {
     let hint = match error.kind() {
         ErrorKind::OutOfFuel => "it takes too many steps; check for a loop that is endless or too long",
         ErrorKind::UndefinedError => {
-            "templates can use pod, config, limits, proxy, data, secrets and token; check optional values with \"is defined\""
+            "templates can use pod, config, limits, proxy, data, secrets, token and generated; check optional values with \"is defined\""
         }
         ErrorKind::TemplateNotFound => "include other templates by their path below templates/",
         _ => HINT,

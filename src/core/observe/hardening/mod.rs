@@ -133,6 +133,15 @@ impl Findings {
             let others = volumes.iter().filter(|name| **name != blueprint.volume && !is_anonymous(name));
             listed(&others.cloned().collect::<Vec<_>>(), "it has volumes that are not its own:")
         });
+        self.check("mounts", is.volume_at.as_ref(), |volumes| {
+            // Its own volume may be mounted at several paths, and rendered files have volumes of their own.
+            let is_declared = |path: &String, name: &String| {
+                *name == blueprint.volume || *path == blueprint.data || blueprint.folders.contains(path)
+            };
+            let others = volumes.iter().filter(|(path, name)| !is_declared(path, name) && is_anonymous(name));
+            let others: Vec<String> = others.map(|(path, _)| path.clone()).collect();
+            listed(&others, "what it writes to these paths is lost with it, since its image declares volumes there:")
+        });
         self.check("labels", is.proxy_labels.as_ref(), |labels| {
             let others: Vec<String> =
                 labels.keys().filter(|key| !blueprint.labels.contains_key(*key)).cloned().collect();

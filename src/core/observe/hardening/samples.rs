@@ -40,6 +40,7 @@ pub(crate) fn desired() -> ContainerSpec {
         stop_timeout: 10,
         secrets: BTreeMap::new(),
         token_version: 1,
+        generated_version: None,
     };
     ContainerSpec { name: "alice_assistant-01234567".into(), digest: Digest::from_label("0123456789"), blueprint }
 }

@@ -48,6 +48,12 @@ fn each_deviation_is_named_in_a_sentence() {
             "it has the security options seccomp=unconfined",
         ),
         (|is| is.privileged = Some(true), "it is privileged"),
+        (
+            |is| {
+                is.volume_at.as_mut().unwrap().insert("/var/lib/x".into(), "5f".repeat(32));
+            },
+            "what it writes to these paths is lost with it, since its image declares volumes there: /var/lib/x",
+        ),
         (|is| is.init = Some(false), "it has no init process"),
         (|is| (is.memory, is.memory_and_swap) = (Some(0), Some(0)), "it has no memory limit"),
         (

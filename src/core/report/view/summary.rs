@@ -48,6 +48,9 @@ pub struct ContainerSummary {
     pub secrets: BTreeMap<String, String>,
     /// The version of the gateway token: 1, plus one for each rotation.
     pub(crate) token_version: i32,
+    /// The version of the generated secrets; left out if the adapter has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) generated_version: Option<i32>,
     /// Rendered files by path.
     pub(crate) files: BTreeMap<String, FileSummary>,
     /// Labels.
@@ -113,6 +116,7 @@ impl ContainerSummary {
                 })
                 .collect(),
             token_version: blueprint.token_version,
+            generated_version: blueprint.generated_version,
             files: blueprint.files.iter().map(|file| (file.path.clone(), FileSummary::of(file))).collect(),
             labels: blueprint.labels.clone(),
             config: conceal(&pod.declared.config, &adapter.config_schema),
