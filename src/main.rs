@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use agentpod::cli::{self, Cli};
-use clap::Parser;
+use agentpod::cli;
 
 fn main() -> ExitCode {
-    let arguments = Cli::parse();
+    let arguments = cli::parse();
     if let Err(error) = set_git_timeouts() {
         eprintln!("error: cannot set up git: {error}");
         return ExitCode::FAILURE;
@@ -18,13 +17,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(cli::run(arguments)) {
+    let code = match runtime.block_on(cli::run(arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    // A thread that still waits for somebody to type an answer does not keep an interrupted command.
+    runtime.shutdown_background();
+    code
 }
 
 /// Sets how long libgit2 waits for a silent remote, for the whole process.

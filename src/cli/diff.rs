@@ -14,7 +14,7 @@ use similar::TextDiff;
 
 use super::{
     Output,
-    connect::Database,
+    connect::{Access, Database},
     output::{self, sanitize},
     revisions::{self, NamedRevision},
 };
@@ -73,10 +73,8 @@ struct FileDifference {
 
 /// Runs `agentpod diff [REV]`.
 pub(crate) async fn run(settings: Settings, revision: Option<String>, format: Output) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let sides = sides(&database.store, revision.as_deref()).await;
-    database.close().await?;
-    let Sides { before, after, in_force } = sides?;
+    let read = async |database: &Database| sides(&database.store, revision.as_deref()).await;
+    let Sides { before, after, in_force } = Database::with(&settings, Access::Existing, read).await?;
     let files = differences(&by_path(&before.files), &by_path(&after.files));
     let pods = pods(&before, &after, &settings.site);
     match format {

@@ -9,7 +9,12 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 
-use super::{ask, connect::Database, output};
+use super::{
+    ask, backend,
+    connect::{Access, Database},
+    output,
+    similar::no_such_pod,
+};
 use crate::{config::Settings, core::names::PodId};
 
 /// The subcommands of `agentpod token`.
@@ -32,15 +37,12 @@ pub(crate) enum TokenCommand {
 
 /// Runs the command.
 pub(crate) async fn run(settings: Settings, command: TokenCommand) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let outcome = execute(&database, command).await;
-    database.close().await?;
-    outcome
+    Database::with(&settings, Access::Existing, async |database| execute(database, command).await).await
 }
 
 async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode> {
-    let unknown =
-        |pod: &PodId| format!("there is no pod {pod}, and there never was; list the pods with agentpod status");
+    let known: Vec<PodId> = backend::pods_in(&database.store).await?.into_iter().map(|line| line.id).collect();
+    let unknown = |pod: &PodId| no_such_pod(pod, &known);
     match command {
         TokenCommand::Show { pod } => {
             let token = database.store.token(&pod).await?.with_context(|| unknown(&pod))?;
@@ -50,7 +52,7 @@ async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode>
             output::print(token.expose_secret())?;
         }
         TokenCommand::Rotate { pod, yes } => {
-            if !ask::confirm(&format!("give {pod} a new token and replace its container"), yes)? {
+            if !ask::confirm(&format!("give {pod} a new token and replace its container"), yes).await? {
                 return Ok(ExitCode::FAILURE);
             }
             let version = database.store.rotate_token(&pod, &ask::actor(), crate::clock::now()).await?;

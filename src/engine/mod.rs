@@ -32,6 +32,9 @@ pub enum EngineError {
     /// The engine does not answer: hold everything, and try again soon.
     #[error("the container engine does not answer: {0}")]
     Unreachable(String),
+    /// This process has too many files open to ask: nothing is known, neither about the engine nor about a container.
+    #[error("AgentPod has too many files open to ask the container engine: {0}")]
+    OutOfFiles(String),
     /// The object does not exist: observe again.
     #[error("{0}")]
     NotFound(String),
@@ -51,6 +54,7 @@ impl EngineError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "engine_unreachable",
+            Self::OutOfFiles(_) => "engine_out_of_files",
             Self::NotFound(_) => "engine_not_found",
             Self::NameTaken(_) => "engine_name_taken",
             Self::Refused(_) => "engine_refused",
@@ -233,6 +237,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Events of our containers from now on. At its end or an error: subscribe again, then observe.
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>>;
+}
+
+/// The address of the container engine: the named one, else that in `DOCKER_HOST`, else the local socket.
+pub(crate) fn address(host: Option<&str>) -> String {
+    docker::address(host)
 }
 
 /// The container engine at an address: `unix:///var/run/docker.sock`, `tcp://HOST:PORT`; without one the address in

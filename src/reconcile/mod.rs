@@ -37,7 +37,7 @@ pub use daemon_status::{DaemonRole, DaemonStatus, PodView, SourceView};
 pub use edits::{AddPodError, Edits};
 pub(crate) use inputs::{Inputs, PreviewError, RefusedRevision};
 pub use message::LogUnavailable;
-pub use observe::probe::{get, probe_once};
+pub use observe::probe::{ProbeError, get, probe_once};
 pub use observe::usage::UsageMeter;
 pub use reconciler::{Parts, Reconciler};
 pub(crate) use report::journal::EVENTS_KEPT;

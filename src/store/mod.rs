@@ -90,13 +90,31 @@ pub struct Store {
 impl Store {
     /// Connects, runs the migrations, and checks that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
-        let pool = prepare(&options).await?;
+        let pool = prepare(&options, Tables::Migrate).await?;
         Self::with_key(pool, options, key.clone(), instance).await
+    }
+
+    /// Connects to a database that an AgentPod of this instance has used, without creating or changing anything in it.
+    pub(crate) async fn open_existing(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
+        let pool = prepare(&options, Tables::Require).await?;
+        if with_timeout(QUERY_TIMEOUT, instance::read(&pool)).await?.is_none() {
+            return Err(StoreError::Empty);
+        }
+        Self::with_key_file(pool, options, file, instance).await
     }
 
     /// The same with the key in a given file; created there only if the database is new too.
     pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
-        let pool = prepare(&options).await?;
+        let pool = prepare(&options, Tables::Migrate).await?;
+        Self::with_key_file(pool, options, file, instance).await
+    }
+
+    async fn with_key_file(
+        pool: PgPool,
+        options: PgConnectOptions,
+        file: &Path,
+        instance: &InstanceName,
+    ) -> Result<Self> {
         // Another process may rotate the key between our reads of the rows and of the files.
         for _ in 1..KEY_LOOKUPS {
             let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await;
@@ -175,8 +193,17 @@ fn with_application_name(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("agentpod")
 }
 
-/// A pool on a migrated database that answers.
-async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
+/// What to do about tables that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// Create them.
+    Migrate,
+    /// Fail.
+    Require,
+}
+
+/// A pool on a database that answers and has the tables.
+async fn prepare(options: &PgConnectOptions, tables: Tables) -> Result<PgPool> {
     let options = with_application_name(options.clone());
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -185,8 +212,31 @@ async fn prepare(options: &PgConnectOptions) -> Result<PgPool> {
     // The pool hides the reason when it runs out of time, so connect once without it.
     lock::connect(&options).await?;
     with_timeout(QUERY_TIMEOUT, check_server(&pool)).await?;
-    with_timeout(MIGRATION_TIMEOUT, async { Ok(MIGRATIONS.run(&pool).await?) }).await?;
+    match tables {
+        Tables::Migrate => with_timeout(MIGRATION_TIMEOUT, async { Ok(MIGRATIONS.run(&pool).await?) }).await?,
+        Tables::Require => with_timeout(QUERY_TIMEOUT, check_tables(&pool)).await?,
+    }
     Ok(pool)
+}
+
+/// Fails unless exactly the migrations that this version knows were run.
+async fn check_tables(pool: &PgPool) -> Result<()> {
+    let is_there: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
+    if !is_there {
+        return Err(StoreError::Empty);
+    }
+    let run: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(pool)
+        .await?;
+    let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    if let Some(unknown) = run.iter().find(|version| !known.contains(version)) {
+        return Err(sqlx::migrate::MigrateError::VersionMissing(*unknown).into());
+    }
+    if run != known {
+        return Err(StoreError::Migration("an older AgentPod has used it last; start agentpod run once".into()));
+    }
+    Ok(())
 }
 
 async fn check_server(pool: &PgPool) -> Result<()> {

@@ -79,7 +79,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Vec<PodId>> {
-        let pool = super::prepare(&options).await?;
+        let pool = super::prepare(&options, super::Tables::Require).await?;
         let Some(lead) = lock::try_lead(&options, instance).await? else {
             return Err(StoreError::Other("an AgentPod daemon runs on this database; stop it first".into()));
         };

@@ -23,6 +23,7 @@ use time::{Duration, OffsetDateTime};
 
 pub use keys::WebhookKeys;
 pub use recent::RecentDeliveries;
+use recent::Seen;
 
 /// The headers that a decision needs, in lower case.
 pub const HEADERS: [&str; 15] = [
@@ -83,6 +84,8 @@ pub enum Ignored {
     OtherReference(String),
     /// A replay of a recent delivery.
     Replay,
+    /// More deliveries within an hour than are remembered.
+    TooMany,
 }
 
 /// Why a delivery is refused. Only the log tells; the sender does not learn which of the first three it was.
@@ -105,6 +108,7 @@ impl fmt::Display for Ignored {
             Self::NotAPush(event) => write!(f, "not a push: {event:?}"),
             Self::OtherReference(reference) => write!(f, "a push to {reference:?}, which the source does not follow"),
             Self::Replay => f.write_str("this delivery was received before"),
+            Self::TooMany => f.write_str("too many deliveries within an hour; polling will find the push"),
         }
     }
 }
@@ -157,8 +161,10 @@ pub fn decide(
     if !is_followed(&reference, followed) {
         return DeliveryOutcome::Ignored(Ignored::OtherReference(quoted(&reference)));
     }
-    if !recent.insert(&proof.marks, now) {
-        return DeliveryOutcome::Ignored(Ignored::Replay);
+    match recent.insert(&proof.marks, now) {
+        Seen::Never => {}
+        Seen::Before => return DeliveryOutcome::Ignored(Ignored::Replay),
+        Seen::NoRoom => return DeliveryOutcome::Ignored(Ignored::TooMany),
     }
     DeliveryOutcome::Accepted { reference: quoted(&reference), delivery: proof.delivery.map(|id| quoted(&id)) }
 }

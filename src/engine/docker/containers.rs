@@ -158,7 +158,7 @@ fn without_values(error: EngineError, environment: &BTreeMap<String, String>) ->
         EngineError::NotFound(text) => EngineError::NotFound(clean(text)),
         EngineError::Refused(text) => EngineError::Refused(clean(text)),
         EngineError::Other(text) => EngineError::Other(clean(text)),
-        error @ (EngineError::Unreachable(_) | EngineError::NameTaken(_)) => error,
+        error @ (EngineError::Unreachable(_) | EngineError::OutOfFiles(_) | EngineError::NameTaken(_)) => error,
     }
 }
 

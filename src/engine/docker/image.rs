@@ -28,7 +28,7 @@ impl Docker {
             Err(failure) => return Err(failure.error),
         }
         self.pull(name, progress).await.map_err(|failure| match failure.error {
-            error @ EngineError::Unreachable(_) => error,
+            error @ (EngineError::Unreachable(_) | EngineError::OutOfFiles(_)) => error,
             _ => image::pull_failure(name, failure.status, &failure.message),
         })
     }
