@@ -35,7 +35,7 @@ progress() {
 
 # The demo uses only the settings in this file, none of the user's own.
 agentpod() {
-  env -u DATABASE_URL -u AGENTPOD_DOCKER_HOST -u AGENTPOD_CERT_RESOLVER -u AGENTPOD_PROXY_ADDRESS "$program" "$@" "${settings[@]}"
+  env -u DATABASE_URL -u AGENTPOD_DOCKER_HOST -u AGENTPOD_CERT_RESOLVER -u AGENTPOD_PROXY_ADDRESS "$program" "${settings[@]}" "$@"
 }
 find_program() {
   local target
@@ -200,7 +200,7 @@ up() {
   check_ports
   build
   start_daemon
-  say "AgentPod is starting; its log is $log"
+  say "AgentPod is starting; its dashboard will be at http://$listen/dashboard, its log is $log"
   start_proxy
   wait_for_pods
   wait_for_routes
@@ -208,7 +208,7 @@ up() {
   agentpod status || true
   cat <<TEXT
 
-  dashboard http://$listen
+  dashboard http://$listen/dashboard
   change    the greeting in manifests/alice.yaml, save, and reload the page: no restart
             the config to {greeting: Hi, mode: new}: the container is replaced, the data stays
   break     docker rm -f \$(docker ps -q --filter label=agentpod.pod-id=bob_assistant): it comes back

@@ -173,7 +173,7 @@ pub(crate) enum SchemeArg {
 /// Settings as used.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    /// The folder of manifests.
+    /// The folder of manifests; absolute.
     pub(crate) source: PathBuf,
     /// The git repository of manifests, which overrides the folder.
     pub(crate) git: Option<GitSettings>,
@@ -247,7 +247,7 @@ impl SettingsArgs {
             bail!("--edits commit: {obstacle}");
         }
         Ok(Settings {
-            source,
+            source: absolute(source)?,
             git,
             edits,
             adapters,
@@ -324,7 +324,8 @@ fn upper_half(subnet: Ipv4Net) -> Result<Ipv4Net> {
     halves.nth(1).context("the subnet has no two halves")
 }
 
-fn default_state_dir() -> Result<PathBuf> {
+/// The state directory if none is named.
+pub(crate) fn default_state_dir() -> Result<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Ok("/var/lib/agentpod".into());
     }

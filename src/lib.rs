@@ -10,6 +10,7 @@ mod clock;
 pub mod config;
 pub mod core;
 pub mod dashboard;
+mod descriptors;
 pub mod engine;
 pub mod passwords;
 pub mod postgres;

@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use agentpod::{
-    cli::{self, Cli},
+    cli,
     source::git::{HTTP_SCHEME, http_transport},
 };
-use clap::Parser;
 
 fn main() -> ExitCode {
-    let arguments = Cli::parse();
+    let arguments = cli::parse();
     if let Err(error) = set_up_git() {
         eprintln!("error: cannot set up git: {error}");
         return ExitCode::FAILURE;
@@ -21,13 +20,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(cli::run(arguments)) {
+    let code = match runtime.block_on(cli::run(arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
-    }
+    };
+    // A thread that still waits for somebody to type an answer does not keep an interrupted command.
+    runtime.shutdown_background();
+    code
 }
 
 /// Sets how long libgit2 waits for a silent remote, and its transport for HTTP, for the whole process.

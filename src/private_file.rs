@@ -59,22 +59,46 @@ pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Unusable
 
 /// Creates a file, and the folders above it. An existing file stays unchanged: the error is `AlreadyExists`.
 pub(crate) fn create(path: &Path, text: &str) -> io::Result<()> {
-    let folder = folder(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder(path))?;
+    let draft = draft(path)?;
+    // Written to a draft and then linked: the link fails if the file exists, and a crash leaves no half-written file.
+    let written = write(&draft, text).and_then(|_| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    written?;
+    removed?;
+    File::open(folder(path))?.sync_all()
+}
+
+/// Writes a file in place of another or of none; whoever reads it sees the old text or the new one, whole, also after a
+/// crash. `prepare` gets the new file before it takes its place, for example to lock it.
+pub(crate) fn put(path: &Path, text: &str, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<File> {
+    let draft = draft(path)?;
+    let written = write(&draft, text).and_then(|file| {
+        prepare(&file)?;
+        fs::rename(&draft, path)?;
+        Ok(file)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    File::open(folder(path))?.sync_all()?;
+    written
+}
+
+/// A new name beside a file.
+fn draft(path: &Path) -> io::Result<PathBuf> {
     let mut suffix = [0; 8];
     SystemRandom::new().fill(&mut suffix).map_err(|_| io::Error::other("the system has no random bytes"))?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{:016x}", u64::from_ne_bytes(suffix)));
-    // Written to a draft and then linked: the link fails if the file exists, and a crash leaves no half-written file.
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::hard_link(&draft, path)
-    });
-    let removed = fs::remove_file(&draft);
-    written?;
-    removed?;
-    File::open(folder)?.sync_all()
+    Ok(draft.into())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(file)
 }
 
 /// Renames a file over another. If it was renamed already, that is no error.

@@ -13,12 +13,17 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Output, ask, connect::Database, output};
+use super::{
+    Output, ask,
+    connect::{Access, Database},
+    output,
+};
 use crate::{
     config::Settings,
     core::{
         access::{Person, Role, validate_account_name},
         names::TenantName,
+        problem::nearest,
         quantity::Span,
     },
     passwords::{self, Passwords},
@@ -161,10 +166,12 @@ pub(crate) async fn run(settings: Settings, command: AccountCommand) -> Result<E
         Some(password) => Some(Passwords::default().hash(password).await.map_err(anyhow::Error::from)?),
         None => None,
     };
-    let database = Database::open(&settings).await?;
-    let outcome = execute(&database.store, command, hash).await;
-    database.close().await?;
-    outcome
+    // The first account may be added before AgentPod is exposed, and so before it has ever run.
+    let access = match &command {
+        AccountCommand::Add { .. } => Access::Create,
+        _ => Access::Existing,
+    };
+    Database::with(&settings, access, async |database| execute(&database.store, command, hash).await).await
 }
 
 async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -> Result<ExitCode> {
@@ -188,6 +195,9 @@ async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -
                 );
             }
             output::print(&format!("account {} added", person.name))?;
+            if let Some(tenant) = &person.tenant {
+                warn_of_unknown(store, tenant).await?;
+            }
             if is_first {
                 eprintln!("from now on everybody has to sign in, on this machine too");
             }
@@ -198,7 +208,7 @@ async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -
         }
         AccountCommand::Remove { name, yes } => {
             found(store.account(&name).await?.is_some(), &name)?;
-            if !ask::confirm(&format!("remove the account {name} with its sessions and API tokens"), yes)? {
+            if !ask::confirm(&format!("remove the account {name} with its sessions and API tokens"), yes).await? {
                 return Ok(ExitCode::FAILURE);
             }
             found(store.remove_account(&name, &actor, now).await?, &name)?;
@@ -229,7 +239,7 @@ async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -
                 bail!("--for is too long: give at most 100 characters, on one line");
             }
             let secret = passwords::new_secret().context("the system returned no random bytes")?;
-            let token = SecretString::from(format!("agentpod_{}", secret.expose_secret()));
+            let token = SecretString::from(format!("agp_{}", secret.expose_secret()));
             let expires_at = match expires.0 {
                 Some(span) => Some(until(span, now).context("--expires is too far in the future; use never")?),
                 None => None,
@@ -246,6 +256,19 @@ async fn execute(store: &Store, command: AccountCommand, hash: Option<String>) -
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says that an account's tenant does not exist. It may be declared later.
+async fn warn_of_unknown(store: &Store, tenant: &TenantName) -> Result<()> {
+    let operator = Person { name: ask::actor(), role: Role::Operator, tenant: None };
+    let known: Vec<String> =
+        store.view(&operator).tenants().await?.into_iter().map(|line| line.name.to_string()).collect();
+    if !known.iter().any(|name| name == tenant.as_str()) {
+        let hint = nearest(tenant.as_str(), known.iter().map(String::as_str));
+        let hint = hint.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        eprintln!("warning: no tenant {tenant} is declared, so this account sees nothing until one is{hint}");
+    }
+    Ok(())
 }
 
 fn until(span: Span, now: OffsetDateTime) -> Option<OffsetDateTime> {
@@ -292,15 +315,15 @@ fn list(accounts: &[Account], tokens: &[ApiToken], format: Output, now: OffsetDa
         let of = |name: &str| {
             let own = tokens.iter().filter(|token| token.account == name);
             let tokens = own.map(|token| {
-                json!({"id": token.id, "for": token.name, "createdAt": time(token.created_at),
-                       "expiresAt": token.expires_at.map(time), "lastUsed": token.last_used.map(time)})
+                json!({"id": token.id, "for": token.name, "created_at": time(token.created_at),
+                       "expires_at": token.expires_at.map(time), "last_used": token.last_used.map(time)})
             });
             tokens.collect::<Vec<_>>()
         };
         let entries = accounts.iter().map(|account| {
             let Person { name, role, tenant } = &account.person;
             json!({"name": name, "role": role, "tenant": tenant, "password": account.has_password,
-                   "createdAt": time(account.created_at), "disabledAt": account.disabled_at.map(time), "tokens": of(name)})
+                   "created_at": time(account.created_at), "disabled_at": account.disabled_at.map(time), "tokens": of(name)})
         });
         return output::data(format, &entries.collect::<Vec<_>>());
     }

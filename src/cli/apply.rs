@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, process::ExitCode, time::Duration};
 use anyhow::{Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     ask, backend,
-    connect::{self, Database},
+    connect::{self, Access, Database},
     output, status,
 };
 use crate::{
@@ -22,17 +23,29 @@ use crate::{
 /// Runs `agentpod apply`.
 pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<String>) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
-    let database = Database::open(&settings).await?;
+    let database = Database::open(&settings, Access::Create).await?;
+    let outcome = lead_and_apply(&settings, &database, timeout, approve, stop).await;
+    let closed = database.close().await;
+    let code = outcome?;
+    closed.map(|()| code)
+}
+
+async fn lead_and_apply(
+    settings: &Settings,
+    database: &Database,
+    timeout: Duration,
+    approve: Option<String>,
+    stop: CancellationToken,
+) -> Result<ExitCode> {
     let Some(lead) = database.store.try_lead().await? else {
-        database.close().await?;
         bail!("an AgentPod daemon runs on this database and applies changes by itself; see agentpod status");
     };
     let led = database.led_by(&lead);
     let approval = match approve {
-        Some(plan) => Some(request_approval(&database, plan).await?),
+        Some(plan) => Some(request_approval(database, plan).await?),
         None => None,
     };
-    let (reconciler, view) = Reconciler::new(connect::parts(&settings, &led)?);
+    let (reconciler, view) = Reconciler::new(connect::parts(settings, &led)?);
     let progress = tokio::spawn(show_progress(view));
     let ending = reconciler.run(Mode::Once(timeout), None, stop).await;
     progress.await?;
@@ -45,7 +58,7 @@ pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<S
     if let Some(reason) = &refused {
         output::print(&format!("not approved: {reason}"))?;
     }
-    let code = match ending {
+    Ok(match ending {
         Ending::Applied => {
             status::print_pods(&rows?)?;
             if refused.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -57,9 +70,7 @@ pub(crate) async fn run(settings: Settings, timeout: Duration, approve: Option<S
             }
             ExitCode::FAILURE
         }
-    };
-    database.close().await?;
-    Ok(code)
+    })
 }
 
 /// Stores an approval, which the following rounds carry out.

@@ -1,21 +1,23 @@
 //! Confirmation by a person, and the name of the user who runs a command. Silence is never a yes.
 
-use std::io::{Write, stderr, stdin};
+use std::io::stdin;
 
 use anyhow::{Result, bail};
 
 /// Asks a question and returns whether the answer is yes. Without a terminal, `--yes` is needed.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool> {
+pub(crate) async fn confirm(question: &str, yes: bool) -> Result<bool> {
     if yes {
         return Ok(true);
     }
-    let mut err = stderr().lock();
-    write!(err, "{question}? [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer)?;
+    eprint!("{question}? [y/N] ");
+    // In a thread of its own, so that a signal ends the command while nobody types.
+    let typed = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = typed.await??;
     if answer.is_empty() {
-        writeln!(err)?;
+        eprintln!();
         bail!("there is no terminal to confirm on, so nothing was changed; use --yes in scripts");
     }
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -5,11 +5,17 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use secrecy::ExposeSecret;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use super::connect::{self, Database};
+use super::{
+    connect::{self, Access, Database},
+    running::{self, Typed},
+};
 use crate::{
     config::Settings,
     core::{event::EventKind, secret::SecretRef, webhook::WebhookKeys},
@@ -20,6 +26,8 @@ use crate::{
         hooks::Hooks,
         live::{Heartbeat, Live},
     },
+    descriptors,
+    postgres::EmbeddedPostgres,
     reconcile::{DaemonStatus, Ending, LogReader, Mode, Reconciler, UsageMeter},
     secrets, shutdown,
     source::Watch,
@@ -29,18 +37,105 @@ use crate::{
 /// How often a standby tries to take the lead.
 const LEAD_RETRY: Duration = Duration::from_secs(1);
 
+/// How often a daemon looks whether its private database's folder is still there.
+const STATE_CHECK: Duration = Duration::from_secs(2);
+
+/// How a daemon's life ended without an error.
+enum End {
+    /// A signal asked for it.
+    Stopped,
+    /// The state directory was deleted under it.
+    StateDeleted,
+}
+
 /// Runs until a signal arrives.
-pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
+pub(crate) async fn run(settings: Settings, typed: Typed) -> Result<ExitCode> {
     let stop = shutdown::on_signal()?;
+    let engine = connect::engine_address(&settings);
+    info!("AgentPod {} starts; the container engine is at {engine}", env!("CARGO_PKG_VERSION"));
+    let files = descriptors::raise_limit();
+    if files < descriptors::ENOUGH {
+        warn!(
+            "this process may open only {files} files at a time; raise the limit (LimitNOFILE in systemd, or ulimit -n)"
+        );
+    }
+    loop {
+        match Box::pin(live(&settings, &typed, &stop)).await? {
+            End::Stopped => return Ok(ExitCode::SUCCESS),
+            End::StateDeleted => {}
+        }
+    }
+}
+
+/// One life: from opening the database until it is closed again.
+async fn live(settings: &Settings, typed: &Typed, stop: &CancellationToken) -> Result<End> {
     let wake = Arc::new(Notify::new());
-    let hooks = hooks(&settings, wake.clone())?;
+    let hooks = hooks(settings, wake.clone())?;
     for file in settings.git.iter().flat_map(|git| git.credentials.files()) {
         let reference = SecretRef { file: Some(file.into()), ..SecretRef::default() };
         if let Some(warning) = secrets::exposure_warning(&reference) {
             warn!("{warning}");
         }
     }
-    let database = Database::open(&settings).await?;
+    // First, since an address that is taken then costs no start of a database.
+    let listener = dashboard::bind(settings.listen).await?;
+    let Some(database) = wait_for_database(settings, &listener, stop).await? else { return Ok(End::Stopped) };
+    // Cancelled by a signal, and if this life has to end by itself.
+    let life = stop.child_token();
+    let outcome = Box::pin(serve(settings, typed, &database, listener, hooks, &wake, &life)).await;
+    let was_deleted = database.embedded.as_ref().is_some_and(|embedded| embedded.is_deleted());
+    let closed = database.close().await;
+    if was_deleted && !stop.is_cancelled() {
+        return Ok(End::StateDeleted);
+    }
+    outcome?;
+    closed.map(|()| End::Stopped)
+}
+
+/// Opens the database, and waits for it if it does not answer; `None` means stop.
+async fn wait_for_database(
+    settings: &Settings,
+    listener: &TcpListener,
+    stop: &CancellationToken,
+) -> Result<Option<Database>> {
+    let mut said: Option<String> = None;
+    loop {
+        let error = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            opened = Database::open(settings, Access::Create) => match opened {
+                Ok(database) => {
+                    if said.is_some() {
+                        info!("the database answers");
+                    }
+                    return Ok(Some(database));
+                }
+                Err(error) if connect::is_temporary(&error) => error.to_string(),
+                Err(error) => return Err(error),
+            },
+        };
+        if said.as_ref() != Some(&error) {
+            warn!("{error}; AgentPod waits for it, and the agents stay as they are");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(LEAD_RETRY) => {}
+            // Whoever supervises this process sees that it lives and waits.
+            () = dashboard::answer_waiting(listener, &error) => {}
+        }
+        said = Some(error);
+    }
+}
+
+/// Serves the dashboard and takes its turn as the leader, until `life` ends.
+async fn serve(
+    settings: &Settings,
+    typed: &Typed,
+    database: &Database,
+    listener: TcpListener,
+    hooks: Option<Arc<Hooks>>,
+    wake: &Arc<Notify>,
+    life: &CancellationToken,
+) -> Result<()> {
     let (status, view) = watch::channel(standby_status());
     let clock: Clock = Arc::new(crate::clock::now);
     let auth = Auth::open(database.store.clone(), settings.access.clone(), settings.listen, clock.clone()).await?;
@@ -52,23 +147,44 @@ pub(crate) async fn run(settings: Settings) -> Result<ExitCode> {
         store: database.store.clone(),
         view: view.clone(),
         logs: logs_now,
-        edits: connect::edits(&settings, &database.store),
-        settings: SettingsView::of(&settings),
+        edits: connect::edits(settings, &database.store),
+        settings: SettingsView::of(settings),
         clock,
     });
-    let live = Live::start(database.store.clone(), Heartbeat::default(), stop.clone());
+    let live = Live::start(database.store.clone(), Heartbeat::default(), life.clone());
     let dashboard = Dashboard { auth, view, hooks, api, live: live.clone() };
-    let served = dashboard::serve(settings.listen, dashboard, stop.clone()).await?;
+    let served = dashboard::serve(listener, &dashboard, life.clone());
     info!("the dashboard is at http://{}/dashboard", settings.listen);
+    let watching = tokio::spawn(end_with_state(database.embedded.clone(), life.clone()));
     let outcome = tokio::select! {
-        outcome = Box::pin(lead_and_reconcile(&settings, &database, &status, &logs, &wake, &stop)) => outcome,
+        outcome = Box::pin(lead_and_reconcile(settings, typed, database, &status, &logs, wake, life)) => outcome,
         () = database.store.follow_failovers() => Ok(()),
     };
-    stop.cancel();
+    life.cancel();
     served.await?;
     live.ended().await;
-    database.close().await?;
-    outcome.map(|()| ExitCode::SUCCESS)
+    watching.await?;
+    outcome
+}
+
+/// Ends this life when the private database's folder was deleted: nothing can be stored any more, and a new life starts with
+/// a new database.
+async fn end_with_state(embedded: Option<Arc<EmbeddedPostgres>>, life: CancellationToken) {
+    let Some(embedded) = embedded else { return };
+    loop {
+        tokio::select! {
+            () = life.cancelled() => return,
+            () = tokio::time::sleep(STATE_CHECK) => {}
+        }
+        if embedded.is_deleted() {
+            error!(
+                "the folder of the private database was deleted while AgentPod ran; it starts over with a new database. The \
+                 agents keep their data and get new gateway tokens. To have the old ones back, stop AgentPod and restore a \
+                 backup of the state directory"
+            );
+            return life.cancel();
+        }
+    }
 }
 
 /// The webhook, if its secrets are given, by file or by environment variable.
@@ -98,6 +214,7 @@ fn hooks(settings: &Settings, wake: Arc<Notify>) -> Result<Option<Arc<Hooks>>> {
 
 async fn lead_and_reconcile(
     settings: &Settings,
+    typed: &Typed,
     database: &Database,
     status: &watch::Sender<DaemonStatus>,
     logs: &watch::Sender<Option<LogReader>>,
@@ -105,6 +222,10 @@ async fn lead_and_reconcile(
     stop: &CancellationToken,
 ) -> Result<()> {
     while let Some(lead) = wait_to_lead(database, status, stop).await? {
+        let announced = running::announce(&settings.state_dir, typed);
+        if let Err(error) = &announced {
+            warn!("{error:#}; other commands have to be told the settings of this daemon");
+        }
         // Cancelled when this daemon stops or loses the lead.
         let leading = stop.child_token();
         let stand_by = tokio::spawn(cancel_when_lost(lead.term().clone(), leading.clone()));

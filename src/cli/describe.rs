@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use super::{
     Output,
     backend::{Backend, Target},
+    event_filter::EventFilter,
     events,
     output::{self, sanitize, sanitize_lines, timestamp},
 };
@@ -33,10 +34,7 @@ struct Description {
 
 /// Runs `agentpod describe`.
 pub(crate) async fn run(target: Target, id: &PodId, format: Output) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let read = read(&backend, id).await;
-    backend.close().await?;
-    let description = read?;
+    let description = Backend::with(target, async |backend| read(backend, id).await).await?;
     match format {
         Output::Json | Output::Yaml => output::data(format, &description)?,
         Output::Text => output::print(&text(&description, crate::clock::now()))?,
@@ -48,7 +46,7 @@ async fn read(backend: &Backend, id: &PodId) -> Result<Description> {
     Ok(Description {
         pod: backend.pod(id).await?,
         usage: backend.usage(id).await?,
-        events: backend.events(Some(id), EVENTS).await?,
+        events: backend.events(&EventFilter { pod: Some(id.clone()), ..EventFilter::default() }, EVENTS).await?,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     Output,
-    connect::Database,
+    connect::{Access, Database},
     output::{self, sanitize},
     revisions::{self, NamedRevision},
 };
@@ -43,10 +43,8 @@ struct FileDifference {
 
 /// Runs `agentpod diff [REV]`.
 pub(crate) async fn run(settings: Settings, revision: Option<String>, format: Output) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let sides = sides(&database.store, revision.as_deref()).await;
-    database.close().await?;
-    let Sides { before, after, in_force } = sides?;
+    let read = async |database: &Database| sides(&database.store, revision.as_deref()).await;
+    let Sides { before, after, in_force } = Database::with(&settings, Access::Existing, read).await?;
     let files: Vec<FileDifference> =
         changed_files(&before.files, &after.files).into_iter().map(FileDifference::from).collect();
     let pods = changed_pods(&before, &after, &settings.site);

@@ -10,9 +10,10 @@ use time::OffsetDateTime;
 use super::{
     Output,
     backend::{Backend, BackendError, Target, Update},
+    event_filter::EventFilter,
     output::{self, sanitize, sanitize_lines, timestamp},
 };
-use crate::{core::names::PodId, store::view::EventLine};
+use crate::store::view::EventLine;
 
 /// How long to wait before connecting again.
 const RECONNECT_DELAY: Duration = Duration::from_secs(2);
@@ -24,25 +25,24 @@ const REMEMBERED: usize = 4 * CATCH_UP;
 /// Runs `agentpod events`.
 pub(crate) async fn run(
     target: Target,
-    pod: Option<PodId>,
+    filter: EventFilter,
     limit: u32,
     watch: bool,
     format: Output,
 ) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let outcome = match watch {
-        false => list(&backend, pod.as_ref(), limit, format).await,
+    Backend::with(target, async |backend| match watch {
+        false => list(backend, &filter, limit, format).await,
         true => tokio::select! {
-            outcome = follow(&backend, pod.as_ref(), limit, format) => outcome,
+            outcome = follow(backend, &filter, limit, format) => outcome,
             _ = tokio::signal::ctrl_c() => Ok(()),
         },
-    };
-    backend.close().await?;
-    outcome.map(|()| ExitCode::SUCCESS)
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn list(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
-    let events = backend.events(pod, limit as usize).await?;
+async fn list(backend: &Backend, filter: &EventFilter, limit: u32, format: Output) -> Result<()> {
+    let events = backend.events(filter, limit as usize).await?;
     match format {
         Output::Json | Output::Yaml => output::data(format, &events),
         Output::Text if events.is_empty() => output::print("no events yet"),
@@ -77,10 +77,10 @@ impl PrintedEvents {
 }
 
 /// Prints events until the reader closes the pipe.
-async fn follow(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Output) -> Result<()> {
+async fn follow(backend: &Backend, filter: &EventFilter, limit: u32, format: Output) -> Result<()> {
     let mut printed = PrintedEvents::default();
     loop {
-        match print_until_disconnected(backend, pod, limit as usize, &mut printed, format).await {
+        match print_until_disconnected(backend, filter, limit as usize, &mut printed, format).await {
             Ok(()) => return Ok(()),
             // A failure at the start, or one that lasts, ends the command.
             Err(error) if !printed.began || !is_temporary(&error) => return Err(error),
@@ -92,7 +92,7 @@ async fn follow(backend: &Backend, pod: Option<&PodId>, limit: u32, format: Outp
 
 async fn print_until_disconnected(
     backend: &Backend,
-    pod: Option<&PodId>,
+    filter: &EventFilter,
     limit: usize,
     printed: &mut PrintedEvents,
     format: Output,
@@ -103,12 +103,12 @@ async fn print_until_disconnected(
             Update::Events(events) => events,
             Update::Gap => {
                 let since = printed.newest;
-                let events = backend.events(pod, if printed.began { CATCH_UP } else { limit }).await?;
+                let events = backend.events(filter, if printed.began { CATCH_UP } else { limit }).await?;
                 printed.began = true;
                 events.into_iter().filter(|event| since.is_none_or(|since| event.last_at >= since)).collect()
             }
         };
-        for event in events.iter().filter(|event| pod.is_none_or(|pod| event.pod.as_ref() == Some(pod))) {
+        for event in events.iter().filter(|event| filter.shows(event, crate::clock::now())) {
             if printed.mark(event) && !output::print_while_open(&format_event(event, format)?)? {
                 return Ok(());
             }
@@ -147,7 +147,7 @@ pub(crate) fn text(event: &EventLine) -> String {
     for line in detail("log").and_then(Value::as_array).into_iter().flatten() {
         text += &format!("\n    | {}", sanitize(line.as_str().unwrap_or_default()));
     }
-    if let Some(why) = detail("logOmitted").and_then(Value::as_str) {
+    if let Some(why) = detail("log_omitted").and_then(Value::as_str) {
         text += &format!("\n    | (log lines left out: {})", sanitize(why));
     }
     text

@@ -1,13 +1,13 @@
 //! `agentpod key`: rotates the instance key, or resets a lost one. Both say what follows and ask for confirmation.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use super::{
     ask,
-    connect::{self, Database, DatabaseServer},
+    connect::{self, Access, Database, DatabaseServer},
     output,
 };
 use crate::{config::Settings, store::Store};
@@ -36,10 +36,7 @@ pub(crate) enum KeyCommand {
 pub(crate) async fn run(settings: Settings, command: KeyCommand) -> Result<ExitCode> {
     match command {
         KeyCommand::Rotate { yes } => {
-            let database = Database::open(&settings).await?;
-            let outcome = rotate(&settings, &database, yes).await;
-            database.close().await?;
-            outcome
+            Database::with(&settings, Access::Existing, async |database| rotate(&settings, database, yes).await).await
         }
         KeyCommand::Reset { tokens: _, yes } => reset(settings, yes).await,
     }
@@ -48,7 +45,7 @@ pub(crate) async fn run(settings: Settings, command: KeyCommand) -> Result<ExitC
 async fn rotate(settings: &Settings, database: &Database, yes: bool) -> Result<ExitCode> {
     let file = settings.key_file.display();
     let question = format!("replace the instance key in {file}");
-    if !ask::confirm(&question, yes)? {
+    if !ask::confirm(&question, yes).await? {
         return Ok(ExitCode::FAILURE);
     }
     let Some(lead) = database.store.try_lead().await? else {
@@ -68,13 +65,13 @@ async fn rotate(settings: &Settings, database: &Database, yes: bool) -> Result<E
 
 async fn reset(settings: Settings, yes: bool) -> Result<ExitCode> {
     let question = "give up the lost instance key, create a new token for every pod, and replace every container";
-    if !ask::confirm(question, yes)? {
+    if !ask::confirm(question, yes).await? {
         return Ok(ExitCode::FAILURE);
     }
-    let DatabaseServer { options, embedded } = connect::database_server(&settings).await?;
+    let DatabaseServer { options, embedded } = connect::database_server(&settings, Access::Existing).await?;
     let (file, instance) = (&settings.key_file, &settings.site.instance);
     let pods = Store::reset_key(options, file, instance, &ask::actor(), crate::clock::now()).await;
-    if let Some(embedded) = embedded.and_then(Arc::into_inner) {
+    if let Some(embedded) = embedded {
         embedded.close().await?;
     }
     let pods = pods.context("nothing was changed")?;

@@ -13,10 +13,7 @@ use crate::store::view::{AdapterLine, QuotaLine, TenantLine};
 
 /// `agentpod tenants`.
 pub(crate) async fn tenants(target: Target, format: Output) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let tenants = backend.tenants().await;
-    backend.close().await?;
-    let tenants = tenants?;
+    let tenants = Backend::with(target, async |backend| backend.tenants().await).await?;
     if format != Output::Text {
         output::data(format, &tenants)?;
         return Ok(ExitCode::SUCCESS);
@@ -47,10 +44,7 @@ fn quota(quota: QuotaLine, format: impl Fn(i64) -> String) -> String {
 
 /// `agentpod adapters`.
 pub(crate) async fn adapters(target: Target, format: Output) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let adapters = backend.adapters().await;
-    backend.close().await?;
-    let adapters = adapters?;
+    let adapters = Backend::with(target, async |backend| backend.adapters().await).await?;
     if format != Output::Text {
         output::data(format, &adapters)?;
         return Ok(ExitCode::SUCCESS);

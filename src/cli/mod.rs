@@ -5,6 +5,7 @@
 mod account;
 mod agent;
 mod apply;
+mod arguments;
 mod ask;
 mod backend;
 mod connect;
@@ -12,20 +13,26 @@ mod daemon;
 mod describe;
 mod diff;
 mod edit;
+mod event_filter;
 mod events;
 mod key;
 mod lists;
+mod logs;
 mod offline;
 mod orphans;
 mod output;
 mod plan;
+mod progress;
 mod requests;
 mod revisions;
+mod running;
 mod secret;
+mod similar;
+mod since;
 mod status;
 mod token;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -50,6 +57,9 @@ pub struct Cli {
     /// The format of log lines
     #[arg(long, env = "AGENTPOD_LOG_FORMAT", default_value = "text", global = true)]
     log_format: LogFormat,
+    /// What was typed, for the other commands on this machine.
+    #[arg(skip)]
+    typed: running::Typed,
 }
 
 /// The format of a command's output.
@@ -97,6 +107,8 @@ enum Command {
     Schema,
     /// List the pods and whether each is ready
     Status {
+        #[command(flatten)]
+        filter: status::PodFilter,
         /// The output format
         #[arg(short, long, default_value = "text")]
         output: Output,
@@ -128,8 +140,8 @@ enum Command {
     },
     /// List events, newest last
     Events {
-        /// Only events of this pod, as TENANT/POD
-        pod: Option<PodId>,
+        #[command(flatten)]
+        filter: event_filter::EventFilter,
         /// Show at most this many events
         #[arg(short = 'n', long, default_value_t = 50)]
         limit: u32,
@@ -168,9 +180,15 @@ enum Command {
         /// Keep printing new lines
         #[arg(short, long)]
         follow: bool,
-        /// Start with this many of the last lines
-        #[arg(short = 'n', long, default_value_t = 100)]
-        tail: usize,
+        /// Start with this many of the last lines [default: 100; with --since 10000]
+        #[arg(short = 'n', long, value_name = "COUNT")]
+        tail: Option<usize>,
+        /// Only lines written since: so long ago, like 10m or 2d, or at a moment like 2026-11-24T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<since::Since>,
+        /// The log of the container before the current one, as long as it is there
+        #[arg(short, long, conflicts_with = "follow")]
+        previous: bool,
         /// Begin each line with its time
         #[arg(short, long)]
         timestamps: bool,
@@ -193,7 +211,7 @@ enum Command {
         /// The pod, as TENANT/POD; it must not be declared any more
         pod: PodId,
         /// Do not ask for confirmation
-        #[arg(long)]
+        #[arg(short, long)]
         yes: bool,
     },
     #[command(flatten)]
@@ -220,11 +238,20 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Settings, which every command takes as flags or from the environment; a flag wins
+    #[command(hide = true, override_usage = "agentpod COMMAND [SETTINGS]")]
+    Settings,
+}
+
+/// Parses this process's arguments. Help and mistakes are printed, and end the process.
+pub fn parse() -> Cli {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    running::parse(arguments).unwrap_or_else(|error| error.exit())
 }
 
 /// Runs the command.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
-    let Cli { command, settings, server, log_format } = cli;
+    let Cli { command, settings, server, log_format, typed } = cli;
     let default_level = match command {
         Command::Run => "agentpod=info,warn",
         // These print what they find.
@@ -246,7 +273,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         })
     };
     match command {
-        Command::Run => Box::pin(daemon::run(settings.resolve()?)).await,
+        Command::Run => Box::pin(daemon::run(settings.resolve()?, typed)).await,
         Command::Plan { output } => plan::run(settings.resolve()?, output).await,
         Command::Apply { timeout, approve } => {
             Box::pin(apply::run(settings.resolve()?, timeout.duration(), approve)).await
@@ -254,20 +281,20 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Validate { directory, output } => offline::validate(settings.resolve()?, directory, output).await,
         Command::Check => offline::check(settings.resolve()?).await,
         Command::Schema => offline::schema(),
-        Command::Status { output } => status::run(target(settings)?, output).await,
+        Command::Status { filter, output } => status::run(target(settings)?, filter, output).await,
         Command::Describe { pod, output } => describe::run(target(settings)?, &pod, output).await,
         Command::Tenants { output } => lists::tenants(target(settings)?, output).await,
         Command::Adapters { output } => lists::adapters(target(settings)?, output).await,
         Command::Render { pod } => offline::render(settings.resolve()?, &pod).await,
-        Command::Events { pod, limit, watch, output } => {
-            events::run(target(settings)?, pod, limit, watch, output).await
+        Command::Events { filter, limit, watch, output } => {
+            events::run(target(settings)?, filter, limit, watch, output).await
         }
         Command::Revisions { revision, limit, output } => {
             revisions::run(target(settings)?, revision, limit, output).await
         }
         Command::Diff { revision, output } => diff::run(settings.resolve()?, revision, output).await,
-        Command::Logs { pod, follow, tail, timestamps } => {
-            agent::logs(target(settings)?, &pod, agent::LogOptions { follow, tail, timestamps }).await
+        Command::Logs { pod, follow, tail, timestamps, since, previous } => {
+            logs::run(target(settings)?, &pod, logs::LogOptions { follow, tail, timestamps, since, previous }).await
         }
         Command::Edit { pod, options } => edit::run(target(settings)?, &pod, options).await,
         Command::Orphans { output } => orphans::orphans(settings.resolve()?, output).await,
@@ -279,6 +306,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Account(command) => account::run(settings.resolve()?, command).await,
         Command::Secret(command) => secret::run(settings.resolve()?, command),
         Command::Completions { shell } => offline::completions(shell),
+        Command::Settings => offline::settings(),
     }
 }
 
@@ -314,15 +342,5 @@ impl Command {
                 | Self::Key(_)
                 | Self::Account(_)
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
     }
 }

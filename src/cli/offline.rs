@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use serde_json::json;
 
-use super::{Output, connect, output};
+use super::{Output, arguments, connect, output, similar::hint};
 use crate::{
     config::Settings,
     core::{
@@ -141,7 +141,7 @@ pub(crate) async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
     problems.extend(found);
     let Some(pod) = resolved.pods.get(id) else {
         if problems.is_empty() {
-            bail!("there is no pod {id} in {}", snapshot.origin);
+            bail!("there is no pod {id} in {}{}", snapshot.origin, hint(id, resolved.pods.keys()));
         }
         print_problems(&problems)?;
         return Ok(ExitCode::FAILURE);
@@ -172,6 +172,15 @@ pub(crate) async fn render(settings: Settings, id: &PodId) -> Result<ExitCode> {
 
 /// `agentpod completions`.
 pub(crate) fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
-    clap_complete::generate(shell, &mut super::Cli::command(), "agentpod", &mut std::io::stdout());
+    // Made first: what generates them cannot bear a pipe that is closed early.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut super::Cli::command(), "agentpod", &mut script);
+    output::print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `agentpod settings`, which is also `agentpod help settings`.
+pub(crate) fn settings() -> Result<ExitCode> {
+    output::print(arguments::settings_help().trim_end())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Output,
-    connect::{self, Database},
+    connect::{self, Access, Database},
     output,
 };
 use crate::{
@@ -31,10 +31,7 @@ const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `agentpod orphans`: exit code 2 when there are any.
 pub(crate) async fn orphans(settings: Settings, format: Output) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let found = find(&settings, &database).await;
-    database.close().await?;
-    let found = found?;
+    let found = Database::with(&settings, Access::Existing, async |database| find(&settings, database).await).await?;
     match format {
         Output::Json | Output::Yaml => output::data(format, &found)?,
         Output::Text => {
@@ -72,10 +69,8 @@ async fn find(settings: &Settings, database: &Database) -> Result<Vec<Orphan>> {
 
 /// `agentpod purge`.
 pub(crate) async fn purge(settings: Settings, pod: PodId, yes: bool) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let outcome = confirm_and_purge(&settings, &database, &pod, yes).await;
-    database.close().await?;
-    outcome?;
+    let work = async |database: &Database| confirm_and_purge(&settings, database, &pod, yes).await;
+    Database::with(&settings, Access::Existing, work).await?;
     output::print(&format!("{pod} purged; if it is declared again, it is a new pod with a new token"))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -143,7 +138,7 @@ async fn is_busy_at_leader(listen: SocketAddr, instance: &InstanceName, pod: &Po
     let unknown = |cause: &str| LeaderUnknown { pod: pod.clone(), listen, cause: cause.to_owned() };
     let host = listen.to_string();
     let answer = tokio::time::timeout(LEADER_TIMEOUT, reconcile::get(listen, &host, "/api/v1/busy")).await;
-    let answer = answer.map_err(|_| unknown("no answer"))?.map_err(|cause| unknown(&cause.0))?;
+    let answer = answer.map_err(|_| unknown("no answer"))?.map_err(|cause| unknown(&cause.to_string()))?;
     let answer: Value = serde_json::from_str(&answer).map_err(|_| unknown("the answer is not an AgentPod's"))?;
     if answer["instance"] != instance.as_str() {
         return Err(unknown("another AgentPod answered"));

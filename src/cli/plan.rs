@@ -1,13 +1,13 @@
 //! `agentpod plan`: a round that stops before it changes or writes anything.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, process::ExitCode};
 
 use anyhow::Result;
 use serde_json::json;
 
 use super::{
     Output,
-    connect::{self, Database},
+    connect::{self, Access, Database},
     offline::print_problems,
     output,
 };
@@ -15,6 +15,7 @@ use crate::{
     config::Settings,
     core::decide::plan::{Decision, Hold, Plan},
     reconcile::{PreviewError, Reconciler},
+    store::KEY_FILE,
 };
 
 /// The plan as text. If one reason holds every pod, it is printed once.
@@ -41,14 +42,46 @@ fn line(kind: &str, id: &impl ToString, decision: &Decision) -> serde_json::Valu
     }
 }
 
+/// The plan, and what people should know about it.
+async fn preview(settings: &Settings, database: &Database) -> Result<(Result<Plan, PreviewError>, Option<String>)> {
+    let source = connect::source(settings).origin();
+    let running = database.store.in_force().await?.map(|row| row.origin).filter(|origin| *origin != source);
+    let (mut reconciler, _view) = Reconciler::new(connect::parts(settings, database)?);
+    let plan = reconciler.preview().await;
+    let note = running.map(|origin| {
+        format!("note: the manifests in force come from {origin}, but this plan is for {source}; name another with --source or --git")
+    });
+    Ok((plan, note))
+}
+
+/// The plan where AgentPod has never run. A database is needed to make it, but none is left behind.
+async fn plan_of_nothing(settings: &Settings) -> Result<Result<Plan, PreviewError>> {
+    eprintln!(
+        "AgentPod has never run with the state directory {}, so this is the plan of a first start",
+        settings.state_dir.display()
+    );
+    // The private server runs as another user, who has to be able to enter it.
+    let permissions = std::fs::Permissions::from_mode(if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 });
+    let scratch = tempfile::Builder::new().prefix("agentpod-plan-").permissions(permissions).tempdir()?;
+    let state_dir = scratch.path().to_owned();
+    let settings = Settings { key_file: state_dir.join(KEY_FILE), state_dir, ..settings.clone() };
+    let preview = async |database: &Database| preview(&settings, database).await;
+    Ok(Database::with(&settings, Access::Create, preview).await?.0)
+}
+
 /// Runs `agentpod plan`.
 pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let (mut reconciler, view) = Reconciler::new(connect::parts(&settings, &database)?);
-    let outcome = reconciler.preview().await;
-    drop((reconciler, view));
-    database.close().await?;
-    let plan = match outcome {
+    let (plan, note) = match connect::has_private_database(&settings) || settings.database_url.is_some() {
+        true => {
+            let preview = async |database: &Database| preview(&settings, database).await;
+            Database::with(&settings, Access::Existing, preview).await?
+        }
+        false => (plan_of_nothing(&settings).await?, None),
+    };
+    if let Some(note) = note {
+        eprintln!("{note}");
+    }
+    let plan = match plan {
         Ok(plan) => plan,
         Err(PreviewError::Refused(refused)) => {
             print_problems(&refused.problems)?;
@@ -68,13 +101,43 @@ pub(crate) async fn run(settings: Settings, format: Output) -> Result<ExitCode> 
             let pods: Vec<_> = pods.collect();
             output::data(
                 format,
-                &json!({"changes": !plan.is_quiet(), "heldRemovals": held, "infra": infra, "pods": pods}),
+                &json!({"changes": has_changes(&plan), "held_removals": held, "infra": infra, "pods": pods}),
             )?;
         }
     }
-    // An unknown state is not the same as no changes.
-    if plan.pods.values().any(|decision| matches!(decision, Decision::Hold(Hold::Unknown(_)))) {
-        return Ok(ExitCode::FAILURE);
+    Ok(ExitCode::from(exit_code(&plan)))
+}
+
+/// 0: nothing to do; 2: there are changes, carried out or waiting for approval; 1: the state is unknown, which is not the
+/// same as no changes.
+fn exit_code(plan: &Plan) -> u8 {
+    match plan.pods.values().any(|decision| matches!(decision, Decision::Hold(Hold::Unknown(_)))) {
+        true => 1,
+        false if has_changes(plan) => 2,
+        false => 0,
     }
-    Ok(if plan.is_quiet() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Whether something would be done, now or once somebody approves it.
+fn has_changes(plan: &Plan) -> bool {
+    !plan.is_quiet() || plan.held_removals.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::decide::plan::{HeldRemovals, RemovalLimit, TooManyRemovals};
+
+    #[test]
+    fn removals_that_wait_for_approval_are_changes() {
+        let mut plan = Plan::default();
+        assert_eq!(exit_code(&plan), 0);
+        let limit = RemovalLimit::default();
+        let why = TooManyRemovals { plan: "0123".into(), held: 17, before: 0, all: 20, limit };
+        plan.held_removals = Some(HeldRemovals { pods: BTreeSet::new(), why });
+        assert_eq!(exit_code(&plan), 2);
+        plan.pods
+            .insert("alice/a".parse().unwrap(), Decision::Hold(Hold::Unknown("the engine does not answer".into())));
+        assert_eq!(exit_code(&plan), 1);
+    }
 }

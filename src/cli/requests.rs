@@ -10,7 +10,9 @@ use time::OffsetDateTime;
 use super::{
     backend::{Backend, Target},
     connect::{self, Database},
+    event_filter::EventFilter,
     output::{self, sanitize},
+    progress::Progress,
 };
 use crate::{
     config::Settings,
@@ -19,18 +21,25 @@ use crate::{
             request::{RequestSpec, moment},
             request_kind::RequestKind,
         },
+        declare::desired_status::DesiredStatus,
+        event::EventKind,
         names::PodId,
         quantity::Span,
-        report::reason::Reason,
+        report::{phase::Phase, reason::Reason},
     },
     dashboard::api::RequestLine,
     reconcile::{PreviewError, Reconciler},
+    store::view::PodLine,
 };
 
 /// How long to wait for the outcome of an approval or a sync.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// How long `--wait` waits.
 const WAIT_LIMIT: Duration = Duration::from_secs(600);
+/// How a pod seems so long after it was started again is how it is.
+const SETTLED: Duration = Duration::from_secs(15);
+/// Among how many of a pod's newest events it is looked for that it became ready.
+const NEWEST: usize = 20;
 /// How often the request is read meanwhile.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -98,17 +107,14 @@ pub(crate) struct RequestOptions {
     /// The name that events show; over --server always the token's account [default: USER@HOST]
     #[arg(long = "as", value_name = "NAME")]
     name: Option<String>,
-    /// Wait until the request is done
+    /// Wait until the request is done, and what it starts again is ready
     #[arg(long)]
     wait: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(target: Target, command: RequestCommand) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let outcome = submit(&backend, command).await;
-    backend.close().await?;
-    outcome
+    Backend::with(target, async |backend| submit(backend, command).await).await
 }
 
 async fn submit(backend: &Backend, command: RequestCommand) -> Result<ExitCode> {
@@ -143,7 +149,14 @@ async fn submit(backend: &Backend, command: RequestCommand) -> Result<ExitCode> 
         output::print(&format!("requested: {description}; the daemon carries it out for {}", sanitize(&line.actor)))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let mut progress = options.wait.then(|| Progress::new(&format!("{description}: waiting for the daemon")));
     let line = wait(backend, line, &what, if options.wait { WAIT_LIMIT } else { ANSWER_LIMIT }).await?;
+    if let (RequestSpec::Restart { pod } | RequestSpec::Resume { pod }, true) =
+        (&what, options.wait && line.done == Some(true))
+    {
+        wait_until_ready(backend, pod, now, progress.as_mut()).await?;
+    }
+    drop(progress);
     let outcome = line.outcome.unwrap_or_else(|| "the pod is stopped".into());
     output::print(&format!("{description}: {}", sanitize(&outcome)))?;
     Ok(if line.done == Some(false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -209,6 +222,51 @@ async fn wait(backend: &Backend, mut line: RequestLine, what: &RequestSpec, limi
         tokio::time::sleep(poll).await;
         line = backend.request(line.id).await?;
     }
+}
+
+/// Waits until a pod that was started again is ready, and shows what it does meanwhile.
+async fn wait_until_ready(
+    backend: &Backend,
+    id: &PodId,
+    since: OffsetDateTime,
+    mut progress: Option<&mut Progress>,
+) -> Result<()> {
+    let started = crate::clock::instant();
+    loop {
+        let pod = backend.pod(id).await?.line;
+        let is_settled = pod.ready && started.elapsed() > SETTLED;
+        if pod.desired != DesiredStatus::Running || is_settled || is_ready_again(backend, &pod, since).await? {
+            return Ok(());
+        }
+        let state = format!("{id}: {}, {}", pod.phase, sanitize(&pod.message));
+        match pod.phase {
+            // For a moment it may still be shown as it was before.
+            Phase::CrashLoopBackOff | Phase::RolledBack | Phase::Held | Phase::Deleting
+                if started.elapsed() > SETTLED =>
+            {
+                bail!("{state}; it was started again and does not become ready, see agentpod describe {id}")
+            }
+            _ if started.elapsed() > WAIT_LIMIT => {
+                bail!("{state}; it is not ready after {} s, see agentpod describe {id}", WAIT_LIMIT.as_secs())
+            }
+            _ => {
+                if let Some(progress) = progress.as_mut() {
+                    progress.show(&state);
+                }
+            }
+        }
+        tokio::time::sleep(5 * POLL).await;
+    }
+}
+
+/// Whether a pod is ready, and became so after a moment: until the next round it still seems to be as it was before.
+async fn is_ready_again(backend: &Backend, pod: &PodLine, since: OffsetDateTime) -> Result<bool> {
+    if !pod.ready {
+        return Ok(false);
+    }
+    let own = EventFilter { pod: Some(pod.id.clone()), ..EventFilter::default() };
+    let events = backend.events(&own, NEWEST).await?;
+    Ok(events.iter().any(|event| event.kind == EventKind::Ready && event.last_at >= since))
 }
 
 async fn is_paused(backend: &Backend, what: &RequestSpec) -> Result<bool> {

@@ -35,10 +35,8 @@ impl<'a> NamedRevision<'a> {
 
 /// Runs `agentpod revisions [REV]`.
 pub(crate) async fn run(target: Target, revision: Option<String>, limit: u32, format: Output) -> Result<ExitCode> {
-    let backend = Backend::open(target).await?;
-    let read = read(&backend, revision.as_deref(), limit as usize).await;
-    backend.close().await?;
-    let (lines, in_force) = read?;
+    let read = async |backend: &Backend| read(backend, revision.as_deref(), limit as usize).await;
+    let (lines, in_force) = Backend::with(target, read).await?;
     let entries: Vec<_> = lines.iter().map(|line| NamedRevision::of(line, in_force)).collect();
     match (format, revision.is_some(), &lines[..]) {
         (Output::Text, true, [line]) => print_one(line, in_force)?,

@@ -9,7 +9,12 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use secrecy::ExposeSecret;
 
-use super::{ask, connect::Database, output};
+use super::{
+    ask, backend,
+    connect::{Access, Database},
+    output,
+    similar::no_such_pod,
+};
 use crate::{config::Settings, core::names::PodId, store::Rotated};
 
 /// The subcommands of `agentpod token`.
@@ -35,15 +40,12 @@ pub(crate) enum TokenCommand {
 
 /// Runs the command.
 pub(crate) async fn run(settings: Settings, command: TokenCommand) -> Result<ExitCode> {
-    let database = Database::open(&settings).await?;
-    let outcome = execute(&database, command).await;
-    database.close().await?;
-    outcome
+    Database::with(&settings, Access::Existing, async |database| execute(database, command).await).await
 }
 
 async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode> {
-    let unknown =
-        |pod: &PodId| format!("there is no pod {pod}, and there never was; list the pods with agentpod status");
+    let known: Vec<PodId> = backend::pods_in(&database.store).await?.into_iter().map(|line| line.id).collect();
+    let unknown = |pod: &PodId| no_such_pod(pod, &known);
     match command {
         TokenCommand::Show { pod } => {
             let token = database.store.token(&pod).await?.with_context(|| unknown(&pod))?;
@@ -66,7 +68,7 @@ async fn execute(database: &Database, command: TokenCommand) -> Result<ExitCode>
                     format!("give {pod} a new gateway token (its generated secrets stay) and replace its container"),
                 ),
             };
-            if !ask::confirm(&question, yes)? {
+            if !ask::confirm(&question, yes).await? {
                 return Ok(ExitCode::FAILURE);
             }
             let version = database.store.rotate(&pod, what, &ask::actor(), crate::clock::now()).await?;

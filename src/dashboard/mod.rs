@@ -5,6 +5,7 @@
 pub mod api;
 pub mod assets;
 pub mod auth;
+mod connections;
 mod gate;
 mod handlers;
 pub(crate) mod hooks;
@@ -15,6 +16,8 @@ pub mod pages;
 pub mod refusal;
 mod response;
 mod server;
+mod shares;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -22,7 +25,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use warp::{Filter, Rejection, Reply, filters::BoxedFilter, http::StatusCode, reply, reply::Response};
 
-pub use self::server::{serve, serve_on};
+pub use self::server::{bind, serve, serve_on};
+pub(crate) use self::waiting::answer_waiting;
 use self::{
     api::Api,
     auth::{Auth, Visitor, visitor},

@@ -35,10 +35,12 @@ use warp::{
 use super::{
     Dashboard, Routes,
     auth::Auth,
+    connections::Connections,
     gate::{self, ClientAddress},
     refusal::{self, Refusal},
     response, routes,
 };
+use crate::{core::access::throttle::network, descriptors};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,12 +50,16 @@ const GRACE: Duration = Duration::from_secs(5);
 type BodyError = Box<dyn Error + Send + Sync>;
 type ServerResponse = Response<UnsyncBoxBody<Bytes, BodyError>>;
 
-/// Serves the dashboard until `stop`. The task ends with the last connection.
-pub async fn serve(listen: SocketAddr, dashboard: Dashboard, stop: CancellationToken) -> Result<JoinHandle<()>> {
-    let listener = TcpListener::bind(listen)
+/// Opens the address that the dashboard listens on.
+pub async fn bind(listen: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(listen)
         .await
-        .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
-    Ok(serve_on(listener, dashboard.auth.clone(), routes(&dashboard), stop))
+        .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}; choose another address with --listen"))
+}
+
+/// Serves the dashboard until `stop`. The task ends with the last connection.
+pub fn serve(listener: TcpListener, dashboard: &Dashboard, stop: CancellationToken) -> JoinHandle<()> {
+    serve_on(listener, dashboard.auth.clone(), routes(dashboard), stop)
 }
 
 /// Serves any routes behind the gate, on an open listener.
@@ -62,7 +68,7 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
     let routes = routes.recover(refusal::recover).unify().boxed();
     let inner = TowerToHyperService::new(Compression::new(warp::service(routes)));
     tokio::spawn(async move {
-        let connections = TaskTracker::new();
+        let (tasks, connections) = (TaskTracker::new(), Connections::within(descriptors::raise_limit()));
         loop {
             let (stream, peer) = tokio::select! {
                 () = stop.cancelled() => break,
@@ -75,9 +81,14 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
                     }
                 },
             };
+            let Some(place) = connections.admit(network(peer.ip())) else { continue };
             let (inner, auth, stop) = (inner.clone(), auth.clone(), stop.clone());
-            connections.spawn(async move {
-                let service = service_fn(move |request| answer(inner.clone(), auth.clone(), peer.ip(), request));
+            tasks.spawn(async move {
+                let place = &place;
+                let service = service_fn(move |request| {
+                    place.mark_used();
+                    answer(inner.clone(), auth.clone(), peer.ip(), request)
+                });
                 // No HTTP/2: proxies do not use it with us, and detecting it has no time limit.
                 let mut builder = http1::Builder::new();
                 builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
@@ -85,6 +96,7 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
                 tokio::pin!(connection);
                 tokio::select! {
                     _ = connection.as_mut() => {}
+                    () = place.end.cancelled() => {}
                     () = stop.cancelled() => {
                         connection.as_mut().graceful_shutdown();
                         let _ = tokio::time::timeout(GRACE, connection).await;
@@ -92,8 +104,8 @@ pub fn serve_on(listener: TcpListener, auth: Arc<Auth>, routes: Routes, stop: Ca
                 }
             });
         }
-        connections.close();
-        connections.wait().await;
+        tasks.close();
+        tasks.wait().await;
     })
 }
 

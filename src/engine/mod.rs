@@ -32,6 +32,9 @@ pub enum EngineError {
     /// The engine does not answer: hold everything, and try again soon.
     #[error("the container engine does not answer: {0}")]
     Unreachable(String),
+    /// This process has too many files open to ask: nothing is known, neither about the engine nor about a container.
+    #[error("AgentPod has too many files open to ask the container engine: {0}")]
+    OutOfFiles(String),
     /// The object does not exist: observe again.
     #[error("{0}")]
     NotFound(String),
@@ -60,6 +63,7 @@ impl EngineError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "engine_unreachable",
+            Self::OutOfFiles(_) => "engine_out_of_files",
             Self::NotFound(_) => "engine_not_found",
             Self::NameTaken(_) => "engine_name_taken",
             Self::Refused(_) => "engine_refused",
@@ -80,6 +84,7 @@ impl EngineError {
             Self::NotFound(text) => Self::NotFound(change(text)),
             Self::NameTaken(text) => Self::NameTaken(change(text)),
             Self::Refused(text) => Self::Refused(change(text)),
+            Self::OutOfFiles(text) => Self::OutOfFiles(change(text)),
             Self::InUse(text) => Self::InUse(change(text)),
             Self::Other(text) => Self::Other(change(text)),
             Self::NotLeading => Self::NotLeading,
@@ -277,6 +282,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// An item for every change of the engine's images from now on: one that appeared, went, or has another name.
     async fn watch_images(&self) -> Result<BoxStream<'static, Result<()>>>;
+}
+
+/// The address of the container engine: the named one, else that in `DOCKER_HOST`, else the local socket.
+pub(crate) fn address(host: Option<&str>) -> String {
+    docker::address(host)
 }
 
 /// The container engine at an address: `unix:///var/run/docker.sock`, `tcp://HOST:PORT`; without one the address in

@@ -76,6 +76,11 @@ impl PostgresError {
         }
     }
 
+    /// Whether the server is on its way, so that trying again soon may help.
+    pub(crate) fn is_temporary(&self) -> bool {
+        matches!(self, Self::NotReady { .. } | Self::Busy { .. })
+    }
+
     /// For `map_err`: an I/O error with what was being done to which path.
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();

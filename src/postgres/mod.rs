@@ -40,6 +40,11 @@ const DATABASE: &str = "agentpod";
 /// The suffix of the socket's file name; there is no TCP port.
 const PORT: u16 = 5432;
 
+/// The directory of the private server's data, whether it exists or not.
+pub(crate) fn data_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("postgres/data")
+}
+
 /// A user of the running private server. Dropping it leaves the server running for the next `open`; `close` stops the server
 /// if nobody else uses it.
 #[derive(Debug)]
@@ -48,7 +53,10 @@ pub struct EmbeddedPostgres {
     search: Search,
     server: Mutex<ServerProcess>,
     /// A shared lock for as long as this process uses the server; the kernel releases it even if the process is killed.
-    users: Lock,
+    /// `None` after `close`.
+    users: Mutex<Option<Lock>>,
+    /// The device and inode of the data directory; `None` if they cannot be read.
+    identity: Option<(u64, u64)>,
     _log_task: AbortOnDropHandle<()>,
 }
 
@@ -67,7 +75,9 @@ impl EmbeddedPostgres {
         let ReadyServer { process, .. } = server::ensure_ready(&home, &search).await?;
         drop(turn);
         let log_task = AbortOnDropHandle::new(tokio::spawn(log::limit_size(home.log())));
-        Ok(EmbeddedPostgres { home, search, server: Mutex::new(process), users, _log_task: log_task })
+        let identity = pidfile::identity(&home.data()).ok();
+        let (server, users) = (Mutex::new(process), Mutex::new(Some(users)));
+        Ok(EmbeddedPostgres { home, search, server, users, identity, _log_task: log_task })
     }
 
     /// How to connect to the server: by Unix socket, as user and database `agentpod`.
@@ -93,9 +103,12 @@ impl EmbeddedPostgres {
     }
 
     /// Starts the server if it is gone, waits until it is ready, and returns whether it was started. Safe to call at any
-    /// time, from any number of processes.
+    /// time, from any number of processes. After `close` it does nothing.
     pub async fn ensure_running(&self) -> Result<bool, PostgresError> {
         let _turn = lock::acquire_turn(&self.home).await?;
+        if self.users().is_none() {
+            return Ok(false);
+        }
         let ReadyServer { process, started } = server::ensure_ready(&self.home, &self.search).await?;
         *self.process() = process;
         Ok(started)
@@ -110,14 +123,31 @@ impl EmbeddedPostgres {
         }
     }
 
-    /// Stops using the server. The last user stops it and waits until it is gone. Close connections first, or they break.
-    pub async fn close(self) -> Result<(), PostgresError> {
-        let _turn = lock::acquire_turn(&self.home).await?;
-        drop(self.users);
-        match lock::try_exclusive(&self.home)? {
-            Some(_exclusive) => server::stop(&self.home).await,
-            None => Ok(()),
+    /// Stops using the server, whoever else in this process still holds this value. The last process that uses it stops it
+    /// and waits until it is gone. Close connections first, or they break.
+    pub async fn close(&self) -> Result<(), PostgresError> {
+        if !self.home.root().exists() {
+            return server::stop_deleted(&self.home, self.pid()).await;
         }
+        let _turn = lock::acquire_turn(&self.home).await?;
+        if self.users().take().is_none() {
+            return Ok(());
+        }
+        match lock::try_exclusive(&self.home)? {
+            Some(_exclusive) => server::stop(&self.home).await?,
+            None => {}
+        }
+        server::stop_deleted(&self.home, self.pid()).await
+    }
+
+    /// Whether the data directory that this was opened with was deleted, or replaced by another: the server can do nothing
+    /// any more, and what it kept is lost.
+    pub fn is_deleted(&self) -> bool {
+        self.identity.is_some_and(|identity| pidfile::identity(&self.home.data()).ok() != Some(identity))
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, Option<Lock>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn process(&self) -> std::sync::MutexGuard<'_, ServerProcess> {

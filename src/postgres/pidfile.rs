@@ -66,9 +66,21 @@ pub(crate) fn inspect(home: &Home) -> Result<PidFileState, PostgresError> {
     })
 }
 
+/// What tells a directory from another of the same name.
+pub(crate) fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// Whether a process is PostgreSQL whose directory, once named `data`, was deleted.
+pub(crate) fn works_in_deleted(pid: i32, data: &Path) -> bool {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let name = fs::read_to_string(proc.join("comm")).unwrap_or_default();
+    let Ok(cwd) = fs::read_link(proc.join("cwd")) else { return false };
+    name.starts_with("post") && cwd.as_os_str() == format!("{} (deleted)", data.display()).as_str()
+}
+
 /// Whether a process is PostgreSQL with `data` as its working directory. A zombie has none.
 pub(crate) fn works_in(pid: i32, data: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino()));
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let name = fs::read_to_string(proc.join("comm")).unwrap_or_default();
     if !name.contains("postgres") && !name.contains("postmaster") {

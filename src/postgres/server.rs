@@ -142,9 +142,29 @@ pub(crate) async fn stop(home: &Home) -> Result<(), PostgresError> {
     Ok(())
 }
 
+/// Stops a server whose data directory was deleted. It would notice that by itself within a minute.
+pub(crate) async fn stop_deleted(home: &Home, pid: i32) -> Result<(), PostgresError> {
+    let began = crate::clock::instant();
+    if pidfile::works_in_deleted(pid, &home.data()) {
+        signal(home, pid, Signal::QUIT)?;
+    }
+    while pidfile::works_in_deleted(pid, &home.data()) {
+        if began.elapsed() > STOP_TIMEOUT {
+            let (data, log) = (home.data(), home.log());
+            return Err(PostgresError::StopTimeout { data, pid, waited: began.elapsed(), log });
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    Ok(())
+}
+
 fn interrupt(home: &Home, file: &PidFile) -> Result<(), PostgresError> {
-    let Some(pid) = Pid::from_raw(file.pid) else { return Ok(()) };
-    match kill_process(pid, Signal::INT) {
+    signal(home, file.pid, Signal::INT)
+}
+
+fn signal(home: &Home, pid: i32, signal: Signal) -> Result<(), PostgresError> {
+    let Some(pid) = Pid::from_raw(pid) else { return Ok(()) };
+    match kill_process(pid, signal) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(PostgresError::io("stopping the server in", &home.data())(error.into())),
     }

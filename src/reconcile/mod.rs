@@ -41,7 +41,7 @@ pub(crate) use edits::{manifest, preview};
 pub(crate) use inputs::{Inputs, PreviewError, RefusedRevision};
 pub(crate) use judge::LIMIT as JUDGING_LIMIT;
 pub use message::LogUnavailable;
-pub use observe::probe::{get, probe_once};
+pub use observe::probe::{ProbeError, get, probe_once};
 pub use observe::usage::UsageMeter;
 pub use reconciler::{Parts, Reconciler};
 pub(crate) use report::journal::EVENTS_KEPT;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use sqlx::{Error, migrate::MigrateError};
 
+use crate::descriptors;
+
 /// What a store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -50,6 +52,9 @@ pub enum StoreError {
         /// The instance that connected.
         here: String,
     },
+    /// No AgentPod has used the database yet.
+    #[error("no AgentPod has used this database yet; start one with agentpod run, or name the right database")]
+    Empty,
     /// The migrations failed.
     #[error("the database could not be migrated: {0}")]
     Migration(String),
@@ -79,6 +84,7 @@ impl StoreError {
             Self::KeyMismatch(_) => "store_key_mismatch",
             Self::KeyFile { .. } => "store_key_file",
             Self::OtherInstance { .. } => "store_other_instance",
+            Self::Empty => "store_empty",
             Self::Migration(_) => "store_migration",
             Self::Inconsistent { .. } => "store_inconsistent",
             Self::Other(_) => "store_other",
@@ -129,6 +135,9 @@ impl From<Error> for StoreError {
                 }
             }
             Error::Migrate(error) => (*error).into(),
+            Error::Io(error) if descriptors::are_exhausted(&error) => {
+                Self::Unreachable("AgentPod has too many files open to ask it".into())
+            }
             // Its own message only says that something went wrong.
             Error::Io(error) => Self::Unreachable(error.to_string()),
             error @ (Error::Tls(_)

@@ -40,6 +40,7 @@ use std::{
 use secrecy::SecretString;
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres,
+    migrate::Migrator,
     postgres::{PgArguments, PgConnectOptions, PgQueryResult},
 };
 
@@ -95,13 +96,31 @@ pub struct Store {
 impl Store {
     /// Connects, runs the migrations, and checks that the database belongs to this instance and this key.
     pub async fn open(options: PgConnectOptions, key: &InstanceKey, instance: &InstanceName) -> Result<Self> {
-        let database = prepare(&options).await?;
+        let database = prepare(&options, Tables::Migrate).await?;
         Self::with_key(database, options, key.clone(), instance).await
+    }
+
+    /// Connects to a database that an AgentPod of this instance has used, without creating or changing anything in it.
+    pub(crate) async fn open_existing(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
+        let database = prepare(&options, Tables::Require).await?;
+        if with_timeout(QUERY_TIMEOUT, instance::read(&database.1)).await?.is_none() {
+            return Err(StoreError::Empty);
+        }
+        Self::with_key_file(database, options, file, instance).await
     }
 
     /// The same with the key in a given file; created there only if the database is new too.
     pub async fn open_with_key_file(options: PgConnectOptions, file: &Path, instance: &InstanceName) -> Result<Self> {
-        let (server, pool) = prepare(&options).await?;
+        let database = prepare(&options, Tables::Migrate).await?;
+        Self::with_key_file(database, options, file, instance).await
+    }
+
+    async fn with_key_file(
+        (server, pool): (Server, PgPool),
+        options: PgConnectOptions,
+        file: &Path,
+        instance: &InstanceName,
+    ) -> Result<Self> {
         // Another process may rotate the key between our reads of the rows and of the files.
         for _ in 1..KEY_LOOKUPS {
             let key = with_timeout(QUERY_TIMEOUT, instance::key(&pool, file, instance)).await;
@@ -218,8 +237,17 @@ fn with_application_name(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("agentpod")
 }
 
-/// A pool on a migrated database that answers.
-async fn prepare(options: &PgConnectOptions) -> Result<(Server, PgPool)> {
+/// What to do about tables that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// Create them.
+    Migrate,
+    /// Fail.
+    Require,
+}
+
+/// A pool on a database that answers and has the tables.
+async fn prepare(options: &PgConnectOptions, tables: Tables) -> Result<(Server, PgPool)> {
     let options = with_application_name(options.clone());
     // One connection first: a pool would hide why there is none.
     let mut first = with_timeout(CONNECT_TIMEOUT, async { Ok(PgConnection::connect_with(&options).await?) }).await?;
@@ -230,19 +258,46 @@ async fn prepare(options: &PgConnectOptions) -> Result<(Server, PgPool)> {
     let most = most.await?;
     with_timeout(CONNECT_TIMEOUT, async { Ok(first.close().await?) }).await?;
     let (server, pool) = Server::pool(&options, most);
-    with_timeout(MIGRATION_TIMEOUT, migrate(&pool)).await?;
+    match tables {
+        Tables::Migrate => with_timeout(MIGRATION_TIMEOUT, migrate(&pool)).await?,
+        Tables::Require => with_timeout(QUERY_TIMEOUT, check_tables(&pool)).await?,
+    }
     Ok((server, pool))
 }
 
 /// Runs the migrations, all of them or none. Processes that start at the same time take turns by a lock of the transaction:
 /// sqlx's own is one of the session, and a pooler that shares sessions would never release it.
 async fn migrate(pool: &PgPool) -> Result<()> {
-    let mut migrator = sqlx::migrate!("./migrations");
-    migrator.set_locking(false);
     let mut transaction = pool.begin().await?;
     advisory::lock(&mut transaction, "agentpod migrations").await?;
-    migrator.run_direct(None, &mut *transaction, false).await?;
+    migrator().run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("./migrations");
+    migrator.set_locking(false);
+    migrator
+}
+
+/// Fails unless exactly the migrations that this version knows were run.
+async fn check_tables(pool: &PgPool) -> Result<()> {
+    let is_there: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
+    if !is_there {
+        return Err(StoreError::Empty);
+    }
+    let run: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(pool)
+        .await?;
+    let known: Vec<i64> = migrator().iter().map(|migration| migration.version).collect();
+    if let Some(unknown) = run.iter().find(|version| !known.contains(version)) {
+        return Err(sqlx::migrate::MigrateError::VersionMissing(*unknown).into());
+    }
+    if run != known {
+        return Err(StoreError::Migration("an older AgentPod has used it last; start agentpod run once".into()));
+    }
+    Ok(())
 }
 
 /// Whether this server can be used.

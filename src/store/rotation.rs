@@ -82,7 +82,7 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Vec<PodId>> {
-        let (_, pool) = super::prepare(&options).await?;
+        let (_, pool) = super::prepare(&options, super::Tables::Require).await?;
         let Some(lead) = lease::take(&pool, &mut Candidate::default()).await? else {
             return Err(StoreError::Other("an AgentPod daemon runs on this database; stop it first".into()));
         };

@@ -72,7 +72,7 @@ fn an_unreachable_engine_is_reported_once_and_nothing_else() {
     let state = folder(&[]);
     let away = ["--state-dir", path(state.path()), "--docker-host", "unix:///nowhere.sock"];
     let (code, out, err) = run(&[&["plan"][..], &away].concat());
-    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    assert_eq!((code, err.lines().count()), (Some(1), 1), "{out}");
     let lines: Vec<&str> = out.lines().collect();
     assert!(
         lines[0].starts_with("nothing can be planned: the container engine does not answer: unix:///nowhere.sock"),
@@ -87,7 +87,7 @@ fn an_unreachable_engine_is_reported_once_and_nothing_else() {
 #[test]
 fn an_unusable_state_directory_is_named_once_with_the_cause_and_what_to_do() {
     let place = folder(&[("file", "")]);
-    let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("file"))]);
+    let (code, _, err) = run(&["apply", "--state-dir", path(&place.path().join("file"))]);
     assert_eq!(code, Some(1));
     assert!(err.contains("cannot be created: ") && err.ends_with("choose another with --state-dir\n"), "{err}");
     assert_eq!(err.matches("os error").count(), 1, "{err}");
@@ -95,7 +95,7 @@ fn an_unusable_state_directory_is_named_once_with_the_cause_and_what_to_do() {
     // A file is in the way of the private server's folder.
     fs::create_dir(place.path().join("state")).unwrap();
     fs::write(place.path().join("state/postgres"), "").unwrap();
-    let (code, _, err) = run(&["status", "--state-dir", path(&place.path().join("state"))]);
+    let (code, _, err) = run(&["apply", "--state-dir", path(&place.path().join("state"))]);
     assert_eq!(code, Some(1));
     assert_eq!(err.matches("os error").count(), 1, "{err}");
 }
@@ -168,8 +168,14 @@ fn the_schema_is_a_json_schema_that_accepts_the_shipped_manifests() {
 #[test]
 fn a_closed_pipe_is_not_an_error() {
     let mut shell = Command::new("sh");
-    let said = command::run(shell.arg("-c").arg(format!("{} schema | head -1", env!("CARGO_BIN_EXE_agentpod"))), "");
+    let program = env!("CARGO_BIN_EXE_agentpod");
+    let said = command::run(shell.arg("-c").arg(format!("{program} schema | head -1")), "");
     assert_eq!((said.out.as_str(), said.err.as_str()), ("{\n", ""));
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let mut command = Command::new("sh");
+        let said = command::run(command.arg("-c").arg(format!("{program} completions {shell} | head -1")), "");
+        assert_eq!((said.out.lines().count(), said.err.as_str()), (1, ""), "{shell}");
+    }
 }
 
 #[test]

@@ -19,4 +19,5 @@ mod probe;
 mod reconcile;
 mod revisions;
 mod source;
+mod starting;
 mod store;

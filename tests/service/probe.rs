@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use agentpod::{
-    core::{declare::adapter::Probe, observe::health::ProbeFailure},
+    core::declare::adapter::Probe,
     engine::memory::MemoryEngine,
-    reconcile::probe_once,
+    reconcile::{ProbeError, probe_once},
 };
 use warp::Filter;
 
@@ -32,7 +32,7 @@ async fn agent() -> SocketAddr {
     address
 }
 
-async fn probed(address: SocketAddr, probe: &str) -> Result<(), ProbeFailure> {
+async fn probed(address: SocketAddr, probe: &str) -> Result<(), ProbeError> {
     let probe: Probe = serde_json::from_str(probe).unwrap();
     probe_once(&MemoryEngine::default(), "a", address, "alice.example.com", &probe).await
 }
@@ -43,9 +43,9 @@ async fn http_is_ready_only_with_status_200_and_the_right_body() {
     assert_eq!(probed(agent, r#"{"http": {"path": "/ready", "body": {"json": {"ok": true}}}}"#).await, Ok(()));
     assert_eq!(probed(agent, r#"{"http": {"path": "/ready"}}"#).await, Ok(()));
     let page = probed(agent, r#"{"http": {"path": "/startupz", "body": {"json": {"ok": true}}}}"#).await;
-    assert_eq!(page.unwrap_err().0, "/startupz: the answer is not JSON");
+    assert_eq!(page.unwrap_err().to_string(), "/startupz: the answer is not JSON");
     let busy = probed(agent, r#"{"http": {"path": "/busy", "body": {"json": {"ok": true}}}}"#).await;
-    assert_eq!(busy.unwrap_err().0, "/busy answers 503");
+    assert_eq!(busy.unwrap_err().to_string(), "/busy answers 503");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn http_asks_with_the_pods_own_host_name() {
 async fn an_agent_that_does_not_answer_in_time_is_not_ready() {
     let agent = agent().await;
     let late = probed(agent, r#"{"http": {"path": "/slow"}, "timeout": "200ms"}"#).await;
-    assert_eq!(late.unwrap_err().0, "no answer within 200ms");
+    assert_eq!(late.unwrap_err().to_string(), "no answer within 200ms");
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn tcp_is_ready_when_the_port_is_open() {
     assert_eq!(probed(agent, r#"{"tcp": {}}"#).await, Ok(()));
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let refused = probed(closed, r#"{"tcp": {}}"#).await.unwrap_err();
-    assert!(refused.0.contains("refused"), "{refused}");
+    assert!(refused.to_string().contains("refused"), "{refused}");
 }
 
 #[tokio::test]
@@ -79,11 +79,11 @@ async fn a_websocket_must_open_and_say_what_is_expected() {
     assert_eq!(probed(agent, r#"{"websocket": {"path": "/ws"}}"#).await, Ok(()));
     assert_eq!(probed(agent, r#"{"websocket": {"path": "/ws", "expect": "hello"}}"#).await, Ok(()));
     assert_eq!(
-        probed(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err().0,
+        probed(agent, r#"{"websocket": {"path": "/ws", "expect": "bye"}}"#).await.unwrap_err().to_string(),
         "/ws: the first message does not contain \"bye\""
     );
     let page = probed(agent, r#"{"websocket": {"path": "/page"}}"#).await.unwrap_err();
-    assert!(page.0.starts_with("/page did not open a WebSocket"), "{page}");
+    assert!(page.to_string().starts_with("/page did not open a WebSocket"), "{page}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod client;
 mod refusal;
 mod watch;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
@@ -15,17 +15,22 @@ pub(crate) use self::{
     refusal::BackendError,
     watch::{Update, UpdateStream},
 };
-use super::{ask, connect::Database};
+use super::{
+    ask,
+    connect::{Access, Database, until_interrupted},
+    event_filter::EventFilter,
+    similar::no_such_pod,
+};
 use crate::{
     config::{ServerAddress, Settings},
     core::{
         access::{Person, Role},
-        decide::request::{Request, RequestSpec},
+        decide::request::{Request, RequestRefusal, RequestSpec},
         names::PodId,
     },
     dashboard::api::{NewRequest, RequestLine},
     store::{
-        Store,
+        AddRequestError, Store,
         view::{
             AdapterLine, EventLine, EventQuery, Overview, Page, PodDetail, PodLine, PodQuery, RevisionLine, SourceLine,
             TenantLine, UsagePoint,
@@ -63,18 +68,27 @@ pub(crate) struct LocalBackend {
 
 impl Backend {
     /// Opens the database, or creates a client, which sends nothing yet.
-    pub(crate) async fn open(target: Target) -> Result<Self> {
+    async fn open(target: Target) -> Result<Self> {
         Ok(match target {
             Target::Local(settings) => {
-                let database = Database::open(&settings).await?;
+                let database = Database::open(&settings, Access::Existing).await?;
                 Self::Local(Box::new(LocalBackend { settings: *settings, database, person: local_operator() }))
             }
             Target::Remote(server) => Self::Remote(Box::new(ApiClient::new(server)?)),
         })
     }
 
+    /// Opens it, works with it, and closes it however the work ends.
+    pub(crate) async fn with<T>(target: Target, work: impl AsyncFnOnce(&Self) -> Result<T>) -> Result<T> {
+        let backend = Self::open(target).await?;
+        let outcome = until_interrupted(work(&backend)).await;
+        let closed = backend.close().await;
+        let done = outcome?;
+        closed.map(|()| done)
+    }
+
     /// Closes the database.
-    pub(crate) async fn close(self) -> Result<()> {
+    async fn close(self) -> Result<()> {
         match self {
             Self::Local(local) => local.database.close().await,
             Self::Remote(_) => Ok(()),
@@ -103,7 +117,17 @@ impl Backend {
             Self::Local(local) => local.view().pod(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}")).await?,
         };
-        found.with_context(|| missing(id))
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.missing(id).await),
+        }
+    }
+
+    /// The error for a pod that does not exist.
+    async fn missing(&self, id: &PodId) -> anyhow::Error {
+        // Without a list there is no hint.
+        let known = self.pods().await.unwrap_or_default();
+        anyhow!(no_such_pod(id, known.iter().map(|line| &line.id)))
     }
 
     /// What a pod used over the last day, oldest first.
@@ -112,35 +136,62 @@ impl Backend {
             Self::Local(local) => local.view().usage(id).await?,
             Self::Remote(client) => client.find(&format!("/pods/{id}/usage")).await?,
         };
-        found.with_context(|| missing(id))
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.missing(id).await),
+        }
     }
 
-    /// The newest events, oldest first: all, or those of a pod.
-    pub(crate) async fn events(&self, pod: Option<&PodId>, most: usize) -> Result<Vec<EventLine>> {
-        let mut events = match self {
-            Self::Local(local) => {
-                let view = local.view();
-                let page = |limit, after| async move {
-                    let query = EventQuery { pod: pod.cloned(), limit, after, ..EventQuery::default() };
-                    Ok(view.events(&query).await?)
-                };
-                let events = pages(most, page).await?;
-                if let Some(id) = pod
-                    && events.is_empty()
-                    && view.lines(std::slice::from_ref(id)).await?.is_empty()
-                {
-                    bail!(missing(id));
-                }
-                events
+    /// The newest events that a filter shows, oldest first.
+    pub(crate) async fn events(&self, filter: &EventFilter, most: usize) -> Result<Vec<EventLine>> {
+        let now = crate::clock::now();
+        let (mut events, mut after) = (Vec::new(), None);
+        // The filter may leave little of a page, so pages are read until there is enough.
+        while events.len() < most {
+            let page = self.events_page(filter, after).await?;
+            let is_over = page.items.iter().any(|event| filter.is_over(event, now));
+            events.extend(page.items.into_iter().filter(|event| filter.shows(event, now)));
+            after = page.next;
+            if after.is_none() || is_over {
+                break;
             }
-            Self::Remote(client) => {
-                let path = pod.map_or_else(|| "/events".into(), |id| format!("/pods/{id}/events"));
-                let events = pages(most, |limit, after| client.page(&path, limit, after)).await;
-                refusal::or_missing(events)?.with_context(|| pod.map_or_else(String::new, missing))?
-            }
-        };
+        }
+        events.truncate(most);
         events.reverse();
         Ok(events)
+    }
+
+    /// A page of a pod's, a tenant's or all events, newest first.
+    async fn events_page(&self, filter: &EventFilter, after: Option<String>) -> Result<Page<EventLine>> {
+        let is_first = after.is_none();
+        let found = match self {
+            Self::Local(local) => {
+                let (pod, tenant) = (filter.pod.clone(), filter.tenant.clone());
+                let query = EventQuery { pod, tenant, limit: PAGE_SIZE as u32, after, ..EventQuery::default() };
+                let page = local.view().events(&query).await?;
+                match &filter.pod {
+                    // A removed pod may still have a history.
+                    Some(id) if is_first && page.items.is_empty() => {
+                        let is_known = !local.view().lines(std::slice::from_ref(id)).await?.is_empty();
+                        is_known.then_some(page)
+                    }
+                    _ => Some(page),
+                }
+            }
+            Self::Remote(client) => {
+                let path = filter.pod.as_ref().map_or_else(|| "/events".into(), |id| format!("/pods/{id}/events"));
+                let limit = PAGE_SIZE.to_string();
+                let tenant = filter.tenant.as_ref().map(|tenant| ("tenant", tenant.as_str()));
+                let after = after.as_deref().map(|after| ("after", after));
+                let query: Vec<_> = [("limit", limit.as_str())].into_iter().chain(tenant).chain(after).collect();
+                refusal::or_missing(client.get(&path, &query).await)?
+            }
+        };
+        match (found, &filter.pod) {
+            (Some(page), _) => Ok(page),
+            (None, Some(id)) => Err(self.missing(id).await),
+            (None, None) => bail!("the server does not list events"),
+        }
     }
 
     /// The state of the source.
@@ -201,13 +252,23 @@ impl Backend {
         match self {
             Self::Local(local) => {
                 let request = Request { what, actor: name.unwrap_or_else(ask::actor_at_host) };
-                let id = local.store().add_request(&request, now).await?;
-                self.request(id).await
+                match local.store().add_request(&request, now).await {
+                    Ok(id) => self.request(id).await,
+                    Err(AddRequestError::Refused(RequestRefusal::Unknown(id))) => Err(self.missing(&id).await),
+                    Err(error) => Err(error.into()),
+                }
             }
             Self::Remote(_) if name.is_some() => {
                 bail!("over --server, requests are made by the token's account; omit --as")
             }
-            Self::Remote(client) => client.post("/requests", &NewRequest::of(what, now)).await,
+            Self::Remote(client) => {
+                let pod = what.pod().cloned();
+                match (refusal::or_missing(client.post("/requests", &NewRequest::of(what, now)).await)?, pod) {
+                    (Some(line), _) => Ok(line),
+                    (None, Some(id)) => Err(self.missing(&id).await),
+                    (None, None) => bail!("the server takes no such request"),
+                }
+            }
         }
     }
 
@@ -274,8 +335,4 @@ fn local_operator() -> Person {
 
 fn of_all_tenants<T>(answer: Option<T>) -> Result<T> {
     answer.context("only accounts that see all tenants may read this")
-}
-
-fn missing(id: &PodId) -> String {
-    format!("there is no pod {id}; list the pods with agentpod status")
 }

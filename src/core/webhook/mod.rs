@@ -28,6 +28,7 @@ use time::{Duration, OffsetDateTime};
 pub use keys::WebhookKeys;
 use push::parse;
 pub use recent::RecentDeliveries;
+use recent::Seen;
 
 /// The headers that a decision needs, in lower case.
 pub const HEADERS: [&str; 20] = [
@@ -93,6 +94,8 @@ pub enum Ignored {
     OtherReference(String),
     /// A replay of a recent delivery.
     Replay,
+    /// More deliveries within an hour than are remembered.
+    TooMany,
 }
 
 /// Why a delivery is refused. Only the log tells; the sender does not learn which of the first three it was.
@@ -115,6 +118,7 @@ impl fmt::Display for Ignored {
             Self::NotAPush(event) => write!(f, "not a push: {event:?}"),
             Self::OtherReference(reference) => write!(f, "a push to {reference:?}, which the source does not follow"),
             Self::Replay => f.write_str("this delivery was received before"),
+            Self::TooMany => f.write_str("too many deliveries within an hour; polling will find the push"),
         }
     }
 }
@@ -164,8 +168,10 @@ pub fn decide(
     let Some(reference) = references.iter().find(|reference| is_followed(reference, followed)) else {
         return DeliveryOutcome::Ignored(Ignored::OtherReference(quoted(&references.join(", "))));
     };
-    if !recent.insert(&proof.marks, now) {
-        return DeliveryOutcome::Ignored(Ignored::Replay);
+    match recent.insert(&proof.marks, now) {
+        Seen::Never => {}
+        Seen::Before => return DeliveryOutcome::Ignored(Ignored::Replay),
+        Seen::NoRoom => return DeliveryOutcome::Ignored(Ignored::TooMany),
     }
     DeliveryOutcome::Accepted { reference: quoted(reference), delivery: proof.delivery.map(|id| quoted(&id)) }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     keys::MAX_SECRETS,
-    recent::{MAX_MARKS, REPLAY_WINDOW},
+    recent::{MAX_MARKS, REPLAY_WINDOW, Seen},
     *,
 };
 use crate::core::digest::Digest;
@@ -279,17 +279,19 @@ fn a_replay_is_recognized_whatever_its_unsigned_headers_say() {
 }
 
 #[test]
-fn marks_are_forgotten_after_their_time_and_beyond_their_count() {
+fn a_delivery_is_remembered_for_an_hour_however_many_others_arrive() {
     let mut recent = RecentDeliveries::default();
     let mark = |number: usize| [Digest::of_bytes(number.to_string().as_bytes())];
-    assert!(recent.insert(&mark(0), now()));
-    assert!(!recent.insert(&mark(0), now() + REPLAY_WINDOW));
-    assert!(recent.insert(&mark(0), now() + REPLAY_WINDOW + Duration::SECOND));
-    for number in 0..2 * MAX_MARKS {
-        recent.insert(&mark(number), now());
+    assert_eq!(recent.insert(&mark(0), now()), Seen::Never);
+    for number in 1..MAX_MARKS {
+        assert_eq!(recent.insert(&mark(number), now()), Seen::Never);
     }
-    assert!(recent.len() <= MAX_MARKS + 2 && !recent.is_empty());
-    assert!(!recent.insert(&mark(2 * MAX_MARKS - 1), now()));
+    // There is no room for more, and none is made by forgetting an earlier one.
+    assert_eq!(recent.insert(&mark(MAX_MARKS), now()), Seen::NoRoom);
+    for number in [0, 10_000, MAX_MARKS - 1] {
+        assert_eq!(recent.insert(&mark(number), now() + REPLAY_WINDOW), Seen::Before);
+    }
+    assert_eq!(recent.insert(&mark(0), now() + REPLAY_WINDOW + Duration::SECOND), Seen::Never);
 }
 
 #[test]

@@ -7,30 +7,43 @@ mod socket;
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use self::ring::{Ring, Since};
 pub(crate) use self::socket::routes;
-use super::api::RequestLine;
+use super::{api::RequestLine, shares::Shares};
 use crate::{
     core::{
         access::{Person, Role},
         names::TenantName,
     },
+    descriptors,
     store::{Changed, Store, StoreError, view::PodQuery},
 };
 
-/// The most viewers at a time.
-const MAX_VIEWERS: usize = 1000;
+/// The most viewers at a time, where this process may have enough connections.
+const MAX_VIEWERS: u64 = 1000;
+/// One account or address gets at most this part of their places.
+const SHARE: usize = 4;
 /// How long a snapshot may serve further viewers who connect at the same time.
 const SNAPSHOT_LIFETIME: Duration = Duration::from_secs(2);
+
+/// What has a share of the viewers' places.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ViewerKey {
+    /// An account, by its name.
+    Account(String),
+    /// A client's address.
+    Address(IpAddr),
+}
 
 /// An audience: people who see all tenants, or those of one.
 type Audience = Option<TenantName>;
@@ -60,7 +73,7 @@ pub struct Live {
     snapshots: tokio::sync::Mutex<BTreeMap<(Audience, bool), ViewerSnapshot>>,
     /// Incremented when any ring has something new.
     news: watch::Sender<u64>,
-    free_slots: Arc<Semaphore>,
+    places: Arc<Shares<ViewerKey>>,
     sockets: TaskTracker,
     heartbeat: Heartbeat,
     stop: CancellationToken,
@@ -76,13 +89,14 @@ pub(super) struct ViewerSnapshot {
 impl Live {
     /// Starts to listen for changes, until `stop`.
     pub fn start(store: Arc<Store>, heartbeat: Heartbeat, stop: CancellationToken) -> Arc<Self> {
+        let most = (descriptors::raise_limit() / 4).min(MAX_VIEWERS) as usize;
         let live = Arc::new(Self {
             store,
             stream: format!("{:x}", crate::clock::now().unix_timestamp_nanos()),
             rings: Mutex::default(),
             snapshots: tokio::sync::Mutex::default(),
             news: watch::channel(0).0,
-            free_slots: Arc::new(Semaphore::new(MAX_VIEWERS)),
+            places: Shares::new(most, most / SHARE),
             sockets: TaskTracker::new(),
             heartbeat,
             stop,

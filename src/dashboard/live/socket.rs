@@ -11,12 +11,17 @@ use warp::{
     http::StatusCode,
 };
 
-use super::{Live, ring::Since};
-use crate::dashboard::{
-    Routes,
-    auth::{Auth, Visitor, visitor},
-    live::ViewerSnapshot,
-    refusal::Refusal,
+use super::{Live, ViewerKey, ring::Since};
+use crate::{
+    core::access::throttle::network,
+    dashboard::{
+        Routes,
+        auth::{Auth, Visitor, visitor},
+        gate::ClientAddress,
+        live::ViewerSnapshot,
+        refusal::Refusal,
+        shares::Full,
+    },
 };
 
 /// The most bytes of a viewer's message.
@@ -82,34 +87,48 @@ pub(crate) fn routes(live: &Arc<Live>, auth: &Arc<Auth>) -> Routes {
     let subscription = warp::query::<Subscription>().map(Some).or(warp::any().map(|| None)).unify();
     warp::path!("api" / "v1" / "watch")
         .and(visitor())
+        .and(warp::ext::optional::<ClientAddress>())
         .and(subscription)
         .and(ws)
-        .map(move |visitor, subscription: Option<Subscription>, ws: Option<Ws>| {
-            let refused =
-                |status, detail: &str| Refusal { status, detail: detail.into(), retry_after: None }.into_response();
-            let Some(ws) = ws else {
-                return refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket; send an upgrade request");
-            };
-            let Some(subscription) = subscription else {
-                return refused(
-                    StatusCode::BAD_REQUEST,
-                    "the parameters are: stream, after (a number), pods (true or false)",
-                );
-            };
-            let Ok(place) = live.free_slots.clone().try_acquire_owned() else {
-                return Refusal::unavailable("too many viewers").into_response();
-            };
-            let (live, auth) = (live.clone(), auth.clone());
-            let upgraded = ws.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(move |socket| {
-                let tracker = live.sockets.clone();
-                tracker.track_future(async move {
-                    let viewer = Viewer { live, auth, visitor, subscription, socket, sent: 0 };
-                    viewer.run().await;
-                    drop(place);
-                })
-            });
-            upgraded.into_response()
-        })
+        .map(
+            move |visitor: Visitor,
+                  client: Option<ClientAddress>,
+                  subscription: Option<Subscription>,
+                  ws: Option<Ws>| {
+                let refused =
+                    |status, detail: &str| Refusal { status, detail: detail.into(), retry_after: None }.into_response();
+                let Some(ws) = ws else {
+                    return refused(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket; send an upgrade request");
+                };
+                let Some(subscription) = subscription else {
+                    return refused(
+                        StatusCode::BAD_REQUEST,
+                        "the parameters are: stream, after (a number), pods (true or false)",
+                    );
+                };
+                let address = client.map(|ClientAddress(address)| ViewerKey::Address(network(address)));
+                let keys: Vec<_> =
+                    [Some(ViewerKey::Account(visitor.person.name.clone())), address].into_iter().flatten().collect();
+                let place = match live.places.take(&keys) {
+                    Ok(place) => place,
+                    Err(Full::All) => return Refusal::unavailable("too many viewers").into_response(),
+                    Err(Full::Share) => {
+                        return Refusal::unavailable("this account or address has too many viewers; close some")
+                            .into_response();
+                    }
+                };
+                let (live, auth) = (live.clone(), auth.clone());
+                let upgraded = ws.max_message_size(LONGEST).max_frame_size(LONGEST).on_upgrade(move |socket| {
+                    let tracker = live.sockets.clone();
+                    tracker.track_future(async move {
+                        let viewer = Viewer { live, auth, visitor, subscription, socket, sent: 0 };
+                        viewer.run().await;
+                        drop(place);
+                    })
+                });
+                upgraded.into_response()
+            },
+        )
         .boxed()
 }
 

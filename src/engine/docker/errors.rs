@@ -3,7 +3,7 @@
 
 use bollard::errors::Error;
 
-use crate::engine::EngineError;
+use crate::{descriptors, engine::EngineError};
 
 /// A failed call, before its caller has interpreted the status.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
     let (status, error) = match error {
         Error::DockerResponseServerError { status_code, .. } => (Some(*status_code), by_status(*status_code, sentence)),
         Error::DockerStreamError { .. } => (None, EngineError::Other(sentence)),
+        error if descriptors::are_exhausted(error) => (None, EngineError::OutOfFiles(sentence)),
         Error::SocketNotFoundError(_)
         | Error::RequestTimeoutError
         | Error::IOError { .. }
@@ -114,6 +115,14 @@ mod tests {
         assert_eq!(answered(409), EngineError::Other("starting a_b: why".into()));
         assert_eq!(answered(500), EngineError::Other("starting a_b: why".into()));
         assert_eq!(answered(503), EngineError::Unreachable("starting a_b: why".into()));
+    }
+
+    #[test]
+    fn too_many_open_files_of_our_own_are_not_the_engines_silence() {
+        let exhausted = std::io::Error::from_raw_os_error(24);
+        let error = explain("unix:///s", "listing containers", &Error::IOError { err: exhausted }).error;
+        assert_eq!(error.code(), "engine_out_of_files");
+        assert!(!error.to_string().contains("does not answer"), "{error}");
     }
 
     #[test]

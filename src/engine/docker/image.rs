@@ -50,7 +50,7 @@ impl Docker {
             return Ok(());
         }
         self.pull(name, progress).await.map_err(|failure| match failure.error {
-            error @ EngineError::Unreachable(_) => error,
+            error @ (EngineError::Unreachable(_) | EngineError::OutOfFiles(_)) => error,
             _ => image::pull_failure(name, failure.status, &failure.message),
         })
     }

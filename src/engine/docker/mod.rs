@@ -69,6 +69,13 @@ pub struct Docker {
     node: OnceCell<String>,
 }
 
+/// The engine's address: the named one, else that in `DOCKER_HOST`, else the local socket. A path is a socket's.
+pub(super) fn address(host: Option<&str>) -> String {
+    let from_environment = || std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    let host = host.map(str::to_owned).or_else(from_environment).unwrap_or_else(|| LOCAL_SOCKET.into());
+    if host.starts_with('/') { format!("unix://{host}") } else { host }
+}
+
 /// A container that was ours when it was checked.
 struct OwnedContainer {
     id: String,
@@ -79,23 +86,16 @@ impl Docker {
     /// The engine at `host`, else at `DOCKER_HOST`, else at the local socket. An engine that does not answer yet is no
     /// error here but at every call, so that AgentPod can start before it.
     pub fn connect(instance: InstanceName, host: Option<&str>) -> Result<Self> {
-        let host = match host {
-            Some(host) => host.to_owned(),
-            None => {
-                std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| LOCAL_SOCKET.into())
-            }
-        };
-        let host = if host.starts_with('/') { format!("unix://{host}") } else { host };
         let docker = Self {
             instance,
-            host,
+            host: address(host),
             client: OnceLock::new(),
             calls: AtomicU64::new(0),
             cache: Arc::default(),
             node: OnceCell::new(),
         };
         match docker.client() {
-            Ok(_) | Err(EngineError::Unreachable(_)) => Ok(docker),
+            Ok(_) | Err(EngineError::Unreachable(_) | EngineError::OutOfFiles(_)) => Ok(docker),
             Err(error) => Err(error),
         }
     }

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
+use tracing::debug;
 
 use crate::{
     core::{
@@ -17,7 +18,8 @@ use crate::{
         observe::health::ProbeFailure,
         site::Site,
     },
-    engine::Engine,
+    descriptors,
+    engine::{Engine, EngineError},
     reconcile::message::Report,
 };
 
@@ -81,6 +83,31 @@ pub(crate) fn reach(engine: &dyn Engine, target: &ProbeTarget<'_>) -> Option<Soc
     engine.reach(target.container, &pod.network.name, pod.declared.adapter.spec.port)
 }
 
+/// Why a probe has no good answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// The agent is to blame, as far as can be seen.
+    #[error("{}", .0.0)]
+    Failed(ProbeFailure),
+    /// This process has too many files open to ask it.
+    #[error("AgentPod has too many files open")]
+    OutOfFiles,
+}
+
+impl ProbeError {
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(ProbeFailure(why.into()))
+    }
+
+    /// A failed connection, with what was asked for.
+    fn connecting(what: impl std::fmt::Display, error: &(dyn std::error::Error + 'static)) -> Self {
+        match descriptors::are_exhausted(error) {
+            true => Self::OutOfFiles,
+            false => Self::failed(format!("{what}: {}", innermost(error))),
+        }
+    }
+}
+
 /// One container's probe: everything that it depends on.
 #[derive(Debug, PartialEq)]
 struct Probing {
@@ -95,7 +122,16 @@ impl Probing {
     async fn run(self: Arc<Self>, engine: Arc<dyn Engine>, reports: mpsc::UnboundedSender<Report>) {
         let Self { pod, container, address, host, probe } = self.as_ref();
         loop {
-            let answer = probe_once(engine.as_ref(), container, *address, host, probe).await;
+            let answer = match probe_once(engine.as_ref(), container, *address, host, probe).await {
+                Ok(()) => Ok(()),
+                Err(ProbeError::Failed(failure)) => Err(failure),
+                Err(ProbeError::OutOfFiles) => {
+                    // Nothing was learned about the agent, so nothing is reported about it.
+                    debug!(%pod, "not probed: AgentPod has too many files open");
+                    tokio::time::sleep(UNREADY_INTERVAL).await;
+                    continue;
+                }
+            };
             let wait = if answer.is_ok() {
                 probe.interval.duration()
             } else {
@@ -116,69 +152,68 @@ pub async fn probe_once(
     address: SocketAddr,
     host: &str,
     probe: &Probe,
-) -> Result<(), ProbeFailure> {
+) -> Result<(), ProbeError> {
     let limit = probe.timeout.duration();
     let answer = async {
         match &probe.kind {
-            ProbeKind::Tcp(_) => TcpStream::connect(address)
-                .await
-                .map(drop)
-                .map_err(|error| ProbeFailure(format!("port {}: {error}", address.port()))),
+            ProbeKind::Tcp(_) => connect(address).await.map(drop),
             ProbeKind::Http(http) => {
                 let body = get(address, host, &http.path).await?;
                 http.body.as_ref().map_or(Ok(()), |check| {
-                    check.check(&body).map_err(|error| ProbeFailure(format!("{}: {error}", http.path)))
+                    check.check(&body).map_err(|error| ProbeError::failed(format!("{}: {error}", http.path)))
                 })
             }
-            ProbeKind::Exec(exec) => {
-                let answer = engine
-                    .exec(container, &exec.command, limit)
-                    .await
-                    .map_err(|error| ProbeFailure(error.to_string()))?;
-                if answer.code == 0 {
-                    Ok(())
-                } else {
-                    Err(ProbeFailure(format!("the probe command ended with exit code {}", answer.code)))
+            ProbeKind::Exec(exec) => match engine.exec(container, &exec.command, limit).await {
+                Ok(answer) if answer.code == 0 => Ok(()),
+                Ok(answer) => {
+                    Err(ProbeError::failed(format!("the probe command ended with exit code {}", answer.code)))
                 }
-            }
+                Err(EngineError::OutOfFiles(_)) => Err(ProbeError::OutOfFiles),
+                Err(error) => Err(ProbeError::failed(error.to_string())),
+            },
             ProbeKind::Websocket(socket) => open_socket(address, host, &socket.path, socket.expect.as_deref()).await,
         }
     };
-    timeout(limit, answer).await.unwrap_or_else(|_| Err(ProbeFailure(format!("no answer within {}", probe.timeout))))
+    timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| Err(ProbeError::failed(format!("no answer within {}", probe.timeout))))
 }
 
 /// The answer to GET: a text of at most [`MAX_ANSWER`] bytes, or a sentence that says why there is none.
-pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, ProbeFailure> {
+pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<String, ProbeError> {
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http::<Empty<Bytes>>();
     let request = hyper::Request::get(format!("http://{address}{path}"))
         .header(hyper::header::HOST, host)
         .body(Empty::new())
-        .map_err(|error| ProbeFailure(format!("{path}: {error}")))?;
-    let answer =
-        client.request(request).await.map_err(|error| ProbeFailure(format!("{path}: {}", innermost(&error))))?;
+        .map_err(|error| ProbeError::failed(format!("{path}: {error}")))?;
+    let answer = client.request(request).await.map_err(|error| ProbeError::connecting(path, &error))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER)
         .collect()
         .await
-        .map_err(|_| ProbeFailure(format!("{path}: the answer was cut off or is too long")))?;
+        .map_err(|_| ProbeError::failed(format!("{path}: the answer was cut off or is too long")))?;
     if status != hyper::StatusCode::OK {
-        return Err(ProbeFailure(format!("{path} answers {}", status.as_u16())));
+        return Err(ProbeError::failed(format!("{path} answers {}", status.as_u16())));
     }
     Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
-async fn open_socket(address: SocketAddr, host: &str, path: &str, expect: Option<&str>) -> Result<(), ProbeFailure> {
-    let stream =
-        TcpStream::connect(address).await.map_err(|error| ProbeFailure(format!("port {}: {error}", address.port())))?;
+async fn connect(address: SocketAddr) -> Result<TcpStream, ProbeError> {
+    let failed = |error| ProbeError::connecting(format_args!("port {}", address.port()), &error);
+    TcpStream::connect(address).await.map_err(failed)
+}
+
+async fn open_socket(address: SocketAddr, host: &str, path: &str, expect: Option<&str>) -> Result<(), ProbeError> {
+    let stream = connect(address).await?;
     let (mut socket, _) = tokio_tungstenite::client_async(format!("ws://{host}{path}"), stream)
         .await
-        .map_err(|error| ProbeFailure(format!("{path} did not open a WebSocket: {error}")))?;
+        .map_err(|error| ProbeError::failed(format!("{path} did not open a WebSocket: {error}")))?;
     let Some(expect) = expect else { return Ok(()) };
     match socket.next().await {
         Some(Ok(message)) if message.to_text().is_ok_and(|text| text.contains(expect)) => Ok(()),
-        Some(Ok(_)) => Err(ProbeFailure(format!("{path}: the first message does not contain {expect:?}"))),
-        Some(Err(error)) => Err(ProbeFailure(format!("{path}: {error}"))),
-        None => Err(ProbeFailure(format!("{path} closed without a message"))),
+        Some(Ok(_)) => Err(ProbeError::failed(format!("{path}: the first message does not contain {expect:?}"))),
+        Some(Err(error)) => Err(ProbeError::failed(format!("{path}: {error}"))),
+        None => Err(ProbeError::failed(format!("{path} closed without a message"))),
     }
 }
 

@@ -39,7 +39,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// In an event's details: the last log lines.
 const LOG: &str = "log";
 /// In an event's details: why there are none.
-const LOG_OMITTED: &str = "logOmitted";
+const LOG_OMITTED: &str = "log_omitted";
 
 impl Reconciler {
     /// Reports an event of a pod: in the log now, in the history with the next write.

@@ -49,7 +49,7 @@ fn assert_kept(details: &serde_json::Value) {
 
 fn assert_left_out(details: &serde_json::Value, why: &str) {
     assert!(details["log"].is_null(), "{details}");
-    assert!(details["logOmitted"].as_str().unwrap().contains(why), "{details}");
+    assert!(details["log_omitted"].as_str().unwrap().contains(why), "{details}");
 }
 
 #[tokio::test]
