@@ -78,7 +78,7 @@ impl SecretRoots {
             |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         let is_plain = segments.iter().all(|segment| !matches!(*segment, "" | "." | ".."));
-        if !is_plain || SYSTEM.iter().any(|folder| is_system(&folder)) {
+        if !is_plain || SYSTEM.iter().any(is_system) {
             return None;
         }
         self.folders.iter().find_map(|folder| {
