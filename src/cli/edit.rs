@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     ask,
     backend::{ApiClient, Target},
-    connect::{self, Database},
+    connect::{self, Access, Database},
     output::{self, sanitize},
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(crate) async fn run(target: Target, id: &PodId, options: EditOptions) -> Res
     let place = match target {
         Target::Remote(server) => Place::Remote(ApiClient::new(server)?),
         Target::Local(settings) => {
-            let database = Database::open(&settings).await?;
+            let database = Database::open(&settings, Access::Existing).await?;
             let person = Person { name: ask::actor_at_host(), role: Role::Operator, tenant: None };
             Place::Local(settings, database, person)
         }
@@ -89,7 +89,7 @@ async fn edit(place: &Place, id: &PodId, options: EditOptions) -> Result<ExitCod
     let shown = place.edit(id, change.clone()).await?;
     output::print(shown.diff.lines().map(colored).collect::<Vec<_>>().join("\n").as_str())?;
     let question = if options.remove { format!("Remove {id} from the source") } else { "Commit this change".into() };
-    if options.dry_run || !ask::confirm(&question, options.yes)? {
+    if options.dry_run || !ask::confirm(&question, options.yes).await? {
         eprintln!("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }

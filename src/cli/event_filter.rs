@@ -62,7 +62,7 @@ impl EventFilter {
 
     /// Whether an event, and all that began before it, are too old. One that repeats is counted for some minutes.
     pub(crate) fn is_over(&self, event: &EventLine, now: OffsetDateTime) -> bool {
-        self.since.is_some_and(|since| event.created_at < since.moment(now) - REPEATS)
+        self.since.is_some_and(|since| event.first_at < since.moment(now) - REPEATS)
     }
 }
 

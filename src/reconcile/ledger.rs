@@ -137,7 +137,7 @@ impl Ledger {
     /// Has a pod whose last step failed tried again now. Returns whether it was waiting.
     pub(crate) fn try_at_once(&mut self, id: &PodId, now: OffsetDateTime) -> bool {
         let retry = self.states.get_mut(id).and_then(|pod| pod.retry.as_mut());
-        let waiting = retry.filter(|retry| !retry.crash && retry.at > now);
+        let waiting = retry.filter(|retry| retry.kind != FailureKind::Crash && retry.at > now);
         waiting.map(|retry| retry.at = now).is_some()
     }
 

@@ -17,9 +17,9 @@ pub(crate) fn next_due(
 ) -> Option<OffsetDateTime> {
     let holds = plan.infra.values().chain(plan.pods.values()).filter_map(|decision| match decision {
         Decision::Hold(Hold::RetryAt(retry)) => Some(retry.at),
-        Decision::Hold(
-            Hold::RemovalGrace(until) | Hold::RemovalSettles(until) | Hold::Repeating { until, .. },
-        ) => Some(*until),
+        Decision::Hold(Hold::RemovalGrace(until) | Hold::RemovalSettles(until) | Hold::Repeating { until, .. }) => {
+            Some(*until)
+        }
         Decision::Hold(Hold::Paused(pause)) => pause.until,
         _ => None,
     });

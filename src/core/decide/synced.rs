@@ -32,11 +32,19 @@ fn is_done(decision: &Decision) -> bool {
         Decision::Settled => true,
         Decision::Act(_) => false,
         Decision::Hold(hold) => match hold {
-            Hold::Unknown(_) | Hold::Busy | Hold::AwaitingReady | Hold::SubdomainTaken(_) => false,
+            Hold::Unknown(_)
+            | Hold::Busy
+            | Hold::AwaitingReady
+            | Hold::Migrating
+            | Hold::Staggered { .. }
+            | Hold::Repeating { .. }
+            | Hold::SubdomainTaken(_)
+            | Hold::RemovalSettles(_) => false,
             // The revision removes these pods, and has not.
             Hold::TooManyRemovals(_) => false,
             Hold::RetryAt(_)
             | Hold::SecretsMissing(_)
+            | Hold::VolumeGone { .. }
             | Hold::RolledBack(_)
             | Hold::RemovalGrace(_)
             | Hold::Paused(_)

@@ -71,6 +71,14 @@ impl Engine for FencedEngine {
         self.change(self.engine.ensure_image(image, progress)).await
     }
 
+    async fn image_id(&self, image: &str) -> Result<Option<String>> {
+        self.engine.image_id(image).await
+    }
+
+    async fn network_conflict(&self, network: &NetworkSpec) -> Result<Option<String>> {
+        self.engine.network_conflict(network).await
+    }
+
     async fn ensure_network(&self, network: &NetworkSpec) -> Result<BTreeMap<String, String>> {
         self.change(self.engine.ensure_network(network)).await
     }
@@ -137,6 +145,10 @@ impl Engine for FencedEngine {
 
     async fn capacity(&self) -> Result<Capacity> {
         self.engine.capacity().await
+    }
+
+    async fn watch_images(&self) -> Result<BoxStream<'static, Result<()>>> {
+        self.engine.watch_images().await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Result<EngineEvent>>> {

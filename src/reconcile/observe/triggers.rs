@@ -53,6 +53,9 @@ pub(crate) async fn engine_events(
 /// How long changes of images are merged: a build or a load makes many.
 const IMAGES_MERGE: Duration = Duration::from_millis(250);
 
+/// How soon to watch images again after the engine went away.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Sends a message when the engine's images changed, until stopped.
 pub(crate) async fn image_changes(
     engine: Arc<dyn Engine>,
