@@ -34,7 +34,7 @@ struct Description {
 
 /// Runs `agentpod describe`.
 pub(crate) async fn run(target: Target, id: &PodId, format: Output) -> Result<ExitCode> {
-    let description = Backend::with(target, async |backend| read(backend, id).await).await?;
+    let description = Box::pin(Backend::with(target, async |backend| read(backend, id).await)).await?;
     match format {
         Output::Json | Output::Yaml => output::data(format, &description)?,
         Output::Text => output::print(&text(&description, crate::clock::now()))?,

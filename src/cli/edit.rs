@@ -50,13 +50,13 @@ pub(crate) struct EditOptions {
 /// Where the manifest is.
 enum Place {
     Local(Box<Settings>, Database, Person),
-    Remote(ApiClient),
+    Remote(Box<ApiClient>),
 }
 
 /// Runs `agentpod edit`.
 pub(crate) async fn run(target: Target, id: &PodId, options: EditOptions) -> Result<ExitCode> {
     let place = match target {
-        Target::Remote(server) => Place::Remote(ApiClient::new(server)?),
+        Target::Remote(server) => Place::Remote(Box::new(ApiClient::new(server)?)),
         Target::Local(settings) => {
             let database = Database::open(&settings, Access::Existing).await?;
             let person = Person { name: ask::actor_at_host(), role: Role::Operator, tenant: None };

@@ -149,7 +149,7 @@ fn missing(theirs: &Typed, matches: &ArgMatches, names_source: bool) -> Vec<(Str
     let known: Vec<String> = flags(matches).filter_map(|(arg, _)| arg.get_long().map(str::to_owned)).collect();
     (theirs.0.iter())
         .filter(|(flag, values)| known.contains(flag) && ours.0.get(*flag) != Some(*values))
-        .filter(|(flag, _)| !given.contains(&flag.as_str()) && !(has_source && is_source(flag)))
+        .filter(|(flag, _)| !(given.contains(&flag.as_str()) || has_source && is_source(flag)))
         .flat_map(|(flag, values)| values.iter().map(|value| (flag.clone(), value.clone())))
         .collect()
 }

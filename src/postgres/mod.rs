@@ -133,9 +133,8 @@ impl EmbeddedPostgres {
         if self.users().take().is_none() {
             return Ok(());
         }
-        match lock::try_exclusive(&self.home)? {
-            Some(_exclusive) => server::stop(&self.home).await?,
-            None => {}
+        if let Some(_exclusive) = lock::try_exclusive(&self.home)? {
+            server::stop(&self.home).await?;
         }
         server::stop_deleted(&self.home, self.pid()).await
     }

@@ -159,7 +159,7 @@ impl PodEdit {
             if !is_same && !person.sees_all() {
                 return Err(problem(EditDenied::Secrets.to_string(), "leave spec.secrets as it is"));
             }
-            own_after = document::part(after, found.index).map_err(unchangeable)?.to_owned();
+            document::part(after, found.index).map_err(unchangeable)?.clone_into(&mut own_after);
         }
         let change =
             FileChange { path: found.file.clone(), before: Some(whole.as_bytes().to_vec()), after: after.clone() };

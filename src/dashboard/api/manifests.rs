@@ -4,7 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use warp::{Reply, http::StatusCode, reply::Response};
+use warp::{
+    Reply,
+    http::{HeaderValue, StatusCode},
+    reply::Response,
+};
 
 use super::{Api, Question, Refusal, answer, params::Params, pods::missing};
 use crate::{
@@ -151,7 +155,7 @@ impl Api {
         }
         let body = answer::json(&line)?;
         let mut response = warp::reply::with_status(body, StatusCode::OK).into_response();
-        response.headers_mut().insert("content-type", warp::http::HeaderValue::from_static(answer::JSON));
+        response.headers_mut().insert("content-type", HeaderValue::from_static(answer::JSON));
         Ok(response)
     }
 }

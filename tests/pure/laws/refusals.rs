@@ -179,7 +179,7 @@ fn while_a_failed_step_is_tried_again_the_status_keeps_its_cause() {
         if harness.states[&id()].retry.is_none() {
             continue;
         }
-        let said = status(&harness).pulling();
+        let said = status(&harness).pulling("agentpod/echo:1", false);
         let acts = matches!(harness.plans.last().unwrap().pods[&id()], Decision::Act(_));
         assert_eq!((said.phase, said.reason.as_str()), (Phase::Held, "StepFailed"), "acting: {acts}, {said:?}");
         assert!(said.message.contains("injected: pull agentpod/echo:1"), "{said:?}");

@@ -21,6 +21,7 @@ fn site(secrets: SecretRoots) -> Site {
             name: "agentpod-net".into(),
             subnet: "10.0.0.0/24".into(),
             pool: "10.0.0.128/25".into(),
+            mtu: None,
             labels: BTreeMap::new(),
         },
         proxy_address: [10, 0, 0, 2].into(),
