@@ -88,7 +88,7 @@ async fn a_leader_that_was_replaced_stores_nothing_more_and_knows_it() {
         led.set_removal_allowed(&id, None).await,
         led.set_source_state(&state, at(1)).await,
         led.record(&Event::of_none(Default::default(), "late"), at(1)).await,
-        led.mark_pods_applied(&[id.clone()], at(1)).await.map(drop),
+        led.mark_pods_applied(std::slice::from_ref(&id), at(1)).await.map(drop),
         led.prune(at(9)).await.map(drop),
         led.rotate_key(&first, "root", at(1)).await.map(drop),
     ];
