@@ -9,7 +9,6 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::BoxStream};
-use time::OffsetDateTime;
 use tokio::sync::broadcast;
 
 mod hanging;
@@ -34,13 +33,11 @@ use crate::core::{
     },
 };
 use std::net::SocketAddr;
-use world::is_live;
 pub use world::{FaultTiming, MemoryContainer, World};
+use world::{NODE, is_live};
 
 /// The network of containers that tests put there.
 pub const NETWORK: &str = "agentpod-net";
-/// The name of its machine.
-const NODE: &str = "local";
 
 /// The memory engine.
 #[derive(Debug)]
@@ -156,33 +153,7 @@ impl Engine for MemoryEngine {
     async fn observe(&self) -> Result<Vec<ObservedContainer>> {
         let mut world = self.check_answers()?;
         world.lists += 1;
-        let mut observed: Vec<(u64, ObservedContainer)> = Vec::with_capacity(world.containers.len());
-        for (name, container) in &world.containers {
-            observed.push((
-                container.order,
-                ObservedContainer {
-                    name: name.clone(),
-                    id: container.id(),
-                    node: NODE.into(),
-                    pod: container.pod.clone(),
-                    digest: container.digest.clone(),
-                    parts: container.parts.clone(),
-                    state: container.state.clone(),
-                    created_at: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(container.order),
-                    has_run: container.has_run,
-                    restarts: container.restarts,
-                    networks: container.networks.clone(),
-                    addresses: container
-                        .networks
-                        .iter()
-                        .filter_map(|network| Some((network.clone(), world.address?)))
-                        .collect(),
-                    in_force: container.in_force.clone(),
-                },
-            ));
-        }
-        observed.sort_by_key(|(order, _)| *order);
-        Ok(observed.into_iter().map(|(_, observed)| observed).collect())
+        Ok(world.observed())
     }
 
     async fn container_exists(&self, id: &str) -> Result<bool> {

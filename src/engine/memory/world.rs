@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use time::OffsetDateTime;
@@ -14,13 +15,16 @@ use crate::{
         digest::Digest,
         names::PodId,
         observe::{
-            actual::{ContainerState, Exit},
+            actual::{ContainerState, Exit, ObservedContainer},
             in_force::InForce,
             usage::UsageSample,
         },
     },
     engine::{EngineError, Result},
 };
+
+/// The name of its machine.
+pub(super) const NODE: &str = "local";
 
 /// When an injected fault occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +114,31 @@ pub struct World {
 }
 
 impl World {
+    /// What the containers are, in the order they were created in.
+    pub(super) fn observed(&self) -> Vec<ObservedContainer> {
+        let mut containers: Vec<_> = self.containers.iter().collect();
+        containers.sort_by_key(|(_, container)| container.order);
+        let addresses = |networks: &BTreeSet<String>| {
+            networks.iter().filter_map(|network| Some((network.clone(), self.address?))).collect()
+        };
+        let observed = containers.into_iter().map(|(name, container)| ObservedContainer {
+            name: name.clone(),
+            id: container.id(),
+            node: NODE.into(),
+            pod: container.pod.clone(),
+            digest: container.digest.clone(),
+            parts: container.parts.clone(),
+            state: container.state.clone(),
+            created_at: OffsetDateTime::UNIX_EPOCH + Duration::from_secs(container.order),
+            has_run: container.has_run,
+            restarts: container.restarts,
+            networks: container.networks.clone(),
+            addresses: addresses(&container.networks),
+            in_force: container.in_force.clone(),
+        });
+        observed.collect()
+    }
+
     pub(super) fn container(&mut self, name: &str) -> Result<&mut MemoryContainer> {
         self.containers.get_mut(name).ok_or_else(|| EngineError::NotFound(format!("there is no container {name}")))
     }
