@@ -303,7 +303,6 @@ mod tests {
             "{spec: {config: {x: 1}}}\n",
             "\"spec\": {\"config\": {\"x\": 1}}",
             "spec:\n    config: {}\n",
-            "spec:\n  config: &a\n    x: 1\n  other: *a\n",
             "spec: # why\n\n  # more\n  config:\n\n      x: |\n        text\n\n# end\n",
             "\u{feff}spec:\n  config:\n    x: 1\n",
         ] {
@@ -314,5 +313,9 @@ mod tests {
                 Err(Unchangeable) => panic!("{text}"),
             }
         }
+        // What is written once and read twice is not changed in one place.
+        let mut value = values("spec:\n  config: &a\n    x: 1\n  other: *a\n").unwrap().remove(0);
+        value["spec"]["config"] = tricky;
+        assert!(change("spec:\n  config: &a\n    x: 1\n  other: *a\n", 0, &value).is_err());
     }
 }
