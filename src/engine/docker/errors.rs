@@ -35,6 +35,8 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
     let (status, error) = match error {
         Error::DockerResponseServerError { status_code, .. } => (Some(*status_code), by_status(*status_code, sentence)),
         Error::DockerStreamError { .. } => (None, EngineError::Other(sentence)),
+        // The client's own error hides the I/O error it is made of.
+        Error::IOError { err } if descriptors::are_exhausted(err) => (None, EngineError::OutOfFiles(sentence)),
         error if descriptors::are_exhausted(error) => (None, EngineError::OutOfFiles(sentence)),
         Error::SocketNotFoundError(_)
         | Error::RequestTimeoutError
