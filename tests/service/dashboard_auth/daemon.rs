@@ -102,7 +102,7 @@ async fn an_account_made_beside_the_daemon_closes_it_and_what_lets_in_stands_in_
     assert_eq!(place.ask("POST", "/login", &[("content-type", FORM)], &wrong).await.unwrap().status, 401);
 
     let token = place.succeeds(&["account", "token", "olga", "--for", "a script"], "").trim().to_owned();
-    assert!(token.starts_with("agentpod_") && token.len() == 9 + 43, "{token}");
+    assert!(token.starts_with("agp_") && token.len() == 4 + 43, "{token}");
     let bearer = format!("Bearer {token}");
     assert_eq!(place.status(&[("authorization", &bearer)]).await, 200);
     let listed = place.succeeds(&["account", "list", "-o", "json"], "");

@@ -52,7 +52,7 @@ async fn call(stage: &Stage, token: &str, body: &Value) -> (u16, Value) {
 async fn a_change_is_shown_as_a_diff_and_committed_in_the_files_own_text() {
     let (stage, folder) = stage().await;
     let page = stage.page(PAGE, OLGA).await;
-    assert!(page.contains("all.yaml, line 6") && page.contains("# Alice&#x27;s helper"), "{page}");
+    assert!(page.contains("all.yaml, line 8") && page.contains("# Alice&#x27;s helper"), "{page}");
     assert!(page.contains("name=\"config.greeting\"") && page.contains("value=\"hi\""), "{page}");
     let form = "what=form&state=stopped&memory=64Mi&cpus=&config.greeting=good+morning";
     let shown = stage.ask("POST", PAGE, OLGA, form).await;
@@ -98,7 +98,7 @@ async fn a_change_that_would_be_refused_says_why_with_its_place_and_writes_nothi
         body + "&do=commit"
     };
     for (body, why) in [
-        (text(&ALICE[4..].replace("adapter: echo", "adapter: ecco")), "unknown adapter"),
+        (text(&ALICE[4..].replace("adapter: echo", "adapter: ecco")), "there is no adapter"),
         (text(&ALICE[4..].replace("subdomain: 'alice'", "subdomain: bob")), "bob"),
         (text(&ALICE[4..].replace("name: helper", "name: other")), "it has to stay the pod alice&#x2f;helper"),
         (text("kind: [\n"), "all.yaml:"),
@@ -145,7 +145,7 @@ async fn the_api_shows_and_makes_the_same_changes() {
     let found: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(
         (found["file"].as_str(), found["line"].as_u64(), found["text"].as_str()),
-        (Some("all.yaml"), Some(6), Some(&ALICE[4..]))
+        (Some("all.yaml"), Some(8), Some(&ALICE[4..]))
     );
     let patch = json!({"spec": {"config": {"greeting": "hello"}}});
     let (status, line) = call(&stage, OLGA, &json!({"patch": patch})).await;
