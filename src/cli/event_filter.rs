@@ -75,7 +75,7 @@ mod tests {
 
     fn event(pod: Option<&str>, kind: &str, last_at: &str) -> EventLine {
         let line = json!({"id": 1, "pod": pod, "kind": kind, "severity": "info", "message": "m", "cause": null,
-            "revision": null, "container": null, "details": null, "count": 1, "created_at": last_at, "last_at": last_at});
+            "revision": null, "container": null, "details": null, "count": 1, "first_at": last_at, "last_at": last_at});
         let line: EventLine = serde_json::from_value(line).unwrap();
         EventLine { severity: line.kind.severity(), ..line }
     }
