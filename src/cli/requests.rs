@@ -151,9 +151,8 @@ async fn submit(backend: &Backend, command: RequestCommand) -> Result<ExitCode> 
     }
     let mut progress = options.wait.then(|| Progress::new(&format!("{description}: waiting for the daemon")));
     let line = wait(backend, line, &what, if options.wait { WAIT_LIMIT } else { ANSWER_LIMIT }).await?;
-    if let (RequestSpec::Restart { pod } | RequestSpec::Resume { pod }, true) =
-        (&what, options.wait && line.done == Some(true))
-    {
+    let is_started = options.wait && line.done == Some(true) && !matches!(what, RequestSpec::Pause { .. });
+    if let Some(pod) = what.pod().filter(|_| is_started) {
         wait_until_ready(backend, pod, now, progress.as_mut()).await?;
     }
     drop(progress);

@@ -158,10 +158,11 @@ impl Reconciler {
         (reconciler, status)
     }
 
-    /// Sets another longest time between two rounds, for tests.
+    /// Sets another longest time between two rounds, for tests, and as long for containers that the engine does not list.
     #[must_use]
     pub fn with_tick(mut self, tick: std::time::Duration) -> Self {
         self.settings.tick = tick;
+        self.last_seen.settle_after(Duration::try_from(tick).unwrap_or(Duration::MAX));
         self
     }
 

@@ -56,7 +56,9 @@ impl Stage {
         let watch = Watch::start([source.folders(), folders.folders()].concat());
         let removal_grace = time::Duration::minutes(10);
         let parts = Parts { folders, removal_grace, ..parts(&self.engine, &self.store, source) };
-        Life(Running::start(Reconciler::new(parts), CancellationToken::new(), Some(watch)))
+        let (reconciler, view) = Reconciler::new(parts);
+        let reconciler = reconciler.with_tick(Duration::from_secs(1));
+        Life(Running::start((reconciler, view), CancellationToken::new(), Some(watch)))
     }
 
     fn container(&self) -> Option<(String, ContainerState)> {

@@ -18,7 +18,7 @@ use crate::testkit::{
     http, manifests,
     postgres::{self, Server},
     process::Daemon,
-    wait::eventually,
+    wait::{eventually, until},
 };
 
 /// A folder for an AgentPod, and a port for its dashboard.
@@ -210,7 +210,8 @@ async fn a_daemon_whose_folder_is_deleted_starts_over_by_itself() {
     let mut daemon = place.start(&mut place.daemon());
     place.answers("/api/v1/status", 200).await;
     eventually("the source is read", async || place.run(&["revisions"]).out.contains("in force").then_some(())).await;
-    fs::remove_dir_all(place.state()).unwrap();
+    // The daemon may write while this goes on, so it is gone only after some tries.
+    until("the folder is gone", || fs::remove_dir_all(place.state()).is_ok() || !place.state().exists());
     place.logs("it starts over with a new database").await;
     eventually("the source is read again", async || place.run(&["revisions"]).out.contains("in force").then_some(()))
         .await;

@@ -9,20 +9,33 @@ use time::{Duration, OffsetDateTime};
 use super::actual::{ContainerState, ObservedContainer};
 
 /// How long containers have to be missing when many are.
-pub(crate) const SETTLES_AFTER: Duration = Duration::seconds(30);
+const SETTLES_AFTER: Duration = Duration::seconds(30);
 /// From how many on it is many, if these are also half of all.
 const MANY: usize = 3;
 
 /// The containers that were there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LastSeen {
+    /// How long containers have to be missing when many are.
+    settles_after: Duration,
     /// By ID.
     containers: BTreeMap<String, ObservedContainer>,
     /// Since when those are missing that are, by ID.
     missing_since: BTreeMap<String, OffsetDateTime>,
 }
 
+impl Default for LastSeen {
+    fn default() -> Self {
+        Self { settles_after: SETTLES_AFTER, containers: BTreeMap::new(), missing_since: BTreeMap::new() }
+    }
+}
+
 impl LastSeen {
+    /// Sets another time for which containers have to be missing, for tests.
+    pub(crate) fn settle_after(&mut self, time: Duration) {
+        self.settles_after = time;
+    }
+
     /// Containers that an earlier process has seen.
     pub(crate) fn remember(&mut self, containers: impl IntoIterator<Item = ObservedContainer>) {
         self.containers.extend(containers.into_iter().map(|container| (container.id.clone(), container)));
@@ -54,9 +67,9 @@ impl LastSeen {
         for id in missing {
             let since = *self.missing_since.entry(id.clone()).or_insert(now);
             let why = match gone.contains(&id) {
-                true if is_doubtful && now - since < SETTLES_AFTER => format!(
+                true if is_doubtful && now - since < self.settles_after => format!(
                     "the engine no longer lists {lost} of {all} containers; it may still be starting, so AgentPod waits {} seconds",
-                    SETTLES_AFTER.whole_seconds()
+                    self.settles_after.whole_seconds()
                 ),
                 true => {
                     self.containers.remove(&id);

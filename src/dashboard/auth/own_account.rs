@@ -56,7 +56,7 @@ impl Auth {
             return Err(Refusal::bad_request("a token is valid for an hour at least, and for a year at most"));
         }
         let secret = passwords::new_secret().ok_or_else(Refusal::internal)?;
-        let token = SecretString::from(format!("agentpod_{}", secret.expose_secret()));
+        let token = SecretString::from(format!("agp_{}", secret.expose_secret()));
         let now = (self.clock)();
         let id = self.store.add_api_token(&token, name, purpose, Some(now + valid_for), name, now).await?;
         id.map(|_| token).ok_or_else(|| Refusal::not_found(format!("there is no account {name}")))

@@ -35,9 +35,7 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
     let (status, error) = match error {
         Error::DockerResponseServerError { status_code, .. } => (Some(*status_code), by_status(*status_code, sentence)),
         Error::DockerStreamError { .. } => (None, EngineError::Other(sentence)),
-        // The client's own error hides the I/O error it is made of.
-        Error::IOError { err } if descriptors::are_exhausted(err) => (None, EngineError::OutOfFiles(sentence)),
-        error if descriptors::are_exhausted(error) => (None, EngineError::OutOfFiles(sentence)),
+        error if is_for_want_of_files(error) => (None, EngineError::OutOfFiles(sentence)),
         Error::SocketNotFoundError(_)
         | Error::RequestTimeoutError
         | Error::IOError { .. }
@@ -60,6 +58,14 @@ pub(super) fn explain(host: &str, what: &str, error: &Error) -> CallError {
         _ => (None, EngineError::Other(sentence)),
     };
     CallError { status, message, error }
+}
+
+/// Whether this process has too many files open. The client's own I/O error does not name the system's as its source.
+fn is_for_want_of_files(error: &Error) -> bool {
+    match error {
+        Error::IOError { err } => descriptors::are_exhausted(err),
+        other => descriptors::are_exhausted(other),
+    }
 }
 
 fn by_status(status: u16, sentence: String) -> EngineError {

@@ -50,7 +50,9 @@ async fn a_pod_whose_volume_is_gone_is_held_also_by_the_next_daemon_until_somebo
 
 #[tokio::test]
 async fn an_engine_that_lists_nothing_for_a_while_loses_no_pod_and_gets_no_second_one() {
-    let (mut stage, _) = running().await;
+    let mut stage = Stage::new("").await;
+    stage.start(Duration::from_secs(4));
+    stage.runs("").await;
     let (containers, before) = {
         let mut world = stage.engine.world();
         (std::mem::take(&mut world.containers), world.writes.clone())

@@ -17,10 +17,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use hyper_rustls::ConfigBuilderExt;
-use hyper_util::{
-    client::proxy::matcher::{Intercept, Matcher},
-    rt::TokioIo,
-};
+use hyper_util::{client::proxy::matcher::Intercept, rt::TokioIo};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,6 +26,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::proxy;
 use crate::source::git::{
     access::FetchCredentials,
     address::Transport,
@@ -77,7 +75,7 @@ impl Connection {
         let is_tls = address.transport == Transport::Https;
         let scheme = if is_tls { "https" } else { "http" };
         let whole = format!("{scheme}://{}:{}/", address.host, address.port);
-        let proxy = whole.parse::<Uri>().ok().and_then(|uri| Matcher::from_env().intercept(&uri));
+        let proxy = whole.parse::<Uri>().ok().and_then(|uri| proxy::of(&uri));
         if let Some(proxy) = proxy.as_ref().filter(|proxy| proxy.uri().scheme_str() != Some("http")) {
             let what = format!("cannot fetch: the proxy {} is not supported", proxy.uri());
             return Err(FetchError::new(UNREACHABLE, what, format!("set {scheme}_proxy to an http:// address")));

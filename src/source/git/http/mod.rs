@@ -4,6 +4,7 @@
 
 mod answer;
 mod connection;
+mod proxy;
 
 use std::{
     cell::RefCell,
