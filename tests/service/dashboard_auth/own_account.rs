@@ -41,7 +41,7 @@ async fn an_own_token_is_shown_once_works_and_is_revoked() {
     let made = send(&stage, &cookie, &[("do", "token"), ("purpose", "a script"), ("days", "7")]).await;
     assert_eq!(made.status, 200, "{}", made.body);
     let token = made.body.split("<code>agp_").nth(1).and_then(|rest| rest.split('<').next()).expect("it is shown");
-    let bearer = format!("Bearer agentpod_{token}");
+    let bearer = format!("Bearer agp_{token}");
     let shown = stage.who(&[("authorization", &bearer)]).await;
     assert_eq!(shown.as_deref(), Some("alan Operator Some(\"alice\") Token"));
     let page = stage.get(PAGE, &[("cookie", &cookie)]).await.body;
