@@ -32,7 +32,7 @@ fn a_pod_on_the_line_of_its_marker_is_not_lost() {
         "{TENANT}--- {{apiVersion: agentpod.dev/v1, kind: Pod, metadata: {{name: a, tenant: alice}}, spec: 7}}\n"
     );
     let said = run(&[("manifests/a.yaml", &two)], &["validate"]);
-    assert!(said.code == 1 && said.out.contains("a.yaml:4:91: \"spec\" must be a mapping, not 7"), "{said:?}");
+    assert!(said.code == 1 && said.out.contains("a.yaml:4:88: \"spec\" must be a mapping, not 7"), "{said:?}");
 }
 
 #[test]
