@@ -1,7 +1,10 @@
 //! The pool of connections, all of them to one server that can be written to. After a failover new connections reach another
 //! server than the ones that are open: whichever server new connections reach is the right one, and the others are closed.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -14,11 +17,16 @@ use super::{
     error::{Result, StoreError},
     with_timeout,
 };
+use crate::clock;
 
 /// The most connections of a pool.
 const CONNECTIONS: u32 = 10;
 /// How often a daemon looks which server new connections reach.
 pub(super) const SERVER_CHECK: Duration = Duration::from_secs(15);
+/// How long a connection may have been idle to be used after a mere test whether it is alive.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// How long every connection is looked at after new ones have reached another server.
+const DOUBTED_FOR: Duration = Duration::from_secs(120);
 /// SQLSTATE of a function that this user may not call.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
@@ -34,12 +42,14 @@ pub(super) struct ServerId {
 pub(super) struct Server {
     /// The server that new connections reach; `None` before the first.
     current: watch::Sender<Option<ServerId>>,
+    /// When that last changed, by the time since boot.
+    changed_at: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Server {
     /// A pool on the server at `options`, and what is known of it. This does not connect yet.
     pub(super) fn pool(options: &PgConnectOptions, most: u32) -> (Self, PgPool) {
-        let server = Self { current: watch::channel(None).0 };
+        let server = Self { current: watch::channel(None).0, changed_at: Arc::default() };
         let (on_connect, on_acquire) = (server.clone(), server.clone());
         let pool = PgPoolOptions::new()
             .max_connections(most)
@@ -54,9 +64,14 @@ impl Server {
                     Ok(())
                 })
             })
-            .before_acquire(move |connection, _| {
+            .before_acquire(move |connection, meta| {
                 let server = on_acquire.clone();
-                Box::pin(async move { Ok(server.is_on(connection).await) })
+                Box::pin(async move {
+                    match meta.idle_for < TRUSTED_FOR && !server.has_changed_lately() {
+                        true => Ok(connection.ping().await.is_ok()),
+                        false => Ok(server.is_on(connection).await),
+                    }
+                })
             })
             .connect_lazy_with(options.clone());
         (server, pool)
@@ -86,10 +101,22 @@ impl Server {
         let server = identify(connection).await?;
         self.current.send_if_modified(|current| {
             let is_other = current.as_ref() != Some(&server);
+            if is_other && current.is_some() {
+                *self.changed_at() = Some(clock::since_boot());
+            }
             *current = Some(server);
             is_other
         });
         Ok(())
+    }
+
+    /// Whether new connections have reached another server for less than the time after which all were looked at.
+    fn has_changed_lately(&self) -> bool {
+        self.changed_at().is_some_and(|at| clock::since_boot().saturating_sub(at) < DOUBTED_FOR)
+    }
+
+    fn changed_at(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.changed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an open connection is to the server that new ones reach, and can be written to.
