@@ -12,3 +12,4 @@ mod refusals;
 mod removals;
 mod requests;
 mod sentences;
+mod upgrades;
