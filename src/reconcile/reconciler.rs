@@ -84,6 +84,8 @@ pub struct Reconciler {
     pub(super) is_stored: bool,
     /// The actual state, as of the last round.
     pub(super) actual: Actual,
+    /// Whether to look for what removed containers left behind.
+    pub(super) is_tidying_due: bool,
     /// The containers that were there before.
     pub(super) last_seen: LastSeen,
     /// The plan of the last round.
@@ -145,6 +147,7 @@ impl Reconciler {
             desired: None,
             is_stored: false,
             actual: Actual::Unknown("it has not been observed yet".into()),
+            is_tidying_due: true,
             last_seen: LastSeen::default(),
             plan: Plan::default(),
             began: crate::clock::now(),

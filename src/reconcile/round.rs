@@ -50,6 +50,7 @@ impl Reconciler {
             self.dispatch_infra();
             self.dispatch(&desired, now).await?;
         }
+        self.tidy(now);
         self.report(now, began.elapsed()).await?;
         self.rounds += 1;
         self.publish();

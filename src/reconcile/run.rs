@@ -231,6 +231,7 @@ impl Reconciler {
             Report::Engine(event) => {
                 if event.change == ContainerChange::Removed {
                     self.last_seen.forget(&event.container);
+                    self.is_tidying_due = true;
                 }
                 self.report_engine_event(event);
                 true

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::engine_commands;
 use crate::core::{
@@ -153,6 +153,17 @@ pub fn orphans(owned: &OwnedObjects, expected: &Expected) -> Vec<Orphan> {
     let mut found: Vec<Orphan> = containers.chain(volumes).chain(networks).collect();
     found.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     found
+}
+
+/// How old an unused volume of rendered files has to be: one that is being created belongs to no container yet.
+const LEFT_AFTER: Duration = Duration::minutes(1);
+
+/// The volumes of rendered files whose containers are gone. Only containers of AgentPod have anonymous volumes with its labels,
+/// and these hold rendered files and nothing else: an agent's data is in a volume with a name.
+pub(crate) fn leftovers(volumes: &[ObservedVolume], now: OffsetDateTime) -> impl Iterator<Item = &str> {
+    let is_old = move |volume: &&ObservedVolume| volume.created_at.is_some_and(|at| now - at > LEFT_AFTER);
+    let is_left = |volume: &&ObservedVolume| volume.pod.is_some() && !volume.in_use && is_anonymous(&volume.name);
+    volumes.iter().filter(is_left).filter(is_old).map(|volume| volume.name.as_str())
 }
 
 fn of_container(container: &ObservedContainer, expected: &Expected) -> Option<Orphan> {
@@ -321,5 +332,25 @@ mod tests {
         let network = |name: &str| ObservedNetwork { name: name.into(), created_at: None };
         let owned = OwnedObjects { networks: vec![network("net"), network("old-net")], ..OwnedObjects::default() };
         assert_eq!(found(owned), ["network old-net: no declared pod uses it; docker network rm old-net"]);
+    }
+
+    #[test]
+    fn only_unused_volumes_of_rendered_files_are_left_behind_by_a_container() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::hours(1);
+        let volume = |name: &str, pod: bool, in_use, age| ObservedVolume {
+            name: name.into(),
+            pod: pod.then(|| "t/a".parse().unwrap()),
+            created_at: Some(now - age),
+            in_use,
+        };
+        let (anonymous, old, young) = ("0123456789abcdef".repeat(4), Duration::minutes(5), Duration::seconds(5));
+        let volumes = [
+            volume(&anonymous, true, false, old),
+            volume("agentpod_t_a", true, false, old),
+            volume(&anonymous, false, false, old),
+            volume(&anonymous, true, true, old),
+            volume(&anonymous, true, false, young),
+        ];
+        assert_eq!(leftovers(&volumes, now).count(), 1);
     }
 }

@@ -10,5 +10,6 @@ pub mod orphans;
 pub(super) mod pulls;
 pub(super) mod redact;
 pub(super) mod secrets_in_use;
+pub(super) mod tidy;
 pub(crate) mod turns;
 pub(super) mod work;
