@@ -208,3 +208,28 @@ async fn a_first_start_with_a_broken_adapter_touches_nothing_and_reports_the_pos
     assert_eq!(stage.engine.world().writes, [""; 0]);
     life.end().await;
 }
+
+#[tokio::test]
+async fn a_probe_that_its_adapter_changes_is_asked_of_the_container_that_runs() {
+    let stage = Stage::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    stage.engine.world().reached_at = Some(listener.local_addr().unwrap());
+    let (paths, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            let length = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let _ = paths.send(request.split(' ').nth(1).unwrap_or_default().to_owned());
+        }
+    });
+    let mut life = stage.live();
+    life.until(&stage, "it runs", |_| stage.runs()).await;
+    let before = stage.container();
+    assert_eq!(asked.recv().await.unwrap(), "/health");
+    stage.write("adapters/echo/adapter.yaml", &shipped("adapters/echo/adapter.yaml").replace("/health", "/other"));
+    let other = async { while asked.recv().await.unwrap() != "/other" {} };
+    tokio::time::timeout(Duration::from_secs(20), other).await.unwrap();
+    assert_eq!(stage.container().map(|(name, _)| name), before.map(|(name, _)| name));
+    life.end().await;
+}
