@@ -107,7 +107,7 @@ function align(old, fresh) {
 let asking = false, askAgain = false, due = 0;
 async function refresh() {
   // A page without live parts may have no URL to fetch: the response to a form, say.
-  if (!document.querySelector("[data-live]")) return;
+  if (!document.querySelector("[data-live]:not(#notices)")) return;
   if (asking || document.hidden) { askAgain = true; return; }
   asking = true;
   askAgain = false;

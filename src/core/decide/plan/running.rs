@@ -335,16 +335,13 @@ fn stop_looping(container: &ObservedContainer, why: String) -> Decision {
     Decision::Act(Action { cause: Cause::CrashLoop, verdict: Some(Verdict::CrashLoop(why)), steps })
 }
 
-/// Why a container that was never ready has failed for good, if it has: it ended with an error, or again and again.
+/// Why a container that was never ready has failed for good, if it has: it ended with an error.
 fn fatal_exit(container: &ObservedContainer) -> Option<String> {
     match &container.state {
         ContainerState::Restarting(exit) if exit.code != 0 => Some(format!("it ended before it was ready ({exit})")),
         // A higher code is that of a signal: somebody, or this program, stopped it.
         ContainerState::Exited(exit) if container.has_run && (1..=125).contains(&exit.code) => {
             Some(format!("it ended before it was ready ({exit})"))
-        }
-        ContainerState::Running { .. } if container.restarts > 1 => {
-            Some(format!("it ended {} times before it was ready", container.restarts))
         }
         _ => None,
     }
