@@ -97,6 +97,10 @@ impl Ledger {
         for id in [&outcome.created, &outcome.changed, &outcome.returned].into_iter().flatten() {
             self.applied.remove(id);
         }
+        // One of this name may have been purged: a new pod has no data.
+        for id in &outcome.created {
+            self.state(id).volume_since = None;
+        }
         if outcome.created.is_empty() && outcome.undeclared.is_empty() && outcome.returned.is_empty() {
             return Ok(());
         }

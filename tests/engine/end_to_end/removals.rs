@@ -35,8 +35,8 @@ async fn most_pods_gone_from_the_source_go_on_until_exactly_that_is_approved_and
     assert!(said.out.contains("4 of 5 pods would be removed at once"), "{}", said.out);
     let said = stand.agentpod(&["plan", "-o", "json"]);
     let json: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!((&json["heldRemovals"]["plan"], &json["changes"]), (&plan.as_str().into(), &false.into()));
-    assert_eq!(json["heldRemovals"]["pods"].as_array().unwrap().len(), 4);
+    assert_eq!((&json["held_removals"]["plan"], &json["changes"]), (&plan.as_str().into(), &true.into()));
+    assert_eq!(json["held_removals"]["pods"].as_array().unwrap().len(), 4);
 
     for (wrong, why) in [("0123456789ab", plan.as_str()), ("everything", "is not the hash of a plan")] {
         let said = stand.agentpod(&["approve", wrong]);
@@ -44,6 +44,7 @@ async fn most_pods_gone_from_the_source_go_on_until_exactly_that_is_approved_and
     }
     // The hold outlives the daemon.
     stand.kill_daemon();
+    stand.nobody_leads().await;
     let said = stand.agentpod(&["approve", "0123456789ab"]);
     assert!(said.code == 1 && said.err.contains(&plan), "{}{}", said.out, said.err);
     stand.start_daemon();

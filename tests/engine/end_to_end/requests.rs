@@ -29,6 +29,7 @@ async fn a_restart_starts_the_same_container_again_once_and_says_who_requested_i
 
     // Asked while nobody is there: done by who comes next, once.
     stand.kill_daemon();
+    stand.nobody_leads().await;
     let said = stand.agentpod(&["restart", ID]);
     assert!(said.code == 0 && said.out.contains("no daemon is running"), "{}{}", said.out, said.err);
     stand.start_daemon();

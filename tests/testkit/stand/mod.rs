@@ -180,6 +180,12 @@ impl Stand {
         self.daemon.kill();
     }
 
+    /// Waits until the lease of a daemon that was killed is over.
+    pub async fn nobody_leads(&self) {
+        let is_over = async || self.agentpod(&["status"]).out.contains("not running").then_some(());
+        self.until("nobody leads", PATIENCE, is_over).await;
+    }
+
     /// Asks the daemon to stop and waits until it has; answers its exit code.
     pub async fn stop_daemon(&mut self) -> Option<i32> {
         self.daemon.terminate().await
