@@ -248,7 +248,7 @@ async fn a_database_that_goes_away_holds_everything_and_what_was_saved_meanwhile
     server.start();
     stage.ready("b").await;
     assert!(stage.containers().contains(&before[0]), "the first pod was not touched");
-    assert_eq!(stage.lines_with("log", "AgentPod changes nothing until the database answers"), 1, "told once");
+    assert_eq!(stage.lines_with("log", "AgentPod changes nothing until the database can be used"), 1, "told once");
     assert_eq!(stage.lines_with("log", "the database answers again"), 1);
 }
 

@@ -218,7 +218,7 @@ mod tests {
     const NAMELESS: &str = "5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d5f2b0c1d";
 
     fn at(days: i64) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000 + days)
+        OffsetDateTime::UNIX_EPOCH + Duration::days(20_000 + days)
     }
 
     fn container(pod: &str, is_live: bool) -> ObservedContainer {
