@@ -3,13 +3,7 @@
 use std::time::Duration;
 
 use agentpod::{
-    core::{
-        decide::{
-            plan::Rejected,
-            request::{Request, RequestSpec},
-        },
-        digest::Digest,
-    },
+    core::{decide::plan::Rejected, digest::Digest},
     store::{Candidate, Event, Lead, SourceState, Store, StoreError},
 };
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
@@ -169,30 +163,4 @@ async fn of_many_candidates_exactly_one_leads() {
         expire(&options).await;
     }
     tokio::time::timeout(Duration::from_secs(1), lead(&one)).await.unwrap();
-}
-
-#[tokio::test]
-async fn three_connections_are_enough() {
-    let options = postgres::database().await;
-    let (name, role) = (options.get_database().unwrap().to_owned(), format!("narrow_{}", std::process::id()));
-    let mut connection = PgConnection::connect_with(&options).await.unwrap();
-    for statement in [
-        format!("CREATE ROLE {role} LOGIN CONNECTION LIMIT 3"),
-        format!("ALTER DATABASE {name} OWNER TO {role}"),
-        format!("ALTER SCHEMA public OWNER TO {role}"),
-    ] {
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-    }
-    let (options, key, instance) = (options.username(&role), new_key(), "test".parse().unwrap());
-    let daemon = Store::open(options.clone(), &key, &instance).await.unwrap();
-    let first = lead(&daemon).await;
-    let mut listener = daemon.listen().await;
-    let led = daemon.led_by(&first);
-    let both = tokio::join!(led.sync(&alice().build(), at(0)), daemon.identities());
-    assert!(both.0.is_ok() && both.1.is_ok(), "{both:?}");
-    // A command beside it.
-    let command = Store::open(options, &key, &instance).await.unwrap();
-    let request = Request { what: RequestSpec::Sync, actor: "alice@host".into() };
-    command.add_request(&request, at(1)).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(10), listener.recv()).await.unwrap();
 }
