@@ -8,24 +8,11 @@ mod testkit;
 
 use std::{collections::BTreeMap, hint::black_box};
 
-use agentpod::core::declare::{
-    adapter::{self, AdapterFiles, Adapters},
-    desired, manifest,
-};
+use agentpod::core::declare::{desired, manifest};
 use criterion::{Criterion, criterion_group, criterion_main};
-use testkit::site::{shipped, site};
+use testkit::{declared::adapters, site::site};
 
 const MEBIBYTE: usize = 1 << 20;
-
-fn adapters() -> Adapters {
-    let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into())]),
-        templates: BTreeMap::from([("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into())]),
-    };
-    let (adapters, problems) = adapter::read(&files);
-    assert_eq!(problems, []);
-    adapters
-}
 
 /// As many of these as fit.
 fn fill(one: impl Fn(usize) -> String) -> String {

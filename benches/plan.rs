@@ -17,7 +17,7 @@ use agentpod::core::declare::infra::InfraId;
 use agentpod::core::{
     decide::plan::{FleetState, PodState, Uploaded, plan},
     declare::{
-        adapter::{self, AdapterFiles, Adapters},
+        adapter::Adapters,
         desired::{self, Desired},
         manifest::{self, Manifests},
     },
@@ -29,20 +29,10 @@ use agentpod::core::{
     },
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use testkit::site::{shipped, site};
+use testkit::{declared::adapters, site::site};
 use time::OffsetDateTime;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 30_000];
-
-fn adapters() -> Adapters {
-    let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into())]),
-        templates: BTreeMap::from([("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into())]),
-    };
-    let (adapters, problems) = adapter::read(&files);
-    assert_eq!(problems, []);
-    adapters
-}
 
 /// A file for each tenant, with one pod, as people write them.
 fn manifests(pods: usize) -> Manifests {

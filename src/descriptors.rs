@@ -8,7 +8,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
-/// The most that is asked for; nothing here needs more.
+/// The most that is requested; nothing here needs more.
 const MOST: u64 = 65_536;
 /// What is enough for a few thousand agents and viewers.
 pub(crate) const ENOUGH: u64 = 4096;

@@ -158,13 +158,21 @@ async fn serve(
     let watching = tokio::spawn(end_with_state(database.embedded.clone(), life.clone()));
     let outcome = tokio::select! {
         outcome = Box::pin(lead_and_reconcile(settings, typed, database, &status, &logs, wake, life)) => outcome,
-        () = database.store.follow_failovers() => Ok(()),
+        () = follow_failovers(database) => Ok(()),
     };
     life.cancel();
     served.await?;
     live.ended().await;
     watching.await?;
     outcome
+}
+
+/// Follows failovers of a database that is not the private one, which has no other server to fail over to.
+async fn follow_failovers(database: &Database) {
+    match database.embedded {
+        Some(_) => std::future::pending().await,
+        None => database.store.follow_failovers().await,
+    }
 }
 
 /// Ends this life when the private database's folder was deleted: nothing can be stored any more, and a new life starts with

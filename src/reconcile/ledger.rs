@@ -10,7 +10,7 @@ use crate::{
         decide::{
             plan::{
                 self, Action, ActionFailure, Allowance, Cause, FleetState, InfraState, MaxUnavailable, Plan, PodState,
-                Presence, RemovalLimit, Step,
+                Presence, RemovalLimit,
             },
             probes::ProbeTarget,
             request::OpenRequest,
@@ -232,7 +232,7 @@ impl Ledger {
         now: OffsetDateTime,
     ) {
         let started = match (&outcome, &action.cause) {
-            (Ok(()), Cause::Exited(_)) => started_container(action),
+            (Ok(()), Cause::Exited(_)) => action.started(),
             _ => None,
         };
         if let (Some(name), Some(crash)) = (started, self.crashes.get_mut(id))
@@ -308,14 +308,6 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-/// The container that an action starts.
-fn started_container(action: &Action) -> Option<&str> {
-    action.steps.iter().find_map(|step| match step {
-        Step::Start(name) => Some(name.as_str()),
-        _ => None,
-    })
 }
 
 /// A number between 0 and 1 that differs from pod to pod and from time to time.

@@ -25,7 +25,7 @@ const CONNECTIONS: u32 = 10;
 pub(super) const SERVER_CHECK: Duration = Duration::from_secs(15);
 /// How long a connection may have been idle to be used after a mere test whether it is alive.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// How long every connection is looked at after new ones have reached another server.
+/// How long every connection is looked at after there was reason to doubt them.
 const DOUBTED_FOR: Duration = Duration::from_secs(120);
 /// SQLSTATE of a function that this user may not call.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -42,14 +42,14 @@ pub(super) struct ServerId {
 pub(super) struct Server {
     /// The server that new connections reach; `None` before the first.
     current: watch::Sender<Option<ServerId>>,
-    /// When that last changed, by the time since boot.
-    changed_at: Arc<Mutex<Option<Duration>>>,
+    /// When there was reason to doubt that open connections lead to it, by the time since boot.
+    doubted_at: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Server {
     /// A pool on the server at `options`, and what is known of it. This does not connect yet.
     pub(super) fn pool(options: &PgConnectOptions, most: u32) -> (Self, PgPool) {
-        let server = Self { current: watch::channel(None).0, changed_at: Arc::default() };
+        let server = Self { current: watch::channel(None).0, doubted_at: Arc::default() };
         let (on_connect, on_acquire) = (server.clone(), server.clone());
         let pool = PgPoolOptions::new()
             .max_connections(most)
@@ -67,7 +67,7 @@ impl Server {
             .before_acquire(move |connection, meta| {
                 let server = on_acquire.clone();
                 Box::pin(async move {
-                    match meta.idle_for < TRUSTED_FOR && !server.has_changed_lately() {
+                    match meta.idle_for < TRUSTED_FOR && !server.is_doubted() {
                         true => Ok(connection.ping().await.is_ok()),
                         false => Ok(server.is_on(connection).await),
                     }
@@ -102,7 +102,7 @@ impl Server {
         self.current.send_if_modified(|current| {
             let is_other = current.as_ref() != Some(&server);
             if is_other && current.is_some() {
-                *self.changed_at() = Some(clock::since_boot());
+                self.doubt();
             }
             *current = Some(server);
             is_other
@@ -110,13 +110,17 @@ impl Server {
         Ok(())
     }
 
-    /// Whether new connections have reached another server for less than the time after which all were looked at.
-    fn has_changed_lately(&self) -> bool {
-        self.changed_at().is_some_and(|at| clock::since_boot().saturating_sub(at) < DOUBTED_FOR)
+    /// Has every open connection looked at before it is used again: the server is another one, or became read-only.
+    pub(super) fn doubt(&self) {
+        *self.doubted_at() = Some(clock::since_boot());
     }
 
-    fn changed_at(&self) -> MutexGuard<'_, Option<Duration>> {
-        self.changed_at.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_doubted(&self) -> bool {
+        self.doubted_at().is_some_and(|at| clock::since_boot().saturating_sub(at) < DOUBTED_FOR)
+    }
+
+    fn doubted_at(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.doubted_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether an open connection is to the server that new ones reach, and can be written to.

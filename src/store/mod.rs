@@ -186,7 +186,7 @@ impl Store {
         statement: impl Future<Output = sqlx::Result<T>>,
     ) -> impl Future<Output = Result<T>> {
         let statement = Box::pin(statement);
-        run(name, async move { Ok(statement.await?) })
+        self.run(name, async move { Ok(statement.await?) })
     }
 
     /// Runs one statement that changes something; the leader's only while it leads.
@@ -211,7 +211,14 @@ impl Store {
         name: &'static str,
         statements: impl Future<Output = Result<T>>,
     ) -> impl Future<Output = Result<T>> {
-        run(name, statements)
+        let (server, statements) = (self.server.clone(), run(name, statements));
+        async move {
+            let outcome = statements.await;
+            if matches!(outcome, Err(StoreError::ReadOnly)) {
+                server.doubt();
+            }
+            outcome
+        }
     }
 
     /// What is announced from now on, once the database can be reached.

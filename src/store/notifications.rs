@@ -2,7 +2,7 @@
 //! which row changed, never its content. Whoever receives [`Notice::Missed`] has to look by itself.
 //!
 //! Whether notifications arrive at all is tested by sending one: a pooler that shares sessions accepts `LISTEN` and delivers
-//! nothing. Then everybody is told to look every few seconds instead.
+//! nothing. Then everybody receives a notice to look every few seconds instead.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A process is told that another one stored a request. The notification carries nothing; who misses it finds the request in
+//! Notifications that another process stored a request. They carry nothing; whoever misses one finds the request in
 //! its next round.
 
 use sqlx::PgConnection;

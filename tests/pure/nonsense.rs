@@ -4,24 +4,11 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use agentpod::core::{
-    declare::{
-        adapter::{self, AdapterFiles, Adapters},
-        desired, manifest,
-    },
+    declare::{adapter::Adapters, desired, manifest},
     problem::Problem,
 };
 
-use crate::testkit::site::{shipped, site};
-
-fn adapters() -> Adapters {
-    let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into())]),
-        templates: BTreeMap::from([("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into())]),
-    };
-    let (adapters, problems) = adapter::read(&files);
-    assert_eq!(problems, []);
-    adapters
-}
+use crate::testkit::{declared::adapters, site::site};
 
 fn judge(text: &str, adapters: &Adapters) -> Vec<Problem> {
     let (manifests, mut problems) = manifest::read([("a.yaml", text.as_bytes())]);

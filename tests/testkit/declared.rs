@@ -56,9 +56,15 @@ pub fn pod(id: &str) -> PodId {
     id.parse().unwrap()
 }
 
-fn adapters() -> Adapters {
+/// The echo adapter as it is shipped.
+pub fn adapters() -> Adapters {
+    adapters_of(shipped("adapters/echo/adapter.yaml"))
+}
+
+/// The echo adapter with another text.
+pub fn adapters_of(yaml: String) -> Adapters {
     let mut files = AdapterFiles::default();
-    files.adapters.insert("echo/adapter.yaml".into(), shipped("adapters/echo/adapter.yaml").into());
+    files.adapters.insert("echo/adapter.yaml".into(), yaml.into());
     files.templates.insert("echo/echo.json.j2".into(), shipped("templates/echo/echo.json.j2").into());
     let (adapters, problems) = read(&files);
     assert!(problems.is_empty(), "{problems:?}");

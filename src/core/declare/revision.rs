@@ -38,7 +38,7 @@ pub(crate) fn validate<'a>(
                 .hint("to remove everything, remove the pods one by one; an empty source is never taken literally"),
         );
     }
-    // What is whole is judged in spite of what is broken, so that every problem is told at once.
+    // What is whole is judged in spite of what is broken, so that every problem is reported at once.
     desired::build_into(&manifests, &adapters, site, &BTreeMap::new(), &BTreeMap::new(), &mut problems);
     if problems.is_empty() { Ok(ValidRevision { manifests, adapters }) } else { Err(problems.finish()) }
 }

@@ -1,5 +1,5 @@
 //! Containers that the engine listed before and lists no more. An engine that restores its containers after a restart answers
-//! with a list that is empty or incomplete, so a list alone does not make a container absent: what is missing is asked for by
+//! with a list that is empty or incomplete, so a list alone does not make a container absent: what is missing is looked up by
 //! ID, and when much is missing at once it also has to stay missing for a while. Until then it is unknown, which holds its pod.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -31,7 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::days(30);
 /// The duration of a pause that somebody has to end.
 const UNTIL_RESUMED: &str = "resumed";
 
-/// What a page says after a request was stored: what was asked for and, once it is done, what came of it.
+/// What a page says after a request was stored: what was requested and, once it is done, its outcome.
 fn notice(row: &RequestRow) -> Notice {
     let kind = row.open.request.what.kind();
     match (&row.outcome, row.done) {

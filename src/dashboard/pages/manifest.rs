@@ -25,7 +25,7 @@ pub struct ManifestPage {
     pub(crate) form: Option<EditForm>,
     /// Where changes can be committed to; absent: they are made by hand.
     pub(crate) commits_to: Option<String>,
-    /// A change that was asked for and is not committed.
+    /// A change that was requested and is not committed.
     pub(crate) preview: Option<EditPreview>,
     /// A change that was committed.
     pub(crate) committed: Option<CommittedEdit>,

@@ -147,11 +147,7 @@ impl Reconciler {
 
 /// The pod's container, under the name that the plan chose for it.
 fn container_of(action: &Action, pod: &DesiredPod) -> ContainerSpec {
-    let chosen = action.steps.iter().find_map(|step| match step {
-        Step::Create(name) => Some(name.clone()),
-        _ => None,
-    });
-    let name = chosen.unwrap_or_else(|| pod.container.name.clone());
+    let name = action.created().unwrap_or(&pod.container.name).to_owned();
     ContainerSpec { name, ..pod.container.clone() }
 }
 

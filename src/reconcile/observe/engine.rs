@@ -18,8 +18,8 @@ use crate::{
     reconcile::Reconciler,
 };
 
-/// How many missing containers are asked for in a round, and how many at a time.
-const ASKED: (usize, usize) = (64, 8);
+/// How many missing containers are looked up in a round, and how many at a time.
+const LOOKED_UP: (usize, usize) = (64, 8);
 
 impl Reconciler {
     /// Observes the engine.
@@ -30,7 +30,7 @@ impl Reconciler {
                 if !was_observed && self.rounds > 0 {
                     info!("the container engine answers again");
                 }
-                let missing = self.last_seen.missing(&listed).take(ASKED.0).cloned();
+                let missing = self.last_seen.missing(&listed).take(LOOKED_UP.0).cloned();
                 let gone = gone(self.engine.as_ref(), missing.collect()).await;
                 let mut observed: BTreeMap<PodId, Vec<ObservedContainer>> = BTreeMap::new();
                 for container in self.last_seen.complete(listed, &gone, now) {
@@ -101,5 +101,5 @@ async fn gone(engine: &dyn Engine, missing: Vec<String>) -> BTreeSet<String> {
         Ok(false) => Some(id),
         Ok(true) | Err(_) => None,
     };
-    stream::iter(missing).map(ask).buffer_unordered(ASKED.1).filter_map(async |id| id).collect().await
+    stream::iter(missing).map(ask).buffer_unordered(LOOKED_UP.1).filter_map(async |id| id).collect().await
 }

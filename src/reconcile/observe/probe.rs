@@ -99,7 +99,7 @@ impl ProbeError {
         Self::Failed(ProbeFailure(why.into()))
     }
 
-    /// A failed connection, with what was asked for.
+    /// A failed connection, with what was requested.
     fn connecting(what: impl std::fmt::Display, error: &(dyn std::error::Error + 'static)) -> Self {
         match descriptors::are_exhausted(error) {
             true => Self::OutOfFiles,

@@ -5,22 +5,14 @@ use std::{
     sync::{Arc, LazyLock, Mutex},
 };
 
-use crate::testkit::site::{shipped, site};
+use crate::testkit::{declared::adapters, site::site};
 use agentpod::core::declare::{
-    adapter::{self, AdapterFiles, Adapters},
+    adapter::Adapters,
     desired::{self, Desired},
     manifest,
 };
 
-static ADAPTERS: LazyLock<Arc<Adapters>> = LazyLock::new(|| {
-    let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".to_owned(), shipped("adapters/echo/adapter.yaml").into())]),
-        templates: BTreeMap::from([("echo/echo.json.j2".to_owned(), shipped("templates/echo/echo.json.j2").into())]),
-    };
-    let (adapters, problems) = adapter::read(&files);
-    assert_eq!(problems, []);
-    Arc::new(adapters)
-});
+static ADAPTERS: LazyLock<Arc<Adapters>> = LazyLock::new(|| Arc::new(adapters()));
 
 /// One pod of tenant `t`: its name, its state, `mode` (in the digest) and `greeting` (hot), and whether its secret is
 /// missing.

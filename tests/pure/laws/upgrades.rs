@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use agentpod::core::{
     declare::{
-        adapter::{self, AdapterFiles},
         desired::{self, Desired},
         manifest,
     },
@@ -14,18 +13,16 @@ use agentpod::core::{
 use time::Duration;
 
 use super::harness::Harness;
-use crate::testkit::site::{shipped, site};
+use crate::testkit::{
+    declared::adapters_of,
+    site::{shipped, site},
+};
 
 /// The pod `t/a` with this image, of an adapter that migrates or does not.
 fn declared(image: &str, migrates: bool) -> Desired {
     let yaml = shipped("adapters/echo/adapter.yaml");
     let yaml = format!("{}\n  upgrade: {{migrates: {migrates}, startup: 5m}}\n", yaml.trim_end());
-    let files = AdapterFiles {
-        adapters: BTreeMap::from([("echo/adapter.yaml".to_owned(), yaml.into())]),
-        templates: BTreeMap::from([("echo/echo.json.j2".to_owned(), shipped("templates/echo/echo.json.j2").into())]),
-    };
-    let (adapters, problems) = adapter::read(&files);
-    assert_eq!(problems, []);
+    let adapters = adapters_of(yaml);
     let text = format!(
         "apiVersion: agentpod.dev/v1\nkind: Tenant\nmetadata: {{name: t}}\n---\napiVersion: agentpod.dev/v1\nkind: Pod\n\
          metadata: {{name: a, tenant: t}}\nspec: {{adapter: echo, subdomain: a, image: {image}}}\n"

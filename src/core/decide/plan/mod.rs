@@ -1,6 +1,7 @@
 //! The plan: what to do about every pod and every item that belongs to none, and why. Everything is decided in here; the
 //! reconciler executes plans without a choice of its own, and `agentpod plan` is a round that stops here.
 
+mod action;
 mod context;
 mod decide;
 mod hosts;
@@ -84,7 +85,7 @@ pub struct PodState {
     pub uploaded: Option<Uploaded>,
     /// Since when it has data in its volume; `None`: it never had any.
     pub volume_since: Option<OffsetDateTime>,
-    /// Whether that volume exists, as of this round; asked for only when it matters.
+    /// Whether that volume exists, as of this round; looked up only when it matters.
     pub volume: Presence,
     /// What its container's probe last reported.
     pub health: Option<Health>,

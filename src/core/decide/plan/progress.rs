@@ -6,7 +6,7 @@ use time::{Duration, OffsetDateTime};
 use std::collections::BTreeSet;
 
 use super::{
-    Action, Cause, FileSet, FleetState, Hold, PodState, Presence, Repeated, Restart, Step, Uploaded, Verdict,
+    Action, Cause, FleetState, Hold, PodState, Presence, Repeated, Restart, Step, Uploaded, Verdict,
     stagger::interrupts,
 };
 use crate::core::{
@@ -176,7 +176,7 @@ impl PodState {
         if let Cause::Requested { request, .. } = action.cause {
             self.restart = Some(Restart { request, done: false });
         }
-        if uploaded_into(action).is_some() {
+        if action.uploaded_into().is_some() {
             // Until the upload is known to have worked, the container's files are unknown.
             self.uploaded = None;
         }
@@ -250,18 +250,11 @@ impl PodState {
                     self.volume_since.get_or_insert(now);
                 }
                 if let (Some(container), Some(hot)) =
-                    (uploaded_into(action), desired.and_then(|desired| desired.hot.as_ref()))
+                    (action.uploaded_into(), desired.and_then(|desired| desired.hot.as_ref()))
                 {
                     self.uploaded = Some(Uploaded { container: container.into(), digest: hot.clone() });
                 }
             }
         }
     }
-}
-
-fn uploaded_into(action: &Action) -> Option<&str> {
-    action.steps.iter().find_map(|step| match step {
-        Step::Upload(container, FileSet::All | FileSet::Hot) => Some(container.as_str()),
-        _ => None,
-    })
 }

@@ -103,9 +103,7 @@ impl<'a> Running<'a> {
         let waits = self.pod.retry().is_some_and(|retry| retry.at > self.pod.now);
         let live = self.new.into_iter().chain(self.others.iter().copied()).find(|container| container.is_live());
         match (usual, live) {
-            (Decision::Act(action), _) if !waits && action.steps.iter().any(|step| matches!(step, Step::Start(_))) => {
-                Decision::Act(action)
-            }
+            (Decision::Act(action), _) if !waits && action.started().is_some() => Decision::Act(action),
             (_, Some(live)) => {
                 let mut steps = stop_live(self.pod.observed);
                 steps.extend(self.start_existing(live));

@@ -1,5 +1,5 @@
 //! What an adapter says that its schema cannot check: values that the engine, the system or a browser would refuse or
-//! misread later. Everything is told when the adapter is read, and nothing when a pod starts.
+//! misread later. Everything is reported when the adapter is read, and nothing when a pod starts.
 
 use super::{AbsolutePath, AdapterSpec};
 use crate::core::{

@@ -1,5 +1,5 @@
 //! Changes one document in a file's own text: what is not changed keeps its comments, order, quoting and place. The result
-//! is read again and has to mean exactly what was asked for; otherwise nothing is changed, and the error says so.
+//! is read again and has to mean exactly what was requested; otherwise nothing is changed, and the error says so.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! Builds trees from the events of the YAML parser, one document after the other. A mistake is told with its position; after
+//! Builds trees from the events of the YAML parser, one document after the other. A mistake is reported with its position; after
 //! one that the parser cannot get over, it goes on with the next document. Depth, nodes and aliases are bounded before
 //! anything is built of them, and nothing here recurses.
 

@@ -1,5 +1,5 @@
 //! Recognizes the copies that synchronization programs leave beside a file when two people changed it. Such a copy declares
-//! everything a second time; what is told is what it is, and not that the original is declared twice.
+//! everything a second time; what is reported is what it is, and not that the original is declared twice.
 
 use std::collections::BTreeSet;
 

@@ -27,7 +27,7 @@ pub(crate) fn explain(schema: &Value, error: &ValidationError<'_>, most: usize) 
     Violations { described, more: more.saturating_add(cut) }
 }
 
-/// How many alternatives inside alternatives are explained; those deeper are told as one.
+/// How many alternatives inside alternatives are explained; those deeper are reported as one.
 const MOST_NESTED: usize = 4;
 
 fn explain_one(schema: &Value, error: &ValidationError<'_>, depth: usize) -> Vec<Violation> {

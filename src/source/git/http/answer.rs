@@ -18,7 +18,7 @@ const MAX_QUOTED: usize = 200;
 pub(super) enum Interpreted {
     /// The repository is at another path of the same server.
     Redirect(String),
-    /// The body is what was asked for.
+    /// The body is what was requested.
     Body {
         /// Whether it is a list of references.
         is_listing: bool,
